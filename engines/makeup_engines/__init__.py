@@ -1,0 +1,1 @@
+"""Runs exported graphs: bundles and sessions."""

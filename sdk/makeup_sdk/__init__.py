@@ -1,0 +1,1 @@
+"""Real-time makeup try-on."""

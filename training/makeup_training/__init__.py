@@ -1,0 +1,1 @@
+"""PyTorch networks, losses, data and recipes; never imported at run time."""
