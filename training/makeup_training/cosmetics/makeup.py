@@ -1,0 +1,239 @@
+"""The description of a makeup: what is worn, in which colour, how much; never on whom.
+
+Colours are sRGB `"#rrggbb"` strings: the colour of a thick layer of the product under the light in
+which skin of medium reflectance looks normally exposed. Amounts are fractions in [0, 1] unless said
+otherwise; opacity 0 is "nothing". A product that is not worn is `None`.
+"""
+
+import re
+from dataclasses import dataclass, fields, is_dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels.errors import InvalidInputError
+
+_HEX = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+def linear_rgb(color: str) -> NDArray[np.float32]:
+    """Turn `"#rrggbb"` into linear light.
+
+    Args:
+        color: sRGB hex string.
+
+    Returns:
+        float32 (3,): red, green, blue in [0, 1], linear light (IEC 61966-2-1).
+
+    Raises:
+        InvalidInputError: not a `#rrggbb` string.
+    """
+    if not isinstance(color, str) or _HEX.fullmatch(color) is None:
+        raise InvalidInputError(f"color: got {color!r}, expected an sRGB string such as '#b3123a'")
+    srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)], np.float64) / 255.0
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
+
+
+def _check(product: object) -> None:
+    """Validate every field of a product: hex colours and numbers within their ranges."""
+    name = type(product).__name__
+    for field in fields(product):  # type: ignore[arg-type]
+        value = getattr(product, field.name)
+        if field.name == "color" or field.name.endswith("_color"):
+            if value is not None:
+                linear_rgb(value)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            low, high = _RANGES.get(f"{name}.{field.name}", (0.0, 1.0))
+            if not low <= value <= high:
+                raise InvalidInputError(
+                    f"{name}.{field.name}: got {value}, expected a number in [{low:g}, {high:g}]"
+                )
+        elif isinstance(value, str) and value not in BLUSH_PLACEMENTS:
+            raise InvalidInputError(
+                f"{name}.{field.name}: got {value!r}, expected one of {', '.join(BLUSH_PLACEMENTS)}"
+            )
+
+
+BLUSH_PLACEMENTS = ("apple", "lifted", "draped", "sunkissed")
+"""Where blush sits: round on the cheek's apple; along the cheekbone; up to the temple; over the
+nose."""
+
+_RANGES = {
+    "Foundation.lightness": (-1.0, 1.0),
+    "Foundation.warmth": (-1.0, 1.0),
+    "Liner.wing_angle": (0.0, 60.0),
+}
+
+
+@dataclass(frozen=True)
+class Lipstick:
+    """Lip colour.
+
+    Attributes:
+        color: of the bullet.
+        opacity: 0.2 is a balm, 0.5 a satin, 0.9 a full-cover lipstick.
+        gloss: 0 leaves the lips' own shine, 1 is lacquer.
+        matte: how much of the lips' own shine is taken away.
+        liner_color: of a lip liner, or None.
+        blur: 0 is a crisp edge, 1 a "blurred lips" gradient that fades toward the outline.
+    """
+
+    color: str
+    opacity: float = 0.7
+    gloss: float = 0.2
+    matte: float = 0.0
+    liner_color: str | None = None
+    blur: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class EyeShadow:
+    """Eye shadow: up to four colours blended into one another.
+
+    Attributes:
+        lid_color: on the mobile lid.
+        crease_color: along the crease, or None.
+        outer_color: in the outer corner ("outer V"), or None.
+        inner_color: highlight at the inner corner, or None.
+        opacity: of the whole.
+        extent: 0 keeps to the lid, 1 reaches the brow.
+        shimmer: sparkle of the lid colour.
+        lower: how much of the outer (without one, the lid) colour is smudged under the lower
+            lashes.
+    """
+
+    lid_color: str
+    crease_color: str | None = None
+    outer_color: str | None = None
+    inner_color: str | None = None
+    opacity: float = 0.6
+    extent: float = 0.5
+    shimmer: float = 0.0
+    lower: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Liner:
+    """Eye liner and mascara.
+
+    Attributes:
+        color: of the liner.
+        opacity: of the liner.
+        width: 0 is a hair line along the lashes, 1 a bold line.
+        wing: length of the wing, 1 is 45 % of the eye's width.
+        wing_angle: of the wing above the line through the eye's corners, degrees in [0, 60].
+        lower: line under the lower lashes.
+        lashes: mascara.
+    """
+
+    color: str = "#14100f"
+    opacity: float = 0.85
+    width: float = 0.3
+    wing: float = 0.0
+    wing_angle: float = 28.0
+    lower: float = 0.0
+    lashes: float = 0.4
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class BrowTint:
+    """Brow colour.
+
+    Attributes:
+        color: of the pencil or gel.
+        opacity: 1 fills the brow fully.
+    """
+
+    color: str
+    opacity: float = 0.4
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Blush:
+    """Blush.
+
+    Attributes:
+        color: of the powder.
+        opacity: at its strongest point.
+        placement: one of `BLUSH_PLACEMENTS`.
+    """
+
+    color: str
+    opacity: float = 0.3
+    placement: str = "apple"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Contour:
+    """Shading and lighting of the face's form; relative to the wearer's own skin.
+
+    Attributes:
+        shade: darkening of cheek hollows, jaw line, temples and the sides of the nose.
+        highlight: sheen on cheekbones, nose ridge, brow bone and cupid's bow.
+        highlight_color: of the highlighter.
+    """
+
+    shade: float = 0.3
+    highlight: float = 0.0
+    highlight_color: str = "#ffe9d2"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """Foundation; relative to the wearer's own skin.
+
+    Attributes:
+        coverage: evening out of blotches.
+        lightness: -1 is two shades darker, 1 two shades lighter.
+        warmth: -1 cooler (pink), 1 warmer (golden).
+        matte: how much of the skin's shine is taken away.
+    """
+
+    coverage: float = 0.4
+    lightness: float = 0.0
+    warmth: float = 0.0
+    matte: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Makeup:
+    """A whole makeup; every product may be missing."""
+
+    lipstick: Lipstick | None = None
+    shadow: EyeShadow | None = None
+    liner: Liner | None = None
+    brows: BrowTint | None = None
+    blush: Blush | None = None
+    contour: Contour | None = None
+    foundation: Foundation | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not is_dataclass(value):
+                raise InvalidInputError(
+                    f"Makeup.{field.name}: got {type(value).__name__}, "
+                    "expected a product of makeup_training.cosmetics or None"
+                )
