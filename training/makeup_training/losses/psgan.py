@@ -1,0 +1,177 @@
+"""PSGAN's training objective (Jiang et al., 2020), and the one of its pose-corrected form.
+
+Terms are returned by name, weighted; their sum is the loss.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from makeup_kernels import Region
+from makeup_training.losses.adversarial import least_squares
+from makeup_training.losses.histogram import PUBLISHED_REGION_WEIGHTS, weighted_histogram_loss
+from makeup_training.losses.masks import soft_inverse_mask, weighted_cycle
+from makeup_training.losses.perceptual import Perceptual
+from makeup_training.networks.inputs import FaceBatch
+from makeup_training.networks.psgan_pose import Part, part_inputs
+
+Generator = Callable[[FaceBatch, FaceBatch], Tensor]
+"""Source and reference faces to images (B, 3, H, W)."""
+
+
+@dataclass(frozen=True)
+class PSGANWeights:
+    """Published weights; cycle, perceptual and identity terms are halved on top, as published."""
+
+    adversarial: float = 1.0
+    cycle: float = 10.0
+    identity: float = 5.0
+    perceptual: float = 0.05
+    regions: Mapping[Region, float] = field(default_factory=lambda: PUBLISHED_REGION_WEIGHTS)
+
+
+@dataclass(frozen=True)
+class PSGANObjective:
+    """Losses of a generator and the discriminators of both domains.
+
+    Attributes:
+        generator: PSGAN, or any network with its call.
+        makeup_discriminator: judges made-up faces (D_A).
+        bare_discriminator: judges bare faces (D_B).
+        perceptual: see `losses.perceptual.perceptual_loss`.
+        weights: of the terms.
+    """
+
+    generator: Generator
+    makeup_discriminator: nn.Module
+    bare_discriminator: nn.Module
+    perceptual: Perceptual
+    weights: PSGANWeights = field(default_factory=PSGANWeights)
+
+    def generator_terms(self, source: FaceBatch, reference: FaceBatch) -> dict[str, Tensor]:
+        """Six passes of the generator: both transfers, both cycles, both identities.
+
+        Args:
+            source: bare faces.
+            reference: made-up faces.
+        """
+        weights = self.weights
+        made_up = source.with_image(self.generator(source, reference))
+        bared = reference.with_image(self.generator(reference, source))
+        adversarial, cycle, perceptual, identity, histogram = [], [], [], [], []
+        for fake, original, other, judge in (
+            (made_up, source, reference, self.makeup_discriminator),
+            (bared, reference, source, self.bare_discriminator),
+        ):
+            adversarial.append(least_squares(judge(fake.image), real=True))
+            cycle.append(l1_loss(self.generator(fake, original), original.image))
+            identity.append(l1_loss(self.generator(original, original), original.image))
+            perceptual.append(self.perceptual(fake.image, original.image))
+            histogram.append(weighted_histogram_loss(fake, other, weights.regions))
+        return {
+            "adversarial": weights.adversarial * torch.stack(adversarial).sum(),
+            "cycle": 0.5 * weights.cycle * torch.stack(cycle).sum(),
+            "perceptual": 0.5 * weights.perceptual * torch.stack(perceptual).sum(),
+            "identity": 0.5 * weights.identity * torch.stack(identity).sum(),
+            "histogram": torch.stack(histogram).sum(),
+        }
+
+    def discriminator_terms(self, source: FaceBatch, reference: FaceBatch) -> dict[str, Tensor]:
+        """½ (real + fake) of either discriminator; the generator gets no gradient."""
+        with torch.no_grad():
+            made_up = self.generator(source, reference)
+            bared = self.generator(reference, source)
+        return {
+            "makeup": _judge(self.makeup_discriminator, reference.image, made_up),
+            "bare": _judge(self.bare_discriminator, source.image, bared),
+        }
+
+
+@dataclass(frozen=True)
+class PoseCorrectedWeights:
+    """Weights of the pose-corrected form; the paper gives none: PSGAN's, and 1 for MakeupGAN."""
+
+    adversarial: float = 1.0
+    cycle: float = 10.0
+    perceptual: float = 0.05
+    makeup_gan: float = 1.0
+    regions: Mapping[Region, float] = field(default_factory=lambda: PUBLISHED_REGION_WEIGHTS)
+
+
+@dataclass(frozen=True)
+class PoseCorrectedObjective:
+    """The improved PSGAN: mask′-weighted cycle and perceptual losses, and three part judges.
+
+    Attributes:
+        generator: `PoseCorrectedGenerator`.
+        makeup_discriminator, bare_discriminator: judges of whole faces, as in PSGAN.
+        part_discriminators: `MakeupDiscriminator` of each part.
+        perceptual: takes a per-pixel weight.
+        weights: of the terms.
+    """
+
+    generator: Generator
+    makeup_discriminator: nn.Module
+    bare_discriminator: nn.Module
+    part_discriminators: Mapping[Part, nn.Module]
+    perceptual: Perceptual
+    weights: PoseCorrectedWeights = field(default_factory=PoseCorrectedWeights)
+
+    def generator_terms(self, source: FaceBatch, reference: FaceBatch) -> dict[str, Tensor]:
+        """Both transfers and both cycles.
+
+        Args:
+            source: bare faces.
+            reference: made-up faces.
+        """
+        weights = self.weights
+        made_up = source.with_image(self.generator(source, reference))
+        bared = reference.with_image(self.generator(reference, source))
+        adversarial, cycle, perceptual, histogram = [], [], [], []
+        for fake, original, other, judge in (
+            (made_up, source, reference, self.makeup_discriminator),
+            (bared, reference, source, self.bare_discriminator),
+        ):
+            parts = (original.regions != Region.NONE)[:, None].to(original.image.dtype)
+            mask = soft_inverse_mask(parts)
+            adversarial.append(least_squares(judge(fake.image), real=True))
+            back = self.generator(fake, original)
+            cycle.append(weighted_cycle(back, original.image, mask))
+            perceptual.append(self.perceptual(fake.image, original.image, mask))
+            histogram.append(weighted_histogram_loss(fake, other, weights.regions))
+        part_scores = [
+            least_squares(judge(*part_inputs(made_up, part)), real=True)
+            for part, judge in self.part_discriminators.items()
+        ]
+        return {
+            "adversarial": weights.adversarial * torch.stack(adversarial).sum(),
+            "cycle": 0.5 * weights.cycle * torch.stack(cycle).sum(),
+            "perceptual": 0.5 * weights.perceptual * torch.stack(perceptual).sum(),
+            "histogram": torch.stack(histogram).sum(),
+            "makeup_gan": weights.makeup_gan * torch.stack(part_scores).sum(),
+        }
+
+    def discriminator_terms(self, source: FaceBatch, reference: FaceBatch) -> dict[str, Tensor]:
+        """½ (real + fake) of all five; a part's real images are the reference's."""
+        with torch.no_grad():
+            made_up = source.with_image(self.generator(source, reference))
+            bared = self.generator(reference, source)
+        terms = {
+            "makeup": _judge(self.makeup_discriminator, reference.image, made_up.image),
+            "bare": _judge(self.bare_discriminator, source.image, bared),
+        }
+        for part, judge in self.part_discriminators.items():
+            real = least_squares(judge(*part_inputs(reference, part)), real=True)
+            fake = least_squares(judge(*part_inputs(made_up, part)), real=False)
+            terms[part.value] = 0.5 * (real + fake)
+        return terms
+
+
+def _judge(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * (
+        least_squares(discriminator(real), real=True)
+        + least_squares(discriminator(fake), real=False)
+    )

@@ -1,0 +1,156 @@
+"""Training objective of the label-conditioned, mask-controlled GAN."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from makeup_kernels.errors import InvalidInputError
+from makeup_training.losses.adversarial import gradient_penalty, wasserstein
+from makeup_training.losses.masks import mask_invariance
+from makeup_training.losses.supervised import style_classification
+from makeup_training.networks.crops import crop_parts
+from makeup_training.networks.inputs import one_hot
+from makeup_training.networks.region_gan import (
+    MASK_CLASS_OF_BIT,
+    MASK_CLASSES,
+    LabelLayout,
+    MaskNetwork,
+    RegionGenerator,
+    StarGANDiscriminator,
+    select_masks,
+)
+
+
+@dataclass(frozen=True)
+class RegionGANWeights:
+    """Published weights (λ_cls, λ_mask, λ_rec, gradient penalty), and ours for parsing (mask)."""
+
+    classification: float = 1.0
+    invariance: float = 10.0
+    reconstruction: float = 10.0
+    gradient_penalty: float = 10.0
+    parsing: float = 1.0
+
+
+class RegionBatch(NamedTuple):
+    """A batch of made-up faces and what to make of them.
+
+    Attributes:
+        image: float (B, 3, 256, 256) in [−1, 1].
+        classes: integer (B, 256, 256), mask classes of a parser (0 unchanged, 1 eye shadow,
+            2 base, 3 lips).
+        style: int64 (B,), the style the image wears.
+        target_style: int64 (B,), the style it shall wear.
+        region_bits: (B, 3), 0 or 1: eye shadow, lips, base.
+    """
+
+    image: Tensor
+    classes: Tensor
+    style: Tensor
+    target_style: Tensor
+    region_bits: Tensor
+
+
+@dataclass(frozen=True)
+class RegionGANObjective:
+    """WGAN-GP of a global and a local critic, classification, reconstruction, mask invariance.
+
+    The local critic is shared by the parts and names their style; it sees the selected parts only.
+
+    Attributes:
+        generator: the network.
+        mask_network: reads the generator's features.
+        global_discriminator: whole images, no classes.
+        local_discriminator: part crops, `layout.styles` classes.
+        layout: of the label vectors.
+        crop_size: side of the part crops, the side of the local discriminator.
+        weights: of the terms.
+    """
+
+    generator: RegionGenerator
+    mask_network: MaskNetwork
+    global_discriminator: StarGANDiscriminator
+    local_discriminator: StarGANDiscriminator
+    layout: LabelLayout
+    crop_size: int = 128
+    weights: RegionGANWeights = field(default_factory=RegionGANWeights)
+
+    def generator_terms(self, batch: RegionBatch) -> dict[str, Tensor]:
+        """Transfer, and reconstruction with the same bits and the original style.
+
+        Raises:
+            InvalidInputError: a batch in which no image selects a part.
+        """
+        weights = self.weights
+        label = self.layout.makeup(batch.target_style, batch.region_bits)
+        features = self.generator.encode(batch.image, label)
+        fake = self.generator.decode(features)
+        mask_logits = self.mask_network(features)
+        parts, invariant = select_masks(mask_logits.softmax(1).detach(), batch.region_bits)
+        crops, present = self._selected_crops(fake, parts, batch.region_bits)
+        local_scores, local_logits = self.local_discriminator(crops)
+        back = self.generator(fake, self.layout.makeup(batch.style, batch.region_bits))
+        global_scores, _ = self.global_discriminator(fake)
+        styles = batch.target_style.expand(present.shape)[present]
+        return {
+            "adversarial_global": wasserstein(global_scores, real=True),
+            "adversarial_local": _per_image(local_scores, batch)
+            * wasserstein(local_scores, real=True),
+            "classification": weights.classification
+            * style_classification(local_logits, self.layout, styles),
+            "reconstruction": weights.reconstruction * (back - batch.image).abs().mean(),
+            "invariance": weights.invariance * mask_invariance(fake, batch.image, invariant),
+            "parsing": weights.parsing
+            * functional.cross_entropy(mask_logits, batch.classes.long()),
+        }
+
+    def discriminator_terms(self, batch: RegionBatch) -> dict[str, Tensor]:
+        """Critics on real and generated images and parts; classes of the real parts.
+
+        Raises:
+            InvalidInputError: a batch in which no image selects a part.
+        """
+        weights = self.weights
+        label = self.layout.makeup(batch.target_style, batch.region_bits)
+        with torch.no_grad():
+            features = self.generator.encode(batch.image, label)
+            fake = self.generator.decode(features)
+            parts, _ = select_masks(self.mask_network(features).softmax(1), batch.region_bits)
+            real_parts = one_hot(batch.classes, MASK_CLASSES)[:, list(MASK_CLASS_OF_BIT)]
+            fake_crops, present = self._selected_crops(fake, parts, batch.region_bits)
+            real_crops, _ = self._selected_crops(batch.image, real_parts, batch.region_bits)
+        real_scores, real_logits = self.local_discriminator(real_crops)
+        fake_scores, _ = self.local_discriminator(fake_crops)
+        local = wasserstein(real_scores, real=True) + wasserstein(fake_scores, real=False)
+        penalty = gradient_penalty(lambda x: self.local_discriminator(x)[0], real_crops, fake_crops)
+        styles = batch.style.expand(present.shape)[present]
+        return {
+            "global": self._critic(lambda x: self.global_discriminator(x)[0], batch.image, fake),
+            "local": _per_image(real_scores, batch) * (local + weights.gradient_penalty * penalty),
+            "classification": weights.classification
+            * style_classification(real_logits, self.layout, styles),
+        }
+
+    def _critic(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+        penalty = gradient_penalty(critic, real, fake)
+        distance = wasserstein(critic(real), real=True) + wasserstein(critic(fake), real=False)
+        return distance + self.weights.gradient_penalty * penalty
+
+    def _selected_crops(self, images: Tensor, parts: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
+        """Crops (N, 3, s, s) of the selected parts, and which they are: bool (3, B)."""
+        present = bits.bool().t()
+        if not present.any():
+            raise InvalidInputError(
+                "region_bits: no image of the batch selects a part, expected at least one 1; "
+                "draw the bits again"
+            )
+        return crop_parts(images, parts, self.crop_size)[present], present
+
+
+def _per_image(part_scores: Tensor, batch: RegionBatch) -> float:
+    """Parts per image: turns a mean over all parts into the mean of each image's sum."""
+    return len(part_scores) / len(batch.image)

@@ -1,0 +1,172 @@
+"""PSGAN: pose and expression robust spatial-aware GAN (Jiang et al., 2020).
+
+The generator splits at its attention, so that a graph runtime can run `encode_source`,
+`encode_reference` and `decode` with the compiled kernel between them. The discriminator is
+`blocks.PatchDiscriminator`.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from makeup_training.networks.attention import attentive_morph
+from makeup_training.networks.blocks import (
+    ResidualBlock,
+    affine_instance_norm,
+    plain_instance_norm,
+)
+from makeup_training.networks.inputs import FEATURE_STRIDE, FaceBatch, feature_regions
+
+
+class MakeupBranches(nn.Module):
+    """The two convolutional branches of PSGAN, without the attention between them.
+
+    The reference branch (MDNet, `pnet_*`) distils two makeup maps gamma and beta of 1/4 size; the
+    source branch (MANet, `tnet_*`) applies them after its third residual block as
+    features·(1 + gamma) + beta, broadcast over the channels. All images are RGB in [−1, 1] with
+    sides divisible by 4; the sizes below are those of 256×256. No convolution has a bias; instance
+    norm is affine in the reference branch only.
+
+    Args:
+        width: channels of the first stage (published: 64; 16 is the mobile-class variant).
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        inner = 4 * width
+        self.width = width
+
+        self.pnet_in = _encoder_stage(3, width, 7, 1)
+        self.pnet_down_1 = _encoder_stage(width, 2 * width, 4, 2)
+        self.pnet_down_2 = _encoder_stage(2 * width, inner, 4, 2)
+        for i in (1, 2, 3):
+            setattr(self, f"pnet_bottleneck_{i}", ResidualBlock(inner, affine_instance_norm))
+        self.simple_spade = nn.ModuleDict(
+            {
+                "get_gamma": nn.Conv2d(inner, 1, 1, bias=False),
+                "get_beta": nn.Conv2d(inner, 1, 1, bias=False),
+            }
+        )
+
+        self.tnet_in_conv = nn.Conv2d(3, width, 7, padding=3, bias=False)
+        self.tnet_down_conv_1 = nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False)
+        self.tnet_down_conv_2 = nn.Conv2d(2 * width, inner, 4, 2, 1, bias=False)
+        for i in (1, 2, 3, 4, 5, 6):
+            setattr(self, f"tnet_bottleneck_{i}", ResidualBlock(inner, plain_instance_norm))
+        self.tnet_up_conv_1 = nn.ConvTranspose2d(inner, 2 * width, 4, 2, 1, bias=False)
+        self.tnet_up_conv_2 = nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False)
+        self.tnet_out = nn.Sequential(nn.Conv2d(width, 3, 7, padding=3, bias=False), nn.Tanh())
+
+    def encode_source(self, image: Tensor) -> Tensor:
+        """Source image (B, 3, H, W) to features (B, 4·width, H/4, W/4) before the morph."""
+        x = _norm_relu(self.tnet_in_conv(image))
+        x = _norm_relu(self.tnet_down_conv_1(x))
+        x = _norm_relu(self.tnet_down_conv_2(x))
+        for i in (1, 2, 3):
+            x = getattr(self, f"tnet_bottleneck_{i}")(x)
+        return x
+
+    def encode_reference(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reference image to features (B, 4·width, H/4, W/4), gamma and beta (B, 1, H/4, W/4)."""
+        x = self.pnet_down_2(self.pnet_down_1(self.pnet_in(image)))
+        for i in (1, 2, 3):
+            x = getattr(self, f"pnet_bottleneck_{i}")(x)
+        return x, self.simple_spade["get_gamma"](x), self.simple_spade["get_beta"](x)
+
+    def decode(self, features: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        """Source features and morphed maps to the made-up image (B, 3, H, W) in [−1, 1]."""
+        return self.render(self.apply_makeup(features, gamma, beta))
+
+    def apply_makeup(self, features: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        """features·(1 + gamma) + beta: (B, 4·width, H/4, W/4)."""
+        return features * (1 + gamma) + beta
+
+    def render(self, made_up_features: Tensor) -> Tensor:
+        """Features with the makeup applied to the image (B, 3, H, W) in [−1, 1]."""
+        x = made_up_features
+        for i in (4, 5, 6):
+            x = getattr(self, f"tnet_bottleneck_{i}")(x)
+        x = _norm_relu(self.tnet_up_conv_1(x))
+        x = _norm_relu(self.tnet_up_conv_2(x))
+        image: Tensor = self.tnet_out(x)
+        return image
+
+
+class PSGANGenerator(MakeupBranches):
+    """PSGAN's generator: the two branches joined by the attentive makeup morph.
+
+    12,615,620 parameters at width 64, four of which (`atten_bottleneck_{g,b}.g`) the published
+    network saves but never applies; here they are frozen. The published test also rounds landmarks
+    to whole pixels before the call and stretches the output min–max after it; both are left to the
+    caller.
+
+    Args:
+        width: channels of the first stage (published: 64; 16 is the mobile-class variant).
+        visual_weight: weight of the visual features in the attention (published: 0.01).
+        temperature: factor of the attention's logits (published: 200).
+    """
+
+    def __init__(
+        self, width: int = 64, *, visual_weight: float = 0.01, temperature: float = 200.0
+    ) -> None:
+        super().__init__(width)
+        self.visual_weight, self.temperature = visual_weight, temperature
+        for name in ("atten_bottleneck_g", "atten_bottleneck_b"):
+            unused = nn.ModuleDict({"g": nn.Conv2d(1, 1, 1)})
+            setattr(self, name, unused.requires_grad_(False))
+
+    def forward(self, source: FaceBatch, reference: FaceBatch) -> Tensor:
+        """The source faces wearing the makeup of the reference faces.
+
+        Args:
+            source: B faces, images (B, 3, H, W).
+            reference: B faces of the same image size.
+
+        Returns:
+            float (B, 3, H, W) in [−1, 1].
+        """
+        features = self.encode_source(source.image)
+        return self.decode(features, *self.morph(features, source, reference))
+
+    def warped_makeup(self, source: FaceBatch, reference: FaceBatch) -> tuple[Tensor, Tensor]:
+        """Gamma and beta of the reference laid out on the source, (B, 1, H/4, W/4) each.
+
+        Mix the pairs of several references linearly to mix their makeup; the pair of the source
+        itself is the source's own look, and so the zero of a shade. Hand the result to `transfer`.
+        """
+        return self.morph(self.encode_source(source.image), source, reference)
+
+    def transfer(self, image: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        """Source image (B, 3, H, W) and warped maps to the made-up image: the two-call form."""
+        return self.decode(self.encode_source(image), gamma, beta)
+
+    def morph(
+        self, features: Tensor, source: FaceBatch, reference: FaceBatch
+    ) -> tuple[Tensor, Tensor]:
+        """Gamma and beta at the source's pixels, from source features of `encode_source`."""
+        reference_features, gamma, beta = self.encode_reference(reference.image)
+        warped = attentive_morph(
+            features,
+            reference_features,
+            source.landmarks,
+            reference.landmarks,
+            feature_regions(source.regions),
+            feature_regions(reference.regions),
+            torch.cat([gamma, beta], 1),
+            visual_weight=self.visual_weight,
+            temperature=self.temperature,
+            pixel_stride=FEATURE_STRIDE,
+        )
+        return warped[:, :1], warped[:, 1:]
+
+
+def _encoder_stage(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, stride, (kernel - 1) // 2, bias=False),
+        nn.InstanceNorm2d(out_channels, affine=True),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _norm_relu(x: Tensor) -> Tensor:
+    return functional.relu(functional.instance_norm(x))
