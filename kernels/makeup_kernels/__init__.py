@@ -1,6 +1,9 @@
 """Compiled operations of makeup-sdk, one folder per operation."""
 
 from makeup_kernels.align import CROP_SIZE, TEMPLATE_LANDMARKS, crop_face, crop_matrix
+from makeup_kernels.attentive_morph import MorphReference, attentive_morph
+from makeup_kernels.composite import composite
+from makeup_kernels.dispatch import CpuFeatures, cpu_features
 from makeup_kernels.errors import (
     BackendUnavailableError,
     BundleError,
@@ -8,6 +11,7 @@ from makeup_kernels.errors import (
     MakeupError,
     NoFaceError,
 )
+from makeup_kernels.match_region_histograms import RegionHistogram, match_region_histograms
 from makeup_kernels.region import Region
 
 __all__ = [
@@ -15,10 +19,17 @@ __all__ = [
     "TEMPLATE_LANDMARKS",
     "BackendUnavailableError",
     "BundleError",
+    "CpuFeatures",
     "InvalidInputError",
     "MakeupError",
+    "MorphReference",
     "NoFaceError",
     "Region",
+    "RegionHistogram",
+    "attentive_morph",
+    "composite",
+    "cpu_features",
     "crop_face",
     "crop_matrix",
+    "match_region_histograms",
 ]

@@ -4,6 +4,8 @@ The crop is fitted to a mean frontal face (`TEMPLATE_LANDMARKS`): chin at 89 % o
 55 % of its width, forehead and hairline inside.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -154,14 +156,21 @@ def crop_face(
         )
         box = frame[y0:y1, x0:x1]
         small = (max(1, (x1 - x0) // factor), max(1, (y1 - y0) // factor))
-        frame = cv2.resize(box, small, interpolation=cv2.INTER_AREA)
+        frame = _uint8(cv2.resize(box, small, interpolation=cv2.INTER_AREA))
         # pixel centres: x_frame = (x_small + 0.5) * step - 0.5 + x0
         step_x, step_y = (x1 - x0) / small[0], (y1 - y0) / small[1]
         to_frame = np.array(
             [[step_x, 0, x0 + 0.5 * step_x - 0.5], [0, step_y, y0 + 0.5 * step_y - 0.5], [0, 0, 1]]
         )
         matrix = matrix @ to_frame
-    crop: NDArray[np.uint8] = cv2.warpAffine(
-        frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    return _uint8(
+        cv2.warpAffine(
+            frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
     )
-    return crop
+
+
+def _uint8(image: Any) -> NDArray[np.uint8]:
+    """OpenCV's stubs give any number type back; these calls keep uint8."""
+    result: NDArray[np.uint8] = image
+    return result

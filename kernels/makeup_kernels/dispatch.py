@@ -1,0 +1,142 @@
+"""Which implementation of an operation runs: backend, instruction set and number of threads."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from makeup_kernels.errors import BackendUnavailableError, InvalidInputError
+
+__all__ = [
+    "BACKENDS",
+    "ISA_VARIABLE",
+    "THREADS_VARIABLE",
+    "CpuFeatures",
+    "_cpu",
+    "check_backend",
+    "cpu_features",
+    "cpu_isa",
+    "thread_count",
+]
+
+
+@contextmanager
+def _openmp_threads_sleep_while_waiting() -> Iterator[None]:
+    """Let an OpenMP run time that loads now have threads that sleep, not spin, while they wait.
+
+    On cores that other programs keep busy, a spinning thread takes the core of the thread that it
+    waits for, and a call of half a millisecond lasts a scheduler's turn of 8. The OpenMP run time
+    reads the setting once, on loading; what the user has set stays.
+    """
+    name = "OMP_WAIT_POLICY"
+    chosen_by_user = name in os.environ
+    os.environ.setdefault(name, "passive")
+    try:
+        yield
+    finally:
+        if not chosen_by_user:
+            del os.environ[name]
+
+
+with _openmp_threads_sleep_while_waiting():
+    from makeup_kernels import _cpu  # every module takes it from here
+
+BACKENDS = ("auto", "cpu", "triton", "cuda")
+"""Names that `backend=` knows; this build holds the CPU kernels."""
+
+THREADS_VARIABLE = "MAKEUP_THREADS"
+"""Environment variable: threads of every kernel call that does not say `threads=`."""
+
+ISA_VARIABLE = "MAKEUP_CPU_ISA"
+"""Environment variable: instruction set of the CPU kernels instead of the widest one; for tests."""
+
+
+@dataclass(frozen=True)
+class CpuFeatures:
+    """What the CPU kernels run on.
+
+    Attributes:
+        isa: instruction set in use: "baseline" (SSE2 or NEON), "avx2" or "avx512".
+        available_isas: those that are compiled in and that this processor has, narrowest first.
+        openmp: whether the kernels can use several threads.
+        threads: threads of a call that does not say `threads=`.
+        compiler: name and version of the compiler that built them.
+    """
+
+    isa: str
+    available_isas: tuple[str, ...]
+    openmp: bool
+    threads: int
+    compiler: str
+
+
+def cpu_features() -> CpuFeatures:
+    """Tell what the CPU kernels run on, environment variables included.
+
+    Raises:
+        BackendUnavailableError: MAKEUP_CPU_ISA names what this processor or build lacks.
+        InvalidInputError: MAKEUP_THREADS is not a positive integer.
+    """
+    return CpuFeatures(
+        isa=cpu_isa(),
+        available_isas=tuple(_cpu.available_isas()),
+        openmp=_cpu.openmp,
+        threads=thread_count(None),
+        compiler=_cpu.compiler,
+    )
+
+
+def check_backend(backend: str, operation: str) -> None:
+    """Accept "auto" and "cpu".
+
+    Raises:
+        BackendUnavailableError: a known backend that this build does not hold.
+        InvalidInputError: a name that is no backend.
+    """
+    if backend not in BACKENDS:
+        raise InvalidInputError(
+            f"backend: got {backend!r}, expected one of {', '.join(map(repr, BACKENDS))}"
+        )
+    if backend not in ("auto", "cpu"):
+        raise BackendUnavailableError(
+            f"{operation}: the {backend!r} backend is not part of this build; available: 'cpu'. "
+            "Pass backend='cpu' or backend='auto'."
+        )
+
+
+def cpu_isa() -> str:
+    """Name of the instruction set to use: MAKEUP_CPU_ISA if set, else the widest available.
+
+    Raises:
+        BackendUnavailableError: MAKEUP_CPU_ISA names what this processor or build lacks.
+    """
+    available = _cpu.available_isas()
+    asked = os.environ.get(ISA_VARIABLE)
+    if not asked:
+        return available[-1]
+    if asked not in available:
+        raise BackendUnavailableError(
+            f"{ISA_VARIABLE}={asked}: this processor and build have {', '.join(available)}. "
+            f"Set {ISA_VARIABLE} to one of them or unset it."
+        )
+    return asked
+
+
+def thread_count(threads: int | None) -> int:
+    """Threads of one call: the argument, else MAKEUP_THREADS, else one per core.
+
+    Raises:
+        InvalidInputError: not a positive integer.
+    """
+    if threads is not None:
+        if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+            raise InvalidInputError(f"threads: got {threads!r}, expected an integer of at least 1")
+        return threads
+    setting = os.environ.get(THREADS_VARIABLE)
+    if not setting:
+        return _cpu.default_threads()
+    if not setting.isdecimal() or int(setting) < 1:
+        raise InvalidInputError(
+            f"{THREADS_VARIABLE}={setting}: expected an integer of at least 1; set or unset it"
+        )
+    return int(setting)

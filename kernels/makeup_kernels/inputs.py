@@ -1,0 +1,63 @@
+"""Checks of array arguments, with messages that carry what came and what was expected."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from makeup_kernels.errors import InvalidInputError
+
+
+def check_array(
+    name: str, array: object, dtype: DTypeLike, shape: tuple[int | str, ...]
+) -> NDArray[Any]:
+    """Return `array` if it is a NumPy array of that dtype and shape; any strides, read-only too.
+
+    Args:
+        name: the argument's name, for the message.
+        array: what the caller passed.
+        dtype: the only dtype accepted; nothing is converted in silence.
+        shape: one entry per axis: an int is required, a str names a free axis.
+
+    Raises:
+        InvalidInputError: anything else, with the shape and dtype that came.
+    """
+    expected = f"{np.dtype(dtype)} ({', '.join(str(axis) for axis in shape)})"
+    if not isinstance(array, np.ndarray):
+        raise InvalidInputError(
+            f"{name}: got {type(array).__name__}, expected a NumPy array, {expected}"
+        )
+    fits = array.ndim == len(shape) and all(
+        isinstance(want, str) or have == want for have, want in zip(array.shape, shape, strict=True)
+    )
+    if array.dtype != np.dtype(dtype) or not fits:
+        raise InvalidInputError(f"{name}: got {array.dtype} {array.shape}, expected {expected}")
+    return array if array.flags.aligned else array.copy()
+
+
+def check_landmarks(name: str, landmarks: object, points: int | str = "K") -> NDArray[np.float32]:
+    """Check float32 (K, 2) landmarks, K >= 1, all finite."""
+    array: NDArray[np.float32] = check_array(name, landmarks, np.float32, (points, 2))
+    if array.shape[0] == 0:
+        raise InvalidInputError(f"{name}: got float32 (0, 2), expected at least one point")
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        raise InvalidInputError(
+            f"{name}: {int((~finite).sum())} of the points of float32 {array.shape} are NaN or "
+            "infinite, expected finite pixel positions"
+        )
+    return array
+
+
+def check_out(
+    out: object, dtype: DTypeLike, shape: tuple[int, ...], inputs: tuple[NDArray[Any], ...]
+) -> NDArray[Any]:
+    """Check a result array given by the caller: dtype, shape, writeable, apart from `inputs`."""
+    array = check_array("out", out, dtype, shape)
+    if array is not out or not array.flags.writeable:
+        raise InvalidInputError(
+            "out: the array is read-only or not aligned, expected a writeable one"
+        )
+    if any(np.may_share_memory(array, other) for other in inputs):
+        raise InvalidInputError("out: shares memory with an input, expected an array of its own")
+    return array
