@@ -1,0 +1,21 @@
+"""Face analysis: find faces, their landmarks and region maps.
+
+`BundledFaceAnalyzer` runs the shipped networks; an app may plug in anything that satisfies the
+`FaceAnalyzer` protocol.
+"""
+
+from makeup_sdk.faces.bundled import BundledFaceAnalyzer
+from makeup_sdk.faces.geometry import pupil_distance, visible_share, yaw_degrees
+from makeup_sdk.faces.types import Detection, Face, FaceAnalysis, FaceAnalyzer, FaceStatus
+
+__all__ = [
+    "BundledFaceAnalyzer",
+    "Detection",
+    "Face",
+    "FaceAnalysis",
+    "FaceAnalyzer",
+    "FaceStatus",
+    "pupil_distance",
+    "visible_share",
+    "yaw_degrees",
+]

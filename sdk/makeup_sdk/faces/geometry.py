@@ -1,0 +1,94 @@
+"""Geometry of faces: from a detector's box to a crop, head turn, how much of a face is visible."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import CROP_SIZE
+from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+
+_CROP_PER_BOX = 1.606
+_CROP_DROP = -0.022
+_YAW_GAIN = 2.512
+_PUPIL_RISE = 0.045
+
+
+def box_crop_matrix(box: FloatArray, size: int) -> NDArray[np.float64]:
+    """Upright crop around a detector's box, framed as the aligned crop of that face would be.
+
+    Side = 1.606 · √(box area), centre 0.022 sides above the box's: medians over the labelled
+    pictures.
+
+    Args:
+        box: (4,) x0, y0, x1, y1, frame pixels.
+        size: side of the crop, pixels.
+
+    Returns:
+        float64 (2, 3): frame pixel to crop pixel.
+    """
+    x0, y0, x1, y1 = np.asarray(box, np.float64)
+    side = _CROP_PER_BOX * max(1.0, float(np.sqrt(max(0.0, x1 - x0) * max(0.0, y1 - y0))))
+    scale = size / side
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2 + _CROP_DROP * side
+    return np.array([[scale, 0, size / 2 - scale * x], [0, scale, size / 2 - scale * y]])
+
+
+def pupils(landmarks: FloatArray) -> FloatArray:
+    """Estimated pupils, float32 (2, 2): the eye on the picture's left, then the other.
+
+    The mean of an eye's six points lies lower than its pupil, which the upper lid hangs over: it
+    is raised by 0.045 eye widths, the median over the labelled irises of the training pictures.
+    """
+    points = np.asarray(landmarks, np.float64)
+    eyes = np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0)])
+    across = eyes[1] - eyes[0]
+    across /= max(float(np.hypot(*across)), 1e-6)
+    width = np.hypot(*(points[[39, 45]] - points[[36, 42]]).T).mean()
+    upward = np.array([across[1], -across[0]])
+    raised: FloatArray = (eyes + _PUPIL_RISE * width * upward).astype(np.float32)
+    return raised
+
+
+def pupil_distance(landmarks: FloatArray) -> float:
+    """Distance between the centres of the eyes, in the unit of the landmarks."""
+    right, left = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
+    return float(np.hypot(*(left - right)))
+
+
+def yaw_degrees(landmarks: FloatArray) -> float:
+    """Turn of the head to the side, degrees; positive when the nose points to the frame's right.
+
+    arcsin of the nose's offset from the middle of the outer eye corners, across the line from the
+    bridge of the nose to the chin and in units of its length. Fitted to the labelled faces: mean
+    error 2°, 8° beyond 35°.
+    """
+    points = np.asarray(landmarks, np.float64)
+    upward = points[27] - points[8]
+    length = float(np.hypot(*upward))
+    if length < 1e-6:
+        return 0.0
+    across = np.array([-upward[1], upward[0]]) / length
+    nose = points[[30, 33]].mean(axis=0) - points[[36, 45]].mean(axis=0)
+    return float(np.degrees(np.arcsin(np.clip(_YAW_GAIN * (nose @ across) / length, -1, 1))))
+
+
+def visible_share(analysis: FaceAnalysis) -> float:
+    """Share of the face, from brows to chin, that is not covered, in 0..1.
+
+    Counts the pixels of the region map that carry a region inside the outline of jaw and brows;
+    eyeballs and the inside of the mouth are left out. Parts beyond the crop do not count.
+    """
+    points = analysis.crop_landmarks
+    outline = np.vstack([points[:17], points[26:16:-1]])
+    face = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
+    cv2.fillPoly(face, [_fixed(outline)], 1, shift=4)
+    for hole in (points[36:42], points[42:48], points[60:68]):
+        cv2.fillPoly(face, [_fixed(hole)], 0, shift=4)
+    expected = int(face.sum())
+    if expected == 0:
+        return 0.0
+    return float(((analysis.regions > 0) & (face > 0)).sum()) / expected
+
+
+def _fixed(points: FloatArray) -> NDArray[np.int32]:
+    return np.round(np.clip(points, -4096, 4096) * 16).astype(np.int32)

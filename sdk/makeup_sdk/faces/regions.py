@@ -1,0 +1,83 @@
+"""From region logits to a clean region map."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import Region
+from makeup_sdk.faces.types import FloatArray, Image
+
+_SPECK_SHARE = 0.0008
+"""Pieces smaller than this share of the crop (52 pixels of 256 x 256) are dropped or filled."""
+
+_HOMES = {
+    Region.LIPS: ((range(48, 60),), 0.18),
+    Region.BROWS: ((range(17, 22), range(22, 27)), 0.3),
+    Region.EYES: (((*range(17, 22), *range(36, 42)), (*range(22, 27), *range(42, 48))), 0.35),
+}
+"""Landmarks whose hull holds a region, and how far beyond it may reach, in pupil distances."""
+
+
+def region_map(logits: FloatArray, landmarks: FloatArray, size: int) -> Image:
+    """Best region per pixel, kept to where the landmarks allow it, without specks.
+
+    Args:
+        logits: float32 (5, s, s), channel = `makeup_kernels.Region`.
+        landmarks: float32 (68, 2), pixels of the `size` x `size` crop.
+        size: side of the map.
+
+    Returns:
+        uint8 (size, size).
+    """
+    best = _enlarge(logits[Region.NONE], size)
+    regions = np.zeros((size, size), np.uint8)
+    for region in (Region.SKIN, Region.LIPS, Region.EYES, Region.BROWS):
+        plane = _enlarge(logits[region], size)
+        better = cv2.compare(plane, best, cv2.CMP_GT)
+        if region != Region.SKIN:
+            better = cv2.bitwise_and(better, _allowed(region, landmarks, size))
+        best = cv2.max(best, plane)
+        regions = (regions & ~better) | (better & np.uint8(region))
+    return _without_specks(regions)
+
+
+def _enlarge(plane: FloatArray, size: int) -> FloatArray:
+    return np.asarray(cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _allowed(region: Region, landmarks: FloatArray, size: int) -> Image:
+    """255 where a region may be: the hull of its landmarks, grown by a share of the face's size."""
+    unit = float(np.hypot(*(landmarks[42:48].mean(axis=0) - landmarks[36:42].mean(axis=0))))
+    parts, reach = _HOMES[region]
+    mask = np.zeros((size, size), np.uint8)
+    for part in parts:
+        hull = cv2.convexHull(_fixed(landmarks[list(part)]))
+        cv2.fillConvexPoly(mask, hull, 255, shift=4)
+        cv2.polylines(mask, [hull], True, 255, max(1, round(2 * reach * unit)), shift=4)
+    return mask
+
+
+def _without_specks(regions: Image) -> Image:
+    """Drop small islands of paint, and fill pinholes in it as skin."""
+    limit = _SPECK_SHARE * regions.size
+    painted = (regions > 0).astype(np.uint8)
+    contours, hierarchy = cv2.findContours(painted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for number, contour in enumerate(contours):
+        is_hole = hierarchy[0, number, 3] >= 0
+        # Pick's theorem: the contour of an island belongs to it, that of a hole does not.
+        edge = len(contour) / 2 * (-1 if is_hole else 1)
+        if cv2.contourArea(contour) + edge + 1 >= (limit / 4 if is_hole else limit):
+            continue
+        x, y, width, height = cv2.boundingRect(contour)
+        part = regions[y : y + height, x : x + width]
+        inside = np.zeros((height, width), np.uint8)
+        cv2.drawContours(inside, [contour - [x, y]], 0, 1, cv2.FILLED)
+        if is_hole:
+            part[(inside > 0) & (part == Region.NONE)] = Region.SKIN
+        else:
+            part[inside > 0] = Region.NONE
+    return regions
+
+
+def _fixed(points: FloatArray) -> NDArray[np.int32]:
+    return np.round(np.clip(points, -4096, 4096) * 16).astype(np.int32)

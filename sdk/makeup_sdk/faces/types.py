@@ -1,0 +1,97 @@
+"""What face analysis returns, and the protocol that an app implements to plug in its own."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+
+class FaceStatus(Enum):
+    """Why a face was painted, or was not."""
+
+    OK = "ok"
+    TOO_SMALL = "too_small"
+    """The pupils are so near to each other that makeup would be a smear; not painted."""
+    SIDE_VIEW = "side_view"
+    """Turned too far away; makeup is faded out, or not painted at all."""
+    OCCLUDED = "occluded"
+    """Most of the face is covered; not painted."""
+    UNSURE = "unsure"
+    """The detector saw a face, the landmark network did not; not painted."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face found in a frame.
+
+    Attributes:
+        box: float32 (4,): x0, y0, x1, y1 in frame pixels; may reach beyond the frame.
+        score: confidence in [0, 1].
+    """
+
+    box: FloatArray
+    score: float
+
+
+@dataclass(frozen=True)
+class FaceAnalysis:
+    """Everything the generators need to know of one face.
+
+    Attributes:
+        landmarks: float32 (68, 2), x then y, frame pixels, iBUG order.
+        score: confidence in [0, 1] that the crop shows a face.
+        matrix: float64 (2, 3), frame pixel to crop pixel (`makeup_kernels.crop_matrix`).
+        crop: uint8 (256, 256, 3), the aligned crop, BGR.
+        regions: uint8 (256, 256), the region map of the crop (`makeup_kernels.Region`).
+    """
+
+    landmarks: FloatArray
+    score: float
+    matrix: NDArray[np.float64]
+    crop: Image
+    regions: Image
+
+    @property
+    def crop_landmarks(self) -> FloatArray:
+        """float32 (68, 2): the landmarks in crop pixels."""
+        linear, shift = self.matrix[:, :2], self.matrix[:, 2]
+        points: FloatArray = (self.landmarks @ linear.T + shift).astype(np.float32)
+        return points
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face of a processed frame.
+
+    Attributes:
+        landmarks: float32 (68, 2), x then y, frame pixels.
+        box: float32 (4,): x0, y0, x1, y1 in frame pixels.
+        score: confidence in [0, 1].
+        track_id: in a stream, stays with the face; in a single image, its number in `Result.faces`.
+        status: what stands in the way of makeup, if anything.
+        painted: whether makeup was put on it.
+    """
+
+    landmarks: FloatArray
+    box: FloatArray
+    score: float
+    track_id: int
+    status: FaceStatus
+    painted: bool
+
+
+class FaceAnalyzer(Protocol):
+    """Finds and analyses faces. The bundled one is `makeup_sdk.faces.BundledFaceAnalyzer`."""
+
+    def detect(self, frame: Image, max_faces: int) -> list[Detection]:
+        """Find faces in a BGR frame, uint8 (H, W, 3) of any size, best first."""
+        ...
+
+    def analyze(self, frame: Image, start: Detection | FloatArray) -> FaceAnalysis:
+        """Analyse one face, from a detection or from its landmarks in the previous frame."""
+        ...

@@ -1,0 +1,69 @@
+"""What both face trainings share: moving-average weights, atomic checkpoints, the step schedule."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class WeightAverage:
+    """Exponential moving average of a network's state (EMA), warmed up over the first steps."""
+
+    def __init__(self, network: nn.Module, decay: float = 0.998) -> None:
+        self.decay = decay
+        self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    def update(self, network: nn.Module, step: int) -> None:
+        """Move towards the network's present weights."""
+        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        for name, value in network.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.state[name].lerp_(value.detach(), share)
+            else:
+                self.state[name].copy_(value)
+
+
+def learning_rate(step: int, steps: int, peak: float, warm_up: int = 200) -> float:
+    """Linear warm-up, then a cosine down to 1 % of the peak."""
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    done = min(1.0, (step - warm_up) / max(1, steps - warm_up))
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def save_atomically(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint so that a reader or a resumed run never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def save_training(
+    path: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: WeightAverage,
+    facts: dict[str, int],
+) -> None:
+    """Everything that `load_training` and export need; `facts` holds at least the step."""
+    states = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
+    save_atomically(states | {"average": average.state} | facts, path)
+
+
+def load_training(
+    path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, average: WeightAverage
+) -> int:
+    """Take up a training where its checkpoint left it; returns the step, 0 without a checkpoint."""
+    if not path.exists():
+        return 0
+    saved = torch.load(path, weights_only=True)
+    network.load_state_dict(saved["network"])
+    optimiser.load_state_dict(saved["optimiser"])
+    average.state = saved["average"]
+    step = int(saved["step"])
+    print(f"resumed at step {step}", flush=True)
+    return step

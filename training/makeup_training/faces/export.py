@@ -1,0 +1,216 @@
+"""Write the two trained networks as bundles: ONNX graphs (weights stored in half precision) and
+manifests.
+
+    python -m makeup_training.faces.export --detector detector.pt --landmarks landmarks.pt --out DIR
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import platform
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from makeup_training.faces.networks import STRIDES, FaceDetector, LandmarkRegionNet
+
+OPSET = 17
+TRAINING_DATA = (
+    {
+        "name": "faker-js/assets-person-portrait (AI-generated portraits)",
+        "source": "https://github.com/faker-js/assets-person-portrait",
+        "licence": "CC0-1.0",
+    },
+    {
+        "name": "SFHQ-T2I dataset (AI-generated portraits)",
+        "source": "https://github.com/SelfishGene/SFHQ-T2I-dataset",
+        "licence": "MIT",
+    },
+)
+SFHQ = {
+    "name": "SFHQ dataset (AI-generated portraits)",
+    "source": "https://github.com/SelfishGene/SFHQ-dataset",
+    "licence": "MIT",
+}
+LANDMARK_TEACHER = "MediaPipe face_landmarks_detector (Google, Apache-2.0): labels of the 68 points"
+REGION_TEACHER = (
+    "region labels: the landmark mesh, MediaPipe hair_segmentation and selfie_segmentation "
+    "(Google, Apache-2.0)"
+)
+BOX_TEACHER = "YuNet (Shiqi Yu, Apache-2.0): labels of the boxes"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--detector", type=Path, help="checkpoint of train_detector")
+    parser.add_argument("--landmarks", type=Path, help="checkpoint of train_landmarks")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the two bundles")
+    parser.add_argument("--metrics", type=Path, help="benchmarks/results/faces.json to quote")
+    options = parser.parse_args()
+    metrics = json.loads(options.metrics.read_text()) if options.metrics else {}
+    if options.detector:
+        export_detector(options.detector, options.out / "face_detector", metrics)
+    if options.landmarks:
+        export_landmarks(options.landmarks, options.out / "face_landmarks_regions", metrics)
+
+
+class _ScoredDetector(nn.Module):
+    """The detector with its three levels side by side: (B, 5, N) in the order of `STRIDES`."""
+
+    def __init__(self, network: FaceDetector) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.cat([level.flatten(2) for level in self.network(image)], dim=2)
+
+
+class _ScoredLandmarks(nn.Module):
+    """The landmark + region net with its confidence as a probability."""
+
+    def __init__(self, network: LandmarkRegionNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        landmarks, confidence, regions = self.network(image)
+        return landmarks, confidence.sigmoid(), regions
+
+
+def export_detector(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> None:
+    """Bundle `face_detector`: image float32 (1, 3, H, W) to cells float32 (1, 5, N)."""
+    saved = torch.load(checkpoint, weights_only=True)
+    network = FaceDetector(saved["width"])
+    network.load_state_dict(saved["average"])
+    dynamic = {"image": {2: "height", 3: "width"}, "cells": {2: "count"}}
+    example = torch.zeros(1, 3, 192, 320)
+    model = _onnx(_ScoredDetector(network), example, ["cells"], dynamic)
+    manifest = _manifest(
+        "face_detector",
+        inputs=[{"name": "image", "dtype": "float32", "shape": [1, 3, "height", "width"]}],
+        outputs=[{"name": "cells", "dtype": "float32", "shape": [1, 5, "count"]}],
+        constants={"long_side": 320, "strides": list(STRIDES)},
+        weights={
+            "training_data": list(TRAINING_DATA),
+            "teachers": [BOX_TEACHER],
+            "steps": saved["step"],
+            "metrics": {k: metrics[k] for k in ("detector",) if k in metrics},
+        },
+    )
+    _write(folder, model, manifest)
+
+
+def export_landmarks(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> None:
+    """Bundle `face_landmarks_regions`: a face crop to landmarks, score and region logits."""
+    saved = torch.load(checkpoint, weights_only=True)
+    size = saved["size"]
+    network = LandmarkRegionNet(saved["width"])
+    network.load_state_dict(saved["average"])
+    names = ["landmarks", "score", "regions"]
+    model = _onnx(_ScoredLandmarks(network), torch.zeros(1, 3, size, size), names, {})
+    manifest = _manifest(
+        "face_landmarks_regions",
+        inputs=[{"name": "image", "dtype": "float32", "shape": [1, 3, size, size]}],
+        outputs=[
+            {"name": "landmarks", "dtype": "float32", "shape": [1, 68, 2]},
+            {"name": "score", "dtype": "float32", "shape": [1]},
+            {"name": "regions", "dtype": "float32", "shape": [1, 5, size, size]},
+        ],
+        constants={"size": size},
+        weights={
+            "training_data": [*TRAINING_DATA, SFHQ],
+            "teachers": [LANDMARK_TEACHER, REGION_TEACHER],
+            "steps": saved["step"],
+            "metrics": {
+                k: metrics[k] for k in ("landmarks", "regions", "occluders") if k in metrics
+            },
+        },
+    )
+    _write(folder, model, manifest)
+
+
+def store_in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Keep the weights as float16 with a Cast behind each; the arithmetic stays float32.
+
+    Halves the file; run times fold the casts away when they load the graph.
+    """
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < 256:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _onnx(
+    network: nn.Module, example: Tensor, outputs: list[str], dynamic: dict[str, dict[int, str]]
+) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            (example,),
+            buffer,
+            input_names=["image"],
+            output_names=outputs,
+            dynamic_axes=dynamic,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    return bytes(store_in_half_precision(model).SerializeToString())
+
+
+def _manifest(
+    model: str,
+    *,
+    inputs: list[dict[str, Any]],
+    outputs: list[dict[str, Any]],
+    constants: dict[str, Any],
+    weights: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "model": model,
+        "precision": "fp32",
+        "target": "onnx",
+        "color": "bgr",
+        "normalization": {"mean": [0, 0, 0], "scale": [1 / 255, 1 / 255, 1 / 255]},
+        "graphs": {"model": {"file": "model.onnx", "inputs": inputs, "outputs": outputs}},
+        "files": {},
+        "tools": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "onnx": onnx.__version__,
+        },
+        "weights": {"licence": "Apache-2.0"} | weights,
+        "constants": constants,
+    }
+
+
+def _write(folder: Path, model: bytes, manifest: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest["files"] = {"model.onnx": hashlib.sha256(model).hexdigest()}
+    (folder / "model.onnx").write_bytes(model)
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    print(f"{folder}: {len(model) / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Train the face detector: `python -m makeup_training.faces.train_detector --data DIR --out DIR`.
+
+DIR of --data is the faces folder (detect/). Resumes from the checkpoint in --out if there is one.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from makeup_training.faces.checkpoints import (
+    WeightAverage,
+    learning_rate,
+    load_training,
+    save_training,
+)
+from makeup_training.faces.data import FacePicture, load_pictures
+from makeup_training.faces.detector_loss import decode_boxes, detector_losses, overlap
+from makeup_training.faces.detector_samples import compose_scene
+from makeup_training.faces.networks import STRIDES, FaceDetector
+from makeup_training.faces.train_landmarks import to_input
+
+CANVASES = ((320, 320), (192, 320), (256, 320), (320, 192))
+CANVAS_SHARES = (0.45, 0.25, 0.2, 0.1)
+LONG_SIDE = 320
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the faces folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    train(parser.parse_args())
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train to `options.steps`, checkpointing every 250 steps."""
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(1)
+    pictures = load_pictures(options.data / "detect", held=False)
+    held = load_pictures(options.data / "detect", held=True, single=False)
+    print(f"{len(pictures)} pictures, {len(held)} held back")
+    torch.manual_seed(options.seed)
+    network = FaceDetector(options.width).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.02)
+    average = WeightAverage(network)
+    path = options.out / "detector.pt"
+    first = load_training(path, network, optimiser, average)
+
+    totals: dict[str, float] = {}
+    began = time.time()
+    for step in range(first, options.steps):
+        rng = np.random.default_rng([options.seed, step])
+        height, width = CANVASES[rng.choice(len(CANVASES), p=CANVAS_SHARES)]
+        scenes = [compose_scene(pictures, height, width, rng) for _ in range(options.batch)]
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, options.steps, options.rate)
+        network.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = network(to_input([s.image for s in scenes]))
+        losses = detector_losses(outputs, scenes)
+        loss = sum(losses.values())
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+        optimiser.step()
+        average.update(network, step)
+        for name, value in losses.items():
+            totals[name] = totals.get(name, 0.0) + float(value.detach())
+        if (step + 1) % 100 == 0:
+            line = " ".join(f"{name} {value / 100:.4f}" for name, value in totals.items())
+            print(f"{step + 1}/{options.steps} {time.time() - began:.0f}s {line}", flush=True)
+            totals = {}
+        if (step + 1) % 250 == 0 or step + 1 == options.steps:
+            facts = {"step": step + 1, "width": options.width}
+            save_training(path, network, optimiser, average, facts)
+        if (step + 1) % 1000 == 0 or step + 1 == options.steps:
+            report = evaluate(average.state, options.width, held)
+            print(json.dumps({"step": step + 1} | report), flush=True)
+
+
+@torch.no_grad()
+def evaluate(state: dict[str, Tensor], width: int, held: list[FacePicture]) -> dict[str, float]:
+    """How often the best-scoring cell's box meets the label (IoU >= 0.5), and how sure it is."""
+    network = FaceDetector(width)
+    network.load_state_dict(state)
+    network.eval()
+    ious, scores = [], []
+    for picture in held:
+        image, scale = letterbox(picture.image)
+        outputs = network(to_input([image]))
+        score = torch.cat([o[:, 0].flatten() for o in outputs]).sigmoid()
+        boxes = [decode_boxes(o, s).reshape(-1, 4) for o, s in zip(outputs, STRIDES, strict=True)]
+        best = int(score.argmax())
+        label = torch.from_numpy(picture.box * scale)[None]
+        ious.append(float(overlap(torch.cat(boxes)[best][None], label)[0]))
+        scores.append(float(score[best]))
+    report = {"found": np.mean(np.array(ious) >= 0.5), "iou": np.mean(ious)}
+    report |= {"score": np.mean(scores), "score_p2": np.percentile(scores, 2)}
+    return {name: round(float(value), 4) for name, value in report.items()}
+
+
+def letterbox(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """Longer side to 320, then zeros right and below up to multiples of 32; and the scale."""
+    scale = LONG_SIDE / max(image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    right, below = -width % 32, -height % 32
+    return cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_CONSTANT), scale
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""Train the landmark + region net: `python -m makeup_training.faces.train_landmarks --data DIR`.
+
+DIR is the faces folder (train/, detect/). Resumes from the checkpoint in --out when there is one.
+"""
+
+import argparse
+import json
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from makeup_kernels import Region
+from makeup_training.faces.checkpoints import (
+    WeightAverage,
+    learning_rate,
+    load_training,
+    save_training,
+)
+from makeup_training.faces.data import FacePicture, load_crops, load_pictures
+from makeup_training.faces.landmark_samples import (
+    IGNORED,
+    CropSample,
+    aligned_sample,
+    face_sample,
+    faceless_sample,
+    without_doubtful_labels,
+)
+from makeup_training.faces.networks import REGIONS, LandmarkRegionNet
+
+LIP_WEIGHT, BROW_WEIGHT, NEAR = 3.0, 1.0, 7
+"""Extra weight of the pixels within a window of 7 that holds lips or brows, on either side."""
+
+WING, WING_CURVE = 0.10, 0.02
+FACELESS_SHARE = 0.12
+COARSE_SHARE = 0.45
+"""Share of the steps that run on crops 32 pixels smaller, at two thirds of the cost. After them the
+network reads its training crops once and doubtful labels are dropped."""
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the faces folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
+    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--size", type=int, default=160, help="side of the network's input")
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2.5e-3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    train(parser.parse_args())
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train to `options.steps`, checkpointing every 100 steps."""
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(1)
+    crops = load_crops(options.data / "train", side=320, held=False)
+    whole = [_with_room(p) for p in load_pictures(options.data / "detect", held=False)]
+    pictures = crops + [p for p in whole if np.ptp(p.landmarks[:, 0]) > 70]
+    shares = np.array([1.0] * len(crops) + [0.35] * (len(pictures) - len(crops)))
+    shares /= shares.sum()
+    held = load_crops(options.data / "train", side=320, held=True)
+    print(f"{len(crops)} crops, {len(pictures) - len(crops)} pictures, {len(held)} held back")
+
+    torch.manual_seed(options.seed)
+    network = LandmarkRegionNet(options.width).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.02)
+    average = WeightAverage(network)
+    path = options.out / "landmarks.pt"
+    first = load_training(path, network, optimiser, average)
+
+    totals: dict[str, float] = {}
+    began = time.time()
+    coarse = round(COARSE_SHARE * options.steps)
+
+    def draw_batch(step: int) -> list[CropSample]:
+        rng = np.random.default_rng([options.seed, step])
+        size = options.size if step >= coarse else options.size - 32
+        return [_draw(pictures, shares, size, rng) for _ in range(options.batch)]
+
+    painter = ThreadPoolExecutor(max_workers=1)
+    following: Future[list[CropSample]] | None = None
+    for step in range(first, options.steps):
+        if step == max(first, coarse):
+            crops = cleaned(crops, average.state, options.width, options.size)
+            pictures[: len(crops)] = crops
+        samples = following.result() if following else draw_batch(step)
+        following = painter.submit(draw_batch, step + 1)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, options.steps, options.rate)
+        network.train()
+        losses = batch_losses(network, samples)
+        loss = sum(losses.values())
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        average.update(network, step)
+        for name, value in losses.items():
+            totals[name] = totals.get(name, 0.0) + float(value.detach())
+        if (step + 1) % 100 == 0:
+            line = " ".join(f"{name} {value / 100:.4f}" for name, value in totals.items())
+            print(f"{step + 1}/{options.steps} {time.time() - began:.0f}s {line}", flush=True)
+            totals = {}
+        if (step + 1) % 100 == 0 or step + 1 == options.steps:
+            facts = {"step": step + 1, "width": options.width, "size": options.size}
+            save_training(path, network, optimiser, average, facts)
+        if (step + 1) % 1000 == 0 or step + 1 == options.steps:
+            report = evaluate(average.state, options.width, options.size, held)
+            print(json.dumps({"step": step + 1} | report), flush=True)
+
+
+def batch_losses(network: LandmarkRegionNet, samples: list[CropSample]) -> dict[str, Tensor]:
+    """The losses of landmarks (wing), regions (cross-entropy and dice) and score, weighted."""
+    image = to_input([s.image for s in samples])
+    landmarks = torch.from_numpy(np.stack([s.landmarks for s in samples]))
+    regions = torch.from_numpy(np.stack([s.regions for s in samples])).long()
+    is_face = torch.tensor([s.is_face for s in samples])
+    with torch.autocast("cpu", torch.bfloat16):
+        points, confidence, logits = network(image)
+    faces, judged = is_face != 0, is_face >= 0
+    score = F.binary_cross_entropy_with_logits(confidence[judged], is_face[judged].float())
+    entropy, dice = region_losses(logits, regions)
+    return {
+        "landmarks": 10 * wing_loss(points[faces], landmarks[faces]),
+        "regions": entropy,
+        "dice": dice,
+        "score": 0.3 * score,
+    }
+
+
+def region_losses(logits: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy weighted near lips and brows, and 1 - soft Dice of the four regions.
+
+    Both over the whole batch.
+    logits (B, 5, S, S); regions int64 (B, S, S), where 255 is left out of both.
+    """
+    log_share = F.log_softmax(logits.float().contiguous(), dim=1).transpose(0, 1).flatten(1)
+    target = regions.flatten()
+    classes = torch.arange(REGIONS)[:, None]
+    is_region = (target == classes).float()
+    known = is_region.sum(dim=0)
+    weight = known * pixel_weights(regions).flatten()
+    entropy = -(log_share * is_region).sum(dim=0) @ weight / weight.sum()
+    share = log_share.exp() * known
+    both = (share * is_region).sum(dim=1)
+    return entropy, 1 - (2 * both / (share.sum(dim=1) + is_region.sum(dim=1) + 1))[1:].mean()
+
+
+def pixel_weights(regions: Tensor) -> Tensor:
+    """(B, S, S): 1, more near the thin regions, whose edges decide their overlap."""
+    thin = torch.stack([regions == Region.LIPS, regions == Region.BROWS], dim=1).float()
+    near = F.max_pool2d(thin, NEAR, stride=1, padding=NEAR // 2)
+    return 1 + LIP_WEIGHT * near[:, 0] + BROW_WEIGHT * near[:, 1]
+
+
+def wing_loss(points: Tensor, target: Tensor) -> Tensor:
+    """Wing loss (Feng et al., 2018) of the distance in units of the pupil distance."""
+    eyes = target[:, 36:42].mean(1) - target[:, 42:48].mean(1)
+    unit = eyes.norm(dim=1).clamp(min=0.08)
+    error = (points - target).abs() / unit[:, None, None]
+    curved = WING * torch.log1p(error / WING_CURVE)
+    offset = WING - WING * float(np.log1p(WING / WING_CURVE))
+    loss = torch.where(error < WING, curved, error - offset)
+    weight = torch.ones(68, 1)
+    weight[:17] = 0.6
+    return (loss * weight).mean()
+
+
+def to_input(images: list[NDArray[np.uint8]]) -> Tensor:
+    """uint8 (S, S, 3) pictures as float32 (B, 3, S, S) in 0..1, channels last."""
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return stacked.float().div_(255).contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def cleaned(
+    crops: list[FacePicture], state: dict[str, Tensor], width: int, size: int
+) -> list[FacePicture]:
+    """The crops without the region labels that the network so far contradicts."""
+    network = LandmarkRegionNet(width)
+    network.load_state_dict(state)
+    network.eval()
+    result = []
+    for start in range(0, len(crops), 32):
+        batch = crops[start : start + 32]
+        logits = network(to_input([aligned_sample(p, size).image for p in batch]))[2].numpy()
+        result += [
+            without_doubtful_labels(p, answer, size)
+            for p, answer in zip(batch, logits, strict=True)
+        ]
+    dropped = np.mean([(p.regions == IGNORED).mean() for p in result if p.regions is not None])
+    print(f"doubtful labels dropped: {100 * dropped:.2f} % of the pixels", flush=True)
+    return result
+
+
+@torch.no_grad()
+def evaluate(
+    state: dict[str, Tensor], width: int, size: int, held: list[FacePicture]
+) -> dict[str, float]:
+    """Mean errors (% of the pupil distance) and IoUs on aligned held-back crops."""
+    network = LandmarkRegionNet(width)
+    network.load_state_dict(state)
+    network.eval()
+    inner, outer, scores = [], [], []
+    hits, unions = np.zeros(REGIONS), np.zeros(REGIONS)
+    for start in range(0, len(held), 32):
+        samples = [aligned_sample(p, size) for p in held[start : start + 32]]
+        points, confidence, logits = network(to_input([s.image for s in samples]))
+        for sample, found in zip(samples, points.numpy(), strict=True):
+            eyes = sample.landmarks[36:42].mean(0) - sample.landmarks[42:48].mean(0)
+            error = 100 * np.hypot(*(found - sample.landmarks).T) / np.hypot(*eyes)
+            inner.append(error[17:].mean())
+            outer.append(error.mean())
+        scores += confidence.sigmoid().tolist()
+        truth = np.stack([s.regions for s in samples])
+        guess = logits.argmax(1).numpy()
+        for region in range(REGIONS):
+            hits[region] += ((truth == region) & (guess == region)).sum()
+            unions[region] += ((truth == region) | (guess == region)).sum()
+    iou = hits / unions
+    names = ("none", "lips", "skin", "eyes", "brows")
+    report = {"inner": np.mean(inner), "all": np.mean(outer), "score": np.mean(scores)}
+    report |= dict(zip(names, iou, strict=True))
+    return {name: round(float(value), 4) for name, value in report.items()}
+
+
+def _draw(
+    pictures: list[FacePicture], shares: NDArray[np.float64], size: int, rng: np.random.Generator
+) -> CropSample:
+    if rng.random() < FACELESS_SHARE:
+        return faceless_sample(pictures, size, rng)
+    return face_sample(pictures, int(rng.choice(len(pictures), p=shares)), size, rng)
+
+
+def _with_room(picture: FacePicture) -> FacePicture:
+    """A whole picture cut to the surroundings of its face and shrunk to at most 320."""
+    low, high = picture.landmarks.min(axis=0), picture.landmarks.max(axis=0)
+    reach = 1.3 * float((high - low).max())
+    height, width = picture.image.shape[:2]
+    middle = (low + high) / 2
+    x0, y0 = np.clip(np.floor(middle - reach), 0, [width - 1, height - 1]).astype(int)
+    x1, y1 = np.clip(np.ceil(middle + reach), [x0 + 1, y0 + 1], [width, height]).astype(int)
+    image = picture.image[y0:y1, x0:x1]
+    scale = min(1.0, 400 / max(image.shape[:2]))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    landmarks = (picture.landmarks - [x0, y0] + 0.5) * scale - 0.5
+    return FacePicture(picture.name, small, landmarks.astype(np.float32), region_scale=1 / scale)
+
+
+if __name__ == "__main__":
+    main()
