@@ -1,109 +1,201 @@
 """Sessions: run one graph on one device."""
 
+import importlib.util
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 
-from makeup_kernels.errors import BackendUnavailableError, BundleError, InvalidInputError
+from makeup_engines.device_arrays import device_view
+from makeup_engines.manifest import GraphSpec, TensorSpec
+from makeup_kernels.errors import BackendUnavailableError, InvalidInputError
 
-Array = NDArray[Any]
-
-_ORT_DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(uint8)": np.uint8,
-    "tensor(int8)": np.int8,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-}
+Array = Any
+"""A NumPy array; on a GPU session also anything with `__cuda_array_interface__` or `__dlpack__`."""
 
 
 class Session(Protocol):
-    """One graph, ready to run.
+    """One graph, ready to run; threads may share it.
 
-    `run` takes NumPy arrays by input name and returns the named outputs (all of them by default).
-    A session may be shared by threads.
+    Attributes:
+        device: where it runs: "cpu", or "cuda:0".
+        backend: the name under which it was opened.
+        spec: the graph's inputs and outputs.
     """
 
     @property
     def device(self) -> str: ...
 
-    def run(
-        self, inputs: Mapping[str, Array], outputs: list[str] | None = None
-    ) -> dict[str, Array]: ...
+    @property
+    def backend(self) -> str: ...
 
-
-class OnnxRuntimeSession:
-    """A graph on ONNX Runtime's CPU provider."""
-
-    device = "cpu"
-
-    def __init__(self, session: onnxruntime.InferenceSession, where: str) -> None:
-        self._session = session
-        self._where = where
-        self._inputs = {entry.name: entry for entry in session.get_inputs()}
-        self._outputs = [entry.name for entry in session.get_outputs()]
-
-    @classmethod
-    def open(
-        cls, model: bytes, where: str, backend: str = "onnxruntime", threads: int | None = None
-    ) -> "OnnxRuntimeSession":
-        """Load a graph from its bytes; `where` names it in messages.
-
-        Raises:
-            BackendUnavailableError: `backend` is not "onnxruntime".
-            BundleError: the bytes are no valid ONNX graph.
-        """
-        if backend != "onnxruntime":
-            raise BackendUnavailableError(
-                f"backend {backend!r} is not available for {where}; available: 'onnxruntime'"
-            )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count() or 1
-        options.inter_op_num_threads = 1
-        # Idle workers must not spin: the kernels' own threads need the cores between two graphs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime raises a dozen unrelated classes
-            raise BundleError(
-                f"{where}: ONNX Runtime {onnxruntime.__version__} cannot load it ({error})"
-            ) from None
-        return cls(session, where)
+    @property
+    def spec(self) -> GraphSpec: ...
 
     def run(
-        self, inputs: Mapping[str, Array], outputs: list[str] | None = None
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array] | None = None
     ) -> dict[str, Array]:
         """Run the graph.
 
-        Raises:
-            InvalidInputError: an input is missing, unknown, or of another dtype or shape.
-        """
-        self._check(inputs)
-        names = self._outputs if outputs is None else outputs
-        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        Args:
+            inputs: an array for each input, of its dtype and shape.
+            outputs: arrays to write some or all outputs into, C-contiguous, by name; None
+                allocates all of them.
 
-    def _check(self, inputs: Mapping[str, Array]) -> None:
-        if inputs.keys() != self._inputs.keys():
+        Returns:
+            every output by name; those given are the arrays given.
+
+        Raises:
+            InvalidInputError: an array is missing, unknown, or of another dtype or shape.
+        """
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What can be set about a session.
+
+    Attributes:
+        threads: CPU threads; None: MAKEUP_THREADS, else one per core.
+        device: number of the GPU.
+        cache: folder for optimised graphs and plans; None keeps no optimised graphs, and looks for
+            plans in `default_cache()`.
+        batch: faces per call that a TensorRT session must take.
+        cuda_graph: replay fixed-shape runs as a CUDA graph (tensorrt, torch).
+        half: compute in fp16 (torch).
+    """
+
+    threads: int | None = None
+    device: int = 0
+    cache: Path | None = None
+    batch: int = 1
+    cuda_graph: bool = False
+    half: bool = False
+
+    def with_threads(self, threads: int | None) -> "SessionOptions":
+        """The same options with this number of threads, unless it is None."""
+        return self if threads is None else replace(self, threads=threads)
+
+
+BACKENDS = ("onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt", "torch")
+"""Names that `open_session` takes beside "auto"."""
+
+
+def open_session(
+    model: bytes, spec: GraphSpec, where: str, *, backend: str, options: SessionOptions
+) -> Session:
+    """Open a graph from its checked bytes.
+
+    "auto" takes the first that is installed of TensorRT (where a plan was built for this graph and
+    GPU), ONNX Runtime's CUDA provider, and its CPU provider. A name runs there or raises.
+
+    Args:
+        model: an ONNX file that passed `check_onnx`.
+        spec: its inputs and outputs as the manifest has them.
+        where: names the graph in messages.
+        backend: "auto" or one of `BACKENDS`.
+        options: see `SessionOptions`.
+
+    Raises:
+        BackendUnavailableError: the backend is unknown or cannot run here.
+        BundleError: the graph does not load, or is not what `spec` says.
+    """
+    if backend == "auto":
+        backend = _best(model, spec, options)
+    if backend.startswith("onnxruntime"):
+        from makeup_engines.onnxruntime_session import OnnxRuntimeSession
+
+        return OnnxRuntimeSession.open(model, spec, where, backend, options)
+    if backend == "tensorrt":
+        from makeup_engines.tensorrt.session import TensorRTSession
+
+        return TensorRTSession.open(model, spec, where, options)
+    if backend == "torch":
+        from makeup_engines.torch_session import TorchSession
+
+        return TorchSession.open(model, spec, where, options)
+    raise BackendUnavailableError(
+        f"backend {backend!r} is not available for {where}; known are: auto, {', '.join(BACKENDS)}"
+    )
+
+
+def _best(model: bytes, spec: GraphSpec, options: SessionOptions) -> str:
+    if importlib.util.find_spec("tensorrt") and importlib.util.find_spec("pycuda"):
+        from makeup_engines.tensorrt.plans import has_plan
+
+        if has_plan(model, options if spec.any_batch else replace(options, batch=1)):
+            return "tensorrt"
+    import onnxruntime
+
+    providers = onnxruntime.get_available_providers()
+    # the provider is listed where its package is installed, GPU or not
+    driver = os.path.exists("/proc/driver/nvidia/version") or os.path.exists("/dev/nvhost-gpu")
+    return "onnxruntime-cuda" if driver and "CUDAExecutionProvider" in providers else "onnxruntime"
+
+
+def check_arrays(
+    kind: str, arrays: Mapping[str, Array], specs: tuple[TensorSpec, ...], where: str
+) -> dict[str, int]:
+    """Hold arrays against the specs of a graph's inputs or outputs.
+
+    Returns:
+        the sizes of the free dimensions.
+
+    Raises:
+        InvalidInputError: a dtype or shape that does not fit, or a free dimension with two sizes.
+    """
+    sizes: dict[str, int] = {}
+    for spec in specs:
+        if spec.name not in arrays:
+            continue
+        shape, dtype = shape_and_dtype(arrays[spec.name], f"{where}: {kind} {spec.name!r}")
+        fits = len(shape) == len(spec.shape) and all(
+            have == (want if isinstance(want, int) else sizes.setdefault(want, have)) and have > 0
+            for want, have in zip(spec.shape, shape, strict=True)
+        )
+        if dtype != spec.dtype or not fits:
             raise InvalidInputError(
-                f"{self._where}: got inputs {sorted(inputs)}, expected {sorted(self._inputs)}"
+                f"{where}: {kind} {spec.name!r} is {dtype} {shape}, expected {spec.dtype} "
+                f"({', '.join(map(str, spec.shape))})"
             )
-        for name, array in inputs.items():
-            spec = self._inputs[name]
-            dtype = np.dtype(_ORT_DTYPES[spec.type])
-            fits = len(spec.shape) == array.ndim and all(
-                not isinstance(want, int) or want == have
-                for want, have in zip(spec.shape, array.shape, strict=False)
-            )
-            if array.dtype != dtype or not fits:
-                raise InvalidInputError(
-                    f"{self._where}: input {name!r} is {array.dtype} {array.shape}, "
-                    f"expected {dtype} {tuple(spec.shape)}"
-                )
+    return sizes
+
+
+def check_names(inputs: Mapping[str, Array], spec: GraphSpec, where: str) -> None:
+    """Every input must be there and no other.
+
+    Raises:
+        InvalidInputError: they are not.
+    """
+    expected = {tensor.name for tensor in spec.inputs}
+    if inputs.keys() != expected:
+        raise InvalidInputError(
+            f"{where}: got inputs {sorted(inputs)}, expected {sorted(expected)}"
+        )
+
+
+def check_output_names(outputs: Mapping[str, Array], spec: GraphSpec, where: str) -> None:
+    """Arrays for outputs must be named as outputs.
+
+    Raises:
+        InvalidInputError: one is not.
+    """
+    expected = [tensor.name for tensor in spec.outputs]
+    if not outputs.keys() <= set(expected):
+        raise InvalidInputError(
+            f"{where}: got outputs {sorted(outputs)}, expected some of {expected}"
+        )
+
+
+def shape_and_dtype(array: Array, where: str) -> tuple[tuple[int, ...], str]:
+    """Shape and dtype name of a NumPy or device array.
+
+    Raises:
+        InvalidInputError: it is neither.
+    """
+    if isinstance(array, np.ndarray):
+        return array.shape, array.dtype.name
+    view = device_view(array, where)
+    return view.shape, view.dtype

@@ -1,6 +1,7 @@
 """A tiny bundle: one graph that adds 1."""
 
 import hashlib
+import importlib.util
 import json
 from pathlib import Path
 
@@ -48,3 +49,50 @@ def bundle_path(tmp_path: Path, graph_bytes: bytes) -> Path:
     (folder / "model.onnx").write_bytes(graph_bytes)
     (folder / "manifest.json").write_text(json.dumps(manifest_of(graph_bytes)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def rows_bundle_bytes() -> tuple[bytes, dict]:
+    """A graph that adds 1 to (batch, 4) and its manifest, for backends with a profile."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    graph = helper.make_graph([helper.make_node("Add", ["x", "one"], ["y"])], "g", [x], [y], [one])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    data = model.SerializeToString()
+    manifest = manifest_of(data)
+    for kind, name in (("inputs", "x"), ("outputs", "y")):
+        entry = {"name": name, "dtype": "float32", "shape": ["batch", 4]}
+        manifest["graphs"]["model"][kind] = [entry]
+    return data, manifest
+
+
+@pytest.fixture
+def rows_bundle_path(tmp_path: Path, rows_bundle_bytes: tuple[bytes, dict]) -> Path:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    data, manifest = rows_bundle_bytes
+    (folder / "model.onnx").write_bytes(data)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def double_module():
+    """The module of TensorRT's double, which lies beside this file."""
+    spec = importlib.util.spec_from_file_location(
+        "tensorrt_double", Path(__file__).with_name("tensorrt_double.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=["10.3.0", "11.4.0.106"])
+def make_double(request, double_module, monkeypatch):
+    """Install doubles of one TensorRT release, with a kind of trouble."""
+
+    def make(trouble: str = ""):
+        return double_module.Doubles(request.param, trouble).install(monkeypatch)
+
+    return make
