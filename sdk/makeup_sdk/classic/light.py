@@ -1,0 +1,57 @@
+"""Log-linear light: the domain in which `classic` works.
+
+In the logarithm of linear RGB a change of light, a colour cast or a pigment is a sum. What a
+reference's lips are relative to its skin is therefore free of the reference's light, and added to
+another face's skin it takes on that face's light.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+_FLOOR = 0.012
+"""Added to linear light in [0, 1] before the logarithm, so that black stays finite."""
+
+LUMINANCE = np.array([0.0722, 0.7152, 0.2126], np.float32)
+"""Rec. 709 luminance weights, in BGR order."""
+
+_TABLE_SIZE = 8192
+
+
+def _decode(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+    """sRGB transfer function, encoded to linear, both in [0, 1] (IEC 61966-2-1)."""
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def _encode(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of `_decode`."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+_TO_LOG = np.log(_decode(np.arange(256) / 255.0) + _FLOOR).astype(np.float32)
+_LOWEST, _HIGHEST = float(_TO_LOG[0]), float(_TO_LOG[-1])
+_STEPS_PER_UNIT = (_TABLE_SIZE - 1) / (_HIGHEST - _LOWEST)
+_FROM_LOG = np.round(
+    255 * _encode(np.maximum(np.exp(np.linspace(_LOWEST, _HIGHEST, _TABLE_SIZE)) - _FLOOR, 0))
+).astype(np.uint8)
+
+
+def to_log(image: Image) -> FloatArray:
+    """uint8 sRGB (any shape) to float32 log-linear light."""
+    light: FloatArray = _TO_LOG[image]
+    return light
+
+
+def from_log(light: FloatArray) -> Image:
+    """float32 log-linear light to uint8 sRGB, clipped to the range of a pixel."""
+    scaled = light * np.float32(_STEPS_PER_UNIT) + np.float32(0.5 - _LOWEST * _STEPS_PER_UNIT)
+    image: Image = _FROM_LOG[np.clip(scaled, 0, _TABLE_SIZE - 1).astype(np.int16)]
+    return image
+
+
+def luminance(light: FloatArray) -> FloatArray:
+    """float32 (..., 3) log light to (...): log luminance, taken as the weighted mean of logs."""
+    weighted: FloatArray = light @ LUMINANCE
+    return weighted

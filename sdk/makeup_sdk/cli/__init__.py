@@ -1,0 +1,34 @@
+"""The `makeup` command."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from makeup_kernels import MakeupError
+from makeup_sdk.cli import apply, demo, doctor, engines, export, look, serve, stream
+
+app = typer.Typer(
+    help="Real-time makeup try-on: put the makeup of any reference photo on a face.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("apply")(apply.apply)
+app.command("stream")(stream.stream)
+app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
+app.command("build")(engines.build_command)
+app.add_typer(engines.app, name="engines")
+app.add_typer(look.app, name="look")
+export.add_commands(app)
+
+
+def main() -> None:
+    """Run the command; an error of ours ends it with its message and exit status 1."""
+    try:
+        app()
+    except MakeupError as error:
+        Console(stderr=True).print(f"error: {error}", style="bold red", markup=False)
+        sys.exit(1)

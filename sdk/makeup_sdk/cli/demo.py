@@ -1,0 +1,72 @@
+"""`makeup demo`: a first look at what the SDK does."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from makeup_sdk.engine import MakeupEngine, Result
+from makeup_sdk.images import decode_image, write_image
+from makeup_sdk.look import Look
+
+Image = NDArray[np.uint8]
+
+_TILE = 320
+_RUNS = 10
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write the picture.")
+    ] = Path("makeup-demo.jpg"),
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+) -> None:
+    """Put the shipped looks on the shipped faces; writes one picture and prints timings."""
+    console = Console()
+    sources, references = _pictures("source"), _pictures("reference")
+    engine = MakeupEngine(threads=threads)
+    header = [_tile(np.full((8, 8, 3), 255, np.uint8)), *map(_tile, sources.values())]
+    rows = [np.hstack(header)]
+    timings: list[Result] = []
+    for title, reference in references.items():
+        engine.look = Look.from_photo(reference, title=title)
+        results = [engine.process_detailed(source) for source in sources.values()]
+        rows.append(np.hstack([_tile(reference), *(_tile(result.image) for result in results)]))
+    for _ in range(_RUNS):
+        timings += [engine.process_detailed(source) for source in sources.values()]
+    write_image(output, np.vstack(rows))
+    table = Table(title="one face, milliseconds", title_justify="left")
+    table.add_column("stage")
+    table.add_column("median", justify="right")
+    for stage in timings[0].timings:
+        table.add_row(stage, f"{median(run.timings[stage] for run in timings):.1f}")
+    table.add_row("all", f"{median(sum(run.timings.values()) for run in timings):.1f}")
+    console.print(table)
+    console.print("top row: bare faces; left column: references; the rest: made up", markup=False)
+    console.print(f"wrote {output}", markup=False)
+
+
+def _pictures(role: str) -> dict[str, Image]:
+    """The shipped demo pictures of one role, by title."""
+    folder = resources.files("makeup_sdk") / "assets" / "demo"
+    listing = json.loads((folder / "demo.json").read_text(encoding="utf-8"))
+    return {
+        entry["title"]: decode_image(
+            np.frombuffer((folder / entry["file"]).read_bytes(), np.uint8), entry["file"]
+        )
+        for entry in listing["pictures"]
+        if entry["role"] == role
+    }
+
+
+def _tile(image: Image) -> Image:
+    tile: Image = cv2.resize(image, (_TILE, _TILE), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return tile

@@ -1,0 +1,83 @@
+"""`makeup look`: make, mix and show look files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+from rich.console import Console
+
+from makeup_kernels import CROP_SIZE, InvalidInputError
+from makeup_sdk.cli.options import parse_share
+from makeup_sdk.images import write_image
+from makeup_sdk.look import Look
+
+app = typer.Typer(help="Make, mix and show look files.", no_args_is_help=True)
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="The .look file to write.")]
+
+
+@app.command()
+def encode(
+    reference: Annotated[Path, typer.Argument(help="Photo of a made-up face.")],
+    output: Output,
+    title: Annotated[str | None, typer.Option(help="Default: the photo's name.")] = None,
+) -> None:
+    """Read the makeup of a photo into a look file."""
+    _save(Look.from_photo(reference, title=title), output)
+
+
+@app.command()
+def colors(
+    output: Output,
+    lips: Annotated[str | None, typer.Option(help="Lipstick, e.g. #b3123a.")] = None,
+    eyes: Annotated[str | None, typer.Option(help="Eye shadow.")] = None,
+    blush: Annotated[str | None, typer.Option(help="Blush.")] = None,
+    brows: Annotated[str | None, typer.Option(help="Brow tint.")] = None,
+    finish: Annotated[str, typer.Option(help="Lipstick: natural, matte or gloss.")] = "natural",
+    title: Annotated[str, typer.Option(help="What to call it.")] = "colours",
+) -> None:
+    """Make a look file from colours."""
+    look = Look.from_colors(
+        lips=lips, eyes=eyes, blush=blush, brows=brows, finish=finish, title=title
+    )
+    _save(look, output)
+
+
+@app.command()
+def mix(
+    shares: Annotated[list[str], typer.Argument(help="FILE.look=SHARE, two or more.")],
+    output: Output,
+    title: Annotated[str, typer.Option(help="What to call it.")] = "mix",
+) -> None:
+    """Average look files, e.g. a.look=0.7 b.look=0.3."""
+    pairs = [parse_share(entry) for entry in shares]
+    _save(Look.mix({Look.load(path): share for path, share in pairs}, title=title), output)
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A .look file.")],
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw it on the template face, to this image.")
+    ] = None,
+) -> None:
+    """Describe a look file."""
+    look = Look.load(path)
+    console = Console()
+    console.print(f"title    {look.title}", markup=False)
+    console.print("regions  " + ", ".join(sorted(region.name.lower() for region in look.regions)))
+    if picture is not None:
+        size = (2 * CROP_SIZE, 2 * CROP_SIZE)
+        write_image(picture, cv2.resize(look.makeup.swatch(), size).astype(np.uint8))
+        console.print(f"picture  {picture}", markup=False)
+
+
+def _save(look: Look, output: Path) -> None:
+    if output.suffix != ".look":
+        raise InvalidInputError(f"{output}: look files end in .look")
+    if not output.parent.is_dir():
+        raise InvalidInputError(f"{output.parent}: no such folder; create it first")
+    look.save(output)
+    Console().print(f"wrote {output} ({output.stat().st_size / 1024:.0f} KB)", markup=False)

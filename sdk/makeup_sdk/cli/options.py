@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from collections.abc import Iterable
+
+from makeup_kernels import InvalidInputError, Region
+from makeup_sdk.engine import Strength
+from makeup_sdk.look import MAKEUP_REGIONS
+
+NAMES = {region.name.lower(): region for region in MAKEUP_REGIONS}
+
+
+def parse_strength(strength: float, regions: Iterable[str]) -> Strength:
+    """`--strength 0.8 --region lips=1 --region eyes` to a strength.
+
+    Without `--region`, all regions; with it, the named ones alone, at `strength` unless a number
+    follows.
+
+    Raises:
+        InvalidInputError: unknown region, or no number behind the =.
+    """
+    chosen: dict[Region, float] = {}
+    for entry in regions:
+        name, _, amount = entry.partition("=")
+        if name not in NAMES:
+            raise InvalidInputError(
+                f"--region {entry}: unknown region {name!r}; expected one of {', '.join(NAMES)}"
+            )
+        try:
+            chosen[NAMES[name]] = float(amount) if amount else strength
+        except ValueError:
+            raise InvalidInputError(
+                f"--region {entry}: {amount!r} is not a number; write for example {name}=0.6"
+            ) from None
+    return chosen or strength
+
+
+def parse_share(entry: str) -> tuple[str, float]:
+    """`FILE=0.7` to its two halves; without a number the share is 1.
+
+    Raises:
+        InvalidInputError: what follows the last = is not a number.
+    """
+    path, separator, share = entry.rpartition("=")
+    if not separator:
+        return entry, 1.0
+    try:
+        return path, float(share)
+    except ValueError:
+        raise InvalidInputError(
+            f"{entry}: {share!r} is not a number; write for example {path}=0.7"
+        ) from None

@@ -1,0 +1,144 @@
+"""`makeup stream`: put a look on a video or camera."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from makeup_kernels import InvalidInputError
+from makeup_sdk.cli.options import parse_strength
+from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.stream import (
+    Ending,
+    StillnessOptions,
+    Stream,
+    StreamOptions,
+    StreamStatistics,
+)
+
+_UPDATE_EVERY = 10
+"""Frames between two updates of the numbers shown."""
+
+
+def stream(
+    source: Annotated[
+        str, typer.Option(help="Camera number, video file, folder of images, or URL.")
+    ],
+    look: Annotated[Path, typer.Option(help="Reference photo, or a .look file.")],
+    sink: Annotated[
+        str,
+        typer.Option(
+            help="Video file, folder for images, window, or camera (a virtual one; camera:DEVICE)."
+        ),
+    ] = "window",
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
+    ] = None,
+    strength: Annotated[float, typer.Option(help="0 (bare) to 1 (the whole look).")] = 1.0,
+    wear: Annotated[
+        list[str] | None,
+        typer.Option(help="Another look for one face, e.g. 1=blue.look. May be repeated."),
+    ] = None,
+    max_faces: Annotated[int, typer.Option(help="Follow at most this many faces.")] = 8,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="all (no frame is lost) or latest (no delay); default by the source."),
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Frames per second of a folder of images.")] = 30.0,
+    still: Annotated[
+        bool, typer.Option(help="Steady the makeup over time; --no-still leaves it as found.")
+    ] = True,
+    model: Annotated[str, typer.Option(help="Which model puts the makeup on.")] = "classic",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+) -> None:
+    """Put the makeup of a reference photo on a video or camera.
+
+    Ends with the source, with Ctrl-C, or with q in the window; what is written so far stays. A
+    source that is lost, or a full disk, ends it with status 1.
+    """
+    console = Console(stderr=True)
+    engine = MakeupEngine(
+        look,
+        model=model,
+        strength=parse_strength(strength, region or ()),
+        max_faces=max_faces,
+        threads=threads,
+    )
+    for entry in wear or ():
+        engine.wear(*_parse_wear(entry))
+    options = StreamOptions(policy=policy, fps=fps, stillness=StillnessOptions() if still else None)
+    given: str | int = int(source) if source.isdecimal() else source
+    with engine.stream(given, sink, options=options) as running:
+        try:
+            _show(running, console)
+        except KeyboardInterrupt:
+            running.stop()
+    statistics = running.statistics
+    console.print(_line(statistics), markup=False)
+    console.print(f"{running.ending.name.lower()}: {running.message}", markup=False)
+    if running.ending in (Ending.SOURCE_LOST, Ending.SINK_FULL):
+        raise typer.Exit(1)
+
+
+def _show(running: Stream, console: Console) -> None:
+    """Go through a stream with a progress bar, or a line of numbers where there is no end."""
+    total = running.source.frames
+    if total is None:
+        with Live(console=console, transient=True, refresh_per_second=4) as live:
+            for count, _ in enumerate(running):
+                if count % _UPDATE_EVERY == 0:
+                    live.update(Text(_line(running.statistics)))
+        return
+    with _bar(console) as bar:
+        task = bar.add_task("Streaming", total=total, fps=0.0)
+        for count, _ in enumerate(running, 1):
+            bar.update(task, completed=count)
+            if count % _UPDATE_EVERY == 0:
+                bar.update(task, fps=running.statistics.fps)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[fps]:.1f} fps"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _line(statistics: StreamStatistics) -> str:
+    """For example "412 frames, 24.9 fps, process 18.2/25.0 ms (p50/p95), 3 dropped"."""
+    parts = [f"{statistics.frames} frames", f"{statistics.fps:.1f} fps"]
+    parts += [
+        f"{name} {time.p50:.1f}/{time.p95:.1f}"
+        for name, time in statistics.stages.items()
+        if name in ("capture", "process", "write")
+    ]
+    line = ", ".join(parts) + " ms (p50/p95)" * bool(statistics.stages)
+    line += f", {statistics.dropped} dropped"
+    return line + (f", {statistics.reconnects} reconnects" if statistics.reconnects else "")
+
+
+def _parse_wear(entry: str) -> tuple[int, Path]:
+    """`1=blue.look` to face id and look.
+
+    Raises:
+        InvalidInputError: it is not a number, = and a path.
+    """
+    number, separator, path = entry.partition("=")
+    if not separator or not number.isdecimal() or not path:
+        raise InvalidInputError(f"--wear {entry}: expected ID=LOOK, for example 1=blue.look")
+    return int(number), Path(path)

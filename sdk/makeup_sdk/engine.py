@@ -1,0 +1,337 @@
+"""The engine: frames in, frames with makeup out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import InvalidInputError, Region, composite
+from makeup_sdk.classic.paint import ClassicPainter
+from makeup_sdk.faces import (
+    BundledFaceAnalyzer,
+    Face,
+    FaceAnalysis,
+    FaceAnalyzer,
+    FaceStatus,
+    pupil_distance,
+    visible_share,
+    yaw_degrees,
+)
+from makeup_sdk.images import check_frame
+from makeup_sdk.look import MAKEUP_REGIONS, Look
+
+if TYPE_CHECKING:
+    from makeup_sdk.stream import Stream, StreamOptions
+
+Image = NDArray[np.uint8]
+Strength = float | Mapping[Region, float]
+
+MODELS = ("classic",)
+COLORS = ("bgr", "rgb")
+
+_MIN_PUPIL_DISTANCE = 10.0
+_MIN_SCORE = 0.5
+_MIN_VISIBLE = 0.4
+_SIDE_VIEW = (30.0, 48.0)
+"""Degrees of yaw between which makeup fades out."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `MakeupEngine.process_detailed` returns.
+
+    Attributes:
+        image: the frame with makeup, layout as the input.
+        faces: every face that was found, most certain first, painted or not (`Face.status`).
+        timings: milliseconds per stage: detect, analyze, generate, composite.
+    """
+
+    image: Image
+    faces: tuple[Face, ...]
+    timings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """What a face wears: a look, made ready to be painted."""
+
+    look: Look
+    painter: ClassicPainter
+
+
+@dataclass
+class Stopwatch:
+    """Adds up wall time per stage."""
+
+    timings: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("detect", "analyze", "generate", "composite"), 0.0)
+    )
+    _since: float = field(default_factory=perf_counter)
+
+    def lap(self, stage: str) -> None:
+        """Book the time since the last lap to a stage."""
+        now = perf_counter()
+        self.timings[stage] += (now - self._since) * 1e3
+        self._since = now
+
+
+class MakeupEngine:
+    """Puts a look on the faces of frames.
+
+        engine = MakeupEngine(look="reference.jpg")
+        frame_out = engine.process(frame)
+
+    An engine keeps no state between frames (a `stream` keeps its own) and may be shared by threads.
+
+    Args:
+        look: a `Look`, the path of a look file (`.look`) or of a reference photo, or a reference
+            photo as a frame; None paints nothing until `engine.look` is set.
+        model: "classic".
+        strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`
+            to such a number, in which regions that are not named stay bare.
+        max_faces: paint at most this many faces, the most certain ones.
+        color: channel order of the frames, "bgr" or "rgb".
+        analyzer: face analysis; default `BundledFaceAnalyzer`.
+        threads: CPU threads; default one per core.
+
+    Raises:
+        InvalidInputError: an argument is out of range.
+        NoFaceError: the reference photo has no usable face.
+        BundleError: the look file is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        look: Look | str | Path | Image | None = None,
+        *,
+        model: str = "classic",
+        strength: Strength = 1.0,
+        max_faces: int = 8,
+        color: str = "bgr",
+        analyzer: FaceAnalyzer | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if model not in MODELS:
+            raise InvalidInputError(f"model: {model!r} is unknown; expected one of {MODELS}")
+        if color not in COLORS:
+            raise InvalidInputError(f"color: {color!r} is unknown; expected one of {COLORS}")
+        if max_faces < 1:
+            raise InvalidInputError(f"max_faces: got {max_faces}, expected at least 1")
+        if threads is not None and threads < 1:
+            raise InvalidInputError(f"threads: got {threads}, expected at least 1, or None")
+        self.max_faces = max_faces
+        self.color = color
+        self.threads = threads
+        self.analyzer = analyzer or BundledFaceAnalyzer(threads=threads)
+        self._outfit: Outfit | None = None
+        self._outfits: dict[int, Outfit | None] = {}
+        self.strength = strength
+        self.look = look
+
+    @property
+    def look(self) -> Look | None:
+        """The look that is worn; set it to anything that the constructor takes."""
+        return self._outfit.look if self._outfit else None
+
+    @look.setter
+    def look(self, look: Look | str | Path | Image | None) -> None:
+        self._outfit = self._tailor(look)
+
+    def wear(self, face_id: int, look: Look | str | Path | Image | None) -> None:
+        """Give one face of a stream a look of its own; None leaves it bare.
+
+        Args:
+            face_id: `Face.track_id` of the stream's results; may be given before the face is seen.
+            look: anything that the constructor takes.
+        """
+        self._outfits[face_id] = self._tailor(look)
+
+    def wear_default(self, face_id: int) -> None:
+        """Let a face of a stream wear `engine.look` again, like every face not named to `wear`."""
+        self._outfits.pop(face_id, None)
+
+    def outfit(self, face_id: int) -> Outfit | None:
+        """What a face of a stream wears now; None if it stays bare."""
+        return self._outfits.get(face_id, self._outfit)
+
+    def _tailor(self, look: Look | str | Path | Image | None) -> Outfit | None:
+        if look is None:
+            return None
+        if isinstance(look, (str, Path)) and Path(look).suffix == ".look":
+            look = Look.load(look)
+        elif isinstance(look, np.ndarray):
+            frame = check_frame(look, "look")
+            look = Look.from_photo(to_bgr(frame, self.color), analyzer=self.analyzer)
+        elif isinstance(look, (str, Path)):
+            look = Look.from_photo(look, analyzer=self.analyzer)
+        elif not isinstance(look, Look):
+            raise InvalidInputError(
+                f"look: got {type(look).__name__}, expected a Look, a path or a frame"
+            )
+        return Outfit(look, ClassicPainter(look.makeup))
+
+    @property
+    def strength(self) -> Mapping[Region, float]:
+        """Strength per region; set it to a number in [0, 1] or a mapping from `Region`."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: Strength) -> None:
+        self._strength = normalize_strength(strength)
+
+    def process(self, frame: Image, *, out: Image | None = None) -> Image:
+        """Put the look on every face of a frame.
+
+        Args:
+            frame: uint8 (H, W, 3), any strides, read-only allowed; never modified unless
+                `out=frame`.
+            out: where the result goes; default a new array.
+
+        Returns:
+            uint8 (H, W, 3). Pixels outside the made-up regions are bit-identical to the input; a
+            frame without a face comes back unchanged.
+
+        Raises:
+            InvalidInputError: the frame or `out` has the wrong dtype or shape, or no look is set.
+        """
+        return self.process_detailed(frame, out=out).image
+
+    def process_detailed(self, frame: Image, *, out: Image | None = None) -> Result:
+        """Like `process`, with the faces found and the time each stage took."""
+        frame = check_frame(frame)
+        outfit = self._outfit
+        if outfit is None:
+            raise InvalidInputError("no look is set; give MakeupEngine a look, or set engine.look")
+        image = _output(frame, out)
+        strength = self.strength_of(outfit)
+        watch = Stopwatch()
+        bgr = to_bgr(frame, self.color)
+        faces = []
+        found = self.analyzer.detect(bgr, self.max_faces)
+        watch.lap("detect")
+        analyses = [(self.analyzer.analyze(bgr, face), face) for face in found]
+        watch.lap("analyze")
+        for number, (analysis, detection) in enumerate(analyses):
+            status, fade = judge(analysis)
+            worn_here = bool(strength) and fade > 0
+            faces.append(
+                Face(analysis.landmarks, detection.box, detection.score, number, status, worn_here)
+            )
+            if not worn_here:
+                continue
+            painted, mask = outfit.painter.paint(
+                analysis, {region: amount * fade for region, amount in strength.items()}
+            )
+            watch.lap("generate")
+            self.put(image, analysis, painted, mask)
+            watch.lap("composite")
+        return Result(image, tuple(faces), watch.timings)
+
+    def stream(
+        self, source: Any, sink: Any = None, *, options: "StreamOptions | None" = None
+    ) -> "Stream":
+        """Put looks on the faces of a video or camera, frame by frame.
+
+            for result in engine.stream(0):
+                show(result.image)
+            engine.stream("in.mp4", sink="out.mp4").run()
+
+        Args:
+            source: camera index; path of a video file or of a folder of images; URL (rtsp://,
+                http://, …); GStreamer pipeline, where OpenCV has GStreamer; an iterable of frames
+                in the engine's channel order; or a `makeup_sdk.stream.Source`.
+            sink: path of a video file or of a folder for images; "window"; "camera" (a virtual
+                one); a function of a `StreamResult`; a `makeup_sdk.stream.Sink`; None for no sink.
+            options: see `StreamOptions`; stillness is on by default.
+
+        Returns:
+            a `Stream`: iterate over its results, or call `run()` to go through to the end.
+
+        Raises:
+            InvalidInputError: the source cannot be opened, or the sink not written.
+            BackendUnavailableError: source or sink need something that is not installed.
+        """
+        from makeup_sdk.stream import open_stream
+
+        return open_stream(self, source, sink, options)
+
+    def strength_of(self, outfit: Outfit) -> dict[Region, float]:
+        """The engine's strength where an outfit has makeup, above 0."""
+        return {
+            region: amount
+            for region, amount in self._strength.items()
+            if amount > 0 and region in outfit.look.regions
+        }
+
+    def put(
+        self, image: Image, face: FaceAnalysis, painted: Image, mask: NDArray[np.float32]
+    ) -> None:
+        """Put a painted crop, uint8 BGR, back into an image of the engine's channel order."""
+        source, result = face.crop, painted
+        if self.color == "rgb":
+            source, result = source[..., ::-1], result[..., ::-1]
+        composite(image, source, result, mask, face.matrix, out=image, threads=self.threads)
+
+
+def to_bgr(frame: Image, color: str) -> Image:
+    """A frame of channel order "bgr" (as it is) or "rgb" (turned around, contiguous) as BGR."""
+    return np.ascontiguousarray(frame[..., ::-1]) if color == "rgb" else frame
+
+
+def normalize_strength(strength: Strength) -> dict[Region, float]:
+    """A number or mapping to one number in [0, 1] per makeup region.
+
+    Raises:
+        InvalidInputError: a number is not in [0, 1], or a key is no makeup region.
+    """
+    if isinstance(strength, Mapping):
+        unknown = [key for key in strength if key not in MAKEUP_REGIONS]
+        if unknown:
+            raise InvalidInputError(
+                f"strength: {unknown[0]!r} is no makeup region; expected Region.LIPS, SKIN, EYES "
+                "or BROWS"
+            )
+        amounts = {region: float(strength.get(region, 0.0)) for region in MAKEUP_REGIONS}
+    else:
+        amounts = dict.fromkeys(MAKEUP_REGIONS, float(strength))
+    for region, amount in amounts.items():
+        if not 0 <= amount <= 1:
+            raise InvalidInputError(
+                f"strength: {amount} for {region.name.lower()}, expected a number in [0, 1]"
+            )
+    return amounts
+
+
+def judge(face: FaceAnalysis) -> tuple[FaceStatus, float]:
+    """Whether a face can wear makeup: its status, and the share in [0, 1] that it may wear."""
+    if face.score < _MIN_SCORE:
+        return FaceStatus.UNSURE, 0.0
+    if pupil_distance(face.landmarks) < _MIN_PUPIL_DISTANCE:
+        return FaceStatus.TOO_SMALL, 0.0
+    if visible_share(face) < _MIN_VISIBLE:
+        return FaceStatus.OCCLUDED, 0.0
+    start, end = _SIDE_VIEW
+    fade = float(np.clip((end - abs(yaw_degrees(face.landmarks))) / (end - start), 0, 1))
+    return (FaceStatus.OK if fade == 1 else FaceStatus.SIDE_VIEW), fade
+
+
+def _output(frame: Image, out: Image | None) -> Image:
+    """The array that the result is written to, already holding the frame."""
+    if out is frame:
+        if not frame.flags.writeable:
+            raise InvalidInputError("out: the frame is read-only; leave out=, or give a copy")
+        return frame
+    if out is None:
+        return np.array(frame, order="C")
+    out = check_frame(out, "out")
+    if out.shape != frame.shape or not out.flags.writeable:
+        raise InvalidInputError(
+            f"out: got shape {out.shape}, writeable {out.flags.writeable}, "
+            f"expected a writeable array of the frame's shape {frame.shape}"
+        )
+    np.copyto(out, frame)
+    return out

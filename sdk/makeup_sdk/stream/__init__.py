@@ -1,0 +1,52 @@
+"""Streams: looks on videos and cameras, faces followed and makeup kept still.
+
+`MakeupEngine.stream` makes a `Stream`; sources and sinks of an app's own satisfy the protocols
+`Source` and `Sink`.
+"""
+
+from makeup_sdk.stream.errors import SinkFullError, SourceLostError
+from makeup_sdk.stream.options import (
+    FadeOptions,
+    ReconnectOptions,
+    StillnessOptions,
+    StreamOptions,
+    TrackerOptions,
+)
+from makeup_sdk.stream.pipeline import Ending, Stream, open_stream
+from makeup_sdk.stream.processor import FrameProcessor
+from makeup_sdk.stream.results import StreamResult
+from makeup_sdk.stream.sinks import (
+    CallbackSink,
+    FolderSink,
+    Sink,
+    VirtualCameraSink,
+    WindowSink,
+)
+from makeup_sdk.stream.sources import Source, SourceInfo
+from makeup_sdk.stream.statistics import StageTime, StreamStatistics
+from makeup_sdk.stream.video_file import VideoFileSink
+
+__all__ = [
+    "CallbackSink",
+    "Ending",
+    "FadeOptions",
+    "FolderSink",
+    "FrameProcessor",
+    "ReconnectOptions",
+    "Sink",
+    "SinkFullError",
+    "Source",
+    "SourceInfo",
+    "SourceLostError",
+    "StageTime",
+    "StillnessOptions",
+    "Stream",
+    "StreamOptions",
+    "StreamResult",
+    "StreamStatistics",
+    "TrackerOptions",
+    "VideoFileSink",
+    "VirtualCameraSink",
+    "WindowSink",
+    "open_stream",
+]

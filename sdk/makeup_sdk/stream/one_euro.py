@@ -1,0 +1,96 @@
+"""The One-Euro filter: still at rest, quick in motion (Casiez, Roussel and Vogel, CHI 2012)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import CROP_SIZE, crop_matrix
+from makeup_sdk.stream.options import StillnessOptions
+
+FloatArray = NDArray[np.float32]
+DoubleArray = NDArray[np.float64]
+
+_SPEED_CUTOFF = 1.0
+"""Hz at which speeds are low-passed."""
+_SUDDEN_SPEED = 0.6
+"""Pupil distances per second; four standard deviations of the landmarks' noise at 30 fps."""
+_PUPILS = 0.219 * CROP_SIZE
+"""Pupil distance of the mean face in the aligned crop, crop pixels."""
+_ENDS = CROP_SIZE / 2 + _PUPILS * np.array([[-0.5, 0.0], [0.5, 0.0]])
+"""Two crop points, a pupil distance apart; where they lie in the frame tells a face's pose."""
+
+
+class OneEuro:
+    """Low-pass of rows of numbers, whose cut-off rises with the speed of each row.
+
+        x̂ ← x̂ + α(f) · (x − x̂),  f = rest_cutoff + speed_gain · s,  α(f) = 1 / (1 + 1/(2π f dt))
+        s = max(|v̂|, |v| − sudden_speed),  v = (x − x̂) / dt
+
+    with v̂ the low-passed v. The second term of s is ours: v̂ passes through 0 when a motion turns
+    round, and would hold it back. The lag of a row in steady motion is at most
+    1 / (2π · speed_gain), in the unit of the speed.
+
+    Args:
+        rest_cutoff: Hz.
+        speed_gain: Hz per unit of speed.
+        sudden_speed: speed of a single step above which it cannot be noise.
+    """
+
+    def __init__(self, rest_cutoff: float, speed_gain: float, sudden_speed: float) -> None:
+        self._sudden_speed = sudden_speed
+        self._rest_cutoff = rest_cutoff
+        self._speed_gain = speed_gain
+        self._value: DoubleArray | None = None
+        self._speed: DoubleArray = np.zeros(1)
+
+    def __call__(self, rows: DoubleArray, dt: float, unit: float = 1.0) -> DoubleArray:
+        """Steady float (N, D) that come dt seconds after the last; speeds count in `unit`s."""
+        if self._value is None:
+            self._value, self._speed = rows, np.zeros_like(rows)
+            return rows
+        step = rows - self._value
+        self._speed = self._speed + _share(_SPEED_CUTOFF, dt) * (step / dt - self._speed)
+        speed = np.linalg.norm(self._speed, axis=1, keepdims=True) / unit
+        sudden = np.linalg.norm(step / dt, axis=1, keepdims=True) / unit - self._sudden_speed
+        speed = np.maximum(speed, sudden)
+        self._value = self._value + _share(self._rest_cutoff + self._speed_gain * speed, dt) * step
+        return self._value
+
+
+class LandmarkFilter:
+    """One-Euro on a face's landmarks: one filter for its pose, one for each point in its own frame.
+
+    Pose is the similarity that lays the face on the aligned crop; all points share in it, so its
+    noise is small and its speed well known. What remains is expression. Both are measured in pupil
+    distances, so that the same options serve faces of every size.
+    """
+
+    def __init__(self, options: StillnessOptions) -> None:
+        self._pose = OneEuro(options.rest_cutoff, options.speed_gain, _SUDDEN_SPEED)
+        self._shape = OneEuro(options.rest_cutoff, options.speed_gain, _SUDDEN_SPEED)
+
+    def __call__(self, landmarks: FloatArray, dt: float) -> FloatArray:
+        """Take float32 (68, 2) landmarks in frame pixels, dt seconds after the last ones.
+
+        Returns:
+            float32 (68, 2), steadied.
+        """
+        matrix = crop_matrix(landmarks)
+        shape = landmarks @ matrix[:, :2].T + matrix[:, 2]
+        ends = (_ENDS - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+        pupils = float(np.hypot(*(ends[1] - ends[0])))
+        ends = self._pose(ends.reshape(1, 4), dt, pupils).reshape(2, 2)
+        return _place(self._shape(shape, dt, _PUPILS), ends)
+
+
+def _place(shape: DoubleArray, ends: DoubleArray) -> FloatArray:
+    """Crop points to the frame, by the similarity that brings the two ends of the pose there."""
+    x, y = (ends[1] - ends[0]) / _PUPILS
+    turn = np.array([[x, -y], [y, x]])
+    points: FloatArray = ((shape - _ENDS[0]) @ turn.T + ends[0]).astype(np.float32)
+    return points
+
+
+def _share(cutoff: float | DoubleArray, dt: float) -> DoubleArray:
+    """α of a first-order low-pass."""
+    tau = 1 / (2 * np.pi * np.asarray(cutoff, np.float64))
+    return np.asarray(1 / (1 + tau / dt))

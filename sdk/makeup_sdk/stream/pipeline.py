@@ -1,0 +1,271 @@
+"""Streams: capture, process and write overlap in bounded queues."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from enum import Enum
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import InvalidInputError
+from makeup_sdk.engine import MakeupEngine, Result, to_bgr
+from makeup_sdk.stream.channel import Channel, ChannelClosedError
+from makeup_sdk.stream.errors import SinkFullError, SourceLostError
+from makeup_sdk.stream.options import StreamOptions
+from makeup_sdk.stream.processor import FrameProcessor
+from makeup_sdk.stream.results import StreamResult
+from makeup_sdk.stream.sinks import Sink, make_sink
+from makeup_sdk.stream.sources import Source, SourceInfo, open_source
+from makeup_sdk.stream.statistics import Recorder, StreamStatistics
+
+Image = NDArray[np.uint8]
+Process = Callable[[Image, float], Result]
+
+_log = logging.getLogger("makeup_sdk")
+
+_SMALLEST_STEP = 1e-3
+"""Seconds between the timestamps of two frames, at least."""
+_LONGEST_CLOSE = 30.0
+"""Seconds that a driver may hold a thread before it is left behind."""
+
+
+class Ending(Enum):
+    """Why a stream ended."""
+
+    RUNNING = "running"
+    FINISHED = "the source came to its end"
+    STOPPED = "the app, or its user, stopped it"
+    SOURCE_LOST = "the source was lost"
+    SINK_FULL = "there was no more room for the results"
+
+
+class Stream:
+    """Results of a source, one by one in order; made by `MakeupEngine.stream`.
+
+        with engine.stream(0, sink="window") as stream:
+            for result in stream:
+                print(result.timestamp, stream.statistics.fps)
+
+    A thread captures and one processes, while the caller's own takes results and writes the sink.
+    Iteration ends with the source, when the source is lost, when the sink is full or its window
+    closed (`ending` tells which, `message` more), and when `close` is called; errors of engine or
+    source are raised where the result would have been. Threads end and files are closed with the
+    iteration, however it ends.
+
+    Args:
+        source: gives the frames.
+        process: turns a frame (in the engine's channel order) and its time into a result.
+        options: policy and queue are used.
+        sink: takes the results.
+        color: channel order of `process`, "bgr" or "rgb".
+        stop: is set when the stream closes; a source that waits watches it.
+        clock: seconds; for statistics.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        process: Process,
+        options: StreamOptions,
+        *,
+        sink: Sink | None = None,
+        color: str = "bgr",
+        stop: Event | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._source = source
+        self._process = process
+        self._sink = sink
+        self._color = color
+        self._stop = stop or Event()
+        self._clock = clock
+        latest = (options.policy or ("latest" if source.info.live else "all")) == "latest"
+        queue = 1 if latest else options.queue
+        self._latest = latest
+        self._frames: Channel[tuple[Image, int, float]] = Channel(queue, newest_wins=latest)
+        self._results: Channel[StreamResult | BaseException] = Channel(queue)
+        self._recorder = Recorder()
+        self._failure: BaseException | None = None
+        self._threads: list[Thread] = []
+        self._sink_is_open = False
+        self._closed = False
+        self.ending = Ending.RUNNING
+        self.message = ""
+
+    @property
+    def source(self) -> SourceInfo:
+        """What is known of the source."""
+        return self._source.info
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """The numbers as they stand; from any thread."""
+        return self._recorder.snapshot(self._frames.dropped, self._source.reconnects)
+
+    def __iter__(self) -> Iterator[StreamResult]:
+        if self._threads or self._closed:
+            raise InvalidInputError("stream: it has been run before; make a new one")
+        try:
+            self._start()
+            yield from self._take()
+        finally:
+            self.close()
+
+    def run(self) -> StreamStatistics:
+        """Go through to the end, or to Ctrl-C, writing the sink; returns the statistics."""
+        try:
+            for _ in self:
+                pass
+        except KeyboardInterrupt:
+            self._end(Ending.STOPPED)
+        return self.statistics
+
+    def stop(self) -> None:
+        """Let the stream end soon; from any thread."""
+        self._end(Ending.STOPPED)
+        self._stop.set()
+        self._frames.close()
+        self._results.close()
+
+    def close(self) -> None:
+        """Stop; give back source, sink and threads. May be called twice, from the caller's thread.
+
+        A `KeyboardInterrupt` meanwhile does not keep the sink from being finished.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.stop()
+        try:
+            for thread in self._threads:
+                thread.join(_LONGEST_CLOSE)
+        finally:
+            try:
+                if self._sink is not None and self._sink_is_open:
+                    self._sink.close()
+            finally:
+                if any(thread.is_alive() for thread in self._threads):
+                    _log.warning("%s does not let go; left open", self.source.name)
+                else:
+                    self._source.close()
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        if self._sink is not None:
+            self._sink.open(self.source)
+            self._sink_is_open = True
+        for name, stage in (("capture", self._capture), ("process", self._work)):
+            thread = Thread(target=stage, name=f"makeup-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _capture(self) -> None:
+        """First thread: source to frames."""
+        index, first, last = 0, 0.0, 0.0
+        try:
+            while not self._stop.is_set():
+                before = self._clock()
+                read = self._source.read()
+                if read is None:
+                    break
+                frame, at = read
+                first = at if index == 0 else first
+                last = max(at - first, last + _SMALLEST_STEP) if index else 0.0
+                self._recorder.capture((self._clock() - before) * 1e3)
+                self._frames.put((frame, index, last))
+                index += 1
+        except ChannelClosedError:
+            return
+        except BaseException as error:
+            self._failure = error
+        self._frames.end()
+
+    def _work(self) -> None:
+        """Second thread: frames to results."""
+        try:
+            while True:
+                if self._latest:  # the newest frame, but only once its result is wanted
+                    self._results.wait_for_room()
+                frame, index, at = self._frames.get()
+                before = self._clock()
+                if not self.source.native_color and self._color == "rgb":
+                    frame = np.ascontiguousarray(frame[..., ::-1])
+                made = self._process(frame, at)
+                spent = (self._clock() - before) * 1e3
+                self._recorder.stages({**made.timings, "process": spent})
+                self._results.put(StreamResult(made.image, made.faces, made.timings, index, at))
+        except ChannelClosedError:
+            self._hand_over(self._failure)
+        except BaseException as error:
+            self._hand_over(error)
+
+    def _hand_over(self, error: BaseException | None) -> None:
+        """The last that the second thread does."""
+        if error is not None:
+            with suppress(ChannelClosedError):
+                self._results.put(error)
+        self._results.end()
+
+    def _take(self) -> Iterator[StreamResult]:
+        """The caller's thread: results to the sink and the caller."""
+        while True:
+            try:
+                result = self._results.get()
+                if isinstance(result, BaseException):
+                    raise result
+                go_on = self._write(result)
+            except ChannelClosedError:
+                return self._end(Ending.FINISHED)
+            except SourceLostError as lost:
+                return self._end(Ending.SOURCE_LOST, str(lost))
+            except SinkFullError as full:
+                return self._end(Ending.SINK_FULL, str(full))
+            self._recorder.deliver(self._clock())
+            yield result
+            if not go_on:
+                return self._end(Ending.STOPPED)
+
+    def _write(self, result: StreamResult) -> bool:
+        if self._sink is None:
+            return True
+        before = self._clock()
+        go_on = self._sink.write(to_bgr(result.image, self._color), result)
+        self._recorder.stages({"write": (self._clock() - before) * 1e3})
+        return go_on
+
+    def _end(self, ending: Ending, message: str = "") -> None:
+        """Note why the stream ended; the first reason counts."""
+        if self.ending is Ending.RUNNING:
+            self.ending, self.message = ending, message or ending.value
+
+
+def open_stream(
+    engine: MakeupEngine, source: Any, sink: Any = None, options: StreamOptions | None = None
+) -> Stream:
+    """See `MakeupEngine.stream`."""
+    options = options or StreamOptions()
+    stop = Event()
+    made = None if sink is None else make_sink(sink)
+    return Stream(
+        open_source(source, options.fps, options.reconnect, stop.wait),
+        FrameProcessor(engine, options).process,
+        options,
+        sink=made,
+        color=engine.color,
+        stop=stop,
+    )

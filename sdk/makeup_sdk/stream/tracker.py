@@ -1,0 +1,356 @@
+"""Follow faces from frame to frame."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import crop_face, crop_matrix
+from makeup_sdk.faces import Detection, FaceAnalysis, FaceAnalyzer, pupil_distance
+from makeup_sdk.stream.one_euro import LandmarkFilter
+from makeup_sdk.stream.options import StillnessOptions, TrackerOptions
+
+FloatArray = NDArray[np.float32]
+Image = NDArray[np.uint8]
+Lap = Callable[[str], None]
+
+_PROBE = 0.5
+"""Seconds for which a lost face is looked for where it was last."""
+_DETECT_WHILE_LOST = 3
+"""Frames between two runs of the detector while a face is missing."""
+_SAME_FACE = 0.5
+"""Overlap (intersection over union) from which two sets of landmarks are one face."""
+_FOUND_BEFORE = 0.3
+"""Overlap from which a detection is a face that is already tracked."""
+_REACH = 2.0
+"""Pupil distances from the way a lost face was on within which it is taken for the same."""
+_ALIKE, _CONFIRMED, _SURELY_ALIKE = 0.7, 0.87, 0.92
+"""Likeness, -1 to 1, from which a returning face may be the one that was expected there, is
+confirmed to be it, and is known anywhere. The first is low, since it may come out from behind
+something. Of two pictures of one person 95 % are above 0.90, of two persons 95 % below 0.87 and
+half below 0.66."""
+_CONFIRM_WITHIN = 0.5
+"""Seconds in which a return must be confirmed, else the face is another and gets an id of its own.
+"""
+_MIN_PUPIL_DISTANCE = 4.0
+"""Pixels; what is smaller is not followed."""
+_LONGEST_AHEAD = 0.1
+"""Seconds of motion that the next crop is moved ahead at most, after a pause of the source."""
+_VELOCITY_SHARE = 0.4
+"""Weight of the newest step in a face's velocity."""
+_CELLS = 20
+"""Side of the picture by which faces are known again."""
+_AHEAD = 0.05
+"""Pupil distances of motion per frame from which the next crop is moved ahead."""
+
+
+@dataclass(frozen=True)
+class TrackedFace:
+    """One face of a frame.
+
+    Attributes:
+        track_id: stays with the face through the stream; counts from 0 in order of appearance.
+        analysis: of this frame, landmarks steadied.
+        lost: it was not seen in this frame; `analysis` looks at the place where it was last.
+    """
+
+    track_id: int
+    analysis: FaceAnalysis
+    lost: bool
+
+    @property
+    def box(self) -> FloatArray:
+        """float32 (4,): x0, y0, x1, y1 around the landmarks, frame pixels."""
+        return _box(self.analysis.landmarks)
+
+
+@dataclass
+class _Track:
+    track_id: int
+    landmarks: FloatArray
+    appearance: FloatArray
+    seen: float
+    frame_size: FloatArray
+    smooth: LandmarkFilter | None
+    velocity: FloatArray = field(default_factory=lambda: np.zeros(2, np.float32))
+    lost: bool = False
+    course: tuple[float, FloatArray, FloatArray] | None = None
+    """Time, place and velocity when it was last seen clearly, with nothing before it."""
+    doubt: "tuple[float, _Track] | None" = None
+    """Since when it is not sure to be the face that was lost, and the track of that face."""
+
+    @property
+    def box(self) -> FloatArray:
+        """float32 (4,): x0, y0, x1, y1 around the landmarks, frame pixels."""
+        return _box(self.landmarks)
+
+    def off_course(self, place: FloatArray, time: float) -> float:
+        """Pupil distances of a place from the way the face was on, as far as it may have come.
+
+        It may have gone on for a second; who walks out of the frame is expected where they left.
+        """
+        since, start, velocity = self.course or (self.seen, self.landmarks.mean(axis=0), 0)
+        way = np.clip(start + velocity * np.float32(min(time - since, 1.0)), 0, self.frame_size)
+        way = way - start
+        share = float((place - start) @ way) / max(float(way @ way), 1e-6)
+        away = np.hypot(*(place - start - np.clip(share, 0, 1) * way))
+        return float(away) / max(pupil_distance(self.landmarks), 1.0)
+
+    def next_landmarks(self, dt: float) -> FloatArray:
+        """float32 (68, 2): where to look for it in the next frame."""
+        step = self.velocity * np.float32(min(dt, _LONGEST_AHEAD))
+        if self.lost or np.hypot(*step) < _AHEAD * pupil_distance(self.landmarks):
+            return self.landmarks
+        return np.asarray(self.landmarks + step, np.float32)
+
+    def surprise(self, find: "_Find", time: float) -> float:
+        """How unlike this face a find is: pupil distances off its course, plus unlikeness."""
+        return self.off_course(find.middle, time) + 1 - self.likeness(find)
+
+    def likeness(self, find: "_Find") -> float:
+        """-1 to 1: correlation of its picture with that of a find."""
+        return float(self.appearance @ find.appearance)
+
+
+class _Find:
+    """What was found in one place of a frame, face or not."""
+
+    def __init__(self, analysis: FaceAnalysis, frame: Image) -> None:
+        self.analysis = analysis
+        self.box = _box(analysis.landmarks)
+        self.middle: FloatArray = analysis.landmarks.mean(axis=0)
+        self.appearance = _appearance(frame, analysis.landmarks)
+        self.frame_size = np.array(frame.shape[1::-1], np.float32)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the frame's border does not cut it."""
+        return bool((self.box[:2] >= 0).all() and (self.box[2:] < self.frame_size).all())
+
+    @property
+    def inside(self) -> bool:
+        """Whether its middle lies in the frame."""
+        return bool(((self.middle >= 0) & (self.middle < self.frame_size)).all())
+
+    def overlap(self, box: FloatArray) -> float:
+        """Intersection over union with a box."""
+        return _overlap(self.box, box)
+
+
+class Tracker:
+    """Keeps up to `max_faces` faces and their ids.
+
+    The landmarks of the last frame give the crop of the next one; the detector runs while there is
+    no face or one is missing, and every N frames for those that newly entered. Two tracks that end
+    on one face (they cross) are told apart by course and looks: the one that fits worse has lost
+    its face, and gets it back, with its id, when it is seen again.
+
+    Args:
+        analyzer: finds and analyses faces.
+        max_faces: track at most this many.
+        options: see there.
+        stillness: steadies landmarks; None leaves them as found.
+    """
+
+    def __init__(
+        self,
+        analyzer: FaceAnalyzer,
+        max_faces: int,
+        options: TrackerOptions,
+        stillness: StillnessOptions | None,
+    ) -> None:
+        self._analyzer = analyzer
+        self._max_faces = max_faces
+        self._options = options
+        self._stillness = stillness
+        self._tracks: list[_Track] = []
+        self._next_id = 0
+        self._last_time: float | None = None
+        self._since_detect = 0
+
+    def update(self, frame: Image, time: float, lap: Lap = lambda stage: None) -> list[TrackedFace]:
+        """Follow every face into the next frame.
+
+        Args:
+            frame: uint8 (H, W, 3), BGR.
+            time: seconds, more than at the last call.
+            lap: called with "detect" or "analyze" after each part of the work.
+
+        Returns:
+            the faces in the order of their ids.
+        """
+        dt = time - self._last_time if self._last_time is not None else 0.0
+        self._last_time = time
+        looks = {
+            track.track_id: self._look(frame, track.next_landmarks(dt))
+            for track in self._tracks
+            if not track.lost or time - track.seen <= _PROBE
+        }
+        found = self._follow(looks, time)
+        lap("analyze")
+        if self._detector_is_due():
+            detections = self._analyzer.detect(frame, self._max_faces)
+            lap("detect")
+            self._since_detect = 0
+            strangers = self._strangers(frame, detections, list(found.values()))
+            found |= self._enter(strangers, found, time)
+        self._since_detect += 1
+        faces = []
+        for track in tuple(self._tracks):
+            find = found.get(track.track_id)
+            if find is not None:
+                faces.append(self._settle(track, find, time, dt))
+            else:
+                track.lost = True
+                look = looks.get(track.track_id)
+                if look and not any(f.overlap(track.box) > _FOUND_BEFORE for f in found.values()):
+                    held = replace(look.analysis, landmarks=track.landmarks)
+                    faces.append(TrackedFace(track.track_id, held, lost=True))
+        self._tracks = [
+            track for track in self._tracks if time - track.seen <= self._options.memory
+        ]
+        lap("analyze")
+        return sorted(faces, key=lambda face: face.track_id)
+
+    def _look(self, frame: Image, start: Detection | FloatArray) -> _Find:
+        return _Find(self._analyzer.analyze(frame, start), frame)
+
+    def _is_face(self, find: _Find) -> bool:
+        large = pupil_distance(find.analysis.landmarks) >= _MIN_PUPIL_DISTANCE
+        return find.analysis.score >= self._options.min_score and find.inside and large
+
+    def _follow(self, looks: dict[int, _Find], time: float) -> dict[int, _Find]:
+        """Those looks that show the face they were meant for."""
+        finds = [
+            (track.lost, track.surprise(looks[track.track_id], time), track)
+            for track in self._tracks
+            if track.track_id in looks and self._is_face(looks[track.track_id])
+        ]
+        found: dict[int, _Find] = {}
+        for lost, _, track in sorted(finds, key=lambda find: find[:2]):
+            find = looks[track.track_id]
+            taken = any(other.overlap(find.box) > _SAME_FACE for other in found.values())
+            if lost and self._most_alike(find) is not track:
+                continue
+            if not taken and len(found) < self._max_faces:
+                found[track.track_id] = find
+        return found
+
+    def _most_alike(self, find: _Find) -> _Track | None:
+        """Of the lost faces, the one that a find looks like, if any."""
+        likeness = {k: t.likeness(find) for k, t in enumerate(self._tracks) if t.lost}
+        best = max(likeness, key=likeness.__getitem__)
+        return self._tracks[best] if likeness[best] > _ALIKE else None
+
+    def _detector_is_due(self) -> bool:
+        if not self._tracks:
+            return True
+        missing = any(track.lost for track in self._tracks)
+        wait = _DETECT_WHILE_LOST if missing else self._options.detect_every
+        return self._since_detect >= min(wait, self._options.detect_every)
+
+    def _strangers(
+        self, frame: Image, detections: list[Detection], known: list[_Find]
+    ) -> list[_Find]:
+        """Faces that the detector sees and no track follows."""
+        strangers: list[_Find] = []
+        for detection in detections:
+            if any(find.overlap(detection.box) > _FOUND_BEFORE for find in known):
+                continue
+            stranger = self._look(frame, detection)
+            others = (find.overlap(stranger.box) for find in [*known, *strangers])
+            if self._is_face(stranger) and max(others, default=0.0) <= _SAME_FACE:
+                strangers.append(stranger)
+        return strangers
+
+    def _enter(
+        self, strangers: list[_Find], found: dict[int, _Find], time: float
+    ) -> dict[int, _Find]:
+        """Strangers by id: that of a missing face that returns, or a new one."""
+        missing = [track for track in self._tracks if track.track_id not in found]
+        pairs = [
+            (track.surprise(stranger, time), k, track)
+            for k, stranger in enumerate(strangers)
+            for track in missing
+            if _may_be(track, stranger, time)
+        ]
+        entered: dict[int, _Find] = {}
+        known: set[int] = set()
+        for _, k, track in sorted(pairs, key=lambda pair: pair[:2]):
+            if k not in known and track.track_id not in entered:
+                known.add(k)
+                entered[track.track_id] = strangers[k]
+        unclear = len(missing) > len(entered)
+        for k, stranger in enumerate(strangers):
+            waits = unclear and not stranger.whole  # it may be the missing one, half in the frame
+            if k not in known and not waits and len(found) + len(entered) < self._max_faces:
+                entered[self._start(stranger, time)] = stranger
+        return entered
+
+    def _start(self, find: _Find, time: float) -> int:
+        landmarks = find.analysis.landmarks
+        track = _Track(
+            self._next_id, landmarks, find.appearance, time, find.frame_size, self._filter()
+        )
+        self._next_id += 1
+        self._tracks.append(track)
+        return track.track_id
+
+    def _settle(self, track: _Track, find: _Find, time: float, dt: float) -> TrackedFace:
+        """Bring a track up to date with what was found of it."""
+        likeness = track.likeness(find)
+        if track.lost:
+            track.doubt = (time, replace(track, doubt=None))
+            track.smooth, track.velocity = self._filter(), np.zeros(2, np.float32)
+        if likeness > _CONFIRMED:
+            track.doubt = None
+        elif track.doubt is not None and time - track.doubt[0] > _CONFIRM_WITHIN:
+            self._tracks.append(track.doubt[1])
+            track.track_id, track.doubt, track.appearance = self._next_id, None, find.appearance
+            self._next_id += 1
+        landmarks = find.analysis.landmarks
+        if track.smooth is not None:
+            landmarks = track.smooth(landmarks, max(dt, 1e-3))
+        if dt > 0 and not track.lost:
+            step = (landmarks.mean(axis=0) - track.landmarks.mean(axis=0)) / np.float32(dt)
+            track.velocity += np.float32(_VELOCITY_SHARE) * (step - track.velocity)
+        track.landmarks, track.seen, track.lost = landmarks, time, False
+        if find.whole and likeness > _SURELY_ALIKE:  # nothing covers it
+            track.course = (time, landmarks.mean(axis=0), track.velocity.copy())
+            track.appearance = _unit(0.9 * track.appearance + 0.1 * find.appearance)
+        return TrackedFace(track.track_id, replace(find.analysis, landmarks=landmarks), lost=False)
+
+    def _filter(self) -> LandmarkFilter | None:
+        return LandmarkFilter(self._stillness) if self._stillness else None
+
+
+def _may_be(track: _Track, find: _Find, time: float) -> bool:
+    """Whether a face that was lost may be the one that was found."""
+    near = track.off_course(find.middle, time) < _REACH
+    return track.likeness(find) > (_ALIKE if near else _SURELY_ALIKE)
+
+
+def _box(landmarks: FloatArray) -> FloatArray:
+    return np.concatenate([landmarks.min(axis=0), landmarks.max(axis=0)]).astype(np.float32)
+
+
+def _overlap(a: FloatArray, b: FloatArray) -> float:
+    """Intersection over union of two boxes x0, y0, x1, y1."""
+    sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
+    shared = float(sides.prod())
+    union = float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - shared
+    return shared / max(union, 1e-6)
+
+
+def _appearance(frame: Image, landmarks: FloatArray) -> FloatArray:
+    """float32 (720,), of length 1: the middle of the aligned face in cells, light taken out."""
+    cells = crop_face(frame, crop_matrix(landmarks, _CELLS), _CELLS)[4:, 3:-3]
+    values = np.log(cells.astype(np.float32) + 8).reshape(-1, 3)
+    return _unit((values - values.mean()).ravel())
+
+
+def _unit(values: FloatArray) -> FloatArray:
+    length = float(np.linalg.norm(values))
+    unit: FloatArray = (values / max(length, 1e-6)).astype(np.float32)
+    return unit

@@ -1,0 +1,1 @@
+"""Web try-on: one page, a JSON API and live frames over a WebSocket (extra `serve`)."""

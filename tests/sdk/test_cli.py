@@ -1,0 +1,161 @@
+import shutil
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from makeup_sdk import BundleError, Look, Region, read_image, write_image
+from makeup_sdk.cli import main
+
+
+def demo_path(file: str) -> str:
+    return str(resources.files("makeup_sdk") / "assets" / "demo" / file)
+
+
+RED = demo_path("red-classic.jpg")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run `makeup ARGUMENTS` in this process; returns the exit status."""
+    monkeypatch.setattr(sys, "argv", ["makeup", *map(str, arguments)])
+    monkeypatch.setenv("COLUMNS", "240")
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
+
+
+def test_demo_writes_a_picture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "demo", "-o", tmp_path / "demo.jpg") == 0
+    assert read_image(tmp_path / "demo.jpg").shape == (5 * 320, 4 * 320, 3)
+    assert "composite" in capsys.readouterr().out
+
+
+def test_apply_one_photo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source, out = demo_path("light.jpg"), tmp_path / "out.png"
+    assert run(monkeypatch, "apply", source, "--look", RED, "-o", out) == 0
+    change = np.abs(read_image(out).astype(int) - read_image(source))
+    assert change.max() > 30
+
+
+def test_apply_region_and_strength(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = demo_path("light.jpg")
+    amounts = []
+    for region in ("lips=1", "lips=0.3"):
+        out = tmp_path / f"{region}.png"
+        assert run(monkeypatch, "apply", source, "--look", RED, "--region", region, "-o", out) == 0
+        amounts.append(np.abs(read_image(out).astype(int) - read_image(source)).sum())
+    assert amounts[1] < 0.6 * amounts[0]
+
+
+def test_apply_folder_goes_on_after_a_bad_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    (photos / "deeper").mkdir(parents=True)
+    shutil.copy(demo_path("light.jpg"), photos / "a.jpg")
+    (photos / "b.jpg").write_bytes(b"")
+    (photos / "c.jpg").write_bytes(b"text")
+    shutil.copy(demo_path("dark.jpg"), photos / "deeper" / "d.jpg")
+    (photos / "notes.txt").write_text("not a photo")
+    assert run(monkeypatch, "apply", photos, "--look", RED, "-o", tmp_path / "out") == 1
+    out = capsys.readouterr().out
+    assert "2 of 4 photos made up" in out
+    assert "b.jpg: the file is empty" in out
+    assert "c.jpg: not an image" in out
+    written = sorted(str(p.relative_to(tmp_path / "out")) for p in tmp_path.glob("out/**/*.*"))
+    assert written == ["a.jpg", "deeper/d.jpg"]
+
+
+def test_apply_without_a_face_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = tmp_path / "blank.png"
+    write_image(blank, np.full((200, 200, 3), 128, np.uint8))
+    out = tmp_path / "out.png"
+    assert run(monkeypatch, "apply", blank, "--look", RED, "-o", out) == 1
+    assert "no face found; nothing was written" in capsys.readouterr().out
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["apply", "none.jpg", "--look", "none.png", "-o", "o.png"], "none.png: no such file"),
+        (["apply", "x", "--look", RED, "--region", "nose", "-o", "o"], "unknown region 'nose'"),
+        (["apply", "x", "--look", RED, "--region", "lips=a", "-o", "o"], "'a' is not a number"),
+        (["apply", "x", "--look", RED, "--strength", "2", "-o", "o"], "expected a number in"),
+        (["apply", "x", "y", "--look", RED, "-o", "o.png"], "need a folder as --output"),
+        (["apply", "x", "--look", RED, "--model", "z", "-o", "o"], "model: 'z' is unknown"),
+        (["look", "colors", "--lips", "blue", "-o", "x.look"], "lips: 'blue' is not a colour"),
+        (["look", "colors", "--lips", "#123", "-o", "x.txt"], "look files end in .look"),
+        (["look", "mix", "a.look=x", "-o", "x.look"], "'x' is not a number"),
+        (["look", "show", "none.look"], "no such look file"),
+    ],
+)
+def test_errors_are_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_never_overwrite_photos(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(demo_path("light.jpg"), tmp_path / "a.jpg")
+    assert run(monkeypatch, "apply", tmp_path, "--look", RED, "-o", tmp_path) == 1
+    assert "would be overwritten by its own result" in capsys.readouterr().err
+
+
+def test_look_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red, teal, both = (tmp_path / f"{name}.look" for name in ("red", "teal", "both"))
+    assert run(monkeypatch, "look", "encode", RED, "-o", red) == 0
+    assert run(monkeypatch, "look", "colors", "--eyes", "#1b7f86", "-o", teal) == 0
+    assert run(monkeypatch, "look", "mix", f"{red}=0.7", f"{teal}=0.3", "-o", both) == 0
+    assert Look.load(teal).regions == {Region.EYES}
+    assert len(Look.load(both).regions) == 4
+    picture = tmp_path / "swatch.png"
+    assert run(monkeypatch, "look", "show", both, "--picture", picture) == 0
+    assert "brows, eyes, lips, skin" in capsys.readouterr().out
+    assert read_image(picture).shape == (512, 512, 3)
+    out = tmp_path / "out.jpg"
+    assert run(monkeypatch, "apply", demo_path("dark.jpg"), "--look", both, "-o", out) == 0
+
+
+def test_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "doctor") == 0
+    out = capsys.readouterr().out
+    for topic in ("python", "opencv", "onnxruntime", "cpu kernels", "face models", "nvidia gpu"):
+        assert topic in out
+
+
+def test_doctor_reports_broken_weights(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def damaged() -> None:
+        raise BundleError("face_detector: SHA-256 differs")
+
+    monkeypatch.setattr("makeup_sdk.faces.BundledFaceAnalyzer", damaged)
+    assert run(monkeypatch, "doctor") == 1
+    assert "SHA-256 differs" in capsys.readouterr().out
+
+
+def test_no_torch_at_run_time() -> None:
+    code = "import sys, makeup_sdk, makeup_sdk.cli; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,237 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from makeup_sdk import (
+    FaceAnalysis,
+    FaceStatus,
+    InvalidInputError,
+    Look,
+    MakeupEngine,
+    NoFaceError,
+    Region,
+    read_image,
+)
+from makeup_sdk.faces import BundledFaceAnalyzer
+
+Image = NDArray[np.uint8]
+Demo = Callable[[str], Image]
+SOURCES = ("light.jpg", "medium.jpg", "dark.jpg")
+
+
+def changed(before: Image, after: Image) -> NDArray[np.bool_]:
+    return (before != after).any(axis=2)
+
+
+def region_in_frame(face: FaceAnalysis, frame: Image, regions: list[Region], margin: int) -> Image:
+    """1 where a frame pixel lies in, or near, some regions of a face."""
+    inside = np.isin(face.regions, regions).astype(np.uint8)
+    inside = cv2.dilate(inside, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8))
+    size = frame.shape[1::-1]
+    return cv2.warpAffine(inside, cv2.invertAffineTransform(face.matrix), size)
+
+
+@pytest.mark.parametrize("file", SOURCES)
+def test_only_made_up_regions_change(
+    engine: MakeupEngine, demo: Demo, analysis: Callable[[str], FaceAnalysis], file: str
+) -> None:
+    frame = demo(file)
+    result = engine.process_detailed(frame)
+    touched = changed(frame, result.image)
+    face = region_in_frame(analysis(file), frame, [r for r in Region if r], margin=4)
+    assert touched.mean() > 0.03
+    assert not touched[face == 0].any()
+    assert [f.status for f in result.faces] == [FaceStatus.OK]
+    assert result.faces[0].painted
+
+
+@pytest.mark.parametrize("file", SOURCES)
+def test_lipstick_stays_on_the_lips(
+    look: Look, analyzer: BundledFaceAnalyzer, demo: Demo, analysis: Callable, file: str
+) -> None:
+    frame = demo(file)
+    engine = MakeupEngine(look, strength={Region.LIPS: 1.0}, analyzer=analyzer)
+    touched = changed(frame, engine.process(frame))
+    lips = region_in_frame(analysis(file), frame, [Region.LIPS], margin=4)
+    assert touched.sum() > 500
+    assert not touched[lips == 0].any()
+
+
+@pytest.mark.parametrize("file", SOURCES)
+def test_red_lips_become_red(
+    engine: MakeupEngine, demo: Demo, analysis: Callable, file: str
+) -> None:
+    frame = demo(file)
+    lips = region_in_frame(analysis(file), frame, [Region.LIPS], margin=0) > 0
+    before, after = frame[lips].mean(axis=0), engine.process(frame)[lips].mean(axis=0)
+    assert after[2] / after[1] > 1.25 * before[2] / before[1]
+
+
+def test_strength_zero_is_bit_identical(
+    look: Look, analyzer: BundledFaceAnalyzer, demo: Demo
+) -> None:
+    engine = MakeupEngine(look, strength=0, analyzer=analyzer)
+    result = engine.process_detailed(demo("medium.jpg"))
+    np.testing.assert_array_equal(result.image, demo("medium.jpg"))
+    assert not result.faces[0].painted
+
+
+def test_strength_scales_the_change(look: Look, analyzer: BundledFaceAnalyzer, demo: Demo) -> None:
+    frame = demo("light.jpg")
+    engine = MakeupEngine(look, analyzer=analyzer)
+    amounts = []
+    for strength in (0.25, 0.5, 1.0):
+        engine.strength = strength
+        amounts.append(np.abs(engine.process(frame).astype(int) - frame).mean())
+    assert amounts[0] < 0.7 * amounts[1] < 0.7 * 0.7 * amounts[2]
+
+
+def test_input_is_never_modified(engine: MakeupEngine, demo: Demo) -> None:
+    frame = demo("light.jpg").copy()
+    engine.process(frame)
+    np.testing.assert_array_equal(frame, demo("light.jpg"))
+
+
+def test_in_place_and_out(engine: MakeupEngine, demo: Demo) -> None:
+    expected = engine.process(demo("light.jpg"))
+    frame = demo("light.jpg").copy()
+    assert engine.process(frame, out=frame) is frame
+    np.testing.assert_array_equal(frame, expected)
+    out = np.empty_like(frame)
+    assert engine.process(demo("light.jpg"), out=out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_rgb_is_bgr_reversed(
+    engine: MakeupEngine, look: Look, analyzer: BundledFaceAnalyzer, demo: Demo
+) -> None:
+    rgb = MakeupEngine(look, color="rgb", analyzer=analyzer)
+    frame = demo("medium.jpg")
+    np.testing.assert_array_equal(rgb.process(frame[..., ::-1])[..., ::-1], engine.process(frame))
+
+
+def test_strided_frame(engine: MakeupEngine, demo: Demo) -> None:
+    frame = demo("medium.jpg")
+    wide = np.zeros((frame.shape[0], frame.shape[1] + 50, 3), np.uint8)
+    wide[:, 20 : 20 + frame.shape[1]] = frame
+    view = wide[:, 20 : 20 + frame.shape[1]]
+    np.testing.assert_array_equal(engine.process(view), engine.process(frame))
+
+
+def test_several_faces(engine: MakeupEngine, demo: Demo) -> None:
+    frame = np.hstack([demo(file) for file in SOURCES])
+    result = engine.process_detailed(frame)
+    assert len(result.faces) == 3
+    assert all(face.painted for face in result.faces)
+    assert sorted(face.track_id for face in result.faces) == [0, 1, 2]
+    width = frame.shape[1] // 3
+    touched = changed(frame, result.image)
+    assert all(touched[:, i * width : (i + 1) * width].mean() > 0.02 for i in range(3))
+
+
+def test_max_faces(look: Look, analyzer: BundledFaceAnalyzer, demo: Demo) -> None:
+    frame = np.hstack([demo("light.jpg"), demo("dark.jpg")])
+    engine = MakeupEngine(look, max_faces=1, analyzer=analyzer)
+    assert len(engine.process_detailed(frame).faces) == 1
+
+
+def test_no_face_comes_back_unchanged(engine: MakeupEngine) -> None:
+    frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    result = engine.process_detailed(frame)
+    np.testing.assert_array_equal(result.image, frame)
+    assert not any(face.painted for face in result.faces)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 640), (640, 1), (7, 9)])
+def test_tiny_frames(engine: MakeupEngine, shape: tuple[int, int]) -> None:
+    frame = np.full((*shape, 3), 127, np.uint8)
+    np.testing.assert_array_equal(engine.process(frame), frame)
+
+
+def test_huge_frame(engine: MakeupEngine, demo: Demo) -> None:
+    frame = np.full((9000, 12000, 3), 90, np.uint8)
+    frame[4000:5536, 5000:6536] = cv2.resize(demo("light.jpg"), (1536, 1536))
+    result = engine.process_detailed(frame, out=frame)
+    assert result.image is frame
+    assert (frame[:3000] == 90).all()
+
+
+def test_small_face_is_left_bare(engine: MakeupEngine, demo: Demo) -> None:
+    frame = np.full((240, 240, 3), 200, np.uint8)
+    frame[100:140, 100:140] = cv2.resize(demo("light.jpg"), (40, 40), interpolation=cv2.INTER_AREA)
+    result = engine.process_detailed(frame)
+    np.testing.assert_array_equal(result.image, frame)
+    assert all(face.status is not FaceStatus.OK for face in result.faces)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (np.zeros((8, 8), np.uint8), "got shape (8, 8), expected (H, W, 3); convert grey"),
+        (np.zeros((8, 8, 4), np.uint8), "expected (H, W, 3); drop the alpha channel"),
+        (np.zeros((8, 8, 3), np.uint16), "got dtype uint16, shape (8, 8, 3), expected uint8"),
+        (np.zeros((8, 8, 3), np.float32), "convert float frames in [0, 1] with"),
+        (np.full((8, 8, 3), np.nan), "got dtype float64"),
+        (np.zeros((0, 8, 3), np.uint8), "got shape (0, 8, 3), expected (H, W, 3)"),
+        ("photo.jpg", "got str, expected a NumPy array uint8 (H, W, 3)"),
+        (None, "got NoneType, expected a NumPy array uint8 (H, W, 3)"),
+    ],
+)
+def test_wrong_frames(engine: MakeupEngine, frame: object, message: str) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        engine.process(frame)  # type: ignore[arg-type]
+    assert message in str(error.value)
+
+
+def test_wrong_out(engine: MakeupEngine, demo: Demo) -> None:
+    frame = demo("light.jpg")
+    with pytest.raises(InvalidInputError, match="out: the frame is read-only"):
+        engine.process(frame, out=frame)
+    with pytest.raises(InvalidInputError, match=r"expected a writeable array of the frame's shape"):
+        engine.process(frame, out=np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "nope"}, "model: 'nope' is unknown; expected one of"),
+        ({"color": "yuv"}, "color: 'yuv' is unknown"),
+        ({"strength": 1.5}, "strength: 1.5 for lips, expected a number in [0, 1]"),
+        ({"strength": float("nan")}, "strength: nan"),
+        ({"strength": {Region.NONE: 1}}, "is no makeup region"),
+        ({"max_faces": 0}, "max_faces: got 0"),
+        ({"threads": 0}, "threads: got 0"),
+        ({"look": 5}, "look: got int, expected a Look, a path or a frame"),
+        ({"look": "missing.jpg"}, "missing.jpg: no such file"),
+    ],
+)
+def test_wrong_arguments(analyzer: BundledFaceAnalyzer, arguments: dict, message: str) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        MakeupEngine(analyzer=analyzer, **arguments)
+    assert message in str(error.value)
+
+
+def test_no_look(analyzer: BundledFaceAnalyzer, demo: Demo) -> None:
+    with pytest.raises(InvalidInputError, match="no look is set"):
+        MakeupEngine(analyzer=analyzer).process(demo("light.jpg"))
+
+
+def test_reference_without_face(analyzer: BundledFaceAnalyzer) -> None:
+    with pytest.raises(NoFaceError, match="no face found in 64x64 pixels"):
+        MakeupEngine(np.full((64, 64, 3), 128, np.uint8), analyzer=analyzer)
+
+
+def test_profiles_are_not_smeared(engine: MakeupEngine, faces_folder: Path) -> None:
+    """A face in profile is left bare, or fades with its turn; it never wears the whole look."""
+    labels = json.loads((faces_folder / "detect" / "labels.json").read_text())
+    turned = sorted(name for name, label in labels.items() if abs(label["yaw"]) > 60)[:12]
+    assert turned
+    for name in turned:
+        frame = read_image(next((faces_folder / "detect" / "images").glob(f"{name}.*")))
+        result = engine.process_detailed(frame)
+        assert all(face.status is not FaceStatus.OK for face in result.faces), name

@@ -1,0 +1,195 @@
+import base64
+import io
+
+import cv2
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from makeup_sdk import Look, Region
+from makeup_sdk.web.app import create_app
+from makeup_sdk.web.pictures import Limits
+
+LIPS = {"colors": {"lips": "#b3123a"}}
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def decode(data: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def test_page_and_its_parts(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "<title>Makeup try-on</title>" in page.text
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    for part in ("app.js", "style.css", "icon.svg"):
+        assert client.get(f"/{part}").status_code == 200
+
+
+def test_gallery(client: TestClient) -> None:
+    looks = client.get("/v1/looks").json()
+    assert [look["id"] for look in looks] == [
+        "red-classic",
+        "coral-natural",
+        "teal-smoky",
+        "berry-evening",
+    ]
+    picture = client.get(looks[0]["thumbnail"])
+    assert decode(picture.content).shape == (512, 512, 3)
+    assert client.get("/v1/looks/none.jpg").status_code == 404
+    assert client.get("/v1/looks/..%2fdemo.jpg").status_code == 404
+
+
+def test_apply(client: TestClient, photo: bytes) -> None:
+    answer = client.post("/v1/apply", json={"image": b64(photo), "outfit": LIPS, "format": "png"})
+    assert answer.status_code == 200
+    assert answer.headers["x-faces"] == "1"
+    before, after = decode(photo), decode(answer.content)
+    changed = (before != after).any(axis=2)
+    assert 0.001 < changed.mean() < 0.05
+    assert not changed[:200].any()
+
+
+def test_nothing_worn_gives_the_photo_back(client: TestClient, photo: bytes) -> None:
+    request = {"image": b64(photo), "outfit": {}, "format": "png"}
+    answer = client.post("/v1/apply", json=request)
+    np.testing.assert_array_equal(decode(answer.content), decode(photo))
+
+
+def test_own_reference_travels_as_a_look_file(client: TestClient, photo: bytes) -> None:
+    reference = client.get("/v1/looks/berry-evening.jpg").content
+    made = client.post("/v1/looks", json={"photo": b64(reference), "title": "mine"}).json()
+    assert made["title"] == "mine"
+    look = Look.from_bytes(base64.b64decode(made["file"]), "file")
+    assert len(look.regions) == 4
+    outfit = {"look": {"file": made["file"]}, "strength": {"skin": 0}}
+    answer = client.post("/v1/apply", json={"image": b64(photo), "outfit": outfit})
+    assert answer.headers["x-faces"] == "1"
+
+
+def test_mix_and_colours_over_a_look(client: TestClient) -> None:
+    from makeup_sdk.faces import BundledFaceAnalyzer
+    from makeup_sdk.web.outfits import Gallery, Outfit
+
+    gallery = Gallery(BundledFaceAnalyzer(threads=1))
+    red, teal = {"gallery": "red-classic"}, {"gallery": "teal-smoky"}
+    mixed = gallery.dress(Outfit.model_validate({"look": red, "second": teal, "share": 1.0}))
+    assert mixed is not None
+    np.testing.assert_allclose(
+        mixed.makeup.fields, gallery.looks["teal-smoky"].makeup.fields, atol=1e-6
+    )
+    over = gallery.dress(Outfit.model_validate({"look": red, **LIPS}))
+    assert over is not None
+    assert over.regions == {Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS}
+    assert gallery.dress(Outfit()) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/v1/apply", {}, "image: Field required"),
+        ("/v1/apply", {"image": "###", "outfit": LIPS}, "image: not base64"),
+        ("/v1/apply", {"image": b64(b"GIF89a"), "outfit": LIPS}, "not a JPEG, PNG or WebP"),
+        ("/v1/apply", {"image": "", "outfit": {"colors": {"lips": "red"}}}, "not a JPEG"),
+        (
+            "/v1/apply",
+            {"image": "", "outfit": {"strength": {"lips": 2}}},
+            "less than or equal to 1",
+        ),
+        ("/v1/apply", {"image": "", "outfit": {"nose": 1}}, "Extra inputs are not permitted"),
+        ("/v1/looks", {}, "no colour given"),
+        ("/v1/looks", {"colors": {"lips": "red"}}, "'red' is not a colour"),
+        ("/v1/looks", {"photo": b64(b"\xff\xd8\xff\xe0" + b"\0" * 99)}, "not a JPEG"),
+    ],
+)
+def test_bad_requests_get_one_clear_line(
+    client: TestClient, path: str, body: dict, message: str
+) -> None:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("outfit", "message"),
+    [
+        ({"look": {"gallery": "x"}}, "no look 'x' in the gallery; it has red-classic"),
+        ({"look": {}}, "give either gallery or file"),
+        ({"look": {"file": b64(b"PK not a look")}}, "not a look file or damaged"),
+        ({"colors": {"lips": "red"}}, "'red' is not a colour"),
+    ],
+)
+def test_bad_outfits(client: TestClient, photo: bytes, outfit: dict, message: str) -> None:
+    answer = client.post("/v1/apply", json={"image": b64(photo), "outfit": outfit})
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]
+
+
+def test_no_face_in_reference(client: TestClient) -> None:
+    blank = cv2.imencode(".png", np.full((90, 90, 3), 128, np.uint8))[1].tobytes()
+    answer = client.post("/v1/looks", json={"photo": b64(blank)})
+    assert "no face found in 90x90" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("size", [(1001, 1000), (11000, 11000), (30000, 30000)])
+def test_decompression_bombs_are_not_decoded(client: TestClient, size: tuple[int, int]) -> None:
+    file = io.BytesIO()
+    Image.new("1", size).save(file, "PNG")
+    assert len(file.getvalue()) < 1 << 20
+    answer = client.post("/v1/looks", json={"photo": b64(file.getvalue())})
+    assert "picture: too large; send at most 1000000 pixels" in answer.json()["error"]
+
+
+def test_large_bodies_are_refused(client: TestClient, limits: Limits) -> None:
+    body = b"x" * (2 * limits.body_bytes)
+    assert client.post("/v1/apply", content=body).status_code == 413
+    chunks = (body[i : i + 65536] for i in range(0, len(body), 65536))
+    answer = client.post("/v1/apply", content=chunks)  # no content-length
+    assert answer.status_code >= 400
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", ""])
+def test_foreign_hosts_are_refused(client: TestClient, host: str) -> None:
+    answer = client.get("/v1/looks", headers={"host": host})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"])
+def test_loopback_hosts_are_served(client: TestClient, host: str) -> None:
+    assert client.get("/v1/looks", headers={"host": host}).status_code == 200
+
+
+def test_foreign_origins_are_refused(client: TestClient) -> None:
+    answer = client.post("/v1/looks", json=LIPS, headers={"origin": "http://evil.example"})
+    assert answer.status_code == 403
+    own = client.post("/v1/looks", json=LIPS, headers={"origin": "http://localhost:8000"})
+    assert own.status_code == 200
+
+
+def test_token(limits: Limits) -> None:
+    app = create_app(limits=limits, loopback=False, token="s3cret", threads=1)
+    stranger = TestClient(app, base_url="http://shop.example")
+    assert stranger.get("/").status_code == 401
+    assert stranger.get("/?token=wrong").status_code == 401
+    bearer = {"authorization": "Bearer s3cret"}
+    assert stranger.get("/v1/looks", headers=bearer).status_code == 200
+    assert stranger.get("/?token=s3cret").status_code == 200
+    assert stranger.get("/app.js").status_code == 200  # by the cookie of the page
+    with pytest.raises(Exception), TestClient(app).websocket_connect("/v1/live"):  # noqa: B017
+        pass
+
+
+@pytest.mark.parametrize("path", ["/../pyproject.toml", "/%2e%2e/%2e%2e/engine.py", "/..%2fapp.py"])
+def test_no_path_leads_out_of_the_page(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code in (404, 405)
+
+
+def test_openapi_document(client: TestClient) -> None:
+    document = client.get("/v1/openapi.json").json()
+    assert set(document["paths"]) == {"/v1/looks", "/v1/looks/{look_id}.jpg", "/v1/apply"}
