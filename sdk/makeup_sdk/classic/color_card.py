@@ -19,7 +19,7 @@ FINISHES = ("natural", "matte", "gloss")
 
 _FILM = 0.88
 """Share of the light that comes from the pigment."""
-_COVER = {Region.LIPS: 0.7, Region.EYES: 0.4}
+_COVER = {Region.LIPS: 0.55, Region.EYES: 0.4}
 
 
 def from_colors(

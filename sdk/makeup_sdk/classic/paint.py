@@ -120,7 +120,7 @@ class ClassicPainter:
         bare = tone.over_crop()
         layout = FaceLayout(face.crop_landmarks, face.regions)
         change = np.zeros_like(light)
-        skin_step = np.clip(self._skin - tone.mean, -2.0, 2.0)
+        skin_step = np.clip(self._skin - tone.mean, -2.0, 1.3)
         for placement, grid, values in self._laid.on(layout):
             for region in placement.regions:
                 amount = strength.get(region, 0.0)
