@@ -210,8 +210,7 @@ def _check_signature(session: onnxruntime.InferenceSession, spec: GraphSpec, whe
 
 
 def _agrees(kind: str, shape: list[int | str | None], tensor: TensorSpec) -> bool:
-    # a type that no manifest can name (double) is not held against it
-    if _DTYPES.get(kind, tensor.dtype) != tensor.dtype or len(shape) != len(tensor.shape):
+    if _DTYPES.get(kind) != tensor.dtype or len(shape) != len(tensor.shape):
         return False
     return all(
         have == want or not (isinstance(have, int) and isinstance(want, int))

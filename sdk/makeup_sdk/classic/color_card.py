@@ -98,7 +98,7 @@ def _blush(fields: FloatArray, color: FloatArray) -> FloatArray:
         across = ((y - centre[1]) + (x - centre[0]) * direction * 0.5) / (0.5 * width)
         weight = np.maximum(weight, np.exp(-np.square(along) - np.square(across)))
     tint = color - 0.7 * luminance(color)
-    cheeks: FloatArray = fields + 0.42 * weight * tint[:, None, None]
+    cheeks: FloatArray = fields + 0.2 * weight * tint[:, None, None]
     return cheeks
 
 
