@@ -1,6 +1,6 @@
 """Compiled operations of makeup-sdk, one folder per operation."""
 
-from makeup_kernels.align import CROP_SIZE, TEMPLATE_LANDMARKS, crop_face, crop_matrix
+from makeup_kernels.align import CROP_SIZE, TEMPLATE_LANDMARKS, crop_face, crop_matrix, similarity
 from makeup_kernels.attentive_morph import MorphReference, attentive_morph
 from makeup_kernels.composite import composite
 from makeup_kernels.dispatch import CpuFeatures, cpu_features
@@ -32,4 +32,5 @@ __all__ = [
     "crop_face",
     "crop_matrix",
     "match_region_histograms",
+    "similarity",
 ]

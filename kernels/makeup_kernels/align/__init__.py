@@ -114,12 +114,25 @@ def crop_matrix(landmarks: NDArray[np.float32], size: int = CROP_SIZE) -> NDArra
         )
     if not np.isfinite(points).all():
         raise InvalidInputError("landmarks: got NaN or infinity, expected finite pixel positions")
-    target = TEMPLATE_LANDMARKS.astype(np.float64) * size
+    if float(np.ptp(points, axis=0).max()) < 1e-3:
+        raise InvalidInputError("landmarks: all 68 points coincide, expected the points of a face")
+    return similarity(points, TEMPLATE_LANDMARKS.astype(np.float64) * size)
+
+
+def similarity(points: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float64]:
+    """Least-squares rotation, uniform scale and shift from points to others, without reflection.
+
+    Args:
+        points: float (N, 2), x then y, finite, not all at one place.
+        target: float (N, 2), where they shall come to lie.
+
+    Returns:
+        float64 (2, 3): (x, y, 1) to (x, y).
+    """
+    points, target = points.astype(np.float64), target.astype(np.float64)
     centre, target_centre = points.mean(axis=0), target.mean(axis=0)
     p, q = points - centre, target - target_centre
     spread = float((p * p).sum())
-    if spread < 1e-6:
-        raise InvalidInputError("landmarks: all 68 points coincide, expected the points of a face")
     a = float((p * q).sum()) / spread
     b = float((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).sum()) / spread
     linear = np.array([[a, -b], [b, a]])

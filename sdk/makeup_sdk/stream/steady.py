@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import CROP_SIZE, Region
+from makeup_kernels import CROP_SIZE, Region, similarity
 from makeup_sdk.classic.tone import SkinTone
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.stream.options import StillnessOptions
@@ -73,7 +73,7 @@ class FaceWatch:
         if last is None:
             self._picture = picture
             return None
-        motion = _similarity(before, landmarks)
+        motion = similarity(before, landmarks)
         shift = float(np.hypot(*(landmarks.mean(axis=0) - before.mean(axis=0))))
         last = _moved(last, motion)
         change = picture - last
@@ -191,18 +191,6 @@ def _best_regions(shares: FloatArray) -> Image:
         best = cv2.max(best, plane)
         regions = (regions & ~better) | (better & np.uint8(region))
     return np.asarray(regions, np.uint8)
-
-
-def _similarity(before: FloatArray, after: FloatArray) -> NDArray[np.float64]:
-    """float64 (2, 3): least-squares shift, turn and scale from some crop points to others."""
-    a, b = before.astype(np.float64), after.astype(np.float64)
-    centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
-    p, q = a - centre_a, b - centre_b
-    spread = float((p * p).sum())
-    cosine = float((p * q).sum()) / spread
-    sine = float((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).sum()) / spread
-    linear = np.array([[cosine, -sine], [sine, cosine]])
-    return np.hstack([linear, (centre_b - linear @ centre_a)[:, None]])
 
 
 def _moved(values: FloatArray, motion: NDArray[np.float64]) -> FloatArray:
