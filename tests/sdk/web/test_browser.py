@@ -154,3 +154,20 @@ def test_phone_width(browser: object, address: str, scheme: str, tmp_path: Path)
     page.screenshot(path=str(tmp_path / f"phone-{scheme}.png"), full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     context.close()
+
+
+def test_uploaded_video_plays_made_up(page: object, tmp_path: Path) -> None:
+    path = tmp_path / "clip.webm"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"VP80"), 10, (320, 320))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV cannot write WebM")
+    face = cv2.resize(read_image(str(DEMO / "light.jpg")), (320, 320))
+    for _ in range(20):
+        writer.write(face)
+    writer.release()
+    page.locator("#upload").set_input_files(str(path))  # type: ignore[attr-defined]
+    page.locator("#save:enabled").wait_for()  # type: ignore[attr-defined]
+    bare = redness(color(page, *LIPS))
+    page.get_by_role("button", name="Lip shade #b3123a").click()  # type: ignore[attr-defined]
+    wait_for_redness(page, ">", bare + 30)
+    assert "fps" in page.locator("#meter").inner_text()  # type: ignore[attr-defined]
