@@ -1,0 +1,177 @@
+"""The models that can be exported: how each is built, loaded and split into graphs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from makeup_export.graph_modules import ModelGraphs
+from makeup_export.models.portrait_edit import portrait_edit_graphs
+from makeup_export.models.psgan import psgan_graphs, psgan_pose_graphs, psgan_sr_graphs
+from makeup_export.models.region_gan import RegionMakeup, region_gan_graphs
+from makeup_export.models.ssat import ssat_graphs
+from makeup_export.onnx_graphs import ExportError
+from makeup_training.checkpoints import (
+    load_portrait_editor,
+    load_psgan,
+    load_ssat,
+    load_weights,
+    read_metadata,
+)
+from makeup_training.networks.portrait_edit import PortraitEditor
+from makeup_training.networks.psgan import PSGANGenerator
+from makeup_training.networks.psgan_pose import PoseCorrectedGenerator
+from makeup_training.networks.psgan_sr import PSGANSuperResolution
+from makeup_training.networks.region_gan import LabelLayout
+from makeup_training.networks.ssat import SSATGenerator
+
+MT = {"name": "MT (Makeup Transfer)", "licence": "research only"}
+CELEBA_HQ = {"name": "CelebA-HQ and Helen faces", "licence": "research only"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a weights file does not always say about its network.
+
+    Attributes:
+        width: channels of the first stage.
+        styles: of the region-sensitive GAN.
+        attributes: of the region-sensitive GAN's second data set.
+        softmax_dim: of SSAT's correspondence: 1 (`00999.pth`, and ours) or 2 (`SSAT.pth`).
+        warp: of the pose-corrected PSGAN: "image" or "maps".
+    """
+
+    width: int = 64
+    styles: int = 5
+    attributes: int = 0
+    softmax_dim: int = 1
+    warp: str = "image"
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.softmax_dim not in (1, 2) or self.warp not in ("image", "maps"):
+            raise ExportError(
+                f"{self}: expected a width of at least 1, softmax_dim 1 or 2, warp image or maps"
+            )
+
+
+@dataclass(frozen=True)
+class Published:
+    """Facts of a published checkpoint, for its bundle's manifest."""
+
+    licence: str
+    training_data: tuple[Mapping[str, str], ...]
+    load: Callable[[Any, Path], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model.
+
+    Attributes:
+        build: the network, untrained.
+        graphs: the network and the side of its crops to graphs.
+        published: how to import a published checkpoint, None where there is none.
+        sizes: the side must be a multiple of the first, and equal the second unless that is None.
+    """
+
+    build: Callable[[Settings], nn.Module]
+    graphs: Callable[[Any, int], ModelGraphs]
+    published: Published | None = None
+    sizes: tuple[int, int | None] = (4, None)
+
+
+CATALOGUE: Mapping[str, Entry] = {
+    "psgan": Entry(
+        lambda s: PSGANGenerator(s.width), psgan_graphs, Published("MIT", (MT,), load_psgan)
+    ),
+    "psgan-sr": Entry(lambda s: PSGANSuperResolution(s.width), psgan_sr_graphs, sizes=(32, None)),
+    "psgan-pose": Entry(
+        lambda s: PoseCorrectedGenerator(s.width, warp=s.warp),  # type: ignore[arg-type]
+        psgan_pose_graphs,
+    ),
+    "region-gan": Entry(
+        lambda s: RegionMakeup(LabelLayout(s.styles, s.attributes), s.width), region_gan_graphs
+    ),
+    "ssat": Entry(
+        lambda s: SSATGenerator(s.width, softmax_dim=s.softmax_dim),  # type: ignore[arg-type]
+        ssat_graphs,
+        Published("CC-BY-NC-SA-4.0", (MT,), load_ssat),
+        sizes=(8, None),
+    ),
+    "portrait-edit": Entry(
+        lambda s: PortraitEditor(s.width),
+        portrait_edit_graphs,
+        Published("CC-BY-NC-SA-4.0", (CELEBA_HQ,), load_portrait_editor),
+        sizes=(256, 256),
+    ),
+}
+
+
+def entry_of(model: str) -> Entry:
+    """The entry of a model's name.
+
+    Raises:
+        ExportError: there is none.
+    """
+    if model not in CATALOGUE:
+        raise ExportError(f"model {model!r} cannot be exported; known are: {', '.join(CATALOGUE)}")
+    return CATALOGUE[model]
+
+
+def load_trained(model: str, weights: Path, settings: Settings) -> nn.Module:
+    """The network with weights of our own training.
+
+    Args:
+        model: a key of `CATALOGUE`.
+        weights: a safetensors file; of `region-gan`, the folder of generator and masks.
+        settings: see `Settings`.
+
+    Raises:
+        ExportError: an unknown model.
+        CheckpointError: the file is missing, damaged, or of another network.
+    """
+    network = entry_of(model).build(settings)
+    if isinstance(network, RegionMakeup) and weights.is_dir():
+        load_weights(network.generator, weights / "generator.safetensors")
+        load_weights(network.masks, weights / "masks.safetensors")
+    else:
+        load_weights(network, weights)
+    return network.eval()
+
+
+def load_published(model: str, weights: Path, settings: Settings) -> nn.Module:
+    """The network with a published checkpoint.
+
+    Raises:
+        ExportError: an unknown model, or one without a published checkpoint.
+        CheckpointError: see `load_trained`.
+    """
+    entry = entry_of(model)
+    if entry.published is None:
+        known = ", ".join(name for name, other in CATALOGUE.items() if other.published)
+        raise ExportError(f"model {model!r} has no published checkpoint; import takes: {known}")
+    network = entry.build(settings)
+    entry.published.load(network, weights)
+    return network.eval()
+
+
+def graphs_of(model: str, network: nn.Module, size: int) -> ModelGraphs:
+    """A trained network split for export.
+
+    Raises:
+        ExportError: an unknown model, or a side that its graphs cannot have.
+    """
+    entry = entry_of(model)
+    multiple, only = entry.sizes
+    if size < 32 or size % multiple or only not in (None, size):
+        expected = f"{only}" if only else f"a multiple of {multiple}, at least 32"
+        raise ExportError(f"size {size} does not fit {model}, expected {expected}")
+    return entry.graphs(network, size)
+
+
+def facts_of(weights: Path) -> Mapping[str, Any]:
+    """The metadata that our trainer keeps with weights; empty for another kind of file."""
+    path = weights / "generator.safetensors" if weights.is_dir() else weights
+    return read_metadata(path) if path.suffix == ".safetensors" and path.is_file() else {}

@@ -1,0 +1,170 @@
+"""`makeup export` and `makeup import`: networks to bundles.
+
+The SDK does not import this room; it finds the commands through the entry-point group
+`makeup.commands` (see `makeup_sdk.cli`).
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from makeup_kernels.errors import InvalidInputError
+
+if TYPE_CHECKING:  # torch is slow to import, and only the commands themselves need it
+    from makeup_export.export import WeightsFacts
+    from makeup_export.graph_modules import ModelGraphs
+
+Precision = Annotated[str, typer.Option(help="fp32, fp16 or int8.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="The bundle: a new folder, or a .zip.")
+]
+Calibrate = Annotated[
+    Path | None,
+    typer.Option(help="Folder of labelled faces, for int8 and for the report."),
+]
+Pairs = Annotated[int, typer.Option(min=1, help="Pairs of faces to calibrate and compare with.")]
+Width = Annotated[int | None, typer.Option(help="Base width; default: the file's own, else 64.")]
+Size = Annotated[int | None, typer.Option(help="Side of the crops; default: the file's, else 256.")]
+Licence = Annotated[
+    str | None, typer.Option(help="Licence of the weights; default: what the file says.")
+]
+Styles = Annotated[int, typer.Option(help="region-gan: makeup styles.")]
+Attributes = Annotated[int, typer.Option(help="region-gan: attributes of the second data set.")]
+SoftmaxDim = Annotated[int, typer.Option(min=1, max=2, help="ssat: 2 for the published SSAT.pth.")]
+Warp = Annotated[str, typer.Option(help="psgan-pose: what is warped, image or maps.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; default all cores.")]
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="psgan, ssat, region-gan, ...")],
+    weights: Annotated[Path, typer.Option(help="Our own weights: .safetensors, or their folder.")],
+    output: Output,
+    precision: Precision = "fp32",
+    calibrate: Calibrate = None,
+    pairs: Pairs = 4,
+    width: Width = None,
+    size: Size = None,
+    licence: Licence = None,
+    styles: Styles = 5,
+    attributes: Attributes = 0,
+    softmax_dim: SoftmaxDim = 1,
+    warp: Warp = "image",
+    threads: Threads = None,
+) -> None:
+    """Export a trained network as a bundle of ONNX graphs, with its parity report."""
+    from makeup_export import catalogue
+    from makeup_export.export import WeightsFacts
+
+    facts = catalogue.facts_of(weights)
+    settings = catalogue.Settings(
+        width or int(facts.get("width", 64)), styles, attributes, softmax_dim, warp
+    )
+    licence = licence or facts.get("licence")
+    if not licence:
+        raise InvalidInputError(
+            f"{weights}: says nothing about its licence; pass --licence, e.g. Apache-2.0"
+        )
+    network = catalogue.load_trained(model, weights, settings)
+    graphs = catalogue.graphs_of(model, network, size or int(facts.get("size", 256)))
+    details = {"source": weights.name, "step": facts.get("step"), "data": facts.get("data")}
+    origin = WeightsFacts(licence, facts.get("training_data") or (), _known(details))
+    _export(graphs, output, precision, origin, calibrate, pairs, threads)
+
+
+def import_(
+    model: Annotated[str, typer.Argument(help="psgan, ssat or portrait-edit.")],
+    checkpoint: Annotated[Path, typer.Argument(help="G.pth, SSAT.pth, or a folder of nets.")],
+    output: Output,
+    precision: Precision = "fp32",
+    calibrate: Calibrate = None,
+    pairs: Pairs = 4,
+    width: Width = None,
+    size: Size = None,
+    softmax_dim: SoftmaxDim = 1,
+    threads: Threads = None,
+) -> None:
+    """Load a published checkpoint, export it as a bundle, and report how close it is."""
+    from makeup_export import catalogue
+    from makeup_export.export import WeightsFacts
+
+    settings = catalogue.Settings(width or 64, softmax_dim=softmax_dim)
+    network = catalogue.load_published(model, checkpoint, settings)
+    published = catalogue.entry_of(model).published
+    assert published is not None
+    graphs = catalogue.graphs_of(model, network, size or 256)
+    origin = WeightsFacts(
+        published.licence, published.training_data, {"source": checkpoint.name, "published": True}
+    )
+    _export(graphs, output, precision, origin, calibrate, pairs, threads)
+
+
+def _export(
+    graphs: "ModelGraphs",
+    output: Path,
+    precision: str,
+    origin: "WeightsFacts",
+    calibrate: Path | None,
+    pairs: int,
+    threads: int | None,
+) -> None:
+    from makeup_engines.bundle import check_free
+    from makeup_export.export import convert, prepare, report, write
+    from makeup_export.faces import demo_faces, read_faces
+    from makeup_export.parity import LEAST_PSNR
+
+    if precision not in LEAST_PSNR:
+        raise InvalidInputError(f"--precision {precision}: expected one of {', '.join(LEAST_PSNR)}")
+    check_free(output)
+    console = Console()
+    faces = read_faces(calibrate, 2 * pairs) if calibrate else demo_faces()
+
+    def say(text: str) -> None:
+        console.print(text, style="dim", markup=False)
+
+    prepared = prepare(graphs, faces, pairs=pairs, progress=say)
+    converted = convert(prepared, precision, threads=threads, progress=say)
+    parity = report(prepared, converted, precision, threads=threads)
+    write(output, prepared, converted, parity, precision, origin)
+    table = Table("output", "worst error", "mean error", "dB to PyTorch", show_edge=False)
+    for graph, outputs in parity.graphs.items():
+        for name, difference in outputs.items():
+            table.add_row(
+                f"{graph}: {name}",
+                f"{difference.max_error:.2g}",
+                f"{difference.mean_error:.2g}",
+                f"{difference.psnr:.1f}",
+            )
+    worst = min(parity.images, key=lambda image: image.difference.psnr)
+    table.add_row(
+        "final image (0..255)",
+        f"{worst.difference.max_error:.2g}",
+        f"{worst.difference.mean_error:.2g}",
+        f"{worst.difference.psnr:.1f}",
+    )
+    console.print(table)
+    console.print(
+        f"colour distance ΔE {worst.mean_delta_e:.3f} mean, {worst.max_delta_e:.2f} worst; "
+        f"{len(converted.left_out)} layers kept in float; wrote {output}",
+        markup=False,
+    )
+
+
+def _known(details: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in details.items() if value is not None}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the `makeup` command line.
+
+    Raises:
+        ImportError: what the commands need is not installed.
+    """
+    for name in ("torch", "onnx", "onnxscript"):
+        if importlib.util.find_spec(name) is None:
+            raise ImportError(f"{name} is not installed")
+    app.command("export")(export)
+    app.command("import")(import_)

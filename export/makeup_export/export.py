@@ -1,0 +1,310 @@
+"""A trained network to a bundle: graphs, precision, the parity report, all or nothing."""
+
+import json
+import math
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import torch
+
+from makeup_engines import write_bundle
+from makeup_export.faces import AlignedFace
+from makeup_export.graph_modules import ModelGraphs
+from makeup_export.half import to_half
+from makeup_export.onnx_graphs import ExportError, to_onnx
+from makeup_export.parity import (
+    LEAST_PSNR,
+    Calls,
+    Difference,
+    Parity,
+    compare_outputs,
+    face_pairs,
+    graph_spec,
+    measure,
+    open_graphs,
+    record_calls,
+)
+from makeup_export.quantise import Calibration, calibrate, candidates, multiply_adds, quantise
+from makeup_export.rewrites import HALF_RANGE
+
+PRECISIONS = tuple(LEAST_PSNR)
+_ROUNDS = 12
+_FRAMES = 100
+"""Frames that a look is taken to last for, when layers are weighed."""
+_MARGIN = 1.0
+"""dB above the limit that int8 is asked to keep on the calibration faces."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class WeightsFacts:
+    """What the manifest says about the weights."""
+
+    licence: str
+    training_data: Sequence[Mapping[str, str]]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model with its fp32 graphs and PyTorch's own results, from which each precision is made.
+
+    Attributes:
+        model: the model.
+        graphs: fp32, by name.
+        pairs: source and reference faces of the report.
+        truths: the trained network's image of each pair.
+        calls: inputs and outputs of each graph, of calibration and report pairs alike.
+    """
+
+    model: ModelGraphs
+    graphs: Mapping[str, onnx.ModelProto]
+    pairs: Sequence[tuple[AlignedFace, AlignedFace]]
+    truths: Sequence[Any]
+    calls: Mapping[str, Calls]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model's graphs in one precision.
+
+    Attributes:
+        graphs: by name.
+        left_out: of int8, each layer kept in float and the error (relative, at the outputs of its
+            graph) that it alone would have added.
+    """
+
+    graphs: Mapping[str, onnx.ModelProto]
+    left_out: Mapping[str, float] = field(default_factory=dict)
+
+
+def prepare(
+    model: ModelGraphs, faces: Sequence[AlignedFace], *, pairs: int = 3, progress: Progress = print
+) -> Prepared:
+    """Export the fp32 graphs and run PyTorch on the faces, once for all precisions.
+
+    Args:
+        model: the model.
+        faces: at least two; resized to the model's side.
+        pairs: how many pairs to compare, and to calibrate with.
+        progress: told what is being done.
+    """
+    resized = [face.resized(model.size) for face in faces]
+    chosen = face_pairs(resized, pairs)
+    with torch.no_grad():
+        progress(f"{model.name}: PyTorch on {len(chosen)} pairs of faces")
+        truths = [model.truth(source, reference) for source, reference in chosen]
+        calls = record_calls(model, chosen)
+    graphs = {}
+    for name, graph in model.graphs.items():
+        progress(f"{model.name}: exporting {name}")
+        graphs[name] = to_onnx(graph)
+    return Prepared(model, graphs, chosen, truths, calls)
+
+
+def convert(
+    prepared: Prepared,
+    precision: str,
+    *,
+    threads: int | None = None,
+    progress: Progress = print,
+) -> Converted:
+    """The graphs in a precision.
+
+    Raises:
+        ExportError: an unknown precision.
+    """
+    if precision == "fp32":
+        return Converted(prepared.graphs)
+    if precision == "fp16":
+        return Converted({name: to_half(graph) for name, graph in prepared.graphs.items()})
+    if precision == "int8":
+        return _convert_int8(prepared, threads, progress)
+    raise ExportError(f"precision {precision!r}, expected one of {', '.join(PRECISIONS)}")
+
+
+def report(
+    prepared: Prepared, converted: Converted, precision: str, *, threads: int | None = None
+) -> Parity:
+    """Measure the graphs against PyTorch and hold them to the limit of their precision.
+
+    Raises:
+        ExportError: an image is below the limit; the message says where the error enters.
+    """
+    sessions = open_graphs(prepared.model, converted.graphs, threads)
+    parity = measure(prepared.model, sessions, prepared.calls, prepared.pairs, prepared.truths)
+    least = LEAST_PSNR[precision]
+    if not parity.psnr >= least:
+        graph, output, difference = parity.worst_output
+        others = ", ".join(
+            f"{name} {min(d.psnr for d in outputs.values()):.1f}"
+            for name, outputs in parity.graphs.items()
+            if name != graph
+        )
+        raise ExportError(
+            f"{prepared.model.name} in {precision}: the image is {parity.psnr:.1f} dB from "
+            f"PyTorch's, expected at least {least:g} dB. Most of the error enters in graph "
+            f"{graph!r}, output {output!r} ({difference.psnr:.1f} dB, worst "
+            f"{difference.max_error:.3g}; the other graphs: {others or 'none'}). "
+            + _advice(precision)
+        )
+    return parity
+
+
+def write(
+    path: Path,
+    prepared: Prepared,
+    converted: Converted,
+    parity: Parity,
+    precision: str,
+    weights: WeightsFacts,
+) -> None:
+    """Write the bundle, whole or not at all.
+
+    Raises:
+        BundleError: the place is taken.
+    """
+    model = prepared.model
+    files = {f"{name}.onnx": graph.SerializeToString() for name, graph in converted.graphs.items()}
+    files["parity.json"] = _report_text(parity, converted, precision)
+    graphs = {
+        name: asdict(graph_spec(graph, f"{name}.onnx", model.graphs[name].runs))
+        for name, graph in converted.graphs.items()
+    }
+    manifest = {
+        "model": model.name,
+        "precision": precision,
+        "target": "onnx",
+        "color": "bgr",
+        "normalization": {"mean": [HALF_RANGE] * 3, "scale": [1, 1, 1]},
+        "graphs": graphs,
+        "tools": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "onnx": onnx.__version__,
+            "onnxruntime": onnxruntime.__version__,
+        },
+        "weights": {
+            "licence": weights.licence,
+            "training_data": list(weights.training_data),
+            **weights.details,
+        },
+        "constants": {
+            **model.constants,
+            "size": model.size,
+            "output": {"scale": HALF_RANGE, "offset": HALF_RANGE},
+        },
+    }
+    write_bundle(path, manifest, files)
+
+
+def _convert_int8(prepared: Prepared, threads: int | None, progress: Progress) -> Converted:
+    """All convolutions in int8, then back to float until the image is good.
+
+    First come those that do the most harm for the time they save; in graphs that run once per look
+    int8 saves next to none.
+    """
+    calibrations = {}
+    for name, graph in prepared.graphs.items():
+        if candidates(graph):
+            progress(f"{prepared.model.name}: calibrating {name}")
+            inputs = [inputs for inputs, _ in prepared.calls[name]]
+            calibrations[name] = calibrate(graph, inputs)
+    converted = Converted(_quantised(prepared, calibrations, {}))
+    least = LEAST_PSNR["int8"] + _MARGIN
+    if _psnr(prepared, converted, threads) >= least:
+        return converted
+    effects = _effects(prepared, calibrations, threads, progress)
+    costs = _costs(prepared, calibrations)
+    order = sorted(effects, key=lambda layer: effects[layer] / costs[layer], reverse=True)
+    for share in range(1, _ROUNDS + 1):
+        worst = order[: math.ceil(len(order) * share / _ROUNDS)]
+        progress(f"{prepared.model.name}: {len(worst)} of {len(order)} layers kept in float")
+        left_out = {f"{graph}/{layer}": effects[graph, layer] for graph, layer in worst}
+        converted = Converted(_quantised(prepared, calibrations, left_out), left_out)
+        if _psnr(prepared, converted, threads) >= least:
+            break
+    return converted
+
+
+def _quantised(
+    prepared: Prepared, calibrations: Mapping[str, Calibration], left_out: Mapping[str, float]
+) -> dict[str, onnx.ModelProto]:
+    graphs = dict(prepared.graphs)
+    for name, calibration in calibrations.items():
+        floats = {
+            layer.removeprefix(f"{name}/") for layer in left_out if layer.startswith(f"{name}/")
+        }
+        graphs[name] = quantise(graphs[name], calibration, frozenset(floats))
+    return graphs
+
+
+def _effects(
+    prepared: Prepared,
+    calibrations: Mapping[str, Calibration],
+    threads: int | None,
+    progress: Progress,
+) -> dict[tuple[str, str], float]:
+    """For each layer, the relative error at its graph's outputs when it alone is in int8."""
+    effects = {}
+    for name, calibration in calibrations.items():
+        graph = prepared.graphs[name]
+        layers = candidates(graph)
+        progress(f"{prepared.model.name}: measuring {len(layers)} layers of {name}")
+        for layer in layers:
+            alone = quantise(graph, calibration, frozenset(layers) - {layer})
+            session = open_graphs(prepared.model, {name: alone}, threads)[name]
+            differences = compare_outputs(session, prepared.calls[name][:1])
+            effects[name, layer] = max(_relative(d) for d in differences.values())
+    return effects
+
+
+def _costs(
+    prepared: Prepared, calibrations: Mapping[str, Calibration]
+) -> dict[tuple[str, str], float]:
+    return {
+        (name, layer): cost / (1 if prepared.model.graphs[name].runs == "frame" else _FRAMES)
+        for name in calibrations
+        for layer, cost in multiply_adds(prepared.graphs[name]).items()
+    }
+
+
+def _relative(difference: Difference) -> float:
+    return float(10 ** (-difference.psnr / 20))
+
+
+def _psnr(prepared: Prepared, converted: Converted, threads: int | None) -> float:
+    sessions = open_graphs(prepared.model, converted.graphs, threads)
+    return measure(
+        prepared.model, sessions, dict.fromkeys(sessions, ()), prepared.pairs, prepared.truths
+    ).psnr
+
+
+def _report_text(parity: Parity, converted: Converted, precision: str) -> bytes:
+    fields = {
+        "precision": precision,
+        "least_psnr_db": LEAST_PSNR[precision],
+        "psnr_db": parity.psnr,
+        "graphs": {
+            graph: {name: asdict(difference) for name, difference in outputs.items()}
+            for graph, outputs in parity.graphs.items()
+        },
+        "images": [asdict(image) for image in parity.images],
+        "kept_in_float": dict(converted.left_out),
+        "measured_on": f"ONNX Runtime {onnxruntime.__version__}, CPU",
+    }
+    return (json.dumps(fields, indent=2) + "\n").encode()
+
+
+def _advice(precision: str) -> str:
+    return {
+        "fp32": "This is a defect of the export: report it with the model and the weights",
+        "fp16": "Export it in fp32",
+        "int8": "Calibrate with more and better fitting faces (--calibrate), or export in fp16",
+    }[precision]

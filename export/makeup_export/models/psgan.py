@@ -1,0 +1,240 @@
+"""PSGAN, and its low-resolution and pose-corrected kin."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import partial
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from makeup_export.faces import AlignedFace
+from makeup_export.graph_modules import (
+    Array,
+    GraphModule,
+    Method,
+    ModelGraphs,
+    Run,
+    bgr,
+    face_batch,
+    pixels,
+)
+from makeup_export.rewrites import (
+    HALF_RANGE,
+    PairedOutput,
+    read_pixels,
+    reorder_inputs,
+    reorder_outputs,
+    rewrite_transposed,
+)
+from makeup_kernels import attentive_morph
+from makeup_training.networks.inputs import FEATURE_STRIDE, FaceBatch
+from makeup_training.networks.psgan import MakeupBranches, PSGANGenerator
+from makeup_training.networks.psgan_pose import PoseCorrectedGenerator, pose_correction
+from makeup_training.networks.psgan_sr import ENLARGEMENT, PSGANSuperResolution
+
+
+def psgan_graphs(network: PSGANGenerator, size: int) -> ModelGraphs:
+    """Source, reference and decoder; the attentive morph kernel runs between them."""
+    prepared = _prepared(network)
+    image, features, maps = _examples(network.width, size)
+    return ModelGraphs(
+        "psgan",
+        size,
+        {
+            "reference": _reference(Method(prepared, "encode_reference"), image),
+            "source": _source(Method(prepared, "encode_source"), image),
+            "decoder": GraphModule(
+                Method(prepared, "decode"), {"features": features, **maps}, ("result",), "frame"
+            ),
+        },
+        partial(_morph_and_decode, network),
+        lambda source, reference: bgr(network(face_batch(source), face_batch(reference))),
+        _constants(network),
+    )
+
+
+def psgan_sr_graphs(network: PSGANSuperResolution, size: int) -> ModelGraphs:
+    """PSGAN's three graphs on enlarged small faces, then prior and super-resolution."""
+    makeup = _prepared(network.makeup)
+    prior, super_resolution = deepcopy(network.prior).eval(), deepcopy(network.super_resolution)
+    reorder_inputs(prior.stem[0])
+    reorder_outputs(super_resolution.eval().body[-2])
+    super_resolution.body[-2] = PairedOutput(super_resolution.body[-2])
+    rewrite_transposed(super_resolution)
+    image, features, maps = _examples(makeup.width, size)
+    small = image[..., ::ENLARGEMENT, ::ENLARGEMENT].contiguous()
+    middle = size // 2
+    examples = {
+        "prior": torch.rand(2, 2 * makeup.width, middle, middle),
+        "made_up": features,
+    }
+    return ModelGraphs(
+        "psgan-sr",
+        size,
+        {
+            "reference": _reference(_Enlarged(makeup, "encode_reference"), small),
+            "source": _source(_Enlarged(makeup, "encode_source"), small),
+            "decoder": GraphModule(
+                _MadeUp(makeup), {"features": features, **maps}, ("made_up", "blurry"), "frame"
+            ),
+            "prior": GraphModule(prior, {"blurry": image / HALF_RANGE}, ("prior",), "frame"),
+            "super_resolution": GraphModule(super_resolution, examples, ("result",), "frame"),
+        },
+        partial(_super_resolve, network.makeup),
+        lambda source, reference: bgr(network(_small(source), _small(reference)).image),
+        {**_constants(network.makeup), "enlargement": ENLARGEMENT},
+    )
+
+
+def psgan_pose_graphs(network: PoseCorrectedGenerator, size: int) -> ModelGraphs:
+    """One whole graph; grid and mask (`pose_correction`) come from outside."""
+    prepared = _prepared(network)
+    image, _, _ = _examples(network.width, size)
+    inputs = {
+        "image": image,
+        "reference": image.flip(0),
+        "grid": torch.rand(2, size, size, 2) * 2 - 1,
+        "mask": (torch.rand(2, 1, size, size) > 0.5).float(),
+    }
+
+    def make_up(run: Run, source: AlignedFace, reference: AlignedFace) -> Array:
+        grid, mask = pose_correction(face_batch(source), face_batch(reference))
+        arrays = {
+            "image": pixels(source),
+            "reference": pixels(reference),
+            "grid": grid.numpy(),
+            "mask": mask.numpy(),
+        }
+        return run("whole", arrays)["result"][0]
+
+    return ModelGraphs(
+        "psgan-pose",
+        size,
+        {"whole": GraphModule(Method(prepared, "transfer"), inputs, ("result",), "frame")},
+        make_up,
+        lambda source, reference: bgr(network(face_batch(source), face_batch(reference))),
+        {"warp": network.warp},
+    )
+
+
+class _Enlarged(nn.Module):
+    """A branch that reads a small face: bicubic enlargement without overshoot, then the branch."""
+
+    def __init__(self, network: MakeupBranches, name: str) -> None:
+        super().__init__()
+        self.branch = Method(network, name)
+
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
+        large = functional.interpolate(
+            image, scale_factor=ENLARGEMENT, mode="bicubic", align_corners=False
+        )
+        result: Tensor = self.branch(large.clamp(-HALF_RANGE, HALF_RANGE))
+        return result
+
+
+class _MadeUp(nn.Module):
+    """PSGAN's second half with the features that super-resolution reads."""
+
+    def __init__(self, network: MakeupBranches) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+        made_up = self.network.apply_makeup(features, gamma, beta)
+        return made_up, self.network.render(made_up)
+
+
+def _prepared(network: MakeupBranches) -> MakeupBranches:
+    prepared = deepcopy(network).eval()
+    read_pixels(prepared.pnet_in[0])
+    read_pixels(prepared.tnet_in_conv)
+    reorder_outputs(prepared.tnet_out[0])
+    prepared.tnet_out[0] = PairedOutput(prepared.tnet_out[0])
+    rewrite_transposed(prepared)
+    return prepared
+
+
+def _examples(width: int, size: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    side = size // FEATURE_STRIDE
+    image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
+    maps = {name: torch.randn(2, 1, side, side) for name in ("gamma", "beta")}
+    return image, torch.randn(2, 4 * width, side, side), maps
+
+
+def _reference(module: nn.Module, image: Tensor) -> GraphModule:
+    return GraphModule(module, {"image": image}, ("features", "gamma", "beta"), "look")
+
+
+def _source(module: nn.Module, image: Tensor) -> GraphModule:
+    return GraphModule(module, {"image": image}, ("features",), "frame")
+
+
+def _constants(network: PSGANGenerator) -> dict[str, float]:
+    return {
+        "visual_weight": network.visual_weight,
+        "temperature": network.temperature,
+        "pixel_stride": FEATURE_STRIDE,
+    }
+
+
+def _warped(
+    network: PSGANGenerator, encoded: list[Mapping[str, Array]], faces: list[AlignedFace]
+) -> dict[str, Array]:
+    """Decoder inputs: the source's features and the reference's maps laid out on the source."""
+    source, reference = encoded
+    small = [
+        np.ascontiguousarray(face.regions[::FEATURE_STRIDE, ::FEATURE_STRIDE]) for face in faces
+    ]
+    gamma, beta = attentive_morph(
+        source["features"][0],
+        reference["features"][0],
+        faces[0].landmarks,
+        faces[1].landmarks,
+        *small,
+        np.concatenate([reference["gamma"][0], reference["beta"][0]]),
+        visual_weight=network.visual_weight,
+        temperature=network.temperature,
+        pixel_stride=FEATURE_STRIDE,
+    )
+    maps = {"gamma": gamma[None, None], "beta": beta[None, None]}
+    return {"features": source["features"], **maps}
+
+
+def _morph_and_decode(
+    network: PSGANGenerator,
+    run: Run,
+    source: AlignedFace,
+    reference: AlignedFace,
+) -> Array:
+    encoded = [
+        run("source", {"image": pixels(source)}),
+        run("reference", {"image": pixels(reference)}),
+    ]
+    return run("decoder", _warped(network, encoded, [source, reference]))["result"][0]
+
+
+def _super_resolve(
+    network: PSGANGenerator, run: Run, source: AlignedFace, reference: AlignedFace
+) -> Array:
+    encoded = [
+        run(name, {"image": _small_pixels(face)})
+        for name, face in (("source", source), ("reference", reference))
+    ]
+    decoded = run("decoder", _warped(network, encoded, [source, reference]))
+    prior = run("prior", {"blurry": decoded["blurry"]})["prior"]
+    inputs = {"prior": prior, "made_up": decoded["made_up"]}
+    return run("super_resolution", inputs)["result"][0]
+
+
+def _small_pixels(face: AlignedFace) -> Array:
+    side = face.image.shape[0] // ENLARGEMENT
+    small = cv2.resize(face.image, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return pixels(AlignedFace(face.name, small, face.landmarks, face.parsing))
+
+
+def _small(face: AlignedFace) -> FaceBatch:
+    image = torch.from_numpy(np.ascontiguousarray(_small_pixels(face)[:, ::-1])) / HALF_RANGE
+    return face_batch(face).with_image(image)

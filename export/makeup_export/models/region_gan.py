@@ -1,0 +1,117 @@
+"""The region-sensitive GAN: what a style adds, computed once, and the graph of a frame."""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from makeup_export.faces import AlignedFace
+from makeup_export.graph_modules import (
+    Array,
+    GraphModule,
+    ModelGraphs,
+    Run,
+    bgr,
+    face_batch,
+    pixels,
+)
+from makeup_export.rewrites import (
+    HALF_RANGE,
+    PairedOutput,
+    read_pixels,
+    reorder_outputs,
+    rewrite_transposed,
+)
+from makeup_training.networks.region_gan import LabelLayout, MaskNetwork, RegionGenerator
+
+
+class RegionMakeup(nn.Module):
+    """The generator and its mask network, as they are trained and saved together.
+
+    Args:
+        layout: of the label vector.
+        width: of the generator.
+    """
+
+    def __init__(self, layout: LabelLayout, width: int = 64) -> None:
+        super().__init__()
+        self.layout = layout
+        self.generator = RegionGenerator(layout.channels, width)
+        self.masks = MaskNetwork(width)
+
+    def forward(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Image (B, 3, H, W) in [−1, 1], label (B, L): made-up image, masks (B, 4, H, W)."""
+        features = self.generator.encode(image, label)
+        return self.generator.decode(features), self.masks(features).softmax(1)
+
+
+def region_gan_graphs(network: RegionMakeup, size: int) -> ModelGraphs:
+    """`style` (once per style and regions) and `whole` (image and masks of a frame)."""
+    prepared = deepcopy(network).eval()
+    first = prepared.generator.main[0]
+    read_pixels(first)
+    reorder_outputs(prepared.generator.main[-2])
+    prepared.generator.main[-2] = PairedOutput(prepared.generator.main[-2])
+    rewrite_transposed(prepared)
+    image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
+    width = first.out_channels
+    labels = network.layout.makeup(torch.arange(2), torch.tensor([[1, 1, 0], [0, 1, 1]]))
+    frame = {"image": image, "style": torch.randn(2, width, size, size)}
+
+    def make_up(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
+        style = run("style", {"label": _label(network.layout).numpy()})["style"]
+        return run("whole", {"image": pixels(source), "style": style})["result"][0]
+
+    return ModelGraphs(
+        "region-gan",
+        size,
+        {
+            "style": GraphModule(_Style(first, size), {"label": labels}, ("style",), "look"),
+            "whole": GraphModule(_Frame(prepared), frame, ("result", "masks"), "frame"),
+        },
+        make_up,
+        lambda source, _: bgr(network(face_batch(source).image, _label(network.layout))[0]),
+        {"styles": network.layout.styles, "attributes": network.layout.attributes},
+    )
+
+
+class _Style(nn.Module):
+    """A label's share of the first convolution, less what the instance norm behind it cancels.
+
+    Label planes are constant, so their share is one number per channel but for a border of half a
+    kernel, where zero padding cuts it: (B, L) to (B, width, S, S), zero inside the border.
+    """
+
+    def __init__(self, first: nn.Conv2d, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.convolution = nn.Conv2d(
+            first.in_channels - 3, first.out_channels, first.kernel_size, padding=3, bias=False
+        )
+        self.convolution.weight = nn.Parameter(first.weight[:, 3:].detach().clone())
+
+    def forward(self, label: Tensor) -> Tensor:
+        planes = label[:, :, None, None].expand(-1, -1, self.size, self.size)
+        share = self.convolution(planes)
+        middle = self.size // 2
+        return share - share[:, :, middle : middle + 1, middle : middle + 1]
+
+
+class _Frame(nn.Module):
+    def __init__(self, network: RegionMakeup) -> None:
+        super().__init__()
+        main = network.generator.main
+        first = main[0]
+        self.first = nn.Conv2d(3, first.out_channels, first.kernel_size, padding=3, bias=False)
+        self.first.weight = nn.Parameter(first.weight[:, :3].detach().clone())
+        self.encode = main[1 : network.generator.FEATURE_LAYERS]
+        self.decode = main[network.generator.FEATURE_LAYERS :]
+        self.masks = network.masks
+
+    def forward(self, image: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.encode(self.first(image) + style)
+        return self.decode(features), self.masks(features).softmax(1)
+
+
+def _label(layout: LabelLayout) -> Tensor:
+    return layout.makeup(torch.zeros(1, dtype=torch.int64), torch.ones(1, 3))

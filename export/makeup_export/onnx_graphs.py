@@ -1,0 +1,97 @@
+"""A graph module to plain, self-contained ONNX."""
+
+import logging
+import warnings
+from collections.abc import Iterable
+
+import onnx
+import torch
+from onnx import TensorProto
+
+from makeup_export.graph_modules import GraphModule, Method
+from makeup_kernels.errors import MakeupError
+
+OPSET = 18
+"""TensorRT 10.3 and ONNX Runtime 1.18 both read it whole."""
+
+DTYPES = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.UINT8: "uint8",
+    TensorProto.INT8: "int8",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+}
+
+
+class ExportError(MakeupError):
+    """A network cannot be exported, or its export is not accurate enough."""
+
+
+def to_onnx(graph: GraphModule) -> onnx.ModelProto:
+    """Export one graph at opset 18, its batch free where it can be, everything else fixed.
+
+    Raises:
+        ExportError: the result holds anything but standard operators and its own data.
+    """
+    examples = [x if graph.any_batch else x[:1] for x in graph.inputs.values()]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        quiet = logging.getLogger("torch.onnx")
+        before, quiet.level = quiet.level, logging.ERROR
+        try:
+            program = torch.onnx.export(
+                graph.module.eval(),
+                tuple(examples),
+                input_names=list(graph.inputs),
+                output_names=list(graph.outputs),
+                dynamic_shapes=_dynamic_shapes(graph),
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        finally:
+            quiet.level = before
+    assert program is not None
+    return plain(program.model_proto)
+
+
+def plain(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what a runtime does not read (traces, documentation), then check the graph.
+
+    Raises:
+        ExportError: see `to_onnx`.
+    """
+    model.producer_name, model.producer_version = "makeup-sdk", ""
+    model.doc_string = model.graph.doc_string = ""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    for part in _parts(model.graph):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    domains = {node.domain for node in model.graph.node}
+    if model.functions or domains - {"", "ai.onnx"}:
+        raise ExportError(
+            f"the graph uses operators of {sorted(domains)}, expected standard ONNX only; "
+            "write the layer with operations that torch.onnx maps to the standard"
+        )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _parts(graph: onnx.GraphProto) -> Iterable[onnx.NodeProto | onnx.ValueInfoProto]:
+    yield from graph.node
+    yield from graph.input
+    yield from graph.output
+
+
+def _dynamic_shapes(graph: GraphModule) -> object:
+    """The first dimension of every input is free; a module of `*tensors` takes a nested tuple."""
+    if not graph.any_batch:
+        return None
+    batch = torch.export.Dim("batch", min=1, max=64)
+    shapes = tuple({0: batch} for _ in graph.inputs)
+    starred = isinstance(graph.module, Method)
+    return (shapes,) if starred else shapes
