@@ -1,0 +1,1 @@
+"""One trainer for all recipes: loop, mixed precision, checkpoints, metrics, sheets and curves."""
