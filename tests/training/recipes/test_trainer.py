@@ -22,11 +22,13 @@ STEPS = 6
 KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
+import torch
 from rich.console import Console
 from makeup_training.data.readers import Collection, open_collection
 from makeup_training.trainer import checkpoint, loop, run_log
 from makeup_training.trainer.config import load_config
 
+torch.set_num_threads(1)  # sums depend on it
 where, faces, folder, overrides = sys.argv[1], sys.argv[2], sys.argv[3], eval(sys.argv[4])
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 if where == "after step 5":
@@ -51,6 +53,15 @@ options = loop.RunOptions(Path(folder), "cpu")
 trainer = loop.Trainer(config, Collection(faces, [], faces, []), options)
 trainer.run(Console(quiet=True))
 """
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Runs that are compared must add up in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def overrides(**more):
