@@ -81,14 +81,15 @@ def visible_share(analysis: FaceAnalysis) -> float:
     points = analysis.crop_landmarks
     outline = np.vstack([points[:17], points[26:16:-1]])
     face = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
-    cv2.fillPoly(face, [_fixed(outline)], 1, shift=4)
+    cv2.fillPoly(face, [to_fixed_point(outline)], 1, shift=4)
     for hole in (points[36:42], points[42:48], points[60:68]):
-        cv2.fillPoly(face, [_fixed(hole)], 0, shift=4)
+        cv2.fillPoly(face, [to_fixed_point(hole)], 0, shift=4)
     expected = int(face.sum())
     if expected == 0:
         return 0.0
     return float(((analysis.regions > 0) & (face > 0)).sum()) / expected
 
 
-def _fixed(points: FloatArray) -> NDArray[np.int32]:
+def to_fixed_point(points: FloatArray) -> NDArray[np.int32]:
+    """Points as OpenCV's drawing calls take them with `shift=4`: sixteenths of a pixel."""
     return np.round(np.clip(points, -4096, 4096) * 16).astype(np.int32)

@@ -2,9 +2,9 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import Region
+from makeup_sdk.faces.geometry import pupil_distance, to_fixed_point
 from makeup_sdk.faces.types import FloatArray, Image
 
 _SPECK_SHARE = 0.0008
@@ -47,11 +47,11 @@ def _enlarge(plane: FloatArray, size: int) -> FloatArray:
 
 def _allowed(region: Region, landmarks: FloatArray, size: int) -> Image:
     """255 where a region may be: the hull of its landmarks, grown by a share of the face's size."""
-    unit = float(np.hypot(*(landmarks[42:48].mean(axis=0) - landmarks[36:42].mean(axis=0))))
+    unit = pupil_distance(landmarks)
     parts, reach = _HOMES[region]
     mask = np.zeros((size, size), np.uint8)
     for part in parts:
-        hull = cv2.convexHull(_fixed(landmarks[list(part)]))
+        hull = cv2.convexHull(to_fixed_point(landmarks[list(part)]))
         cv2.fillConvexPoly(mask, hull, 255, shift=4)
         cv2.polylines(mask, [hull], True, 255, max(1, round(2 * reach * unit)), shift=4)
     return mask
@@ -77,7 +77,3 @@ def _without_specks(regions: Image) -> Image:
         else:
             part[inside > 0] = Region.NONE
     return regions
-
-
-def _fixed(points: FloatArray) -> NDArray[np.int32]:
-    return np.round(np.clip(points, -4096, 4096) * 16).astype(np.int32)
