@@ -57,3 +57,10 @@ def composite(
     threads: int,
     isa: str,
 ) -> None: ...
+def apply_color_map(
+    frame: NDArray[np.uint8],
+    change: NDArray[np.float32],
+    matrix: Sequence[float],
+    threads: int,
+    isa: str,
+) -> None: ...

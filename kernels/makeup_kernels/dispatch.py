@@ -1,22 +1,29 @@
 """Which implementation of an operation runs: backend, instruction set and number of threads."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+
+from makeup_kernels import triton
 from makeup_kernels.errors import BackendUnavailableError, InvalidInputError
 
 __all__ = [
     "BACKENDS",
+    "DEVICE_BACKENDS",
     "ISA_VARIABLE",
     "THREADS_VARIABLE",
     "CpuFeatures",
     "_cpu",
-    "check_backend",
+    "choose_backend",
     "cpu_features",
     "cpu_isa",
+    "is_device_array",
     "thread_count",
+    "unavailable",
 ]
 
 
@@ -42,7 +49,10 @@ with _openmp_threads_sleep_while_waiting():
     from makeup_kernels import _cpu  # every module takes it from here
 
 BACKENDS = ("auto", "cpu", "triton", "cuda")
-"""Names that `backend=` knows; this build holds the CPU kernels."""
+"""Names that `backend=` knows. "auto" takes the CPU for NumPy arrays, a GPU for arrays on it."""
+
+DEVICE_BACKENDS = ("triton", "cuda")
+"""The backends on a GPU, in the order in which "auto" tries them."""
 
 THREADS_VARIABLE = "MAKEUP_THREADS"
 """Environment variable: threads of every kernel call that does not say `threads=`."""
@@ -86,22 +96,48 @@ def cpu_features() -> CpuFeatures:
     )
 
 
-def check_backend(backend: str, operation: str) -> None:
-    """Accept "auto" and "cpu".
+def choose_backend(backend: str, operation: str, *arrays: object) -> str:
+    """The backend of a call: "cpu", "triton" or "cuda".
+
+    Args:
+        backend: what the caller asked for.
+        operation: its name, for messages.
+        arrays: the call's arrays, for "auto".
 
     Raises:
-        BackendUnavailableError: a known backend that this build does not hold.
+        BackendUnavailableError: the backend that was asked for cannot run here; with "auto", the
+            arrays are on a GPU and no backend for it can run.
         InvalidInputError: a name that is no backend.
     """
     if backend not in BACKENDS:
         raise InvalidInputError(
             f"backend: got {backend!r}, expected one of {', '.join(map(repr, BACKENDS))}"
         )
-    if backend not in ("auto", "cpu"):
-        raise BackendUnavailableError(
-            f"{operation}: the {backend!r} backend is not part of this build; available: 'cpu'. "
-            "Pass backend='cpu' or backend='auto'."
-        )
+    if backend == "cpu" or (backend == "auto" and not any(map(is_device_array, arrays))):
+        return "cpu"
+    reasons = {}
+    for name in DEVICE_BACKENDS if backend == "auto" else (backend,):
+        reason = unavailable(name)
+        if reason is None:
+            return name
+        reasons[name] = reason
+    why = "; ".join(f"the {name!r} backend cannot run here: {why}" for name, why in reasons.items())
+    raise BackendUnavailableError(f"{operation}: {why}")
+
+
+def unavailable(backend: str) -> str | None:
+    """Why "triton" or "cuda" cannot run here, with what mends it; None if it can."""
+    module = importlib.import_module(f"makeup_kernels.{backend}")
+    reason: str | None = module.available()
+    return reason
+
+
+def is_device_array(array: object) -> bool:
+    """Whether an array lies on a GPU, or where Triton's interpreter runs is one of its tensors."""
+    if isinstance(array, np.ndarray):
+        return False
+    in_interpreter = type(array).__module__ == "torch" and triton.interpreted()
+    return in_interpreter or hasattr(array, "__cuda_array_interface__")
 
 
 def cpu_isa() -> str:

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "apply_color_map/cpu.h"
 #include "arrays.h"
 #include "attentive_morph/cpu.h"
 #include "composite/cpu.h"
@@ -165,6 +166,23 @@ void bind_composite(py::module_& m) {
         py::arg("threads"), py::arg("isa"));
 }
 
+void bind_apply_color_map(py::module_& m) {
+    m.def(
+        "apply_color_map",
+        [](ByteArray& frame, const FloatArray& change, const std::array<double, 6>& matrix,
+           int threads, const std::string& isa) {
+            const auto f = writable_volume(frame);
+            const auto c = volume(change);
+            expect(f.columns == 3 && f.row_stride == 3 && f.column_stride == 1);
+            expect(c.planes == 6);
+            const Isa chosen = find_isa(isa);
+            py::gil_scoped_release unlocked;
+            apply_color_map(f, c, matrix, threads, chosen);
+        },
+        py::arg("frame").noconvert(), py::arg("change").noconvert(), py::arg("matrix"),
+        py::arg("threads"), py::arg("isa"));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
@@ -181,4 +199,5 @@ PYBIND11_MODULE(_cpu, m) {
     bind_attentive_morph(m);
     bind_match_region_histograms(m);
     bind_composite(m);
+    bind_apply_color_map(m);
 }

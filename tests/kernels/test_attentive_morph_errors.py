@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from makeup_kernels import (
-    BackendUnavailableError,
     InvalidInputError,
     MorphReference,
     attentive_morph,
@@ -116,16 +115,6 @@ def test_wrong_arrays_raise(field, value, message):
 def test_wrong_options_raise(options, message):
     with pytest.raises(InvalidInputError, match=message):
         attentive_morph(**GOOD, **options)
-
-
-@pytest.mark.parametrize("backend", ["triton", "cuda"])
-def test_backends_of_other_builds_raise(backend):
-    with pytest.raises(
-        BackendUnavailableError,
-        match=f"attentive_morph: the '{backend}' backend is not part of this build; "
-        "available: 'cpu'",
-    ):
-        attentive_morph(**GOOD, backend=backend)
 
 
 def test_wrong_out_raises():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from makeup_kernels import BackendUnavailableError, InvalidInputError, composite, crop_face
+from makeup_kernels import InvalidInputError, composite, crop_face
 from makeup_kernels.composite.reference import composite_reference
 
 
@@ -200,12 +200,10 @@ def test_wrong_arguments_raise(arguments, message):
         composite(*arguments)
 
 
-def test_wrong_out_and_backend_raise():
+def test_wrong_out_raises():
     frozen = FRAME.copy()
     frozen.flags.writeable = False
     with pytest.raises(InvalidInputError, match="out: the array is read-only"):
         composite(frozen, CROP, CROP, MASK, MATRIX, out=frozen)
     with pytest.raises(InvalidInputError, match="out: shares memory with an input"):
         composite(FRAME[1:], CROP, CROP, MASK, MATRIX, out=FRAME[:-1])
-    with pytest.raises(BackendUnavailableError, match="composite: the 'triton' backend"):
-        composite(FRAME, CROP, CROP, MASK, MATRIX, backend="triton")

@@ -2,10 +2,22 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from makeup_kernels import BackendUnavailableError, InvalidInputError, _cpu, cpu_features
-from makeup_kernels.dispatch import thread_count
+from makeup_kernels import (
+    BackendUnavailableError,
+    InvalidInputError,
+    _cpu,
+    align_faces,
+    apply_color_map,
+    attentive_morph,
+    composite,
+    cpu_features,
+    match_region_histograms,
+    region_maps,
+)
+from makeup_kernels.dispatch import choose_backend, thread_count
 
 
 def test_cpu_features_tell_what_runs(monkeypatch):
@@ -54,3 +66,64 @@ def test_loading_leaves_the_environment_as_it_was(policy):
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == str(policy)
+
+
+IMAGE, MAP = np.zeros((4, 5, 3), np.uint8), np.ones((4, 5), np.uint8)
+PLANE, MARKS, MATRIX = np.ones((2, 4, 5), np.float32), np.eye(68, 2, dtype=np.float32), np.eye(2, 3)
+CALLS = {
+    "align_faces": lambda **b: align_faces(IMAGE, MATRIX, **b),
+    "apply_color_map": lambda **b: apply_color_map(
+        IMAGE, np.ones((6, 4, 5), np.float32), MATRIX, **b
+    ),
+    "attentive_morph": lambda **b: attentive_morph(
+        PLANE, PLANE, MARKS, MARKS, MAP, MAP, PLANE, **b
+    ),
+    "composite": lambda **b: composite(IMAGE, IMAGE, IMAGE, PLANE[0], MATRIX, **b),
+    "match_region_histograms": lambda **b: match_region_histograms(IMAGE, IMAGE, MAP, MAP, **b),
+    "region_maps": lambda **b: region_maps(np.ones((5, 4, 4), np.float32), MARKS, **b),
+}
+
+
+class OnGpu:
+    """Stands for an array on a GPU."""
+
+    __cuda_array_interface__ = None
+
+
+@pytest.fixture
+def gpu_backends(monkeypatch):
+    """Set which of the GPU backends can run: a name maps to None, or to why it cannot."""
+
+    def set_reasons(**reasons):
+        for name, reason in reasons.items():
+            monkeypatch.setattr(f"makeup_kernels.{name}.available", lambda reason=reason: reason)
+
+    return set_reasons
+
+
+@pytest.mark.parametrize("backend", ["triton", "cuda"])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_backend_by_name_runs_or_raises(name, backend, gpu_backends):
+    gpu_backends(triton="it finds no GPU; buy one", cuda="it finds no GPU; buy one")
+    message = f"{name}: the '{backend}' backend cannot run here: it finds no GPU; buy one"
+    with pytest.raises(BackendUnavailableError, match=message):
+        CALLS[name](backend=backend)
+    with pytest.raises(
+        InvalidInputError, match="backend: got 'gpu', expected one of 'auto', 'cpu'"
+    ):
+        CALLS[name](backend="gpu")
+    CALLS[name](backend="auto")
+
+
+def test_auto_follows_the_arrays(gpu_backends):
+    gpu_backends(triton=None, cuda=None)
+    assert choose_backend("auto", "morph", IMAGE, MAP) == "cpu"
+    assert choose_backend("auto", "morph", OnGpu()) == "triton"
+    assert choose_backend("cuda", "morph", IMAGE) == "cuda"
+    gpu_backends(triton="no torch")
+    assert choose_backend("auto", "morph", OnGpu()) == "cuda"
+    gpu_backends(cuda="no PyCUDA")
+    with pytest.raises(
+        BackendUnavailableError, match=r"morph: the 'triton' .*: no torch; the 'cuda' .*: no PyCUDA"
+    ):
+        choose_backend("auto", "morph", OnGpu())

@@ -1,5 +1,15 @@
 """Align: the similarity transform from a frame to the square crop that every model sees.
 
+`align_faces` resamples the crops of all faces of a frame and normalises them for a network. On a
+GPU it is one pass: for crop pixel (u, v) and transform M from frame to crop,
+
+    crop(u, v) = ⌊mean over a, b of frame(M⁻¹ (u + (a + ½)/f − ½, v + (b + ½)/f − ½)) + ½⌋
+    input_c(u, v) = (crop_c(u, v) − mean_c) · scale_c
+
+with a, b = 0..f−1, the frame sampled bilinearly and its border repeated, and f = ⌊1 / scale of M⌋,
+at least 1 and at most 8: a face that shrinks is averaged over each crop pixel's square. On the CPU
+the crop is that of `crop_face`.
+
 The crop is fitted to a mean frontal face (`TEMPLATE_LANDMARKS`): chin at 89 % of its height, jaw
 55 % of its width, forehead and hairline inside.
 """
@@ -10,7 +20,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from makeup_kernels.device import DeviceCall
+from makeup_kernels.dispatch import choose_backend
 from makeup_kernels.errors import InvalidInputError
+from makeup_kernels.inputs import check_array
+
+FRAME_COLORS = ("bgr", "rgb", "nv12")
+"""Layouts of frames that `align_faces` takes."""
 
 TEMPLATE_LANDMARKS: NDArray[np.float32] = np.array(
     [
@@ -167,8 +183,10 @@ def crop_face(
         x1, y1 = np.clip(
             np.ceil(xy.max(axis=0)).astype(int) + factor, [x0 + 1, y0 + 1], [width, height]
         )
-        box = frame[y0:y1, x0:x1]
         small = (max(1, (x1 - x0) // factor), max(1, (y1 - y0) // factor))
+        if min(x1 - x0, y1 - y0) >= factor:  # whole factors: OpenCV averages them far faster
+            x1, y1 = x0 + factor * small[0], y0 + factor * small[1]
+        box = frame[y0:y1, x0:x1]
         frame = _uint8(cv2.resize(box, small, interpolation=cv2.INTER_AREA))
         # pixel centres: x_frame = (x_small + 0.5) * step - 0.5 + x0
         step_x, step_y = (x1 - x0) / small[0], (y1 - y0) / small[1]
@@ -181,6 +199,94 @@ def crop_face(
             frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
     )
+
+
+def align_faces(
+    frame: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    *,
+    size: int = CROP_SIZE,
+    color: str = "bgr",
+    model_color: str = "rgb",
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    scale: tuple[float, float, float] = (1 / 255, 1 / 255, 1 / 255),
+    half: bool = False,
+    backend: str = "auto",
+) -> tuple[NDArray[np.uint8], NDArray[np.floating[Any]]]:
+    """Cut aligned crops from a frame and make a network's inputs of them.
+
+    The formula is in the module's docstring.
+
+    Args:
+        frame: uint8 (H, W, 3); for color="nv12" (H · 3/2, W), H and W even: BT.601, limited range.
+        matrix: float (2, 3) or, for several faces, (N, 2, 3): frame pixel to crop pixel.
+        size: side of the crops in pixels.
+        color: "bgr", "rgb" or "nv12".
+        model_color: channel order of the inputs, "rgb" or "bgr".
+        mean, scale: of the inputs' channels, in the model's order.
+        half: float16 inputs instead of float32.
+        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
+            stay there.
+
+    Returns:
+        crops uint8 (size, size, 3) in the frame's channel order, BGR for NV12, and inputs float32
+        or float16 (3, size, size); both with the axis of faces in front if `matrix` has it.
+
+    Raises:
+        InvalidInputError: wrong dtype, shape or option, or a matrix that is not invertible.
+        BackendUnavailableError: the backend cannot run here.
+    """
+    if color not in FRAME_COLORS or model_color not in ("rgb", "bgr"):
+        raise InvalidInputError(
+            f"color, model_color: got {color!r}, {model_color!r}, expected one of {FRAME_COLORS} "
+            "and 'rgb' or 'bgr'"
+        )
+    if size < 1:
+        raise InvalidInputError(f"size: got {size}, expected at least 1")
+    chosen = choose_backend(backend, "align_faces", frame)
+    shape = ("H", "W") if color == "nv12" else ("H", "W", 3)
+    ndim = len(getattr(matrix, "shape", np.shape(matrix)))
+    call = DeviceCall(chosen, "align", isinstance(frame, np.ndarray), ndim == 3)
+    faces = len(matrix) if call.batched else 1
+    matrices = call.take_matrices(matrix, faces)
+    options: dict[str, Any] = {"mean": tuple(mean), "scale": tuple(scale), "half": half}
+    if chosen == "cpu":
+        frame = check_array("frame", frame, np.uint8, shape)
+        _check_nv12(frame.shape, color)
+        results = _align_on_cpu(frame, matrices, size, color, model_color, **options)
+        return results if call.batched else (results[0][0], results[1][0])
+    image = call.take_plain("frame", frame, ("uint8",), shape)
+    _check_nv12(tuple(image.shape), color)
+    crops, inputs = call.kernels.align_faces(
+        image, matrices, size=size, color=color, model_color=model_color, **options
+    )
+    return call.give(crops), call.give(inputs)
+
+
+def _check_nv12(shape: tuple[int, ...], color: str) -> None:
+    if color == "nv12" and (shape[0] % 3 or shape[1] % 2):
+        raise InvalidInputError(
+            f"frame: got uint8 {shape}, expected an NV12 frame (H · 3/2, W) with H and W even"
+        )
+
+
+def _align_on_cpu(
+    frame: NDArray[np.uint8],
+    matrices: NDArray[np.float64],
+    size: int,
+    color: str,
+    model_color: str,
+    mean: tuple[float, float, float],
+    scale: tuple[float, float, float],
+    half: bool,
+) -> tuple[NDArray[np.uint8], NDArray[np.floating[Any]]]:
+    if color == "nv12":
+        frame, color = _uint8(cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_NV12)), "bgr"
+    crops = np.stack([crop_face(frame, matrix, size) for matrix in matrices])
+    pixels = crops if color == model_color else crops[..., ::-1]
+    normal = (pixels - np.asarray(mean, np.float32)) * np.asarray(scale, np.float32)
+    inputs = np.ascontiguousarray(normal.transpose(0, 3, 1, 2))
+    return crops, inputs.astype(np.float16 if half else np.float32)
 
 
 def _uint8(image: Any) -> NDArray[np.uint8]:

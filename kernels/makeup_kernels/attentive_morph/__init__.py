@@ -25,11 +25,13 @@ Spatial-Aware GAN for Customizable Makeup Transfer", CVPR 2020), in closed form.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels.dispatch import _cpu, check_backend, cpu_isa, thread_count
+from makeup_kernels.device import DeviceCall
+from makeup_kernels.dispatch import _cpu, choose_backend, cpu_isa, thread_count
 from makeup_kernels.errors import InvalidInputError
 from makeup_kernels.inputs import check_array, check_landmarks, check_out
 
@@ -67,17 +69,36 @@ def attentive_morph(
         visual_weight: weight of the features against the positions, ≥ 0.
         temperature: factor of the logits, > 0.
         pixel_stride: crop pixels per cell, > 0.
-        backend: "auto" or "cpu".
-        threads: number of threads; None: MAKEUP_THREADS, else one per core. The result does not
+        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
+            stay there, an axis of faces in front of every array, float16 features, and with
+            "triton" torch tensors that want gradients.
+        threads: number of CPU threads; None: MAKEUP_THREADS, else one per core. The result does not
             depend on it.
 
     Returns:
-        float32 (V, H, W).
+        float32 (V, H, W), on the GPU where the arguments are.
 
     Raises:
         InvalidInputError: wrong dtype, rank, shape, option or non-finite landmarks.
-        BackendUnavailableError: a backend this build does not hold.
+        BackendUnavailableError: the backend cannot run here.
     """
+    options = _options(visual_weight, temperature, pixel_stride)
+    chosen = choose_backend(backend, "attentive_morph", source_features, reference_features)
+    if chosen != "cpu":
+        call = DeviceCall.of(chosen, "attentive_morph", reference_regions, 2)
+        reference_side = _take_reference(
+            call, reference_features, reference_landmarks, reference_regions, values
+        )
+        source_side = _take_source(
+            call, _facts(*reference_side[:2]), source_features, source_landmarks, source_regions
+        )
+        result: NDArray[np.float32] = call.give(
+            call.kernels.attentive_morph(
+                source_side[0], reference_side[0], source_side[1], reference_side[1],
+                source_side[2], reference_side[2], reference_side[3], **options,
+            )
+        )  # fmt: skip
+        return result
     reference = MorphReference(
         reference_features,
         reference_landmarks,
@@ -86,7 +107,7 @@ def attentive_morph(
         visual_weight=visual_weight,
         temperature=temperature,
         pixel_stride=pixel_stride,
-        backend=backend,
+        backend=chosen,
     )
     return reference.morph(source_features, source_landmarks, source_regions, threads=threads)
 
@@ -103,9 +124,11 @@ class MorphReference:
         value_count: V, planes of a result.
     """
 
-    __slots__ = ("_packed", "channels", "landmark_count", "value_count")
+    __slots__ = ("_call", "_facts", "_packed", "channels", "landmark_count", "value_count")
 
-    _packed: _cpu.MorphReference
+    _call: DeviceCall | None
+    _facts: tuple[int, str, int, int]
+    _packed: Any
     channels: int
     landmark_count: int
     value_count: int
@@ -122,35 +145,38 @@ class MorphReference:
         pixel_stride: float = 4,
         backend: str = "auto",
     ) -> None:
-        check_backend(backend, "attentive_morph")
-        _check_number("visual_weight", visual_weight, least_is_allowed=True)
-        _check_number("temperature", temperature)
-        _check_number("pixel_stride", pixel_stride)
-        regions = check_array("reference_regions", reference_regions, np.uint8, ("H'", "W'"))
-        height, width = regions.shape
-        features = check_array(
-            "reference_features", reference_features, np.float32, ("C", height, width)
-        )
-        landmarks = check_landmarks("reference_landmarks", reference_landmarks)
-        values = check_array("values", values, np.float32, ("V", height, width))
-        if values.shape[0] == 0:
-            raise InvalidInputError(
-                f"values: got float32 {values.shape}, expected at least one plane"
+        options = _options(visual_weight, temperature, pixel_stride)
+        chosen = choose_backend(backend, "attentive_morph", reference_features, values)
+        call = None
+        if chosen == "cpu":
+            regions = check_array("reference_regions", reference_regions, np.uint8, ("H'", "W'"))
+            features = check_array(
+                "reference_features", reference_features, np.float32, ("C", *regions.shape)
             )
-        packed = _cpu.MorphReference(
-            features,
-            landmarks,
-            regions,
-            values,
-            float(visual_weight),
-            float(temperature),
-            float(pixel_stride),
-            cpu_isa(),
-        )
-        object.__setattr__(self, "_packed", packed)
-        object.__setattr__(self, "channels", features.shape[0])
-        object.__setattr__(self, "landmark_count", landmarks.shape[0])
-        object.__setattr__(self, "value_count", values.shape[0])
+            landmarks = check_landmarks("reference_landmarks", reference_landmarks)
+            values = check_array("values", values, np.float32, ("V", *regions.shape))
+            _check_planes(values, values.shape[0])
+            packed: Any = _cpu.MorphReference(
+                features,
+                landmarks,
+                regions,
+                values,
+                options["visual_weight"],
+                options["temperature"],
+                options["pixel_stride"],
+                cpu_isa(),
+            )
+            facts, planes = (1, "float32", *features.shape[:1], *landmarks.shape[:1]), len(values)
+        else:
+            call = DeviceCall.of(chosen, "attentive_morph", reference_regions, 2)
+            side = _take_reference(
+                call, reference_features, reference_landmarks, reference_regions, values
+            )
+            packed = call.kernels.MorphReference(*side, **options)
+            facts, planes = _facts(side[0], side[1]), int(side[3].shape[1])
+        settings = (call, facts, packed, *facts[2:], planes)
+        for name, value in zip(self.__slots__, settings, strict=True):
+            object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"MorphReference is immutable: cannot set {name!r}")
@@ -186,6 +212,8 @@ class MorphReference:
             InvalidInputError: wrong dtype, rank or shape, non-finite landmarks, `out` read-only or
                 overlapping an input.
         """
+        if self._call is not None:
+            return self._morph_on_device(source_features, source_landmarks, source_regions, out)
         regions = check_array("source_regions", source_regions, np.uint8, ("H", "W"))
         height, width = regions.shape
         features = check_array(
@@ -199,6 +227,85 @@ class MorphReference:
             out = check_out(out, np.float32, shape, (features, landmarks, regions))
         self._packed.morph(features, landmarks, regions, out, thread_count(threads))
         return out
+
+    def _morph_on_device(
+        self,
+        source_features: NDArray[np.float32],
+        source_landmarks: NDArray[np.float32],
+        source_regions: NDArray[np.uint8],
+        out: NDArray[np.float32] | None,
+    ) -> NDArray[np.float32]:
+        assert self._call is not None
+        call = DeviceCall.of(self._call.backend, self._call.operation, source_regions, 2)
+        source = _take_source(call, self._facts, source_features, source_landmarks, source_regions)
+        shape = (self.value_count, *(int(n) for n in source[2].shape[1:]))
+        target = call.take_out(out, "float32", shape, (int(source[2].shape[0]),))
+        result: NDArray[np.float32] = call.give(self._packed.morph(*source, out=target), out)
+        return result
+
+
+def _take_reference(
+    call: DeviceCall, features: Any, landmarks: Any, regions: Any, values: Any
+) -> tuple[Any, Any, Any, Any]:
+    """The reference's side on the GPU: features, landmarks, regions, values."""
+    regions = call.take("reference_regions", regions, "uint8", ("H'", "W'"))
+    faces, *grid = (int(n) for n in regions.shape)
+    features = call.take(
+        "reference_features", features, ("float32", "float16"), ("C", *grid), (faces,)
+    )
+    if call.on_host and not call.batched:
+        check_landmarks("reference_landmarks", landmarks)
+    landmarks = call.take("reference_landmarks", landmarks, "float32", ("K", 2), (faces,))
+    values = call.take("values", values, "float32", ("V", *grid), (faces,))
+    _check_planes(values, int(values.shape[1]))
+    return features, landmarks, regions, values
+
+
+def _facts(features: Any, landmarks: Any) -> tuple[int, str, int, int]:
+    """Of a reference's side on the GPU: number of faces, dtype, channels, landmarks."""
+    dtype = str(features.dtype).removeprefix("torch.")
+    return int(features.shape[0]), dtype, int(features.shape[1]), int(landmarks.shape[1])
+
+
+def _take_source(
+    call: DeviceCall,
+    reference: tuple[int, str, int, int],
+    features: Any,
+    landmarks: Any,
+    regions: Any,
+) -> tuple[Any, Any, Any]:
+    """The source's side on the GPU: features, landmarks, regions; fits the reference's facts."""
+    references, dtype, channels, points = reference
+    regions = call.take("source_regions", regions, "uint8", ("H", "W"))
+    faces, *grid = (int(n) for n in regions.shape)
+    if references not in (1, faces):
+        raise InvalidInputError(
+            f"reference_features: got {references} faces, expected 1 or the sources' {faces}"
+        )
+    features = call.take("source_features", features, dtype, (channels, *grid), (faces,))
+    if call.on_host and not call.batched:
+        check_landmarks("source_landmarks", landmarks, points)
+    landmarks = call.take("source_landmarks", landmarks, "float32", (points, 2), (faces,))
+    return features, landmarks, regions
+
+
+def _check_planes(values: Any, planes: int) -> None:
+    if planes == 0:
+        raise InvalidInputError(
+            f"values: got float32 {tuple(values.shape)}, expected at least one plane"
+        )
+
+
+def _options(visual_weight: float, temperature: float, pixel_stride: float) -> dict[str, float]:
+    """The three numbers, checked."""
+    _check_number("visual_weight", visual_weight, least_is_allowed=True)
+    _check_number("temperature", temperature)
+    _check_number("pixel_stride", pixel_stride)
+    return {
+        "visual_weight": float(visual_weight),
+        "temperature": float(temperature),
+        "pixel_stride": float(pixel_stride),
+    }
 
 
 def _check_number(name: str, value: float, *, least_is_allowed: bool = False) -> None:

@@ -11,10 +11,13 @@ mask or the change is 0 the frame stays bit-identical. Integer coordinates are p
 sides, as in `crop_face`.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels.dispatch import _cpu, check_backend, cpu_isa, thread_count
+from makeup_kernels.device import DeviceCall
+from makeup_kernels.dispatch import _cpu, choose_backend, cpu_isa, thread_count
 from makeup_kernels.errors import InvalidInputError
 from makeup_kernels.inputs import check_array, check_out
 
@@ -44,8 +47,10 @@ def composite(
         mask: float32 (h, w) in [0, 1]: how much of the change to take.
         matrix: float (2, 3), invertible: frame pixel (x, y, 1) to crop pixel (x, y).
         out: uint8 (H, W, 3) to write to; `frame` itself works in place; None allocates.
-        threads: number of threads; None: MAKEUP_THREADS, else one per core.
-        backend: "auto" or "cpu".
+        threads: number of CPU threads; None: MAKEUP_THREADS, else one per core.
+        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
+            stay there, and an axis of faces in front of every array but the frame: faces are done
+            in order. There, values are not checked.
 
     Returns:
         uint8 (H, W, 3): `out`, or a new array.
@@ -53,16 +58,21 @@ def composite(
     Raises:
         InvalidInputError: wrong dtype, rank or shape, mask outside [0, 1], matrix not invertible,
             `out` read-only or overlapping another input.
-        BackendUnavailableError: a backend this build does not hold.
+        BackendUnavailableError: the backend cannot run here.
     """
-    check_backend(backend, "composite")
+    chosen = choose_backend(backend, "composite", frame)
+    if chosen != "cpu":
+        result: NDArray[np.uint8] = _on_device(
+            chosen, frame, source_crop, result_crop, mask, matrix, out
+        )
+        return result
     image = check_array("frame", frame, np.uint8, ("H", "W", 3))
     alpha = check_array("mask", mask, np.float32, ("h", "w"))
     if min(alpha.shape) < 2:
         raise InvalidInputError(f"mask: got float32 {alpha.shape}, expected at least (2, 2)")
     source = check_array("source_crop", source_crop, np.uint8, (*alpha.shape, 3))
     result = check_array("result_crop", result_crop, np.uint8, (*alpha.shape, 3))
-    transform = _check_matrix(matrix)
+    transform = check_matrix(matrix)
     threads = thread_count(threads)
     if out is None:
         out = image.copy()
@@ -84,7 +94,8 @@ def composite(
     return out
 
 
-def _check_matrix(matrix: NDArray[np.float64]) -> list[float]:
+def check_matrix(matrix: NDArray[np.float64]) -> list[float]:
+    """The six numbers of an affine transform, row by row; for this kernel and the colour map's."""
     transform = np.asarray(matrix, dtype=np.float64)
     if transform.shape != (2, 3):
         raise InvalidInputError(
@@ -95,3 +106,20 @@ def _check_matrix(matrix: NDArray[np.float64]) -> list[float]:
             f"matrix: got {transform.tolist()}, expected a finite invertible transform"
         )
     return [float(value) for value in transform.ravel()]
+
+
+def _on_device(
+    backend: str, frame: Any, source_crop: Any, result_crop: Any, mask: Any, matrix: Any, out: Any
+) -> Any:
+    call = DeviceCall.of(backend, "composite", mask, 2)
+    image = call.take_plain("frame", frame, ("uint8",), ("H", "W", 3))
+    masks = call.take("mask", mask, "float32", ("h", "w"))
+    faces, *size = (int(n) for n in masks.shape)
+    if min(size) < 2:
+        raise InvalidInputError(f"mask: got float32 {tuple(size)}, expected at least (2, 2)")
+    sources = call.take("source_crop", source_crop, "uint8", (*size, 3), (faces,))
+    results = call.take("result_crop", result_crop, "uint8", (*size, 3), (faces,))
+    target = call.take_frame_out(out, frame, image)
+    matrices = call.take_matrices(matrix, faces)
+    result = call.kernels.composite(image, sources, results, masks, matrices, out=target)
+    return call.give(result, out, plain=True)

@@ -1,10 +1,8 @@
 #include "composite/cpu.h"
 
-#include <algorithm>
-#include <cmath>
 #include <stdexcept>
 
-#include "parallel.h"
+#include "frame_walk.h"
 
 namespace makeup {
 
@@ -31,41 +29,16 @@ BlendRun blend_run(Isa isa) {
 
 namespace {
 
-// Crop pixels x0..x1, y0..y1, both ends included.
-struct Box {
-    int x0, y0, x1, y1;
-
-    bool empty() const { return x1 <= x0 || y1 <= y0; }
-    int columns() const { return x1 - x0 + 1; }
-    int rows() const { return y1 - y0 + 1; }
-};
-
 // The pixels with a mask above 0 and one pixel around them: beyond, alpha is 0.
 Box mask_box(const Plane<const float>& mask) {
-    std::ptrdiff_t x0 = mask.columns, y0 = mask.rows, x1 = -1, y1 = -1;
     bool in_range = true;
-    for (std::ptrdiff_t y = 0; y < mask.rows; ++y) {
-        std::ptrdiff_t first = mask.columns, last = -1;
-        for (std::ptrdiff_t x = 0; x < mask.columns; ++x) {
-            const float value = *mask.at(y, x);
-            in_range &= value >= 0.0f && value <= 1.0f;
-            if (value > 0.0f) {
-                first = std::min(first, x);
-                last = x;
-            }
-        }
-        if (last < 0) continue;
-        x0 = std::min(x0, first);
-        x1 = std::max(x1, last);
-        y0 = std::min(y0, y);
-        y1 = y;
-    }
+    const Box box = grown_box(mask.rows, mask.columns, [&](std::ptrdiff_t y, std::ptrdiff_t x) {
+        const float value = *mask.at(y, x);
+        in_range &= value >= 0.0f && value <= 1.0f;
+        return value > 0.0f;
+    });
     if (!in_range) throw std::domain_error("mask outside [0, 1]");
-    if (x1 < 0) return {0, 0, -1, -1};
-    return {static_cast<int>(std::max<std::ptrdiff_t>(0, x0 - 1)),
-            static_cast<int>(std::max<std::ptrdiff_t>(0, y0 - 1)),
-            static_cast<int>(std::min(mask.columns - 1, x1 + 1)),
-            static_cast<int>(std::min(mask.rows - 1, y1 + 1))};
+    return box;
 }
 
 AlignedFloats pack_texture(const Box& box, const Volume<const std::uint8_t>& source_crop,
@@ -88,17 +61,6 @@ AlignedFloats pack_texture(const Box& box, const Volume<const std::uint8_t>& sou
     return texels;
 }
 
-// Integers n in [first, last] with low <= slope * n + offset <= high.
-void narrow(double slope, double offset, double low, double high, double& first, double& last) {
-    if (slope == 0) {
-        if (offset < low || offset > high) last = first - 1;
-        return;
-    }
-    const double a = (low - offset) / slope, b = (high - offset) / slope;
-    first = std::max(first, std::ceil(std::min(a, b)));
-    last = std::min(last, std::floor(std::max(a, b)));
-}
-
 }  // namespace
 
 void composite(const Volume<std::uint8_t>& frame, const Volume<const std::uint8_t>& source_crop,
@@ -110,40 +72,10 @@ void composite(const Volume<std::uint8_t>& frame, const Volume<const std::uint8_
     const Texture texture{texels.get(), box.rows(), box.columns()};
     const BlendRun blend = blend_run(isa);
 
-    // frame rows that the box's corners span
-    const double a = matrix[0], b = matrix[1], c = matrix[2];
-    const double d = matrix[3], e = matrix[4], f = matrix[5];
-    const double determinant = a * e - b * d;
-    double top = INFINITY, bottom = -INFINITY;
-    for (double x : {box.x0, box.x1}) {
-        for (double y : {box.y0, box.y1}) {
-            const double row = (a * (y - f) - d * (x - c)) / determinant;
-            top = std::min(top, row);
-            bottom = std::max(bottom, row);
-        }
-    }
-    const double height = static_cast<double>(frame.planes),
-                 width = static_cast<double>(frame.rows);
-    top = std::max(0.0, std::floor(top));
-    bottom = std::min(height - 1, std::ceil(bottom));
-    if (!(top <= bottom)) return;
-
-    constexpr int kRowsPerTask = 16;
-    const int first_row = static_cast<int>(top), rows = static_cast<int>(bottom - top) + 1;
-    parallel_for((rows + kRowsPerTask - 1) / kRowsPerTask, threads, [&](int task, int) {
-        const int begin = first_row + task * kRowsPerTask;
-        const int end = std::min(begin + kRowsPerTask, first_row + rows);
-        for (int y = begin; y < end; ++y) {
-            const double crop_x = b * y + c, crop_y = e * y + f;
-            double first = 0, last = width - 1;
-            narrow(a, crop_x, box.x0, box.x1, first, last);
-            narrow(d, crop_y, box.y0, box.y1, first, last);
-            if (!(first <= last)) continue;
-            const auto x = static_cast<std::ptrdiff_t>(first);
-            blend(PixelRun{frame.plane(y).at(x, 0), static_cast<int>(last - first) + 1,
-                           a * first + crop_x - box.x0, d * first + crop_y - box.y0, a, d},
-                  texture);
-        }
+    for_each_run(box, matrix, frame.planes, frame.rows, threads, [&](const Run& run) {
+        blend(PixelRun{frame.plane(run.row).at(run.column, 0), run.length, run.x, run.y, run.step_x,
+                       run.step_y},
+              texture);
     });
 }
 

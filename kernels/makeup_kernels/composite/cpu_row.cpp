@@ -1,7 +1,7 @@
 // The inner loop of the composite, compiled once per instruction set.
 
+#include "axis.h"
 #include "composite/cpu.h"
-#include "simd.h"
 
 namespace makeup::MAKEUP_ISA {
 
@@ -17,54 +17,18 @@ MAKEUP_INLINE Texel texel(const float* p) {
     return t;
 }
 
-constexpr int kChunk = 64;
-
-// One texture coordinate along a chunk. Floats count from the texel at the chunk's low end, so that
-// they stay small and their rounding does too.
-struct Axis {
-    float start, step;
-    float high;            // the texture's end: rounding may carry the end of a run past it
-    std::int32_t origin;   // texel that `start` counts from
-    std::int32_t highest;  // last texel with a right or lower neighbour, from `origin`
-
-    Axis(double begin, double step_, int length, int size) : step(static_cast<float>(step_)) {
-        const double end = begin + step_ * (length - 1);
-        const double least = begin < end ? begin : end;
-        origin = least < 0 ? 0 : static_cast<std::int32_t>(least);
-        start = static_cast<float>(begin - origin);
-        high = static_cast<float>(size - 1 - origin);
-        highest = size - 2 - origin;
-    }
-
-    // The texel at or before pixel i, from the texture's start, and the way on to the next one.
-    std::int32_t split(int i, float& fraction) const {
-        float at = start + static_cast<float>(i) * step;
-        at = at < 0.0f ? 0.0f : at;
-        at = at > high ? high : at;
-        std::int32_t whole = static_cast<std::int32_t>(at);
-        whole = whole > highest ? highest : whole;
-        fraction = at - static_cast<float>(whole);
-        return origin + whole;
-    }
-};
-
 void sample(const PixelRun& run, int first, int length, const Texture& texture, float* added) {
     const Axis x(run.x + first * run.step_x, run.step_x, length, texture.columns);
     const Axis y(run.y + first * run.step_y, run.step_y, length, texture.rows);
-    std::int32_t offset[kChunk];
-    float right[kChunk], down[kChunk];
-    for (int i = 0; i < length; ++i) {
-        const std::int32_t column = x.split(i, right[i]), row = y.split(i, down[i]);
-        offset[i] = (row * texture.columns + column) * kTexelFloats;
-    }
+    const ChunkCorners<kTexelFloats> at(x, y, length, texture.columns);
     const std::ptrdiff_t below = std::ptrdiff_t{texture.columns} * kTexelFloats;
     for (int i = 0; i < length; ++i) {
-        const float* corner = texture.texels + offset[i];
+        const float* corner = texture.texels + at.offset[i];
         const Texel a = texel(corner), b = texel(corner + kTexelFloats);
         const Texel c = texel(corner + below), d = texel(corner + below + kTexelFloats);
-        const Texel top = a + right[i] * (b - a);
-        const Texel bottom = c + right[i] * (d - c);
-        const Texel blend = top + down[i] * (bottom - top);
+        const Texel top = a + at.right[i] * (b - a);
+        const Texel bottom = c + at.right[i] * (d - c);
+        const Texel blend = top + at.down[i] * (bottom - top);
         const Texel weighted = blend * blend[3];
         __builtin_memcpy(added + 3 * i, &weighted, sizeof weighted);  // the next pixel overwrites 3
     }

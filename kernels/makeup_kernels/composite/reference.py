@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def _bilinear(
+def bilinear(
     image: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """float64 (N, C): `image` (h, w, C) at N points (x, y) inside it."""
     column = np.clip(np.floor(x).astype(int), 0, image.shape[1] - 2)
     row = np.clip(np.floor(y).astype(int), 0, image.shape[0] - 2)
     right, down = (x - column)[:, None], (y - row)[:, None]
@@ -34,7 +35,7 @@ def composite_reference(
     inside = (crop_x >= 0) & (crop_x <= width - 1) & (crop_y >= 0) & (crop_y <= height - 1)
     where = (crop_x[inside], crop_y[inside])
     change = result_crop.astype(np.float64) - source_crop.astype(np.float64)
-    added = _bilinear(mask.astype(np.float64)[..., None], *where) * _bilinear(change, *where)
+    added = bilinear(mask.astype(np.float64)[..., None], *where) * bilinear(change, *where)
     out = frame.astype(np.float64).reshape(-1, 3)
     out[inside] += added
     return out.reshape(frame.shape)

@@ -15,11 +15,13 @@ Source: the histogram loss of BeautyGAN (Li et al., ACM MM 2018) and PSGAN (Jian
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels.dispatch import _cpu, check_backend, thread_count
+from makeup_kernels.device import DeviceCall
+from makeup_kernels.dispatch import _cpu, choose_backend, thread_count
 from makeup_kernels.errors import InvalidInputError
 from makeup_kernels.inputs import check_array, check_out
 
@@ -48,15 +50,16 @@ def match_region_histograms(
         source_regions: uint8 (H, W).
         reference_regions: uint8 (H', W').
         regions: ids to match, 0..255.
-        backend: "auto" or "cpu".
-        threads: number of threads; None: MAKEUP_THREADS, else one per core.
+        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
+            stay there, and an axis of faces in front of every array.
+        threads: number of CPU threads; None: MAKEUP_THREADS, else one per core.
 
     Returns:
         uint8 (H, W, 3), a new array.
 
     Raises:
         InvalidInputError: wrong dtype, rank or shape, or a region id outside 0..255.
-        BackendUnavailableError: a backend this build does not hold.
+        BackendUnavailableError: the backend cannot run here.
     """
     prepared = RegionHistogram(
         reference, reference_regions, regions=regions, backend=backend, threads=threads
@@ -73,9 +76,11 @@ class RegionHistogram:
         regions: the ids to match.
     """
 
-    __slots__ = ("_counts", "regions")
+    __slots__ = ("_call", "_counts", "_references", "regions")
 
-    _counts: _cpu.RegionHistogram
+    _call: DeviceCall | None
+    _counts: Any
+    _references: int
     regions: tuple[int, ...]
 
     def __init__(
@@ -87,15 +92,23 @@ class RegionHistogram:
         backend: str = "auto",
         threads: int | None = None,
     ) -> None:
-        check_backend(backend, "match_region_histograms")
+        chosen = choose_backend(backend, "match_region_histograms", reference)
         ids = tuple(int(region) for region in regions)
         if any(not 0 <= region <= 255 for region in ids):
             raise InvalidInputError(f"regions: got {ids}, expected ids in 0..255")
-        region_map = check_array("reference_regions", reference_regions, np.uint8, ("H'", "W'"))
-        image = check_array("reference", reference, np.uint8, (*region_map.shape, 3))
-        counts = _cpu.RegionHistogram(image, region_map, ids, thread_count(threads))
-        object.__setattr__(self, "_counts", counts)
-        object.__setattr__(self, "regions", ids)
+        call, references = None, 1
+        if chosen == "cpu":
+            region_map = check_array("reference_regions", reference_regions, np.uint8, ("H'", "W'"))
+            image = check_array("reference", reference, np.uint8, (*region_map.shape, 3))
+            counts = _cpu.RegionHistogram(image, region_map, ids, thread_count(threads))
+        else:
+            call = DeviceCall.of(chosen, "match_region_histograms", reference_regions, 2)
+            region_map = call.take("reference_regions", reference_regions, "uint8", ("H'", "W'"))
+            references, *grid = (int(n) for n in region_map.shape)
+            image = call.take("reference", reference, "uint8", (*grid, 3), (references,))
+            counts = call.kernels.RegionHistogram(image, region_map, regions=ids)
+        for name, value in zip(self.__slots__, (call, counts, references, ids), strict=True):
+            object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"RegionHistogram is immutable: cannot set {name!r}")
@@ -122,6 +135,8 @@ class RegionHistogram:
         Raises:
             InvalidInputError: wrong dtype, rank or shape, `out` read-only or overlapping an input.
         """
+        if self._call is not None:
+            return self._match_on_device(source, source_regions, out)
         region_map = check_array("source_regions", source_regions, np.uint8, ("H", "W"))
         image = check_array("source", source, np.uint8, (*region_map.shape, 3))
         if out is None:
@@ -131,3 +146,23 @@ class RegionHistogram:
             out = check_out(out, np.uint8, image.shape, inputs)
         self._counts.match(image, region_map, out, thread_count(threads))
         return out
+
+    def _match_on_device(
+        self,
+        source: NDArray[np.uint8],
+        source_regions: NDArray[np.uint8],
+        out: NDArray[np.uint8] | None,
+    ) -> NDArray[np.uint8]:
+        assert self._call is not None
+        call = DeviceCall.of(self._call.backend, self._call.operation, source_regions, 2)
+        region_map = call.take("source_regions", source_regions, "uint8", ("H", "W"))
+        faces, *grid = (int(n) for n in region_map.shape)
+        if self._references not in (1, faces):
+            raise InvalidInputError(
+                f"source: got {faces} faces, expected the references' {self._references}"
+            )
+        image = call.take("source", source, "uint8", (*grid, 3), (faces,))
+        in_place = out is source and not call.on_host
+        target = image if in_place else call.take_out(out, "uint8", (*grid, 3), (faces,))
+        result: NDArray[np.uint8] = call.give(self._counts.match(image, region_map, target), out)
+        return result

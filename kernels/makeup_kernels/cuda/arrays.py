@@ -1,0 +1,167 @@
+"""Arrays on a GPU: pointer, shape and dtype of anything with `__cuda_array_interface__`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels.cuda.driver import Gpu, on_gpu
+from makeup_kernels.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class DeviceArray:
+    """Where an array lies on a GPU.
+
+    Attributes:
+        pointer: address of its first element.
+        shape: its shape.
+        dtype: its dtype.
+        row_bytes: from one entry of the first axis to the next; inside, there are no gaps.
+        owner: what must stay alive while the pointer is used.
+    """
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    row_bytes: int
+    owner: Any
+
+
+def to_device(array: NDArray[Any]) -> Any:
+    """A PyCUDA array with the numbers of a NumPy array.
+
+    Raises:
+        BackendUnavailableError: PyCUDA or a GPU is missing.
+    """
+    with on_gpu() as gpu:
+        return gpu.upload(array)
+
+
+def to_host(array: Any) -> NDArray[Any]:
+    """A NumPy array with the numbers of an array on the GPU, when all work there is done.
+
+    Args:
+        array: anything with `__cuda_array_interface__`, C order.
+
+    Raises:
+        BackendUnavailableError: PyCUDA or a GPU is missing.
+        InvalidInputError: no array on a GPU, or gaps between its elements.
+    """
+    interface = _interface("array", array, "an array in C order")
+    dtype, shape = np.dtype(interface["typestr"]), tuple(interface["shape"])
+    with on_gpu() as gpu:
+        view = on_device(gpu, "array", array, dtype.name, shape)
+        return gpu.download(view.pointer, shape, dtype)
+
+
+def on_device(
+    gpu: Gpu,
+    name: str,
+    array: Any,
+    dtypes: str | tuple[str, ...],
+    shape: tuple[int | str, ...],
+    *,
+    rows_may_be_strided: bool = False,
+) -> DeviceArray:
+    """Check a caller's array.
+
+    Args:
+        gpu: where; a NumPy array is copied there.
+        name: the argument's name, for messages.
+        array: NumPy, or anything with `__cuda_array_interface__`.
+        dtypes: names of what is accepted; nothing is converted in silence.
+        shape: one entry per axis: an int is required, a str names a free axis.
+        rows_may_be_strided: whether the first axis may have gaps, as in a view of a frame.
+
+    Raises:
+        InvalidInputError: another dtype or shape, gaps between elements, or no array at all.
+    """
+    dtypes = (dtypes,) if isinstance(dtypes, str) else dtypes
+    expected = f"{' or '.join(dtypes)} ({', '.join(str(axis) for axis in shape)})"
+    if isinstance(array, np.ndarray):
+        found, found_shape, strides = array.dtype, array.shape, None
+    else:
+        interface = _interface(name, array, expected)
+        found, found_shape = np.dtype(interface["typestr"]), tuple(interface["shape"])
+        strides = interface.get("strides")
+    fits = len(found_shape) == len(shape) and all(
+        isinstance(want, str) or have == want for have, want in zip(found_shape, shape, strict=True)
+    )
+    if found.name not in dtypes or not fits:
+        raise InvalidInputError(f"{name}: got {found} {found_shape}, expected {expected}")
+    packed = packed_strides(found_shape, found.itemsize)
+    steps = packed if strides is None else tuple(int(step) for step in strides)
+    free = 1 if rows_may_be_strided else 0
+    gaps = [
+        size > 1 and have != want
+        for size, have, want in zip(found_shape, steps, packed, strict=True)
+    ]
+    if any(gaps[free:]) or (free and steps[0] < packed[0]):
+        raise InvalidInputError(
+            f"{name}: got strides {steps} of {found} {found_shape}, expected "
+            f"{'rows without gaps inside' if free else 'C order without gaps'}; make it contiguous"
+        )
+    held = gpu.upload(array) if isinstance(array, np.ndarray) else array
+    pointer = int(held.__cuda_array_interface__["data"][0] or 0)
+    return DeviceArray(pointer, found_shape, found, steps[0] if steps else 0, held)
+
+
+def result_array(
+    gpu: Gpu,
+    out: Any,
+    dtype: str,
+    shape: tuple[int, ...],
+    *,
+    rows_may_be_strided: bool = False,
+) -> DeviceArray:
+    """Where a result goes: the caller's array on the GPU, or a new PyCUDA array (`owner`).
+
+    Raises:
+        InvalidInputError: `out` is not on the GPU, or has another dtype or shape.
+    """
+    if out is None:
+        out = gpu.empty(shape, dtype)
+    elif isinstance(out, np.ndarray):
+        raise InvalidInputError(
+            "out: got a NumPy array, expected one on the GPU, or None to allocate it"
+        )
+    return on_device(gpu, "out", out, dtype, shape, rows_may_be_strided=rows_may_be_strided)
+
+
+def matrices_on_device(gpu: Gpu, matrices: Any, faces: int | str = "N") -> DeviceArray:
+    """Float64 (N, 2, 3) transforms; those on the host are checked and copied up.
+
+    Raises:
+        InvalidInputError: wrong dtype or shape; on the host also one that cannot be inverted.
+    """
+    if isinstance(matrices, np.ndarray):
+        matrices = np.asarray(matrices, np.float64)
+        if matrices.ndim == 3 and matrices.shape[1:] == (2, 3):
+            squares = matrices[:, :, :2]
+            flat = np.abs(np.linalg.det(squares)) < 1e-12
+            if not np.isfinite(matrices).all() or flat.any():
+                raise InvalidInputError(
+                    f"matrices: got {matrices.tolist()}, expected finite invertible transforms"
+                )
+    return on_device(gpu, "matrices", matrices, "float64", (faces, 2, 3))
+
+
+def packed_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Strides in bytes of an array in C order without gaps."""
+    steps = [itemsize]
+    for size in reversed(shape[1:]):
+        steps.append(steps[-1] * size)
+    return tuple(reversed(steps[: len(shape)]))
+
+
+def _interface(name: str, array: Any, expected: str) -> Any:
+    interface = getattr(array, "__cuda_array_interface__", None)
+    if interface is None:
+        raise InvalidInputError(
+            f"{name}: got {type(array).__name__}, expected a NumPy array or one on a GPU with "
+            f"__cuda_array_interface__, {expected}"
+        )
+    return interface

@@ -1,0 +1,70 @@
+"""Parts that the image kernels share: where a tile of frame pixels lies in a crop, and blending."""
+
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# mypy: allow-untyped-decorators, allow-subclassing-any, no-warn-return-any
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def blend(a, b, c, d, right, down):
+    """Bilinear between the four corners: a b above, c d below."""
+    upper = a + right * (b - a)
+    lower = c + right * (d - c)
+    return upper + down * (lower - upper)
+
+
+@triton.jit
+def tile_meets(matrix, x0, y0, width, height, BLOCK_X: tl.constexpr, BLOCK_Y: tl.constexpr):
+    """Whether the box around a tile's corners meets a crop of that size; matrix f64 (6)."""
+    a, b = tl.load(matrix) * (BLOCK_X - 1), tl.load(matrix + 1) * (BLOCK_Y - 1)
+    d, e = tl.load(matrix + 3) * (BLOCK_X - 1), tl.load(matrix + 4) * (BLOCK_Y - 1)
+    x = tl.load(matrix) * x0 + tl.load(matrix + 1) * y0 + tl.load(matrix + 2)
+    y = tl.load(matrix + 3) * x0 + tl.load(matrix + 4) * y0 + tl.load(matrix + 5)
+    left, right = (
+        x + tl.minimum(a, 0.0) + tl.minimum(b, 0.0),
+        x + tl.maximum(a, 0.0) + tl.maximum(b, 0.0),
+    )
+    top, bottom = (
+        y + tl.minimum(d, 0.0) + tl.minimum(e, 0.0),
+        y + tl.maximum(d, 0.0) + tl.maximum(e, 0.0),
+    )
+    return (right >= 0.0) & (left <= width - 1) & (bottom >= 0.0) & (top <= height - 1)
+
+
+@triton.jit
+def crop_position(matrix, x0, y0, dx, dy, width, height):
+    """Where pixels (x0 + dx, y0 + dy) lie in a crop: cell, way to the next one, whether inside.
+
+    In double for the tile's corner and in float32 from there, so that rounding stays below 1e-5 of
+    a cell at any place in the frame. matrix f64 (6); dx, dy i32.
+
+    Returns:
+        column, row i32, each with a right and a lower neighbour; right, down f32 in [0, 1]; inside.
+    """
+    corner_x = tl.load(matrix) * x0 + tl.load(matrix + 1) * y0 + tl.load(matrix + 2)
+    corner_y = tl.load(matrix + 3) * x0 + tl.load(matrix + 4) * y0 + tl.load(matrix + 5)
+    corner_x = tl.minimum(tl.maximum(corner_x, -1e8), 1e8)
+    corner_y = tl.minimum(tl.maximum(corner_y, -1e8), 1e8)
+    whole_x, whole_y = tl.floor(corner_x), tl.floor(corner_y)
+    x = (corner_x - whole_x).to(tl.float32) + tl.load(matrix).to(tl.float32) * dx
+    y = (corner_y - whole_y).to(tl.float32) + tl.load(matrix + 3).to(tl.float32) * dx
+    x += tl.load(matrix + 1).to(tl.float32) * dy
+    y += tl.load(matrix + 4).to(tl.float32) * dy
+    low_x, low_y = (-whole_x).to(tl.float32), (-whole_y).to(tl.float32)
+    high_x, high_y = low_x + (width - 1), low_y + (height - 1)
+    inside = (x >= low_x) & (x <= high_x) & (y >= low_y) & (y <= high_y)
+    x = tl.minimum(tl.maximum(x, low_x), high_x)
+    y = tl.minimum(tl.maximum(y, low_y), high_y)
+    column = tl.minimum(tl.floor(x), high_x - 1)
+    row = tl.minimum(tl.floor(y), high_y - 1)
+    right, down = x - column, y - row
+    column = column.to(tl.int32) + whole_x.to(tl.int32)
+    row = row.to(tl.int32) + whole_y.to(tl.int32)
+    return column, row, right, down, inside
+
+
+@triton.jit
+def round_to_byte(value):
+    """⌊value + ½⌋, clipped to 0..255."""
+    return tl.minimum(tl.maximum(tl.floor(value + 0.5), 0.0), 255.0)
