@@ -1,20 +1,21 @@
 """A trained network to a bundle: graphs, precision, the parity report, all or nothing."""
 
 import json
-import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
 
-from makeup_engines import write_bundle
+from makeup_engines import Session, write_bundle
 from makeup_export.faces import AlignedFace
-from makeup_export.graph_modules import ModelGraphs
+from makeup_export.fast_convolutions import fast_convolutions
+from makeup_export.graph_modules import Array, ModelGraphs
 from makeup_export.half import to_half
 from makeup_export.onnx_graphs import ExportError, to_onnx
 from makeup_export.parity import (
@@ -22,7 +23,6 @@ from makeup_export.parity import (
     Calls,
     Difference,
     Parity,
-    compare_outputs,
     face_pairs,
     graph_spec,
     measure,
@@ -33,10 +33,8 @@ from makeup_export.quantise import Calibration, calibrate, candidates, multiply_
 from makeup_export.rewrites import HALF_RANGE
 
 PRECISIONS = tuple(LEAST_PSNR)
-_ROUNDS = 12
-_FRAMES = 100
-"""Frames that a look is taken to last for, when layers are weighed."""
-_MARGIN = 1.0
+_ROUNDS = 16
+_MARGIN = 0.5
 """dB above the limit that int8 is asked to keep on the calibration faces."""
 
 Progress = Callable[[str], None]
@@ -76,8 +74,8 @@ class Converted:
 
     Attributes:
         graphs: by name.
-        left_out: of int8, each layer kept in float and the error (relative, at the outputs of its
-            graph) that it alone would have added.
+        left_out: of int8, each layer kept in float and the PSNR in dB that the final image would
+            have had with it alone in int8.
     """
 
     graphs: Mapping[str, onnx.ModelProto]
@@ -117,11 +115,13 @@ def convert(
 ) -> Converted:
     """The graphs in a precision.
 
+    fp32 and int8, which CPUs run, have their wide float convolutions in the fast form.
+
     Raises:
         ExportError: an unknown precision.
     """
     if precision == "fp32":
-        return Converted(prepared.graphs)
+        return Converted({n: fast_convolutions(graph) for n, graph in prepared.graphs.items()})
     if precision == "fp16":
         return Converted({name: to_half(graph) for name, graph in prepared.graphs.items()})
     if precision == "int8":
@@ -205,14 +205,14 @@ def write(
 
 
 def _convert_int8(prepared: Prepared, threads: int | None, progress: Progress) -> Converted:
-    """All convolutions in int8, then back to float until the image is good.
+    """All convolutions of a frame in int8, then back to float until the image is good.
 
-    First come those that do the most harm for the time they save; in graphs that run once per look
-    int8 saves next to none.
+    First come those that do the most harm for the time they save. Errors of layers are taken to add
+    up, until the image itself is seen. Graphs that run once per look stay in float.
     """
     calibrations = {}
     for name, graph in prepared.graphs.items():
-        if candidates(graph):
+        if prepared.model.graphs[name].runs == "frame" and candidates(graph):
             progress(f"{prepared.model.name}: calibrating {name}")
             inputs = [inputs for inputs, _ in prepared.calls[name]]
             calibrations[name] = calibrate(graph, inputs)
@@ -220,13 +220,20 @@ def _convert_int8(prepared: Prepared, threads: int | None, progress: Progress) -
     least = LEAST_PSNR["int8"] + _MARGIN
     if _psnr(prepared, converted, threads) >= least:
         return converted
-    effects = _effects(prepared, calibrations, threads, progress)
-    costs = _costs(prepared, calibrations)
-    order = sorted(effects, key=lambda layer: effects[layer] / costs[layer], reverse=True)
-    for share in range(1, _ROUNDS + 1):
-        worst = order[: math.ceil(len(order) * share / _ROUNDS)]
-        progress(f"{prepared.model.name}: {len(worst)} of {len(order)} layers kept in float")
-        left_out = {f"{graph}/{layer}": effects[graph, layer] for graph, layer in worst}
+    qualities = _qualities(prepared, calibrations, threads, progress)
+    harms = {layer: 10 ** (-quality / 10) for layer, quality in qualities.items()}
+    costs = {
+        (name, layer): cost
+        for name in calibrations
+        for layer, cost in multiply_adds(prepared.graphs[name]).items()
+    }
+    order = sorted(harms, key=lambda layer: harms[layer] / costs[layer], reverse=True)
+    rest = np.cumsum([harms[layer] for layer in reversed(order)])[::-1]
+    foreseen = int(np.count_nonzero(rest > 10 ** (-least / 10)))
+    step = max(1, len(order) // _ROUNDS)
+    for count in range(max(0, foreseen - step), len(order) + step, step):
+        progress(f"{prepared.model.name}: {count} of {len(order)} layers kept in float")
+        left_out = {f"{graph}/{layer}": qualities[graph, layer] for graph, layer in order[:count]}
         converted = Converted(_quantised(prepared, calibrations, left_out), left_out)
         if _psnr(prepared, converted, threads) >= least:
             break
@@ -242,41 +249,39 @@ def _quantised(
             layer.removeprefix(f"{name}/") for layer in left_out if layer.startswith(f"{name}/")
         }
         graphs[name] = quantise(graphs[name], calibration, frozenset(floats))
-    return graphs
+    return {name: fast_convolutions(graph) for name, graph in graphs.items()}
 
 
-def _effects(
+def _qualities(
     prepared: Prepared,
     calibrations: Mapping[str, Calibration],
     threads: int | None,
     progress: Progress,
 ) -> dict[tuple[str, str], float]:
-    """For each layer, the relative error at its graph's outputs when it alone is in int8."""
-    effects = {}
+    """For each layer, the PSNR in dB of the first pair's image when it alone is in int8."""
+    model = prepared.model
+    floats = open_graphs(model, prepared.graphs, threads)
+    qualities = {}
     for name, calibration in calibrations.items():
-        graph = prepared.graphs[name]
-        layers = candidates(graph)
-        progress(f"{prepared.model.name}: measuring {len(layers)} layers of {name}")
+        layers = candidates(prepared.graphs[name])
+        progress(f"{model.name}: measuring {len(layers)} layers of {name}")
         for layer in layers:
-            alone = quantise(graph, calibration, frozenset(layers) - {layer})
-            session = open_graphs(prepared.model, {name: alone}, threads)[name]
-            differences = compare_outputs(session, prepared.calls[name][:1])
-            effects[name, layer] = max(_relative(d) for d in differences.values())
-    return effects
+            alone = quantise(prepared.graphs[name], calibration, frozenset(layers) - {layer})
+            changed = open_graphs(model, {name: alone}, threads)
+            qualities[name, layer] = _quality_from(name, prepared, floats | changed)
+    return qualities
 
 
-def _costs(
-    prepared: Prepared, calibrations: Mapping[str, Calibration]
-) -> dict[tuple[str, str], float]:
-    return {
-        (name, layer): cost / (1 if prepared.model.graphs[name].runs == "frame" else _FRAMES)
-        for name in calibrations
-        for layer, cost in multiply_adds(prepared.graphs[name]).items()
-    }
+def _quality_from(name: str, prepared: Prepared, sessions: Mapping[str, Session]) -> float:
+    """PSNR of the first pair's image; graphs before this one give what PyTorch gave."""
+    order = list(prepared.graphs)
+    known = {graph: iter(prepared.calls[graph]) for graph in order[: order.index(name)]}
 
+    def run(graph: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        return next(known[graph])[1] if graph in known else sessions[graph].run(inputs)
 
-def _relative(difference: Difference) -> float:
-    return float(10 ** (-difference.psnr / 20))
+    image = prepared.model.make_up(run, *prepared.pairs[0])
+    return Difference.between(image, prepared.truths[0], peak=2.0).psnr
 
 
 def _psnr(prepared: Prepared, converted: Converted, threads: int | None) -> float:

@@ -18,12 +18,12 @@ from makeup_export.onnx_graphs import plain
 _HEAVY = {"Conv", "MatMul", "Gemm"}
 _PASSING = {
     "Relu", "LeakyRelu", "Concat", "DepthToSpace", "Slice", "Pad", "MaxPool", "AveragePool",
-    "Split", "Reshape", "Transpose", "Unsqueeze", "Expand", "Clip", "Resize",
+    "Split", "Reshape", "Transpose", "Unsqueeze", "Expand", "Clip", "Resize", "Gather",
 }  # fmt: skip
 _SUMMING = {"Add", "Mul", "Sub", "BatchNormalization"}
 """In half precision only where every operand already is."""
 
-_FIRST_INPUT_ONLY = {"Resize", "Slice", "Reshape", "Unsqueeze", "Expand", "Split"}
+_FIRST_INPUT_ONLY = {"Resize", "Slice", "Reshape", "Unsqueeze", "Expand", "Split", "Gather"}
 _LARGEST = float(np.finfo(np.float16).max)
 
 

@@ -19,6 +19,9 @@ from onnx import helper, numpy_helper, shape_inference
 from makeup_export.graph_modules import Array
 from makeup_export.onnx_graphs import plain
 
+_MOVING = {"Transpose", "Reshape", "Gather"}
+"""Operations that only move values: behind a convolution they move its int8 result."""
+
 _LEVELS = 127
 _SAMPLES = 1 << 16
 _SHARES = np.array([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
@@ -105,6 +108,8 @@ def quantise(
     for node in result.graph.node:
         if node.name in chosen:
             writer.convolution(node, numpy_helper.to_array(weights[node.input[1]]))
+        elif node.op_type in _MOVING and node.input[0] in writer.results:
+            writer.rounded_result(node, writer.results[node.input[0]])
         else:
             writer.nodes.append(node)
     del result.graph.node[:]
@@ -145,14 +150,19 @@ class _Writer:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.pairs: dict[str, str] = {}
+        self.results: dict[str, float] = {}
 
     def convolution(self, node: onnx.NodeProto, weight: NDArray[np.float32]) -> None:
         node.input[0] = self.pair(node.input[0])
         node.input[1] = self.weight(node.input[1], weight)
+        self.rounded_result(node, self.calibration.scales[node.output[0]])
+
+    def rounded_result(self, node: onnx.NodeProto, scale: float) -> None:
         output = node.output[0]
         node.output[0] = f"{output}_unrounded"
         self.nodes.append(node)
-        self.pair(node.output[0], self.calibration.scales[output], output)
+        self.results[output] = scale
+        self.pair(node.output[0], scale, output)
 
     def pair(self, name: str, scale: float | None = None, target: str | None = None) -> str:
         """The name of this tensor after quantising and back."""

@@ -1,5 +1,6 @@
 """Exact rewrites of trained networks before export: same function, cheaper or plainer graphs."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -41,12 +42,13 @@ def drop_bias(*convolutions: nn.Module) -> None:
 
 
 class PhaseTransposed(nn.Module):
-    """A transposed convolution k4 s2 p1 as a 2×2 convolution and a shuffle of its channels.
+    """A transposed convolution k4 s2 p1 as a 2×2 convolution whose channels become pixels.
 
     Output pixel 2m − 1 mixes x[m−1]·w[2] + x[m]·w[0], and pixel 2m mixes x[m−1]·w[3] + x[m]·w[1],
-    along each axis: one 2×2 convolution over the map padded by 1 gives all four phases, shuffled
-    into place and cut by one pixel all around. The same multiply-adds, in an operation that every
-    runtime has tuned and that quantises like any convolution. Exact but for the order of additions.
+    along each axis: one 2×2 convolution over the map padded by 1 gives all four phases. The same
+    multiply-adds, in an operation that every runtime has tuned and that quantises like any
+    convolution. Pixels are put in place as rows of channels: CPU runtimes gather rows several times
+    faster than they shuffle and cut planes. Exact but for the order of additions.
 
     (B, C, H, W) to (B, C', 2H, 2W).
     """
@@ -56,53 +58,58 @@ class PhaseTransposed(nn.Module):
         taps = ((2, 0), (3, 1))
         weight = transposed.weight.detach().transpose(0, 1)  # (C', C, 4, 4)
         phases = [weight[:, :, list(rows)][..., list(columns)] for rows in taps for columns in taps]
-        stacked = torch.stack(phases, 1).flatten(0, 1)
-        self.convolution = nn.Conv2d(
-            stacked.shape[1], stacked.shape[0], 2, padding=1, bias=transposed.bias is not None
-        )
-        self.convolution.weight = nn.Parameter(stacked)
+        inputs, outputs = transposed.in_channels, transposed.out_channels
+        with_bias = transposed.bias is not None
+        self.convolution = nn.Conv2d(inputs, 4 * outputs, 2, padding=1, bias=with_bias)
+        self.convolution.weight = nn.Parameter(torch.cat(phases))
         if transposed.bias is not None:
-            bias = transposed.bias.detach().repeat_interleave(len(phases))
-            self.convolution.bias = nn.Parameter(bias)
+            self.convolution.bias = nn.Parameter(transposed.bias.detach().repeat(4))
 
     def forward(self, x: Tensor) -> Tensor:
-        cut = functional.pixel_shuffle(self.convolution(x), 2)[..., 1:-1, 1:-1]
-        # a copy: an in-place ReLU behind a view would be traced as a write into the uncut map
-        return cut.contiguous()
+        height, width = x.shape[2:]
+        phases = self.convolution(x).permute(0, 2, 3, 1).unflatten(3, (4, -1))
+        y, x_ = np.ogrid[1 : 2 * height + 1, 1 : 2 * width + 1]
+        rows = (y // 2 * (width + 1) + x_ // 2) * 4 + y % 2 * 2 + x_ % 2
+        pixels = phases.flatten(1, 3).index_select(1, torch.from_numpy(rows.ravel()))
+        # a copy: an in-place ReLU behind a view would be traced as a write into what it views
+        return pixels.transpose(1, 2).unflatten(2, (2 * height, 2 * width)).contiguous()
 
 
-class PairedOutput(nn.Module):
-    """A last convolution with few output channels, run for 2×2 output pixels at once.
+class BlockOutput(nn.Module):
+    """A last convolution with few output channels, run for blocks of 4×4 output pixels.
 
     Runtimes compute output channels in blocks of 8 or 16, so that the 3 of an image cost as much as
-    16. Here the kernel, shifted by each pixel of a 2×2 block, makes 4 times the channels at stride
-    2, which are then shuffled into place: about a third of the work. Exact.
+    16. Here the kernel, shifted by each pixel of a block, makes 16 times the channels at stride 4,
+    which are then shuffled into place: about a third of the work. Exact.
 
-    (B, C, H, W) to (B, C', H', W'), H' and W' even.
+    (B, C, H, W) to (B, C', H', W'), H' and W' multiples of 4.
 
     Args:
         convolution: of stride 1.
     """
 
+    SIDE = 4
+
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
+        kernel, outputs, step = convolution.weight.detach(), convolution.out_channels, self.SIDE
         side = convolution.kernel_size[0]
-        channels, count = convolution.in_channels, convolution.out_channels
-        weight = convolution.weight.detach().new_zeros(count, 4, channels, side + 1, side + 1)
-        for phase in range(4):
-            y, x = divmod(phase, 2)
-            weight[:, phase, :, y : y + side, x : x + side] = convolution.weight.detach()
-        padding = convolution.padding
-        bias = convolution.bias
+        inputs, large = convolution.in_channels, side + step - 1
+        weight = kernel.new_zeros(outputs, step, step, inputs, large, large)
+        for y in range(step):
+            for x in range(step):
+                weight[:, y, x, :, y : y + side, x : x + side] = kernel
+        with_bias = convolution.bias is not None
         self.convolution = nn.Conv2d(
-            channels, 4 * count, side + 1, 2, padding, bias=bias is not None
+            inputs, outputs * step**2, large, step, convolution.padding, bias=with_bias
         )
-        self.convolution.weight = nn.Parameter(weight.flatten(0, 1))
-        if bias is not None:
-            self.convolution.bias = nn.Parameter(bias.detach().repeat_interleave(4))
+        self.convolution.weight = nn.Parameter(weight.flatten(0, 2))
+        if convolution.bias is not None:
+            bias = convolution.bias.detach().repeat_interleave(step**2)
+            self.convolution.bias = nn.Parameter(bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.pixel_shuffle(self.convolution(x), 2)
+        return functional.pixel_shuffle(self.convolution(x), self.SIDE)
 
 
 def rewrite_transposed(network: nn.Module) -> None:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from makeup_engines import Bundle
 from makeup_engines.tensorrt.build import BuildRequest, build
+from makeup_engines.tensorrt.kernels import build_kernels
 from makeup_engines.tensorrt.plans import PLAN_FILE
 from makeup_engines.tensorrt.targets import LOCAL
 from makeup_kernels import MakeupError
@@ -34,11 +35,16 @@ def invoke(tmp_path):
 
 @pytest.fixture
 def worker(monkeypatch):
-    """`makeup build` with a stand-in for the process that builds."""
+    """`makeup build` with stand-ins for the process that builds, and for nvcc."""
     from makeup_sdk.cli import engines
 
     command = [sys.executable, "-c", WORKER]
     monkeypatch.setattr(engines, "build", lambda request, show: build(request, show, command))
+    monkeypatch.setattr(
+        engines,
+        "build_kernels",
+        lambda cache, machine: build_kernels(cache, machine, lambda target: {target: b"code"}),
+    )
 
 
 def test_plan_on_a_machine_without_tensorrt(invoke, rows_bundle_path, monkeypatch) -> None:
@@ -55,24 +61,29 @@ def test_plan_on_a_machine_without_tensorrt(invoke, rows_bundle_path, monkeypatc
 def test_build_list_verify_clean(invoke, worker, make_double, rows_bundle_path, tmp_path) -> None:
     double = make_double()
     assert "no engines in" in invoke("engines", "list").output
-    assert "model: built, " in invoke("build", str(rows_bundle_path)).output
-    assert "model: already built, " in invoke("build", str(rows_bundle_path)).output
+    built = invoke("build", str(rows_bundle_path)).output
+    assert "model: built, " in built
+    assert "CUDA kernels: built, " in built
+    again = invoke("build", str(rows_bundle_path)).output
+    assert "model: already built, " in again
+    assert "CUDA kernels: already built, " in again
     planned = invoke("build", str(rows_bundle_path), "--plan").output
     assert "nothing, it is" in planned
     listed = invoke("engines", "list").output
     assert double.version in listed
     assert "fits" in listed
     assert "plus_one" in listed
-    assert "1 of 1 engines are whole" in invoke("engines", "verify").output
+    assert "CUDA kernels" in listed
+    assert "2 of 2 engines are whole" in invoke("engines", "verify").output
     (plan,) = (tmp_path / "cache").rglob(PLAN_FILE)
     plan.write_bytes(b"a plan of another")
     result = invoke("engines", "verify")
     assert result.exit_code == 1
-    assert "0 of 1 engines are whole" in result.output
+    assert "1 of 2 engines are whole" in result.output
     assert "changed or damaged" in result.output
     (plan.parent / "entry.json").write_text("{}")
-    assert "0 of 1 engines are whole" in invoke("engines", "verify").output
-    assert "removed 1 entries" in invoke("engines", "clean").output
+    assert "1 of 2 engines are whole" in invoke("engines", "verify").output
+    assert "removed 2 entries" in invoke("engines", "clean").output
     assert "no engines in" in invoke("engines", "list").output
 
 

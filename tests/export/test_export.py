@@ -60,17 +60,18 @@ def test_report_says_where_the_error_enters(prepared_of) -> None:
 
 def test_layers_left_out_of_int8_are_in_float(converted_of) -> None:
     converted = converted_of("psgan", "int8")
-    assert 0 < len(converted.left_out) < 29
-    for layer in converted.left_out:
+    assert 0 < len(converted.left_out) < 18
+    for layer, quality in converted.left_out.items():
         graph, name = layer.split("/", 1)
         node = next(n for n in converted.graphs[graph].graph.node if n.name == name)
         assert not node.input[1].endswith("_rounded")
+        assert 20 < quality < 80
 
 
-def test_layers_of_the_look_are_left_out_first(converted_of) -> None:
-    """They run once per look: int8 saves nothing there."""
-    graphs = [layer.split("/")[0] for layer in converted_of("psgan", "int8").left_out]
-    assert graphs[: graphs.count("reference")] == ["reference"] * graphs.count("reference")
+def test_int8_is_for_what_runs_per_frame(prepared_of, converted_of) -> None:
+    graphs = converted_of("psgan", "int8").graphs
+    assert graphs["reference"] == prepared_of("psgan").graphs["reference"]
+    assert "QuantizeLinear" in {node.op_type for node in graphs["decoder"].graph.node}
 
 
 def test_multiply_adds_of_psgan(prepared_of) -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from makeup_engines import Bundle
-from makeup_export.catalogue import CATALOGUE
-from makeup_export.export import PRECISIONS, WeightsFacts, report, write
+from makeup_export.catalogue import CATALOGUE, Settings, entry_of, graphs_of
+from makeup_export.export import PRECISIONS, WeightsFacts, convert, prepare, report, write
 from makeup_export.onnx_graphs import DTYPES
 from makeup_export.parity import LEAST_PSNR
 
@@ -100,3 +100,21 @@ def test_truth_is_the_untouched_network(prepared_of, network_of) -> None:
     with torch.no_grad():
         again = bgr(network_of("psgan")(face_batch(source), face_batch(reference)))
     np.testing.assert_array_equal(again, prepared.truths[0])
+
+
+def test_wide_networks_take_the_fast_form(faces) -> None:
+    """From width 32 on, PSGAN's bottlenecks have 128 channels."""
+    torch.manual_seed(0)
+    network = entry_of("psgan").build(Settings(width=32)).eval()
+    model = graphs_of("psgan", network, 32)
+    prepared = prepare(model, faces, pairs=1, progress=lambda text: None)
+    converted = convert(prepared, "fp32", progress=lambda text: None)
+    for name in ("source", "decoder"):
+        direct, fast = (
+            Counter(node.op_type for node in graphs[name].graph.node)
+            for graphs in (prepared.graphs, converted.graphs)
+        )
+        assert direct["Conv"] - fast["Conv"] == 6
+    assert report(prepared, converted, "fp32", threads=1).psnr >= 100
+    size = {name: len(graph.SerializeToString()) for name, graph in converted.graphs.items()}
+    assert size["source"] < 1.1 * len(prepared.graphs["source"].SerializeToString())

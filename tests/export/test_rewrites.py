@@ -8,11 +8,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from makeup_export.fast_convolutions import fast_convolutions
 from makeup_export.half import to_half
 from makeup_export.models.region_gan import RegionMakeup, region_gan_graphs
 from makeup_export.quantise import calibrate, candidates, quantise
 from makeup_export.rewrites import (
-    PairedOutput,
+    BlockOutput,
     PhaseTransposed,
     drop_bias,
     read_pixels,
@@ -32,10 +33,10 @@ def test_phases_equal_the_transposed_convolution(size, bias) -> None:
 
 @pytest.mark.parametrize("padding", [0, 1, 3])
 @pytest.mark.parametrize("bias", [True, False])
-def test_paired_output_equals_the_convolution(padding, bias) -> None:
+def test_block_output_equals_the_convolution(padding, bias) -> None:
     layer = nn.Conv2d(5, 3, 7, padding=padding, bias=bias).double()
-    x = torch.randn(2, 5, 12, 14, dtype=torch.float64)
-    torch.testing.assert_close(PairedOutput(layer)(x), layer(x), rtol=0, atol=1e-12)
+    x = torch.randn(2, 5, 14 - 2 * padding, 18 - 2 * padding, dtype=torch.float64)
+    torch.testing.assert_close(BlockOutput(layer)(x), layer(x), rtol=0, atol=1e-12)
 
 
 def test_batch_norms_are_folded_behind_transposed_convolutions() -> None:
@@ -87,6 +88,69 @@ def test_a_style_touches_the_border_alone() -> None:
     assert style.abs().max() > 1e-3
 
 
+def one_convolution(kernel, size, bias=False, **attributes) -> onnx.ModelProto:
+    """x (batch, C, *size) to y, with random weights of shape `kernel`."""
+    random = np.random.default_rng(0)
+    names = ["x", "w", "b"] if bias else ["x", "w"]
+    arrays = {"w": random.normal(size=kernel), "b": random.normal(size=kernel[0])}
+    node = helper.make_node("Conv", names, ["y"], "layer", **attributes)
+    inputs = kernel[1] * attributes.get("group", 1)
+    values = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", inputs, *size]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", kernel[0], None, None]),
+    ]
+    weights = [numpy_helper.from_array(arrays[n].astype(np.float32), n) for n in names[1:]]
+    graph = helper.make_graph([node], "g", values[:1], values[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    ("side", "pads", "size"),
+    [
+        (3, (1, 1, 1, 1), (8, 12)),
+        (3, (0, 0, 0, 0), (6, 10)),
+        (2, (0, 1, 1, 0), (4, 8)),
+        (2, (1, 0, 0, 1), (8, 4)),
+    ],
+)
+def test_fast_convolutions_equal_the_direct_ones(side, pads, size, bias) -> None:
+    """Pads are top, left, bottom, right."""
+    direct = one_convolution((130, 128, side, side), size, bias, pads=list(pads))
+    fast = fast_convolutions(direct)
+    assert "Conv" not in {node.op_type for node in fast.graph.node}
+    x = np.random.default_rng(1).normal(size=(2, 128, *size)).astype(np.float32)
+    weight, *biases = (
+        torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float64))
+        for tensor in direct.graph.initializer
+    )
+    padded = nn.functional.pad(torch.from_numpy(x).double(), (pads[1], pads[3], pads[0], pads[2]))
+    expected = nn.functional.conv2d(padded, weight, *biases).numpy()
+    errors = [np.abs(run(model, x, ["y"])[0] - expected).max() for model in (fast, direct)]
+    # transforms of 4×4 tiles are known to lose about a digit
+    assert errors[0] < 16 * errors[1]
+    assert errors[0] < 1e-6 * np.abs(expected).max() * side**2
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "attributes"),
+    [
+        ((128, 127, 3, 3), 8, {"pads": [1] * 4}),
+        ((127, 128, 3, 3), 8, {"pads": [1] * 4}),
+        ((128, 128, 3, 3), 6, {"pads": [1] * 4}),
+        ((128, 128, 3, 3), 8, {"pads": [1] * 4, "strides": [2, 2]}),
+        ((128, 128, 3, 3), 8, {"pads": [2] * 4, "dilations": [2, 2]}),
+        ((256, 128, 3, 3), 8, {"pads": [1] * 4, "group": 2}),
+        ((128, 128, 3, 2), 8, {"pads": [1, 0, 1, 1]}),
+        ((128, 128, 5, 5), 8, {"pads": [2] * 4}),
+    ],
+)
+def test_other_convolutions_stay(kernel, size, attributes) -> None:
+    model = one_convolution(kernel, (size, size), **attributes)
+    assert [node.op_type for node in fast_convolutions(model).graph.node] == ["Conv"]
+
+
 def tiny(bias: bool = True) -> onnx.ModelProto:
     """Conv, InstanceNormalization, Relu, Conv, Add with the first, Softmax of it as an output."""
     random = np.random.default_rng(0)
@@ -114,13 +178,13 @@ def tiny(bias: bool = True) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
-def run(model: onnx.ModelProto, x: np.ndarray) -> list[np.ndarray]:
+def run(model: onnx.ModelProto, x: np.ndarray, outputs=("y", "z")) -> list[np.ndarray]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return session.run(["y", "z"], {"x": x})
+    return session.run(list(outputs), {"x": x})
 
 
 def types_of(model: onnx.ModelProto) -> dict[str, int]:
@@ -179,6 +243,26 @@ def test_quantised_graph_is_what_tensorrt_and_onnx_runtime_take() -> None:
     floats = quantise(model, calibration, frozenset(["first", "second"]))
     for found, true in zip(run(floats, x), run(model, x), strict=True):
         np.testing.assert_array_equal(found, true)
+
+
+def test_what_only_moves_values_moves_them_in_int8() -> None:
+    """Behind a convolution each such node stands between pairs of the convolution's own scale."""
+    model = tiny(bias=False)
+    node = helper.make_node("Transpose", ["d"], ["t"], "moved", perm=[0, 1, 3, 2])
+    model.graph.node.insert(4, node)
+    model.graph.node[5].input[1] = "t"
+    x = np.random.default_rng(1).normal(size=(1, 4, 8, 8)).astype(np.float32)
+    calibration = calibrate(model, [{"x": x}])
+    quantised = quantise(model, calibration)
+    producer = {name: node for node in quantised.graph.node for name in node.output}
+    constants = {t.name: numpy_helper.to_array(t) for t in quantised.graph.initializer}
+    moved = next(node for node in quantised.graph.node if node.name == "moved")
+    before = producer[moved.input[0]]
+    after = next(node for node in quantised.graph.node if moved.output[0] in node.input)
+    assert (before.op_type, after.op_type) == ("DequantizeLinear", "QuantizeLinear")
+    assert constants[before.input[1]] == constants[after.input[1]] == calibration.scales["d"]
+    for found, true in zip(run(quantised, x), run(model, x), strict=True):
+        assert np.abs(found - true).mean() < 0.05
 
 
 def test_scales_cut_off_outliers() -> None:

@@ -20,7 +20,15 @@ from makeup_engines.session import (
     check_output_names,
 )
 from makeup_engines.tensorrt.cuda_graph import CudaGraph
-from makeup_engines.tensorrt.plans import find_plan, import_cuda, import_tensorrt, read_plan
+from makeup_engines.tensorrt.kernels import load_kernels
+from makeup_engines.tensorrt.plans import (
+    find_plan,
+    import_cuda,
+    import_tensorrt,
+    local_platform,
+    plan_cache,
+    read_plan,
+)
 from makeup_kernels.errors import BackendUnavailableError, BundleError, InvalidInputError
 
 
@@ -30,6 +38,10 @@ class TensorRTSession:
     NumPy arrays travel through pinned buffers; arrays on the GPU are read and written in place.
     Where an input is on the GPU, outputs that were not given are new PyCUDA arrays there. A run
     has ended when it returns. Calls from several threads run one after another.
+
+    A frame that stays on the GPU is a chain on one stream: `enqueue` of one session, CUDA kernels
+    of `makeup_kernels` with `stream=session.stream`, `enqueue` of the next session on that stream,
+    all inside `with session.current()`; at the end `session.stream.synchronize()`.
     """
 
     backend = "tensorrt"
@@ -70,6 +82,7 @@ class TensorRTSession:
         trt, cuda = import_tensorrt(), import_cuda()
         options = replace(options, batch=options.batch if spec.any_batch else 1)
         plan = read_plan(find_plan(model, options, where))
+        load_kernels(plan_cache(options.cache), local_platform(options.device))
         primary = cuda.Device(options.device).retain_primary_context()
         with _current(cuda, primary):
             runtime = trt.Runtime(trt.Logger(trt.Logger.WARNING))
@@ -105,6 +118,57 @@ class TensorRTSession:
             BackendUnavailableError: the GPU fails during the run.
         """
         outputs = outputs or {}
+        shapes = self._check(inputs, outputs)
+        with self._lock, self.current():
+            return self._run(inputs, outputs, shapes)
+
+    @property
+    def stream(self) -> Any:
+        """The `pycuda.driver.Stream` of the session: for `enqueue`, and for kernels around it."""
+        return self._stream
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make the context of the session's GPU current in this thread."""
+        with _current(self._cuda, self._primary):
+            yield
+
+    def enqueue(
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], stream: Any = None
+    ) -> None:
+        """Enqueue the graph without waiting: what comes after it on the stream finds its results.
+
+        It may be captured in a CUDA graph once it has run with arrays of the same shapes.
+
+        Args:
+            inputs: an array on the GPU for each input, complete when the stream gets there.
+            outputs: an array on the GPU for each output; all stay alive until the work is done.
+            stream: a `pycuda.driver.Stream`; None: the session's own.
+
+        Raises:
+            InvalidInputError: an array is missing, unknown, not on the GPU, or of another dtype or
+                shape.
+            BackendUnavailableError: TensorRT refuses.
+        """
+        arrays = {**inputs, **outputs}
+        on_host = sorted(name for name in arrays if isinstance(arrays[name], np.ndarray))
+        missing = sorted({tensor.name for tensor in self.spec.outputs} - outputs.keys())
+        if on_host or missing:
+            raise InvalidInputError(
+                f"{self._where}: enqueue wants every array on the GPU; NumPy: "
+                f"{', '.join(on_host) or 'none'}, outputs without an array: "
+                f"{', '.join(missing) or 'none'}; use run, or pass them"
+            )
+        self._check(inputs, outputs)
+        addresses = {name: self._address(name, array) for name, array in arrays.items()}
+        with self._lock, self.current():
+            self._bind({name: shape_of(a, name) for name, a in inputs.items()}, addresses)
+            self._execute(stream or self._stream)
+
+    def _check(
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> dict[str, tuple[int, ...]]:
+        """Hold the arrays of a run against the spec; the shapes of all outputs."""
         check_names(inputs, self.spec, self._where)
         check_output_names(outputs, self.spec, self._where)
         sizes = check_arrays("input", inputs, self.spec.inputs, self._where)
@@ -117,12 +181,11 @@ class TensorRTSession:
         shapes = {tensor.name: _shape(tensor, batch) for tensor in self.spec.outputs}
         for name, array in outputs.items():
             self._check_output(name, array, shapes[name])
-        with self._lock, _current(self._cuda, self._primary):
-            return self._run(inputs, outputs, shapes)
+        return shapes
 
     def close(self) -> None:
         """Free the plan and its buffers; the session cannot run any more."""
-        with self._lock, _current(self._cuda, self._primary):
+        with self._lock, self.current():
             self._stream.synchronize()
             for graph in self._graphs.values():
                 graph.close()
@@ -167,6 +230,14 @@ class TensorRTSession:
         if key in self._graphs:
             self._graphs[key].launch()
             return
+        self._bind(shapes, addresses)
+        self._execute(self._stream)
+        own = all(addresses[name] == int(self._buffers[name]) for name in addresses)
+        if self._options.cuda_graph and own:
+            self._stream.synchronize()
+            self._graphs[key] = CudaGraph(self._stream.handle, lambda: self._execute(self._stream))
+
+    def _bind(self, shapes: Mapping[str, tuple[int, ...]], addresses: Mapping[str, int]) -> None:
         for name, shape in shapes.items():
             if not self._context.set_input_shape(name, shape):
                 raise InvalidInputError(
@@ -178,14 +249,9 @@ class TensorRTSession:
                     f"{self._where}: TensorRT does not take the memory of {name!r}; its address "
                     "must be a multiple of 256 bytes"
                 )
-        self._execute()
-        own = all(addresses[name] == int(self._buffers[name]) for name in addresses)
-        if self._options.cuda_graph and own:
-            self._stream.synchronize()
-            self._graphs[key] = CudaGraph(self._stream.handle, self._execute)
 
-    def _execute(self) -> None:
-        if not self._context.execute_async_v3(self._stream.handle):
+    def _execute(self, stream: Any) -> None:
+        if not self._context.execute_async_v3(stream.handle):
             raise BackendUnavailableError(
                 f"{self._where}: TensorRT could not run the plan; its log says why, and "
                 "`makeup doctor` checks the driver"

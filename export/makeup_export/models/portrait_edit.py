@@ -18,7 +18,7 @@ from makeup_export.graph_modules import (
 )
 from makeup_export.rewrites import (
     HALF_RANGE,
-    PairedOutput,
+    BlockOutput,
     read_pixels,
     reorder_outputs,
     rewrite_transposed,
@@ -35,7 +35,7 @@ def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
         read_pixels(prepared.get_submodule(f"encoder_{name}").conv[0].conv)
     read_pixels(prepared.G.bg_encoder[1])
     reorder_outputs(prepared.G.bg_decoder[-2])
-    prepared.G.bg_decoder[-2] = PairedOutput(prepared.G.bg_decoder[-2])
+    prepared.G.bg_decoder[-2] = BlockOutput(prepared.G.bg_decoder[-2])
     rewrite_transposed(prepared)
     width = prepared.G.bg_encoder[1].out_channels
     crops = {

@@ -23,7 +23,7 @@ from makeup_export.graph_modules import (
 )
 from makeup_export.rewrites import (
     HALF_RANGE,
-    PairedOutput,
+    BlockOutput,
     read_pixels,
     reorder_inputs,
     reorder_outputs,
@@ -62,7 +62,7 @@ def psgan_sr_graphs(network: PSGANSuperResolution, size: int) -> ModelGraphs:
     prior, super_resolution = deepcopy(network.prior).eval(), deepcopy(network.super_resolution)
     reorder_inputs(prior.stem[0])
     reorder_outputs(super_resolution.eval().body[-2])
-    super_resolution.body[-2] = PairedOutput(super_resolution.body[-2])
+    super_resolution.body[-2] = BlockOutput(super_resolution.body[-2])
     rewrite_transposed(super_resolution)
     image, features, maps = _examples(makeup.width, size)
     small = image[..., ::ENLARGEMENT, ::ENLARGEMENT].contiguous()
@@ -152,7 +152,7 @@ def _prepared(network: MakeupBranches) -> MakeupBranches:
     read_pixels(prepared.pnet_in[0])
     read_pixels(prepared.tnet_in_conv)
     reorder_outputs(prepared.tnet_out[0])
-    prepared.tnet_out[0] = PairedOutput(prepared.tnet_out[0])
+    prepared.tnet_out[0] = BlockOutput(prepared.tnet_out[0])
     rewrite_transposed(prepared)
     return prepared
 

@@ -17,7 +17,7 @@ from makeup_export.graph_modules import (
 )
 from makeup_export.rewrites import (
     HALF_RANGE,
-    PairedOutput,
+    BlockOutput,
     read_pixels,
     reorder_outputs,
     rewrite_transposed,
@@ -51,7 +51,7 @@ def region_gan_graphs(network: RegionMakeup, size: int) -> ModelGraphs:
     first = prepared.generator.main[0]
     read_pixels(first)
     reorder_outputs(prepared.generator.main[-2])
-    prepared.generator.main[-2] = PairedOutput(prepared.generator.main[-2])
+    prepared.generator.main[-2] = BlockOutput(prepared.generator.main[-2])
     rewrite_transposed(prepared)
     image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
     width = first.out_channels

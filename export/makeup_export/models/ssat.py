@@ -16,7 +16,7 @@ from makeup_export.graph_modules import (
     face_batch,
     pixels,
 )
-from makeup_export.rewrites import HALF_RANGE, PairedOutput, drop_bias, read_pixels, reorder_outputs
+from makeup_export.rewrites import HALF_RANGE, BlockOutput, drop_bias, read_pixels, reorder_outputs
 from makeup_training.data.parsing_classes import from_mt
 from makeup_training.networks.inputs import one_hot
 from makeup_training.networks.ssat import (
@@ -44,7 +44,7 @@ def ssat_graphs(network: SSATGenerator, size: int) -> ModelGraphs:
     read_pixels(prepared.enc_c.conv1)
     read_pixels(prepared.enc_a.conv1)
     reorder_outputs(prepared.gen.img_conv)
-    prepared.gen.img_conv = PairedOutput(prepared.gen.img_conv)
+    prepared.gen.img_conv = BlockOutput(prepared.gen.img_conv)
 
     side, width = size // 4, network.width
     images = {
