@@ -5,8 +5,7 @@ group is ours, the others are peers; `extra_info["ours"]` marks it. Medians are 
 """
 
 import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,48 +13,31 @@ import cv2
 import numpy as np
 import pytest
 
-from makeup_kernels import cpu_features
 from makeup_kernels.dispatch import THREADS_VARIABLE
+from makeup_sdk.bench.machine import machine_info as describe
+
+sys.path.insert(0, str(Path(__file__).parent))  # suites share what they build
 
 THREADS = int(os.environ.get(THREADS_VARIABLE) or 2)
 """Threads of our kernels and of every peer."""
 
 
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("numpy", "torch", "onnxruntime", "scikit-image", "makeup-sdk"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    found["opencv"] = cv2.__version__
-    return found
+PACKAGES = (
+    "makeup-sdk",
+    "numpy",
+    "torch",
+    "onnxruntime",
+    "scikit-image",
+    "kornia",
+    "ncnn",
+)
+"""Packages whose versions explain the figures."""
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict) -> None:
     """Replace what names the computer by what explains the figures."""
-    features = cpu_features()
     machine_info.clear()
-    machine_info.update(
-        cpu=_cpu_name(),
-        architecture=platform.machine(),
-        cores=os.cpu_count(),
-        system=platform.system(),
-        isa=features.isa,
-        openmp=features.openmp,
-        compiler=features.compiler,
-        threads=THREADS,
-        versions=_versions(),
-    )
+    machine_info.update(describe(THREADS, PACKAGES))
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +77,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if not groups:
         return
     write = terminalreporter.write_line
-    terminalreporter.section(f"ratios of medians, {THREADS} threads, {_cpu_name()}")
+    terminalreporter.section(f"ratios of medians, {THREADS} threads, {describe()['cpu']}")
     for group, benches in groups.items():
         ours = next((b for b in benches if b.extra_info.get("ours")), None)
         write(group)

@@ -6,6 +6,7 @@ C = 256, V = 2, reference prepared, 68 landmarks.
 
 import numpy as np
 import pytest
+from face_cells import FACE_CELLS, face_regions, pairs
 
 from makeup_kernels import TEMPLATE_LANDMARKS, MorphReference, attentive_morph
 from makeup_kernels.attentive_morph.reference import position_vectors
@@ -13,30 +14,9 @@ from makeup_kernels.attentive_morph.reference import position_vectors
 torch = pytest.importorskip("torch", reason="the peers need torch: pip install makeup-sdk[train]")
 
 GRID, STRIDE, CHANNELS = 64, 4, 256
-SIZES = {1: 66, 2: 1342, 3: 290}
-PAIRS = sum(n * n for n in SIZES.values())
+SIZES = FACE_CELLS
+PAIRS = pairs(SIZES)
 VISUAL_WEIGHT, TEMPERATURE = 0.01, 200.0
-
-
-def face_regions() -> np.ndarray:
-    """Region map (64, 64) of the published sizes, laid out like the mean face."""
-    y, x = np.mgrid[:GRID, :GRID] * STRIDE / 256
-    lips, left, right = (
-        TEMPLATE_LANDMARKS[i].mean(axis=0) for i in (slice(48, 60), slice(36, 42), slice(42, 48))
-    )
-    distance = {
-        1: ((x - lips[0]) / 2) ** 2 + (y - lips[1]) ** 2,
-        3: np.minimum(
-            np.maximum(abs(x - left[0]), abs(y - left[1])),
-            np.maximum(abs(x - right[0]), abs(y - right[1])),
-        ),
-        2: ((x - 0.5) / 0.8) ** 2 + (y - 0.55) ** 2,
-    }
-    regions = np.zeros((GRID, GRID), np.uint8)
-    for region, far in distance.items():
-        order = np.argsort(np.where(regions == 0, far, np.inf), axis=None, kind="stable")
-        regions.ravel()[order[: SIZES[region]]] = region
-    return regions
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +28,7 @@ def face():
 
     landmarks = TEMPLATE_LANDMARKS * 256
     other = (landmarks + 4 * floats(68, 2)).astype(np.float32)
-    regions = face_regions()
+    regions = face_regions(GRID, SIZES)
     assert {i: int((regions == i).sum()) for i in SIZES} == SIZES
     return (
         floats(CHANNELS, GRID, GRID),

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import InvalidInputError, Region, composite
-from makeup_sdk.classic.paint import ClassicPainter
+from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.faces import (
     BundledFaceAnalyzer,
     Face,
@@ -22,16 +21,27 @@ from makeup_sdk.faces import (
     yaw_degrees,
 )
 from makeup_sdk.images import check_frame
-from makeup_sdk.look import MAKEUP_REGIONS, Look
+from makeup_sdk.look import Look
+from makeup_sdk.model import (
+    DEFAULT_MODEL,
+    MAKEUP_REGIONS,
+    Model,
+    ModelOptions,
+    Paint,
+    Painter,
+    open_model,
+)
 
 if TYPE_CHECKING:
+    from makeup_sdk.device.device import Device
+    from makeup_sdk.device.path import DevicePainter, DevicePath
     from makeup_sdk.stream import Stream, StreamOptions
 
 Image = NDArray[np.uint8]
 Strength = float | Mapping[Region, float]
 
-MODELS = ("classic",)
 COLORS = ("bgr", "rgb")
+DEVICES = ("cpu", "cuda")
 
 _MIN_PUPIL_DISTANCE = 10.0
 _MIN_SCORE = 0.5
@@ -60,7 +70,8 @@ class Outfit:
     """What a face wears: a look, made ready to be painted."""
 
     look: Look
-    painter: ClassicPainter
+    painter: Painter
+    on_device: "DevicePainter | None" = None
 
 
 @dataclass
@@ -90,7 +101,13 @@ class MakeupEngine:
     Args:
         look: a `Look`, the path of a look file (`.look`) or of a reference photo, or a reference
             photo as a frame; None paints nothing until `engine.look` is set.
-        model: "classic".
+        model: "classic", the path of a published model's bundle (a directory or a zip, made by
+            `makeup export` or `makeup import`), or a `Model`.
+        backend: runs the graphs of a bundle: "auto", or a name of `makeup_engines.BACKENDS`, which
+            runs or raises.
+        device: where frames are worked on: "cpu", or "cuda", where `process` also takes frames on
+            the GPU (torch, CuPy, PyCUDA) and gives the same kind back; psgan bundles only, needs
+            torch with CUDA and Triton, and has not run on a GPU yet. Streams stay on the CPU.
         strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`
             to such a number, in which regions that are not named stay bare.
         max_faces: paint at most this many faces, the most certain ones.
@@ -101,22 +118,23 @@ class MakeupEngine:
     Raises:
         InvalidInputError: an argument is out of range.
         NoFaceError: the reference photo has no usable face.
-        BundleError: the look file is missing or damaged.
+        BundleError: the look file or the bundle is missing or damaged, or of another kind.
+        BackendUnavailableError: the backend cannot run here.
     """
 
     def __init__(
         self,
         look: Look | str | Path | Image | None = None,
         *,
-        model: str = "classic",
+        model: str | Path | Model = DEFAULT_MODEL,
+        backend: str = "auto",
+        device: str = "cpu",
         strength: Strength = 1.0,
         max_faces: int = 8,
         color: str = "bgr",
         analyzer: FaceAnalyzer | None = None,
         threads: int | None = None,
     ) -> None:
-        if model not in MODELS:
-            raise InvalidInputError(f"model: {model!r} is unknown; expected one of {MODELS}")
         if color not in COLORS:
             raise InvalidInputError(f"color: {color!r} is unknown; expected one of {COLORS}")
         if max_faces < 1:
@@ -126,6 +144,12 @@ class MakeupEngine:
         self.max_faces = max_faces
         self.color = color
         self.threads = threads
+        if device not in DEVICES:
+            raise InvalidInputError(f"device: {device!r} is unknown; expected one of {DEVICES}")
+        options = ModelOptions(backend, threads, device)
+        gpu = _open_device() if device == "cuda" else None
+        self.model = open_model(model, options)
+        self._path = _device_path(self.model, options, gpu) if gpu else None
         self.analyzer = analyzer or BundledFaceAnalyzer(threads=threads)
         self._outfit: Outfit | None = None
         self._outfits: dict[int, Outfit | None] = {}
@@ -165,14 +189,17 @@ class MakeupEngine:
             look = Look.load(look)
         elif isinstance(look, np.ndarray):
             frame = check_frame(look, "look")
-            look = Look.from_photo(to_bgr(frame, self.color), analyzer=self.analyzer)
+            photo = to_bgr(frame, self.color)
+            look = Look.from_photo(photo, model=self.model, analyzer=self.analyzer)
         elif isinstance(look, (str, Path)):
-            look = Look.from_photo(look, analyzer=self.analyzer)
+            look = Look.from_photo(look, model=self.model, analyzer=self.analyzer)
         elif not isinstance(look, Look):
             raise InvalidInputError(
                 f"look: got {type(look).__name__}, expected a Look, a path or a frame"
             )
-        return Outfit(look, ClassicPainter(look.makeup))
+        look = look.made_for(self.model)
+        on_device = self._path.painter(look) if self._path else None
+        return Outfit(look, self.model.painter(look), on_device)
 
     @property
     def strength(self) -> Mapping[Region, float]:
@@ -188,8 +215,8 @@ class MakeupEngine:
 
         Args:
             frame: uint8 (H, W, 3), any strides, read-only allowed; never modified unless
-                `out=frame`.
-            out: where the result goes; default a new array.
+                `out=frame`. With device="cuda" also an array on the GPU, each row without gaps.
+            out: where the result goes, on the GPU where the frame is; default a new array.
 
         Returns:
             uint8 (H, W, 3). Pixels outside the made-up regions are bit-identical to the input; a
@@ -202,12 +229,22 @@ class MakeupEngine:
 
     def process_detailed(self, frame: Image, *, out: Image | None = None) -> Result:
         """Like `process`, with the faces found and the time each stage took."""
-        frame = check_frame(frame)
         outfit = self._outfit
+        if self._path is None:
+            frame = check_frame(frame)
         if outfit is None:
             raise InvalidInputError("no look is set; give MakeupEngine a look, or set engine.look")
-        image = _output(frame, out)
         strength = self.strength_of(outfit)
+        if self._path is not None and outfit.on_device is not None:
+            return self._path.process(
+                frame,
+                out,
+                outfit.on_device,
+                strength,
+                color=self.color,
+                max_faces=self.max_faces,
+            )
+        image = output(frame, out)
         watch = Stopwatch()
         bgr = to_bgr(frame, self.color)
         faces = []
@@ -223,11 +260,11 @@ class MakeupEngine:
             )
             if not worn_here:
                 continue
-            painted, mask = outfit.painter.paint(
+            paint = outfit.painter.paint(
                 analysis, {region: amount * fade for region, amount in strength.items()}
             )
             watch.lap("generate")
-            self.put(image, analysis, painted, mask)
+            self.put(image, analysis, paint)
             watch.lap("composite")
         return Result(image, tuple(faces), watch.timings)
 
@@ -267,14 +304,23 @@ class MakeupEngine:
             if amount > 0 and region in outfit.look.regions
         }
 
-    def put(
-        self, image: Image, face: FaceAnalysis, painted: Image, mask: NDArray[np.float32]
-    ) -> None:
-        """Put a painted crop, uint8 BGR, back into an image of the engine's channel order."""
-        source, result = face.crop, painted
-        if self.color == "rgb":
-            source, result = source[..., ::-1], result[..., ::-1]
-        composite(image, source, result, mask, face.matrix, out=image, threads=self.threads)
+    def put(self, image: Image, face: FaceAnalysis, paint: Paint) -> None:
+        """Put the paint of a face into an image of the engine's channel order, in place."""
+        paint.put(image, face, color=self.color, threads=self.threads)
+
+
+def _open_device() -> "Device":
+    """The GPU; what it needs is imported only where it is asked for."""
+    from makeup_sdk.device.device import Device
+
+    return Device()
+
+
+def _device_path(model: Model, options: ModelOptions, device: "Device") -> "DevicePath":
+    """The way of frames on the GPU."""
+    from makeup_sdk.device.path import DevicePath
+
+    return DevicePath(model, options, device)
 
 
 def to_bgr(frame: Image, color: str) -> Image:
@@ -319,7 +365,7 @@ def judge(face: FaceAnalysis) -> tuple[FaceStatus, float]:
     return (FaceStatus.OK if fade == 1 else FaceStatus.SIDE_VIEW), fade
 
 
-def _output(frame: Image, out: Image | None) -> Image:
+def output(frame: Image, out: Image | None) -> Image:
     """The array that the result is written to, already holding the frame."""
     if out is frame:
         if not frame.flags.writeable:

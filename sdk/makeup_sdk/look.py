@@ -13,24 +13,23 @@ from numpy.typing import NDArray
 
 from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region
 from makeup_sdk.classic.color_card import from_colors
-from makeup_sdk.classic.encode import encode
-from makeup_sdk.classic.fields import DETAIL_SIDE, FIELD_SIZE, MakeupFields, mix
+from makeup_sdk.classic.fields import MakeupFields
+from makeup_sdk.classic.paint import ClassicPainter
 from makeup_sdk.colors import parse_color
-from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalyzer
+from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
 from makeup_sdk.images import check_frame, read_image, write_atomically
-
-MAKEUP_REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
+from makeup_sdk.mobile.makeup import MobileMakeup
+from makeup_sdk.model import DEFAULT_MODEL, MAKEUP_REGIONS, Makeup, Model, open_model
+from makeup_sdk.published.references import MAX_FACES, References
+from makeup_sdk.published.style import STYLE_REGIONS, Style
+from makeup_sdk.shipped_face import painted_shipped_face
 
 _FORMAT = 1
 _MIN_SCORE = 0.5
 _REFERENCE_FACES = 16
 _MAX_FILE_BYTES = 8 << 20
-_ARRAYS: dict[str, tuple[tuple[int, ...], type]] = {
-    "fields": ((3, FIELD_SIZE, FIELD_SIZE), np.float32),
-    "lip_detail": ((DETAIL_SIDE, DETAIL_SIDE, 3), np.uint8),
-    "skin": ((3,), np.float32),
-    "cover": ((len(Region),), np.float32),
-    "lip_presence": ((), np.float32),
+_KINDS: Mapping[str, type[Makeup]] = {
+    kind.kind: kind for kind in (MobileMakeup, MakeupFields, References, Style)
 }
 
 
@@ -39,14 +38,17 @@ class Look:
     """The makeup of a reference photo or colour card; immutable, small, independent of any face.
 
     Attributes:
-        makeup: what the model needs to paint it.
+        makeup: what a model needs to paint it.
         regions: the regions it has makeup for.
         title: what to call it.
+        reference: the faces it was read from, so that other models can read them too; None for
+            colours, and after a look file unless the makeup itself consists of faces.
     """
 
-    makeup: MakeupFields
+    makeup: Makeup
     regions: frozenset[Region]
     title: str
+    reference: References | None = None
 
     @classmethod
     def from_photo(
@@ -54,6 +56,7 @@ class Look:
         photo: str | Path | NDArray[np.uint8],
         *,
         title: str | None = None,
+        model: str | Path | Model = DEFAULT_MODEL,
         analyzer: FaceAnalyzer | None = None,
     ) -> "Look":
         """Read the makeup of a reference photo; of several faces, the largest wears it.
@@ -61,26 +64,21 @@ class Look:
         Args:
             photo: path of an image file, or a BGR frame uint8 (H, W, 3).
             title: default: the file's name.
+            model: reads the makeup: a name, or `engine.model`. An engine of another model reads
+                the photo again when the look is put on.
             analyzer: finds the face; default the bundled one.
 
         Raises:
-            InvalidInputError: no readable image.
+            InvalidInputError: no readable image, or a model that takes no reference.
             NoFaceError: no usable face in it.
         """
-        if isinstance(photo, (str, Path)):
-            name, frame = str(photo), read_image(photo)
-            title = title or Path(photo).stem
-        else:
-            name, frame = "reference", check_frame(photo, "reference")
-        analyzer = analyzer or BundledFaceAnalyzer()
-        faces = analyzer.detect(frame, _REFERENCE_FACES)
-        face = analyzer.analyze(frame, max(faces, key=_area)) if faces else None
-        if face is None or face.score < _MIN_SCORE:
-            raise NoFaceError(
-                f"{name}: no face found in {frame.shape[1]}x{frame.shape[0]} pixels; "
-                "use a photo in which the made-up face is large, uncovered and looks at the camera"
-            )
-        return cls(encode(face), frozenset(MAKEUP_REGIONS), title or "reference")
+        model = open_model(model)
+        name, frame = _named_frame(photo, "reference")
+        if title is None and isinstance(photo, (str, Path)):
+            title = Path(photo).stem
+        face = _largest_face(name, frame, analyzer or BundledFaceAnalyzer())
+        reference = References.of(face)
+        return cls(model.encode(face), model.regions, title or "reference", reference)
 
     @classmethod
     def from_colors(
@@ -94,6 +92,9 @@ class Look:
         title: str = "colours",
     ) -> "Look":
         """A look from colours, for example `Look.from_colors(lips="#b3123a", finish="gloss")`.
+
+        `classic` and `mobile` put on the colours themselves; other models, and mixtures with looks
+        of photos, read them off a shipped face that wears them.
 
         Args:
             lips, eyes, blush, brows: hex colours of lipstick, eye shadow, blush and brow tint;
@@ -117,13 +118,50 @@ class Look:
         return cls(from_colors(**parsed, finish=finish), worn, title)
 
     @classmethod
+    def from_style(cls, name: str) -> "Look":
+        """A style that a network has learned, for models without references (`region-gan`).
+
+        Args:
+            name: of the style, as its bundle has it; `engine.model` refuses unknown ones, and
+                says which it knows.
+        """
+        return cls(Style(name), STYLE_REGIONS, name)
+
+    @classmethod
+    def bare(
+        cls,
+        photo: str | Path | NDArray[np.uint8] | None = None,
+        *,
+        analyzer: FaceAnalyzer | None = None,
+    ) -> "Look":
+        """Takes makeup off, on models that can (`ssat`), with the bare skin of another face.
+
+        Args:
+            photo: of a bare face, best of the same person: a path, or a BGR frame. By default each
+                face borrows from the shipped bare face whose skin is nearest in colour.
+            analyzer: finds the face; default the bundled one.
+
+        Raises:
+            InvalidInputError: no readable image.
+            NoFaceError: no usable face in it.
+        """
+        analyzer = analyzer or BundledFaceAnalyzer()
+        photos = [str(path) for path in _bare_photos()] if photo is None else [photo]
+        faces = [
+            _largest_face(*_named_frame(photo, "bare photo"), analyzer=analyzer) for photo in photos
+        ]
+        reference = References.of(*faces, bare=True)
+        return cls(reference, frozenset(MAKEUP_REGIONS), "bare", reference)
+
+    @classmethod
     def mix(cls, shares: "Mapping[Look, float]", *, title: str = "mix") -> "Look":
         """Average looks: `Look.mix({a: 0.7, b: 0.3})`. Shares are normalised to sum 1.
 
         A region is averaged over the looks that have makeup for it.
 
         Raises:
-            InvalidInputError: no look, a negative or non-finite share, or all shares 0.
+            InvalidInputError: no look, a negative or non-finite share, or all shares 0; looks that
+                were made for different models.
         """
         worn = {look: share for look, share in shares.items() if share != 0}
         if not worn or any(not (np.isfinite(s) and s > 0) for s in worn.values()):
@@ -132,10 +170,10 @@ class Look:
             )
         regions = frozenset().union(*(look.regions for look in worn))
         parts = {
-            region: [(look.makeup, share) for look, share in worn.items() if region in look.regions]
+            region: [(look, share) for look, share in worn.items() if region in look.regions]
             for region in sorted(regions)
         }
-        return cls(mix(parts), regions, title)
+        return _mixed(parts, title)
 
     @classmethod
     def compose(
@@ -150,7 +188,8 @@ class Look:
         """Take each region from another look: `Look.compose(lips=a, eyes=b)`.
 
         Raises:
-            InvalidInputError: no look given, or one that has no makeup for its region.
+            InvalidInputError: no look given, or one that has no makeup for its region; looks that
+                were made for different models.
         """
         given = {Region.LIPS: lips, Region.SKIN: skin, Region.EYES: eyes, Region.BROWS: brows}
         parts = {region: look for region, look in given.items() if look is not None}
@@ -163,31 +202,68 @@ class Look:
                 raise InvalidInputError(
                     f"compose: look {look.title!r} has no makeup for {region.name.lower()}"
                 )
-        mixed = mix({region: [(look.makeup, 1.0)] for region, look in parts.items()})
-        return cls(mixed, frozenset(parts), title)
+        return _mixed({region: [(look, 1.0)] for region, look in parts.items()}, title)
 
     def under(self, other: "Look") -> "Look":
         """This look, with the regions of another in the place of its own."""
         parts = dict.fromkeys(self.regions, self) | dict.fromkeys(other.regions, other)
-        mixed = mix({region: [(look.makeup, 1.0)] for region, look in parts.items()})
-        return Look(mixed, frozenset(parts), self.title)
+        return _mixed({region: [(look, 1.0)] for region, look in parts.items()}, self.title)
 
     def only(self, regions: Iterable[Region]) -> "Look":
         """The same look restricted to some regions."""
         return replace(self, regions=self.regions & frozenset(regions))
 
+    def made_for(self, model: Model) -> "Look":
+        """This look as a model wears it: itself, or read again from its photos.
+
+        Raises:
+            InvalidInputError: it was made for another model, and not of photos.
+            NoFaceError: the model cannot read a photo.
+        """
+        if self.makeup.kind == model.kind:
+            return self
+        if self.reference is None and self.makeup.kind in model.wears:
+            return self
+        return self._read_by(model)
+
+    def _read_by(self, model: Model) -> "Look":
+        """The look as a model reads it off its photos, or off a shipped face that wears it."""
+        reference = self.reference or self._painted()
+        if reference is None:
+            raise InvalidInputError(
+                f"look {self.title!r} holds makeup of kind {self.makeup.kind!r} and no photo; "
+                f"model {model.name!r} wears {model.kind!r}; give it the reference photo itself"
+            )
+        if reference.bare:
+            raise InvalidInputError(
+                f"look {self.title!r} takes makeup off, which model {model.name!r} cannot do; "
+                "use an ssat bundle"
+            )
+        makeup = reference.encoded(model.encode)
+        return replace(self, makeup=makeup, regions=self.regions & model.regions)
+
+    def _painted(self) -> References | None:
+        """A shipped face wearing it, if that takes no network."""
+        if not isinstance(self.makeup, MakeupFields):
+            return None
+        return References.of(painted_shipped_face(ClassicPainter(self.makeup), self.regions))
+
     def to_bytes(self) -> bytes:
-        """The content of a look file: a NumPy archive without objects, some 50 KB."""
+        """The content of a look file: a NumPy archive without objects, some 50 KB.
+
+        Looks of published models hold the reference faces themselves, some 130 KB each, for
+        whoever opens the file to see.
+        """
         head = {
             "format": _FORMAT,
+            "kind": self.makeup.kind,
             "title": self.title,
             "regions": sorted(region.name.lower() for region in self.regions),
         }
-        arrays = {name: getattr(self.makeup, name) for name in _ARRAYS}
-        arrays["fields"] = arrays["fields"].astype(np.float16)
         buffer = io.BytesIO()
-        text = np.frombuffer(json.dumps(head).encode(), np.uint8)
-        np.savez_compressed(buffer, head=text, **arrays)
+        arrays: dict[str, Any] = self.makeup.to_arrays()
+        arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
+        np.savez_compressed(buffer, **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -226,9 +302,73 @@ class Look:
         return cls.from_bytes(path.read_bytes(), str(path))
 
 
+def _bare_photos() -> list[Path]:
+    """The shipped bare faces."""
+    folder = Path(__file__).parent / "assets" / "demo"
+    listing = json.loads((folder / "demo.json").read_text(encoding="utf-8"))
+    return [folder / p["file"] for p in listing["pictures"] if p["role"] == "source"]
+
+
+def _named_frame(photo: str | Path | NDArray[np.uint8], name: str) -> tuple[str, NDArray[np.uint8]]:
+    """A photo and its name in messages: its path, or `name`."""
+    if isinstance(photo, (str, Path)):
+        return str(photo), read_image(photo)
+    return name, check_frame(photo, name)
+
+
+def _largest_face(name: str, frame: NDArray[np.uint8], analyzer: FaceAnalyzer) -> FaceAnalysis:
+    faces = analyzer.detect(frame, _REFERENCE_FACES)
+    face = analyzer.analyze(frame, max(faces, key=_area)) if faces else None
+    if face is None or face.score < _MIN_SCORE:
+        raise NoFaceError(
+            f"{name}: no face found in {frame.shape[1]}x{frame.shape[0]} pixels; "
+            "use a photo in which the made-up face is large, uncovered and looks at the camera"
+        )
+    return face
+
+
 def _area(face: Detection) -> float:
     x0, y0, x1, y1 = face.box
     return float((x1 - x0) * (y1 - y0))
+
+
+def _mixed(parts: Mapping[Region, list[tuple[Look, float]]], title: str) -> Look:
+    """Looks averaged region by region; with their photos if all have some.
+
+    Colours among photos that `mobile` has read are read by it too.
+    """
+    looks = [look for shares in parts.values() for look, _ in shares]
+    kinds = sorted({look.makeup.kind for look in looks})
+    if kinds == [MakeupFields.kind, MobileMakeup.kind]:
+        model = open_model("mobile")
+        read = {
+            look: look if look.makeup.kind == model.kind else look._read_by(model) for look in looks
+        }
+        parts = {region: [(read[look], share) for look, share in p] for region, p in parts.items()}
+        looks = list(read.values())
+    elif len(kinds) > 1:
+        raise InvalidInputError(
+            f"looks of different kinds ({', '.join(kinds)}) cannot be mixed; make them for one "
+            "model first: look.made_for(engine.model)"
+        )
+    mixed = type(looks[0].makeup).mix(
+        {region: [(look.makeup, share) for look, share in p] for region, p in parts.items()}
+    )
+    reference = mixed if isinstance(mixed, References) else _mixed_reference(parts)
+    return Look(mixed, frozenset(parts), title, reference)
+
+
+def _mixed_reference(parts: Mapping[Region, list[tuple[Look, float]]]) -> References | None:
+    """The photos of looks, mixed; None if one has none, or if there are too many to keep."""
+    mixed: dict[Region, list[tuple[References, float]]] = {}
+    for region, shares in parts.items():
+        mixed[region] = []
+        for look, share in shares:
+            if look.reference is None:
+                return None
+            mixed[region].append((look.reference, share))
+    faces = {id(face) for shares in mixed.values() for part, _ in shares for face in part.faces}
+    return References.mix(mixed) if len(faces) <= MAX_FACES else None
 
 
 def _read(data: bytes) -> Look:
@@ -236,17 +376,14 @@ def _read(data: bytes) -> Look:
         if sum(entry.file_size for entry in archive.infolist()) > _MAX_FILE_BYTES:
             raise ValueError("it unpacks to more than 8 MiB")
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        head: dict[str, Any] = json.loads(archive["head"].tobytes().decode())
-        if head["format"] != _FORMAT:
-            raise ValueError(f"format {head['format']!r}, this release reads {_FORMAT}")
-        arrays = {name: archive[name] for name in _ARRAYS}
-    for name, (shape, kind) in _ARRAYS.items():
-        array = arrays[name]
-        stored = (np.float16, np.float32) if kind is np.float32 else (kind,)
-        if array.shape != shape or array.dtype not in stored:
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {kind} {shape}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} has NaN or infinity")
-        arrays[name] = array.astype(kind)
+        arrays = {name: archive[name] for name in archive.files}
+    head: dict[str, Any] = json.loads(arrays["head"].tobytes().decode())
+    if head["format"] != _FORMAT:
+        raise ValueError(f"format {head['format']!r}, this release reads {_FORMAT}")
+    kind = head.get("kind", MakeupFields.kind)
+    if kind not in _KINDS:
+        raise ValueError(f"kind {kind!r}, this release reads {', '.join(_KINDS)}")
+    makeup = _KINDS[kind].from_arrays(arrays)
     regions = frozenset(Region[name.upper()] for name in head["regions"]) - {Region.NONE}
-    return Look(MakeupFields(**arrays), regions, str(head["title"]))
+    reference = makeup if isinstance(makeup, References) else None
+    return Look(makeup, regions, str(head["title"]), reference)

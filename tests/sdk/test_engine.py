@@ -110,7 +110,7 @@ def test_in_place_and_out(engine: MakeupEngine, demo: Demo) -> None:
 def test_rgb_is_bgr_reversed(
     engine: MakeupEngine, look: Look, analyzer: BundledFaceAnalyzer, demo: Demo
 ) -> None:
-    rgb = MakeupEngine(look, color="rgb", analyzer=analyzer)
+    rgb = MakeupEngine(look, model="classic", color="rgb", analyzer=analyzer)
     frame = demo("medium.jpg")
     np.testing.assert_array_equal(rgb.process(frame[..., ::-1])[..., ::-1], engine.process(frame))
 
@@ -200,6 +200,8 @@ def test_wrong_out(engine: MakeupEngine, demo: Demo) -> None:
     ("arguments", "message"),
     [
         ({"model": "nope"}, "model: 'nope' is unknown; expected one of"),
+        ({"model": "no/bundle"}, "or the path of a bundle"),
+        ({"device": "gpu"}, "device: 'gpu' is unknown; expected one of ('cpu', 'cuda')"),
         ({"color": "yuv"}, "color: 'yuv' is unknown"),
         ({"strength": 1.5}, "strength: 1.5 for lips, expected a number in [0, 1]"),
         ({"strength": float("nan")}, "strength: nan"),
@@ -214,6 +216,16 @@ def test_wrong_arguments(analyzer: BundledFaceAnalyzer, arguments: dict, message
     with pytest.raises(InvalidInputError) as error:
         MakeupEngine(analyzer=analyzer, **arguments)
     assert message in str(error.value)
+
+
+def test_engines_may_share_a_model(
+    engine: MakeupEngine, look: Look, analyzer: BundledFaceAnalyzer, demo: Demo
+) -> None:
+    other = MakeupEngine(look, model=engine.model, analyzer=analyzer)
+    assert other.model is engine.model
+    np.testing.assert_array_equal(
+        other.process(demo("light.jpg")), engine.process(demo("light.jpg"))
+    )
 
 
 def test_no_look(analyzer: BundledFaceAnalyzer, demo: Demo) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from makeup_sdk import BundleError, FaceAnalysis, InvalidInputError, Look, Region
+from makeup_sdk.classic.model import ClassicModel
 from makeup_sdk.classic.paint import ClassicPainter
+from makeup_sdk.published.references import References
 
 ALL = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS), 1.0)
 
@@ -104,6 +106,105 @@ def test_wrong_calls(call: Callable[[], Look], message: str) -> None:
     assert message in str(error.value)
 
 
+class ReferenceModel:
+    """A model that wears the reference faces themselves."""
+
+    name, kind = "readers", References.kind
+    wears = frozenset({References.kind})
+    regions = frozenset((Region.LIPS, Region.SKIN))
+
+    def encode(self, face: FaceAnalysis) -> References:
+        return References.of(face)
+
+    def painter(self, look: Look) -> None:
+        raise AssertionError
+
+
+@pytest.fixture
+def references(analysis: Callable[[str], FaceAnalysis]) -> tuple[References, References]:
+    return References.of(analysis("red-classic.jpg")), References.of(analysis("teal-smoky.jpg"))
+
+
+def test_look_of_a_photo_is_read_again_by_another_model(look: Look) -> None:
+    assert look.made_for(ClassicModel()) is look
+    other = look.made_for(ReferenceModel())
+    assert other.makeup.kind == "reference"
+    assert other.regions == {Region.LIPS, Region.SKIN}
+    back = other.made_for(ClassicModel())
+    np.testing.assert_array_equal(back.makeup.fields, look.makeup.fields)
+
+
+def test_mixed_looks_are_read_again(demo: Callable[[str], np.ndarray]) -> None:
+    red, teal = (
+        Look.from_photo(demo(file), model="classic")
+        for file in ("red-classic.jpg", "teal-smoky.jpg")
+    )
+    mixed = Look.mix({red: 0.7, teal: 0.3})
+    other = mixed.made_for(ReferenceModel())
+    np.testing.assert_allclose(other.makeup.shares[:, 1:], [[0.7] * 4, [0.3] * 4], atol=1e-6)
+    back = Look.from_bytes(other.to_bytes(), "x").made_for(ClassicModel())
+    np.testing.assert_allclose(back.makeup.fields, mixed.makeup.fields, atol=1e-5)
+
+
+def test_style_stays_with_its_model() -> None:
+    with pytest.raises(InvalidInputError) as error:
+        Look.from_style("retro").made_for(ReferenceModel())
+    assert str(error.value) == (
+        "look 'retro' holds makeup of kind 'style' and no photo; model 'readers' wears "
+        "'reference'; give it the reference photo itself"
+    )
+
+
+def test_colours_are_read_off_a_shipped_face() -> None:
+    card = Look.from_colors(lips="#5b1f5e")
+    assert card.reference is None
+    other = card.made_for(ReferenceModel())
+    (face,) = other.makeup.faces
+    lips = face.crop[face.regions == Region.LIPS].mean(axis=0)
+    assert np.abs(lips - np.array([0x5E, 0x1F, 0x5B])).max() < 40
+    assert other.regions == {Region.LIPS}
+
+
+def test_looks_of_different_kinds_do_not_mix(look: Look) -> None:
+    with pytest.raises(InvalidInputError, match=r"different kinds \(classic, reference\) cannot"):
+        Look.mix({look: 0.5, look.made_for(ReferenceModel()): 0.5})
+
+
+def test_shares_of_references(references: tuple[References, References]) -> None:
+    a, b = references
+    mixed = References.mix({Region.LIPS: [(a, 3.0), (b, 1.0)], Region.SKIN: [(b, 2.0)]})
+    assert len(mixed.faces) == 2
+    np.testing.assert_allclose(mixed.shares, [[0, 0.75, 0, 0, 0], [0, 0.25, 1, 0, 0]])
+    elsewhere = [0.375, 0.625]  # the mean over the regions that are worn
+    np.testing.assert_allclose(mixed.weights()[:, Region.BROWS], elsewhere)
+    np.testing.assert_allclose(mixed.weights()[:, Region.NONE], elsewhere)
+    again = References.mix({Region.LIPS: [(mixed, 1.0), (a, 1.0)]})
+    np.testing.assert_allclose(again.shares[:, Region.LIPS], [0.875, 0.125])
+
+
+def test_too_many_references(analysis: Callable[[str], FaceAnalysis]) -> None:
+    face = analysis("light.jpg")
+    many = [(References.of(face), 1.0) for _ in range(17)]
+    with pytest.raises(InvalidInputError, match="made of 17 photos, expected at most 16"):
+        References.mix({Region.LIPS: many})
+    bare = References.of(face, bare=True)
+    with pytest.raises(InvalidInputError, match="takes makeup off cannot be mixed"):
+        References.mix({Region.LIPS: [(many[0][0], 1.0), (bare, 1.0)]})
+
+
+def test_styles(tmp_path: Path) -> None:
+    look = Look.from_style("smoky")
+    look.save(tmp_path / "x.look")
+    loaded = Look.load(tmp_path / "x.look")
+    assert loaded.makeup == look.makeup
+    assert loaded.regions == {Region.LIPS, Region.SKIN, Region.EYES}
+    assert Look.mix({look: 0.5, loaded: 0.5}).makeup == look.makeup
+    with pytest.raises(InvalidInputError, match=r"styles \(bare, smoky\) cannot be mixed"):
+        Look.mix({look: 0.5, Look.from_style("bare"): 0.5})
+    with pytest.raises(InvalidInputError, match="style 'smoky' has no picture"):
+        look.makeup.swatch()
+
+
 def _damage(look: Look, path: Path, how: str) -> None:
     look.save(path)
     data = bytearray(path.read_bytes())
@@ -162,6 +263,35 @@ def test_foreign_arrays_are_refused(
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"crops": np.zeros((1, 8, 8, 3), np.uint8)}, "crops is uint8 (1, 8, 8, 3), expected"),
+        ({"crops": np.zeros((0, 256, 256, 3), np.uint8)}, "0 faces, expected 1 to 16"),
+        ({"landmarks": np.full((1, 68, 2), np.nan, np.float32)}, "landmarks or regions are out of"),
+        ({"regions": np.full((1, 256, 256), 9, np.uint8)}, "landmarks or regions are out of"),
+        ({"shares": np.full((1, 5), 0.5, np.float32)}, "shares sum to [0.5, 0.5, 0.5, 0.5, 0.5]"),
+        ({"shares": np.zeros((1, 5), np.float32)}, "shares sum to [0.0, 0.0, 0.0, 0.0, 0.0]"),
+        ({"bare": np.zeros(2, np.uint8)}, "bare is uint8 (2,), expected bool ()"),
+        (
+            {"head": np.frombuffer(b'{"format": 1, "kind": "x"}', np.uint8)},
+            "kind 'x', this release",
+        ),
+    ],
+)
+def test_unusual_reference_files_are_refused(
+    references: tuple[References, References], change: dict[str, np.ndarray], message: str
+) -> None:
+    look = Look(references[0], frozenset((Region.LIPS,)), "x")
+    with np.load(io.BytesIO(look.to_bytes())) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    buffer = io.BytesIO()
+    np.savez(buffer, **{**arrays, **change})
+    with pytest.raises(BundleError) as error:
+        Look.from_bytes(buffer.getvalue(), "x.look")
+    assert message in str(error.value)
+
+
 def test_missing_and_huge_files(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no such look file; make one with"):
         Look.load(tmp_path / "none.look")
@@ -195,5 +325,5 @@ def test_the_largest_face_is_the_reference(
     photo = np.full((512, 800, 3), 128, np.uint8)
     photo[:, 288:] = red
     photo[200:400, 20:220] = small
-    both = lip_color(Look.from_photo(photo), face)
-    assert np.abs(both - lip_color(Look.from_photo(red), face)).max() < 12
+    both = lip_color(Look.from_photo(photo, model="classic"), face)
+    assert np.abs(both - lip_color(Look.from_photo(red, model="classic"), face)).max() < 12

@@ -46,7 +46,16 @@ def drawn_mask(landmarks):
 @pytest.fixture
 def faces_layout(tmp_path):
     """A folder in our labels.json layout with six faces, each demo face twice."""
-    folder = tmp_path / "faces"
+    return write_faces_layout(tmp_path / "faces")
+
+
+@pytest.fixture(scope="module")
+def faces_folder(tmp_path_factory):
+    """The same for all tests of a module, which leave it as it is."""
+    return write_faces_layout(tmp_path_factory.mktemp("data") / "faces")
+
+
+def write_faces_layout(folder):
     labels = {}
     for sub in ("images", "masks"):
         (folder / sub).mkdir(parents=True)

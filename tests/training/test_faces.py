@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation, maximum_filter
 
+from makeup_engines import Bundle
 from makeup_kernels import TEMPLATE_LANDMARKS, Region
 from makeup_training.faces.checkpoints import WeightAverage, learning_rate, save_atomically
 from makeup_training.faces.data import FacePicture, held_back
@@ -334,15 +335,22 @@ def test_exported_detector_equals_the_network_at_any_size(tmp_path: Path, shape)
 
 
 @torch.no_grad()
-def test_exported_landmark_net_equals_the_network(tmp_path: Path):
+@pytest.mark.parametrize("faces", [1, 3])
+def test_exported_landmark_net_equals_the_network(tmp_path: Path, faces):
     network, session, manifest = exported(tmp_path, "face_landmarks_regions")
-    image = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    image = torch.rand(faces, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     landmarks, score, regions = session.run(None, {"image": image.numpy()})
     expected = network(image)
     np.testing.assert_allclose(landmarks, expected[0].numpy(), atol=2e-3)
     np.testing.assert_allclose(score, expected[1].sigmoid().numpy(), atol=2e-3)
     np.testing.assert_allclose(regions, expected[2].numpy(), atol=0.02)
-    assert manifest["graphs"]["model"]["outputs"][2]["shape"] == [1, 5, 96, 96]
+    assert manifest["graphs"]["model"]["outputs"][2]["shape"] == ["batch", 5, 96, 96]
+    torch_session = Bundle.open(tmp_path / "face_landmarks_regions").session(
+        "model", backend="torch", threads=1
+    )
+    found = torch_session.run({"image": image.numpy()})
+    np.testing.assert_allclose(found["landmarks"], landmarks, rtol=1e-4)
+    np.testing.assert_allclose(found["score"], score, rtol=1e-4)
 
 
 def test_exported_weights_take_half_the_space(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,18 @@ CARD_SKIN = np.array([143, 165, 208], np.uint8)
 """BGR of the medium skin on which colours are read and looks are shown."""
 
 
+_ARRAYS: dict[str, tuple[tuple[int, ...], type]] = {
+    "fields": ((3, FIELD_SIZE, FIELD_SIZE), np.float32),
+    "lip_detail": ((DETAIL_SIDE, DETAIL_SIDE, 3), np.uint8),
+    "skin": ((3,), np.float32),
+    "cover": ((len(Region),), np.float32),
+    "lip_presence": ((), np.float32),
+}
+
+
 @dataclass(frozen=True)
 class MakeupFields:
-    """The makeup of one reference on the template face, in log light (`light.py`).
+    """The makeup of one reference on the template face, in log light (`light.py`). A `Makeup`.
 
     Attributes:
         fields: float32 (3, 128, 128): B, G, R of the made-up face minus its bare skin; 0 outside
@@ -37,6 +47,8 @@ class MakeupFields:
             not copied.
     """
 
+    kind: ClassVar[str] = "classic"
+
     fields: FloatArray
     lip_detail: NDArray[np.uint8]
     skin: FloatArray
@@ -49,34 +61,54 @@ class MakeupFields:
         face = from_log(self.fields.transpose(1, 2, 0) + to_log(CARD_SKIN))
         return np.where((cells > 0)[..., None], face, np.uint8(245))
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """See `Makeup.to_arrays`."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        return {**arrays, "fields": self.fields.astype(np.float16)}
 
-def mix(shares: Mapping[Region, list[tuple[MakeupFields, float]]]) -> MakeupFields:
-    """Average looks region by region; the shares of a region are normalised to sum 1.
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "MakeupFields":
+        """See `Makeup.from_arrays`."""
+        read: dict[str, Any] = {}
+        for name, (shape, kind) in _ARRAYS.items():
+            array = arrays[name]
+            stored = (np.float16, np.float32) if kind is np.float32 else (kind,)
+            if array.shape != shape or array.dtype not in stored:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {kind} {shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} has NaN or infinity")
+            read[name] = array.astype(kind)
+        return cls(**read)
 
-    Sorted samples average to the samples of the mean distribution in the optimal-transport sense,
-    so two glosses mix to a gloss in between.
-    """
-    cells = template_regions()[::FINE_STRIDE, ::FINE_STRIDE]
-    fields = np.zeros((3, FIELD_SIZE, FIELD_SIZE), np.float32)
-    detail = np.full((DETAIL_SIDE, DETAIL_SIDE, 3), 128.0)
-    skin, skin_weight = np.zeros(3), 0.0
-    cover = np.zeros(len(Region), np.float32)
-    lip_presence = 0.0
-    for region, parts in shares.items():
-        total = sum(weight for _, weight in parts)
-        normal = [(makeup, weight / total) for makeup, weight in parts]
-        inside = cells == region
-        fields[:, inside] = sum(makeup.fields[:, inside] * weight for makeup, weight in normal)
-        cover[region] = sum(float(makeup.cover[region]) * weight for makeup, weight in normal)
-        if region is Region.LIPS:
-            detail = sum((makeup.lip_detail * weight for makeup, weight in normal), np.zeros(()))
-            lip_presence = sum(float(makeup.lip_presence) * weight for makeup, weight in normal)
-        skin += sum((makeup.skin * weight for makeup, weight in normal), np.zeros(3))
-        skin_weight += 1
-    return MakeupFields(
-        fields,
-        np.round(detail).astype(np.uint8),
-        (skin / max(skin_weight, 1)).astype(np.float32),
-        cover,
-        np.array(lip_presence, np.float32),
-    )
+    @classmethod
+    def mix(cls, shares: Mapping[Region, list[tuple["MakeupFields", float]]]) -> "MakeupFields":
+        """Average looks region by region; the shares of a region are normalised to sum 1.
+
+        Sorted samples average to the samples of the mean distribution in the optimal-transport
+        sense, so two glosses mix to a gloss in between.
+        """
+        cells = template_regions()[::FINE_STRIDE, ::FINE_STRIDE]
+        fields = np.zeros((3, FIELD_SIZE, FIELD_SIZE), np.float32)
+        detail = np.full((DETAIL_SIDE, DETAIL_SIDE, 3), 128.0)
+        skin, skin_weight = np.zeros(3), 0.0
+        cover = np.zeros(len(Region), np.float32)
+        lip_presence = 0.0
+        for region, parts in shares.items():
+            total = sum(weight for _, weight in parts)
+            normal = [(makeup, weight / total) for makeup, weight in parts]
+            inside = cells == region
+            fields[:, inside] = sum(makeup.fields[:, inside] * weight for makeup, weight in normal)
+            cover[region] = sum(float(makeup.cover[region]) * weight for makeup, weight in normal)
+            if region is Region.LIPS:
+                details = (makeup.lip_detail * weight for makeup, weight in normal)
+                detail = sum(details, np.zeros(()))
+                lip_presence = sum(float(makeup.lip_presence) * weight for makeup, weight in normal)
+            skin += sum((makeup.skin * weight for makeup, weight in normal), np.zeros(3))
+            skin_weight += 1
+        return cls(
+            fields,
+            np.round(detail).astype(np.uint8),
+            (skin / max(skin_weight, 1)).astype(np.float32),
+            cover,
+            np.array(lip_presence, np.float32),
+        )

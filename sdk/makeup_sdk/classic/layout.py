@@ -86,14 +86,23 @@ class LaidFields:
     """Colour fields of one face, packed so that they can be laid out on any other.
 
     Args:
-        fields: float32 (V, 128, 128), one value per fine cell.
+        fields: float32 (V, 256/stride, 256/stride), one value per cell.
         face: where those fields lie.
+        placements: how regions are placed; their strides are multiples of `stride`.
+        stride: crop pixels per cell of the fields.
     """
 
-    def __init__(self, fields: FloatArray, face: FaceLayout) -> None:
+    def __init__(
+        self,
+        fields: FloatArray,
+        face: FaceLayout,
+        placements: tuple[Placement, ...] = PLACEMENTS,
+        stride: int = FINE_STRIDE,
+    ) -> None:
+        self._placements = placements
         self._references = []
-        for placement in PLACEMENTS:
-            step = placement.stride // FINE_STRIDE
+        for placement in placements:
+            step = placement.stride // stride
             grid = face.grid(placement)
             self._references.append(
                 MorphReference(
@@ -108,7 +117,7 @@ class LaidFields:
 
     def on(self, face: FaceLayout) -> Iterator[tuple[Placement, RegionMap, FloatArray]]:
         """Lay the fields out on a face: yields placement, its grid, float32 (V, h, w) per group."""
-        for placement, reference in zip(PLACEMENTS, self._references, strict=True):
+        for placement, reference in zip(self._placements, self._references, strict=True):
             grid = face.grid(placement)
             empty = np.empty((0, *grid.shape), np.float32)
             yield placement, grid, reference.morph(empty, face.points(placement), grid)

@@ -17,9 +17,9 @@ from makeup_sdk.classic.light import from_log, luminance, to_log
 from makeup_sdk.classic.template import template_landmarks, template_regions
 from makeup_sdk.classic.tone import SkinTone
 from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.model import CropPaint
 
 FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 _MARGIN = 12
 """Crop pixels around a region in which its paint is worked out; three blurs wide."""
@@ -76,9 +76,7 @@ class ClassicPainter:
             regions=(Region.LIPS,),
         )
 
-    def paint(
-        self, face: FaceAnalysis, strength: Mapping[Region, float]
-    ) -> tuple[Image, FloatArray]:
+    def paint(self, face: FaceAnalysis, strength: Mapping[Region, float]) -> CropPaint:
         """Paint the aligned crop of a face.
 
         Args:
@@ -86,16 +84,15 @@ class ClassicPainter:
             strength: per region in [0, 1]; a region that is not named stays as it is.
 
         Returns:
-            uint8 (256, 256, 3), the painted crop, feathered into the bare one, and float32
-            (256, 256), 1 where it may differ from it, else 0. A face with too little visible
-            skin comes back unpainted, with an empty mask.
+            the painted crop, feathered into the bare one; its mask is 1 where the two may differ,
+            else 0. A face with too little visible skin comes back unpainted, with an empty mask.
         """
         light = to_log(face.crop)
         tone = SkinTone.fit(light, face.regions)
         if tone is None:
-            return face.crop, np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
+            return CropPaint(face.crop, np.zeros((CROP_SIZE, CROP_SIZE), np.float32))
         change, mask = self.layer(face, light, tone, strength)
-        return from_log(light + change), mask
+        return CropPaint(from_log(light + change), mask)
 
     def layer(
         self,

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from makeup_kernels import MakeupError
-from makeup_sdk.cli import apply, demo, doctor, engines, export, look, serve, stream
+from makeup_sdk.cli import apply, bench, demo, doctor, engines, export, look, serve, stream
 
 app = typer.Typer(
     help="Real-time makeup try-on: put the makeup of any reference photo on a face.",
@@ -22,6 +22,7 @@ app.command("serve")(serve.serve)
 app.command("build")(engines.build_command)
 app.add_typer(engines.app, name="engines")
 app.add_typer(look.app, name="look")
+app.add_typer(bench.app, name="bench")
 export.add_commands(app)
 
 

@@ -10,15 +10,22 @@ from rich.markup import escape
 from rich.progress import track
 
 from makeup_kernels import InvalidInputError, MakeupError, NoFaceError
-from makeup_sdk.cli.options import parse_strength
+from makeup_sdk.cli.options import parse_look, parse_strength
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import Face
 from makeup_sdk.images import IMAGE_SUFFIXES, read_image, write_image
+from makeup_sdk.model import DEFAULT_MODEL
 
 
 def apply(
     sources: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
-    look: Annotated[Path, typer.Option(help="Reference photo, or a .look file.")],
+    look: Annotated[
+        str,
+        typer.Option(
+            help="Reference photo, or a .look file; style:NAME (region-gan); bare takes makeup off "
+            "(ssat)."
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Image for one photo, else a folder.")
     ],
@@ -27,7 +34,10 @@ def apply(
         typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
     ] = None,
     strength: Annotated[float, typer.Option(help="0 (bare) to 1 (the whole look).")] = 1.0,
-    model: Annotated[str, typer.Option(help="Which model puts the makeup on.")] = "classic",
+    model: Annotated[
+        str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
+    ] = DEFAULT_MODEL,
+    backend: Annotated[str, typer.Option(help="Runs the graphs of a bundle.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
 ) -> None:
     """Put the makeup of a reference photo on photos.
@@ -37,7 +47,11 @@ def apply(
     console = Console()
     jobs = _jobs(sources, output)
     engine = MakeupEngine(
-        look, model=model, strength=parse_strength(strength, region or ()), threads=threads
+        parse_look(look),
+        model=model,
+        backend=backend,
+        strength=parse_strength(strength, region or ()),
+        threads=threads,
     )
     failures = []
     for source, target in track(jobs, "Applying", console=console, disable=len(jobs) == 1):

@@ -1,58 +1,63 @@
-"""`makeup doctor`: what was found, what is loaded, what is missing, and what to install."""
+"""`makeup doctor`: what was found, what is loaded, what is missing, and what to install.
 
-import importlib.metadata
-import importlib.util
+Each check looks at one thing that goes wrong on users' machines. What a check needs is imported
+inside it, so that one broken part leaves the others to be told.
+"""
+
+import importlib
+import math
 import os
 import platform
 import shutil
-import subprocess
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from makeup_kernels import MakeupError
+from makeup_sdk.cli.doctor_gpu import check_gpu
+from makeup_sdk.cli.findings import Finding, misfit, package, requirements, version_of
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report.
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_DEVICES = Path("/dev")
+_LOOPBACK = Path("/sys/module/v4l2loopback")
+_OPENCVS = (
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
+_REINSTALL = "pip install --force-reinstall ."
+_LEAST_FREE_BYTES = 1 << 30
+_STYLES = {"ok": "green", "missing": "yellow", "warning": "dark_orange", "broken": "red"}
 
-    Attributes:
-        topic: what was looked at.
-        state: "ok", "missing" (optional) or "broken" (needed).
-        detail: what was found.
-        remedy: the command that mends it, empty if nothing is to be done.
+
+def doctor(
+    camera: Annotated[
+        int | None, typer.Option(help="Also open the camera of this index and take a frame.")
+    ] = None,
+) -> None:
+    """Check this installation; exits with status 1 if something needed is broken.
+
+    `missing` is optional; `warning` works, but slower or with less than it could.
     """
-
-    topic: str
-    state: str
-    detail: str
-    remedy: str = ""
-
-
-def doctor() -> None:
-    """Check this installation; exits with status 1 if something needed is broken."""
-    findings = [
-        _python(),
-        _package("numpy"),
-        _opencv(),
-        _onnxruntime(),
-        _kernels(),
-        _models(),
-        _gpu(),
-        _package("tensorrt", optional=True),
-        _package("pycuda", optional=True),
-        _package("torch", optional=True, extra="train"),
-        _package("av", optional=True, extra="video"),
-        _package("pyvirtualcam", optional=True, extra="camera"),
-    ]
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _python, _packages, _opencv, _onnxruntime, _kernels, _models, _cache, check_gpu, _cameras,
+        _extras,
+    ]  # fmt: skip
+    findings = [finding for check in checks for finding in _told(check)]
+    if camera is not None:
+        findings += _told(lambda: _open_camera(camera))
     table = Table("", "state", "found", "what to do", show_edge=False)
-    styles = {"ok": "green", "missing": "yellow", "broken": "red"}
     for finding in findings:
         table.add_row(
             finding.topic,
-            f"[{styles[finding.state]}]{finding.state}[/]",
+            f"[{_STYLES[finding.state]}]{finding.state}[/]",
             escape(finding.detail),
             escape(finding.remedy),
         )
@@ -61,89 +66,229 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-def _python() -> Finding:
-    detail = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    return Finding("python", "ok", f"{detail}, {os.cpu_count()} cores")
-
-
-def _package(name: str, *, optional: bool = False, extra: str = "gpu") -> Finding:
+def _told(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """What a check finds; that it fails itself is told too, and does not end the report."""
     try:
-        return Finding(name, "ok", importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        if optional:
-            return Finding(name, "missing", "optional", f"pip install 'makeup-sdk[{extra}]'")
-        return Finding(name, "broken", "not installed", f"pip install {name}")
+        return list(check())
+    except Exception as error:  # whatever a broken installation raises
+        topic = getattr(check, "__name__", "check").strip("_")
+        why = f"the check itself failed: {type(error).__name__}: {error}"
+        return [Finding(topic, "broken", why, _REINSTALL)]
 
 
-def _opencv() -> Finding:
-    variants = [
-        name
-        for name in ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
-        if _package(name).state == "ok"
-    ]
-    try:
-        import cv2
-    except ImportError as error:
-        return Finding("opencv", "broken", str(error), "pip install opencv-python-headless")
+def _python() -> Iterator[Finding]:
+    version = platform.python_version()
+    detail = f"{version} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    if sys.version_info < (3, 10) or sys.maxsize < 1 << 32:
+        why = f"{detail}; a 64-bit Python of 3.10 or newer is needed"
+        yield Finding("python", "broken", why, "python3.12 -m venv .venv")
+    elif platform.system() != "Linux":
+        yield Finding("python", "warning", f"{detail}; tested on Linux alone")
+    else:
+        yield Finding("python", "ok", detail)
+
+
+def _packages() -> Iterator[Finding]:
+    """What every user needs, but for the two that come under several names."""
+    for name, (bounds, needed) in requirements().items():
+        if not needed or name in (*_OPENCVS, "onnxruntime"):
+            continue
+        version = version_of(name)
+        if version is None:
+            yield Finding(name, "broken", "not installed", f"pip install '{name}{bounds}'")
+        elif misfit(name, version):
+            why = f"{version} is installed, {bounds} is needed"
+            yield Finding(name, "broken", why, f"pip install '{name}{bounds}'")
+        else:
+            yield Finding(name, "ok", version)
+
+
+def _opencv() -> Iterator[Finding]:
+    variants = [name for name in _OPENCVS if version_of(name)]
+    removal = f"pip uninstall -y {' '.join(variants)} && " if variants else ""
+    mend = f"{removal}pip install opencv-python-headless"
     if len(variants) > 1:
-        return Finding(
-            "opencv",
-            "broken",
-            f"{' and '.join(variants)} overwrite each other",
-            f"pip uninstall -y {' '.join(variants)} && pip install opencv-python-headless",
-        )
-    return Finding("opencv", "ok", f"{cv2.__version__} ({', '.join(variants) or 'system'})")
-
-
-def _onnxruntime() -> Finding:
+        why = f"{' and '.join(variants)} overwrite each other"
+        yield Finding("opencv", "broken", why, mend)
+        return
     try:
-        import onnxruntime
-    except ImportError as error:
-        return Finding("onnxruntime", "broken", str(error), "pip install onnxruntime")
-    providers = ", ".join(
-        provider.removesuffix("ExecutionProvider")
-        for provider in onnxruntime.get_available_providers()
-    )
-    return Finding("onnxruntime", "ok", f"{onnxruntime.__version__}, providers: {providers}")
+        cv2 = importlib.import_module("cv2")
+    except Exception as error:  # a missing library, or one built for another NumPy
+        yield Finding("opencv", "broken", f"it does not load: {error}", mend)
+        return
+    version, named = cv2.__version__, ", ".join(variants) or "system"
+    bounds = misfit("opencv-python-headless", version)
+    if bounds:
+        why = f"{version} ({named}) is installed, {bounds} is needed"
+        yield Finding("opencv", "broken", why, f"pip install 'opencv-python-headless{bounds}'")
+        return
+    lines = [line.split() for line in cv2.getBuildInformation().splitlines()]
+    if ["FFMPEG:", "YES"] in [line[:2] for line in lines]:
+        yield Finding("opencv", "ok", f"{version} ({named})")
+    else:
+        why = f"{version} ({named}) was built without FFmpeg: no video files, no RTSP"
+        yield Finding("opencv", "warning", why, mend)
+    if ["GUI:", "NONE"] in lines:
+        remedy = "pip uninstall -y opencv-python-headless && pip install opencv-python"
+        yield Finding("windows", "missing", "this OpenCV was built without windows", remedy)
+    elif platform.system() == "Linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        why = "there is no display: DISPLAY and WAYLAND_DISPLAY are not set"
+        yield Finding("windows", "missing", why, "write to a file, or use `makeup serve`")
+    else:
+        yield Finding("windows", "ok", "this OpenCV can open windows")
 
 
-def _kernels() -> Finding:
+def _onnxruntime() -> Iterator[Finding]:
+    variants = [name for name in ("onnxruntime", "onnxruntime-gpu") if version_of(name)]
+    if len(variants) > 1:
+        why = f"{' and '.join(variants)} overwrite each other"
+        mend = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install "
+        yield Finding("onnxruntime", "broken", why, f"{mend}onnxruntime-gpu (or onnxruntime)")
+        return
+    try:
+        onnxruntime = importlib.import_module("onnxruntime")
+    except Exception as error:  # a missing library, or one built for another NumPy
+        why = f"it does not load: {error}"
+        yield Finding("onnxruntime", "broken", why, "pip install --force-reinstall onnxruntime")
+        return
+    version = onnxruntime.__version__
+    bounds = misfit("onnxruntime", version)
+    if bounds:
+        why = f"{version} is installed, {bounds} is needed"
+        yield Finding("onnxruntime", "broken", why, f"pip install '{variants[0]}{bounds}'")
+        return
+    names = [
+        name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()
+    ]
+    yield Finding("onnxruntime", "ok", f"{version}, providers: {', '.join(names)}")
+
+
+def _kernels() -> Iterator[Finding]:
     try:
         from makeup_kernels import cpu_features
-    except ImportError as error:
-        return Finding("cpu kernels", "broken", str(error), "pip install --force-reinstall .")
-    features = cpu_features()
-    threads = f"{features.threads} threads" if features.openmp else "1 thread, built without OpenMP"
+
+        features = cpu_features()
+    except (ImportError, MakeupError) as error:
+        # the messages on the two environment variables name their own remedy
+        remedy = _REINSTALL if isinstance(error, ImportError) else "unset the variable"
+        yield Finding("cpu kernels", "broken", str(error), remedy)
+        return
+    threads = f"{features.threads} threads" if features.openmp else "1 thread"
     detail = f"{features.isa} of {'/'.join(features.available_isas)}, {threads}"
-    return Finding("cpu kernels", "ok", f"{detail}, {features.compiler}")
+    detail = f"{detail}, {features.compiler}"
+    if not features.openmp:
+        why = f"{detail}; built without OpenMP, on one core alone"
+        yield Finding("cpu kernels", "warning", why, f"apt install g++ && {_REINSTALL}")
+    elif features.isa != features.available_isas[-1]:
+        why = f"{detail}; MAKEUP_CPU_ISA holds it back"
+        yield Finding("cpu kernels", "warning", why, "unset MAKEUP_CPU_ISA")
+    elif features.isa == "baseline" and platform.machine() in ("x86_64", "AMD64"):
+        yield Finding("cpu kernels", "warning", f"{detail}; the processor has no AVX2: slow")
+    else:
+        yield Finding("cpu kernels", "ok", detail)
+    yield _threads(features.threads)
 
 
-def _models() -> Finding:
-    from makeup_kernels import MakeupError
-    from makeup_sdk.faces import BundledFaceAnalyzer
+def _threads(threads: int) -> Finding:
+    """More threads than cores wait for each other; fewer leave cores idle."""
+    cores = _usable_cores()
+    if threads > cores:
+        why = f"{threads} threads share {cores} cores that this process may use: uneven frame times"
+        return Finding("threads", "warning", why, f"export MAKEUP_THREADS={cores}")
+    if threads < cores and threads == 1:
+        why = f"1 thread, {cores} cores: MAKEUP_THREADS or OMP_NUM_THREADS says so"
+        return Finding("threads", "warning", why, "unset MAKEUP_THREADS OMP_NUM_THREADS")
+    return Finding("threads", "ok", f"{threads} of {cores} cores")
+
+
+def _usable_cores() -> int:
+    """Cores that the scheduler gives this process, within the quota of its container."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max"
+        return cores
+
+
+def _models() -> Iterator[Finding]:
+    from makeup_engines import Bundle
+    from makeup_sdk import faces
+    from makeup_sdk.faces.bundled import MODELS
 
     try:
-        BundledFaceAnalyzer()
+        faces.BundledFaceAnalyzer()
+        for folder in sorted(MODELS.iterdir()):
+            Bundle.open(folder)
+    except (MakeupError, OSError) as error:
+        yield Finding("face models", "broken", str(error), _REINSTALL)
+    else:
+        yield Finding("face models", "ok", "shipped weights verified and loaded")
+
+
+def _cache() -> Iterator[Finding]:
+    """Where optimised graphs and plans are kept, so that they are not built at each start."""
+    from makeup_engines.cache import default_cache
+
+    folder = default_cache()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    mend = "export MAKEUP_CACHE=/a/folder/that/you/may/write"
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        why = f"{folder} cannot be written: what is built is lost, and built again"
+        yield Finding("cache", "warning", why, mend)
+        return
+    free = shutil.disk_usage(nearest).free
+    if free < _LEAST_FREE_BYTES:
+        why = f"{folder}: {free >> 20} MiB are free; plans take some hundred"
+        yield Finding("cache", "warning", why, f"makeup engines clean, or: {mend}")
+        return
+    yield Finding("cache", "ok", str(folder))
+
+
+def _cameras() -> Iterator[Finding]:
+    if platform.system() != "Linux":
+        return
+    found = sorted(_DEVICES.glob("video[0-9]*"))
+    names = ", ".join(map(str, found))
+    closed = [str(path) for path in found if not os.access(path, os.R_OK | os.W_OK)]
+    if not found:
+        why = f"there is no {_DEVICES}/video*"
+        remedy = "plug one in; in a container: docker run --device /dev/video0"
+        yield Finding("cameras", "missing", why, remedy)
+    elif closed:
+        why = f"{', '.join(closed)}: you may not open it"
+        remedy = "sudo usermod -aG video $USER, then log in again"
+        yield Finding("cameras", "warning", why, remedy)
+    else:
+        yield Finding("cameras", "ok", f"{names}; `makeup doctor --camera 0` tries one")
+
+
+def _open_camera(index: int) -> Iterator[Finding]:
+    from makeup_sdk.stream.sources import CameraSource
+
+    topic = f"camera {index}"
+    try:
+        source = CameraSource(index)
+        try:
+            frame, _ = source.read()
+        finally:
+            source.close()
     except MakeupError as error:
-        return Finding("face models", "broken", str(error), "pip install --force-reinstall .")
-    return Finding("face models", "ok", "shipped weights verified and loaded")
+        remedy = "close the program that has it; ls -l /dev/video*"
+        yield Finding(topic, "broken", str(error), remedy)
+        return
+    yield Finding(
+        topic, "ok", f"gives {frame.shape[1]}x{frame.shape[0]} at {source.info.fps:g} fps"
+    )
 
 
-def _gpu() -> Finding:
-    """Ask the driver's own tool; the SDK runs on the CPU without one."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        jetson = os.path.exists("/etc/nv_tegra_release")
-        detail = "Jetson" if jetson else "no NVIDIA driver found; everything runs on the CPU"
-        return Finding("nvidia gpu", "ok" if jetson else "missing", detail)
-    query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        return Finding(
-            "nvidia gpu", "missing", f"nvidia-smi fails: {error}", "reinstall the NVIDIA driver"
-        )
-    found = "; ".join(answer.stdout.strip().splitlines())
-    onnx_gpu = importlib.util.find_spec("tensorrt") is not None
-    remedy = "" if onnx_gpu else "pip install 'makeup-sdk[gpu]'"
-    return Finding("nvidia gpu", "ok", found, remedy)
+def _extras() -> Iterator[Finding]:
+    yield package("torch", "train")
+    yield package("av", "video")
+    camera = package("pyvirtualcam", "camera")
+    if camera.state == "ok" and platform.system() == "Linux" and not _LOOPBACK.exists():
+        why = f"{camera.detail} is installed, but the kernel has no v4l2loopback device"
+        yield Finding("pyvirtualcam", "warning", why, "sudo modprobe v4l2loopback exclusive_caps=1")
+        return
+    yield camera

@@ -12,6 +12,7 @@ from rich.table import Table
 from makeup_engines import Bundle, default_cache
 from makeup_engines.cache import read_entry
 from makeup_engines.tensorrt.build import BuildRequest, Step, build, plan_steps
+from makeup_engines.tensorrt.kernels import build_kernels
 from makeup_engines.tensorrt.plans import (
     BuildOptions,
     local_platform,
@@ -78,6 +79,18 @@ def build_command(
     for name, (entry, new) in results.items():
         done = "built" if new else "already built"
         console.print(f"{name}: {done}, {entry.size / 1e6:.1f} MB, {entry.path}", markup=False)
+    _build_kernels(console, request)
+
+
+def _build_kernels(console: Console, request: BuildRequest) -> None:
+    """Compile our CUDA kernels for the GPU; plans run without them, so that it may fail."""
+    try:
+        entry, new = build_kernels(plan_cache(request.cache), local_platform(request.device))
+    except MakeupError as error:
+        console.print(f"CUDA kernels: not built: {error}", markup=False)
+        return
+    done = "built" if new else "already built"
+    console.print(f"CUDA kernels: {done}, {entry.size / 1e6:.1f} MB, {entry.path}", markup=False)
 
 
 def _show_plan(console: Console, request: BuildRequest) -> None:

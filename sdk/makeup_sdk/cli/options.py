@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.engine import Strength
-from makeup_sdk.look import MAKEUP_REGIONS
+from makeup_sdk.look import Look
+from makeup_sdk.model import MAKEUP_REGIONS
 
 NAMES = {region.name.lower(): region for region in MAKEUP_REGIONS}
 
@@ -32,6 +33,22 @@ def parse_strength(strength: float, regions: Iterable[str]) -> Strength:
                 f"--region {entry}: {amount!r} is not a number; write for example {name}=0.6"
             ) from None
     return chosen or strength
+
+
+def parse_look(text: str) -> Look | str:
+    """What `--look` names: a path, "style:NAME" for models of styles, or "bare" to take makeup off.
+
+    Raises:
+        InvalidInputError: no name behind "style:".
+    """
+    if text == "bare":
+        return Look.bare()
+    kind, separator, name = text.partition(":")
+    if separator and kind == "style":
+        if not name:
+            raise InvalidInputError("--look style: expected a name, for example style:smoky")
+        return Look.from_style(name)
+    return text
 
 
 def parse_share(entry: str) -> tuple[str, float]:

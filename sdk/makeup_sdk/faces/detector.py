@@ -1,5 +1,7 @@
 """The face detector: frame to boxes."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,25 @@ _OVERLAP = 0.4
 _CONTAINED = 0.75
 _MULTIPLE = 32
 _CANDIDATES = 400
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a frame lies in the network's input: at the top left; right and below it is black.
+
+    Attributes:
+        scale: of the frame.
+        height, width: of the shrunk frame, pixels.
+    """
+
+    scale: float
+    height: int
+    width: int
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width of the network's input, multiples of 32."""
+        return self.height + -self.height % _MULTIPLE, self.width + -self.width % _MULTIPLE
 
 
 class FaceDetector:
@@ -32,37 +53,34 @@ class FaceDetector:
         self, frame: Image, max_faces: int, threshold: float = SCORE_THRESHOLD
     ) -> list[Detection]:
         """Faces of a BGR frame, uint8 (H, W, 3) of any size, best first, at most `max_faces`."""
-        image, scale = self._letterbox(frame)
-        cells = self._session.run({"image": image})["cells"][0]
+        place = self.letterbox(*frame.shape[:2])
+        cells = self._session.run({"image": _drawn(frame, place)})["cells"][0]
+        return self.boxes(cells, place, max_faces, threshold)
+
+    def letterbox(self, height: int, width: int) -> Letterbox:
+        """Where a frame of this size lies in the network's input."""
+        scale = self._long_side / max(height, width)
+        return Letterbox(scale, max(1, round(height * scale)), max(1, round(width * scale)))
+
+    def boxes(
+        self,
+        cells: FloatArray,
+        place: Letterbox,
+        max_faces: int,
+        threshold: float = SCORE_THRESHOLD,
+    ) -> list[Detection]:
+        """Faces of the network's output float32 (5, N), best first, at most `max_faces`."""
         logit = float(np.log(threshold / (1 - threshold)))
         chosen = np.flatnonzero(cells[0] > logit)
         if chosen.size > _CANDIDATES:
             chosen = chosen[np.argsort(-cells[0, chosen])[:_CANDIDATES]]
-        centres, strides = self._centres(image.shape[2], image.shape[3])
+        centres, strides = self._centres(*place.padded)
         x, y = centres[chosen].T
         left, top, right, bottom = np.exp(np.clip(cells[1:, chosen], -6, 5)) * strides[chosen]
-        boxes = np.stack([x - left, y - top, x + right, y + bottom], axis=1) / scale
+        boxes = np.stack([x - left, y - top, x + right, y + bottom], axis=1) / place.scale
         scores = 1 / (1 + np.exp(-cells[0, chosen]))
         kept = _best_of_each(boxes, scores, max_faces)
         return [Detection(boxes[k].astype(np.float32), float(scores[k])) for k in kept]
-
-    def _letterbox(self, frame: Image) -> tuple[FloatArray, float]:
-        """Network input float32 (1, 3, h, w), BGR in 0..1, h and w multiples of 32; and its scale.
-
-        The picture lies at the top left; right and below it is black.
-        """
-        scale = self._long_side / max(frame.shape[:2])
-        height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
-        shrinks = scale < 1
-        small = cv2.resize(
-            frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-        canvas = np.zeros(
-            (1, 3, height + -height % _MULTIPLE, width + -width % _MULTIPLE), np.float32
-        )
-        for channel, plane in enumerate(cv2.split(small)):
-            np.multiply(plane, np.float32(1 / 255), out=canvas[0, channel, :height, :width])
-        return canvas, scale
 
     def _centres(self, height: int, width: int) -> tuple[FloatArray, FloatArray]:
         """Centre (N, 2) and size (N,) of every cell, in the order of the network's output."""
@@ -74,6 +92,18 @@ class FaceDetector:
             centres[-1] *= stride
             sizes.append(np.full(rows * columns, stride, np.float32))
         return np.concatenate(centres), np.concatenate(sizes)
+
+
+def _drawn(frame: Image, place: Letterbox) -> FloatArray:
+    """Network input float32 (1, 3, h, w), BGR in 0..1."""
+    size = (place.width, place.height)
+    method = cv2.INTER_AREA if place.scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(frame, size, interpolation=method)
+    canvas = np.zeros((1, 3, *place.padded), np.float32)
+    for channel, plane in enumerate(cv2.split(small)):
+        target = canvas[0, channel, : place.height, : place.width]
+        np.multiply(plane, np.float32(1 / 255), out=target)
+    return canvas
 
 
 def _best_of_each(

@@ -6,11 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from makeup_kernels import Region
 from makeup_sdk.classic.light import from_log, to_log
 from makeup_sdk.classic.tone import SkinTone
 from makeup_sdk.engine import MakeupEngine, Outfit, Result, Stopwatch, judge, to_bgr
 from makeup_sdk.faces import Face, FaceAnalysis, FaceStatus
 from makeup_sdk.images import check_frame
+from makeup_sdk.mobile.paint import weaken
+from makeup_sdk.model import ChangePainter, CropPaint, LayerPainter, Paint
 from makeup_sdk.stream.options import FadeOptions, StreamOptions
 from makeup_sdk.stream.steady import MovingAverage, SteadyFace
 from makeup_sdk.stream.tracker import TrackedFace, Tracker
@@ -75,13 +78,13 @@ class FrameProcessor:
             analysis, status = wearer.see(face, dt)
             watch.lap("analyze")
             wearer.dress(self._engine.outfit(face.track_id), dt)
-            layer = wearer.paint(analysis, self._engine, dt)
+            paints = wearer.paint(analysis, self._engine, dt)
             watch.lap("generate")
-            if face.lost and layer is None:  # faded out
+            if face.lost and not paints:  # faded out
                 continue
-            if layer is not None:
-                self._engine.put(image, analysis, *layer)
-                watch.lap("composite")
+            for paint in paints:
+                self._engine.put(image, analysis, paint)
+            watch.lap("composite")
             faces.append(
                 Face(
                     analysis.landmarks,
@@ -89,7 +92,7 @@ class FrameProcessor:
                     analysis.score,
                     face.track_id,
                     status,
-                    layer is not None,
+                    bool(paints),
                 )
             )
         seen = {face.track_id for face in faces}
@@ -140,12 +143,39 @@ class _Wearer:
             worn.share = 1 - left if worn is current else worn.share * left / others
         self._worn = [worn for worn in self._worn if worn is current or worn.share > 0]
 
-    def paint(
-        self, face: FaceAnalysis, engine: MakeupEngine, dt: float
-    ) -> tuple[Image, FloatArray] | None:
-        """The painted crop and its mask, as of `ClassicPainter.paint`; None if it stays bare."""
-        if self._opacity <= 0 or not any(worn.outfit for worn in self._worn):
-            return None
+    def paint(self, face: FaceAnalysis, engine: MakeupEngine, dt: float) -> list[Paint]:
+        """What goes into the frame; nothing if it stays bare."""
+        if self._opacity <= 0:
+            return []
+        dressed = [(worn, worn.outfit) for worn in self._worn if worn.outfit is not None]
+        layers = [
+            (worn, outfit.painter, engine.strength_of(outfit))
+            for worn, outfit in dressed
+            if isinstance(outfit.painter, LayerPainter)
+        ]
+        paints: list[Paint] = []
+        for worn, outfit in dressed:
+            opacity = self._opacity * worn.share
+            strength = {r: share * opacity for r, share in engine.strength_of(outfit).items()}
+            if not strength or opacity <= 0 or isinstance(outfit.painter, LayerPainter):
+                continue
+            if isinstance(outfit.painter, ChangePainter):
+                change = outfit.painter.change(face)
+                if self._steady is not None and worn.average is not None:
+                    change = self._steady.change(worn.average, change)
+                paints.append(weaken(change, face.regions, strength))
+            else:
+                paints.append(outfit.painter.paint(face, strength))
+        layered = self._paint_layers(face, layers, dt) if layers else None
+        return paints if layered is None else [layered, *paints]
+
+    def _paint_layers(
+        self,
+        face: FaceAnalysis,
+        layers: list[tuple["_Worn", LayerPainter, dict[Region, float]]],
+        dt: float,
+    ) -> CropPaint | None:
+        """Layers of log light, averaged over time and added up; None if nothing can be seen."""
         light = to_log(face.crop)
         tone = SkinTone.fit(light, face.regions)
         if tone is None:
@@ -153,17 +183,14 @@ class _Wearer:
         if self._steady is not None:
             tone = self._steady.tone(tone, dt)
         change = np.zeros_like(light)
-        for worn in self._worn:
-            if worn.outfit is None:
-                continue
-            strength = engine.strength_of(worn.outfit)
-            layer, _ = worn.outfit.painter.layer(face, light, tone, strength)
+        for worn, painter, strength in layers:
+            layer, _ = painter.layer(face, light, tone, strength)
             if self._steady is not None and worn.average is not None:
                 layer = self._steady.layer(worn.average, layer)
             change += layer * np.float32(self._opacity * worn.share)
         faint = (-_FAINTEST_CHANGE,) * 3, (_FAINTEST_CHANGE,) * 3
         mask = (cv2.inRange(change, *faint) == 0).astype(np.float32)
-        return (from_log(light + change), mask) if mask.any() else None
+        return CropPaint(from_log(light + change), mask) if mask.any() else None
 
 
 @dataclass

@@ -171,6 +171,11 @@ class SteadyFace:
         """The layer of that frame, float32 (256, 256, 3), steadied."""
         return average(change, self._step)
 
+    def change(self, average: MovingAverage, change: FloatArray) -> FloatArray:
+        """The change of that frame, float32 (6, 128, 128), steadied."""
+        steadied = average(np.ascontiguousarray(change.transpose(1, 2, 0)), self._step)
+        return np.ascontiguousarray(steadied.transpose(2, 0, 1))
+
 
 def _shares(regions: Image) -> FloatArray:
     """float32 (128, 128, 4): share of each makeup region in each cell of 2 × 2 pixels."""
@@ -200,7 +205,14 @@ def _moved(values: FloatArray, motion: NDArray[np.float64]) -> FloatArray:
     matrix = motion.copy()  # cell c has its centre at crop pixel step · (c + 0.5) − 0.5
     middle = np.full(2, step / 2 - 0.5)
     matrix[:, 2] = (motion[:, :2] @ middle + motion[:, 2] - middle) / step
-    moved = cv2.warpAffine(
-        values, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(moved, np.float32)
+    moved = [  # OpenCV takes four channels at once
+        cv2.warpAffine(
+            np.ascontiguousarray(values[..., first : first + 4]),
+            matrix,
+            (side, side),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for first in range(0, values.shape[2], 4)
+    ]
+    return np.dstack(moved).astype(np.float32, copy=False)

@@ -120,7 +120,7 @@ class _Find:
         self.analysis = analysis
         self.box = _box(analysis.landmarks)
         self.middle: FloatArray = analysis.landmarks.mean(axis=0)
-        self.appearance = _appearance(frame, analysis.landmarks)
+        self.appearance = _appearance(analysis)
         self.frame_size = np.array(frame.shape[1::-1], np.float32)
 
     @property
@@ -343,9 +343,9 @@ def _overlap(a: FloatArray, b: FloatArray) -> float:
     return shared / max(union, 1e-6)
 
 
-def _appearance(frame: Image, landmarks: FloatArray) -> FloatArray:
+def _appearance(face: FaceAnalysis) -> FloatArray:
     """float32 (720,), of length 1: the middle of the aligned face in cells, light taken out."""
-    cells = crop_face(frame, crop_matrix(landmarks, _CELLS), _CELLS)[4:, 3:-3]
+    cells = crop_face(face.crop, crop_matrix(face.crop_landmarks, _CELLS), _CELLS)[4:, 3:-3]
     values = np.log(cells.astype(np.float32) + 8).reshape(-1, 3)
     return _unit((values - values.mean()).ravel())
 

@@ -14,6 +14,7 @@ from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.classic.light import from_log, to_log
 from makeup_sdk.classic.tone import SkinTone
 from makeup_sdk.faces import BundledFaceAnalyzer
+from makeup_sdk.model import Paint
 from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions, processor
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
 from makeup_sdk.stream.steady import SteadyFace, SteadyTone
@@ -34,7 +35,7 @@ def layers(look: Look, analyzer: BundledFaceAnalyzer, monkeypatch: pytest.Monkey
         return from_log(light)
 
     class Engine(MakeupEngine):
-        def put(self, image: Image, face: FaceAnalysis, painted: Image, mask: FloatArray) -> None:
+        def put(self, image: Image, face: FaceAnalysis, paint: Paint) -> None:
             change = lights[-1] - to_log(face.crop)
             inverse = cv2.invertAffineTransform(face.matrix)
             made.append(cv2.warpAffine(change, inverse, (WIDTH, HEIGHT)))
@@ -43,7 +44,7 @@ def layers(look: Look, analyzer: BundledFaceAnalyzer, monkeypatch: pytest.Monkey
 
     def of(frames: list[Image], stillness: StillnessOptions | None) -> FloatArray:
         made.clear()
-        engine = Engine(look, analyzer=analyzer)
+        engine = Engine(look, model="classic", analyzer=analyzer)
         process = FrameProcessor(engine, StreamOptions(stillness=stillness)).process
         for number, frame in enumerate(frames):
             assert process(frame, number / FPS).faces[0].painted

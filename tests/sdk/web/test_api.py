@@ -82,7 +82,7 @@ def test_mix_and_colours_over_a_look(client: TestClient) -> None:
     mixed = gallery.dress(Outfit.model_validate({"look": red, "second": teal, "share": 1.0}))
     assert mixed is not None
     np.testing.assert_allclose(
-        mixed.makeup.fields, gallery.looks["teal-smoky"].makeup.fields, atol=1e-6
+        mixed.makeup.codes, gallery.looks["teal-smoky"].makeup.codes, atol=1e-6
     )
     over = gallery.dress(Outfit.model_validate({"look": red, **LIPS}))
     assert over is not None

@@ -16,7 +16,7 @@ from makeup_training.losses.perceptual import masked_perceptual_loss, perceptual
 from makeup_training.losses.portrait_edit import PortraitBatch, PortraitObjective
 from makeup_training.losses.psgan import PoseCorrectedObjective, PSGANObjective
 from makeup_training.losses.psgan_sr import SharpTarget, SuperResolutionObjective
-from makeup_training.losses.region_gan import RegionBatch, RegionGANObjective
+from makeup_training.losses.region_gan import AttributeBatch, RegionBatch, RegionGANObjective
 from makeup_training.losses.ssat import SSATBatch, SSATObjective
 from makeup_training.losses.structure import colour_profile_loss, gradient_profile_loss
 from makeup_training.networks.blocks import PatchDiscriminator
@@ -177,13 +177,13 @@ def region_batch():
     )
 
 
-def region_objective():
-    layout = LabelLayout(styles=5)
+def region_objective(attributes=0):
+    layout = LabelLayout(styles=5, attributes=attributes)
     return RegionGANObjective(
         RegionGenerator(layout.channels, width=4),
         MaskNetwork(width=4),
         StarGANDiscriminator(64, 0, width=2),
-        StarGANDiscriminator(64, layout.styles, width=2),
+        StarGANDiscriminator(64, layout.styles + layout.attributes, width=2),
         layout,
         crop_size=64,
     )
@@ -211,6 +211,40 @@ def test_region_gan_terms(region_batch):
     for critic in critics:
         critic.zero_grad()
     assert_trains(judged, critics)
+
+
+def test_joint_terms_of_attribute_faces():
+    objective = region_objective(attributes=3)
+    own, target = torch.tensor([[1, 0, 1], [0, 0, 1]]), torch.tensor([[0, 1, 1], [1, 0, 0]])
+    image = torch.rand(2, 3, 64, 64) * 2 - 1
+    batch = AttributeBatch(image, own, target)
+    terms = objective.attribute_generator_terms(batch)
+    # label: five styles, three bits, three attributes, [0, 1] for this data set
+    labels = [
+        torch.cat([torch.zeros(2, 8), a, torch.tensor([[0, 1]] * 2)], 1) for a in (own, target)
+    ]
+    fake = objective.generator(image, labels[1])
+    close(terms["attributes_global"], -objective.global_discriminator(fake)[0].mean())
+    close(
+        terms["attributes_reconstruction"],
+        10 * l1_loss(objective.generator(fake, labels[0]), image),
+    )
+    # crops are as large as these faces, so the local critic sees them as they are
+    odds = objective.local_discriminator(fake)[1][:, 5:].sigmoid()
+    missed = -(target * odds.log() + (1 - target) * (1 - odds).log())
+    close(terms["attributes_classification"], missed.sum(1).mean())
+    judged = objective.attribute_discriminator_terms(batch)
+    odds = objective.local_discriminator(image)[1][:, 5:].sigmoid()
+    missed = -(own * odds.log() + (1 - own) * (1 - odds).log())
+    close(judged["attributes_classification"], missed.sum(1).mean())
+    assert_trains(terms, [objective.generator])
+    critics = [objective.global_discriminator, objective.local_discriminator]
+    for network in (objective.generator, *critics):
+        network.zero_grad()
+    # a part's score is no business of these faces: the local critic's score map stays
+    assert_trains(judged, critics, idle=["conv1"])
+    assert critics[1].conv1.weight.grad is None
+    assert all(p.grad is None for p in objective.generator.parameters())
 
 
 def test_region_gan_needs_a_selected_part(region_batch):

@@ -43,6 +43,18 @@ def test_hourglass_keeps_the_size_and_shares_no_block():
     assert len({id(p) for _, p in parameters}) == len(parameters)
 
 
+def test_prior_starts_small():
+    torch.manual_seed(0)
+    prior = PriorNetwork(width=8)
+    features = prior(torch.rand(1, 3, 64, 64) * 2 - 1)
+    assert all((plane == 0).all() for plane in prior.predict(features))
+    # each level adds the enlarged pooling of what it got: 1 + 5 terms of one size at the most
+    x = prior.residuals(prior.stem(torch.rand(1, 3, 64, 64)))
+    assert prior.hourglasses[0](x).abs().max() <= 6 * x.abs().max()
+    prior.predict(features)[0].sum().backward()
+    assert prior.landmark_head.weight.grad.abs().sum() > 0
+
+
 def test_enlarging_keeps_constants_and_the_range():
     assert enlarge(torch.full((1, 3, 8, 8), 0.25)).sub(0.25).abs().max() < 1e-6
     checks = torch.ones(1, 3, 8, 8)

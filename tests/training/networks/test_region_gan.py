@@ -97,6 +97,20 @@ def test_batch_of_two_equals_two_batches_of_one():
             torch.testing.assert_close(alone, both[b : b + 1], atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize("classes", [0, 5])
+def test_critic_of_two_equals_two_of_one(classes):
+    torch.manual_seed(0)
+    critic = StarGANDiscriminator(64, classes, width=4).double()
+    image = torch.rand(2, 3, 64, 64, dtype=torch.float64) * 2 - 1
+    together = critic(image)
+    for b in range(2):
+        for alone, both in zip(critic(image[b : b + 1]), together, strict=True):
+            if both is None:
+                assert alone is None
+            else:
+                torch.testing.assert_close(alone, both[b : b + 1], atol=1e-12, rtol=0)
+
+
 def test_gradients_reach_every_parameter():
     torch.manual_seed(0)
     generator, masks = RegionGenerator(8, width=8), MaskNetwork(width=8)

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from functools import partial
 
 import pytest
@@ -87,6 +88,20 @@ def test_batch_of_two_equals_two_batches_of_one(small_case):
         alone = generator(*(t[b : b + 1] for t in case))
         for one, both in zip(alone, together, strict=True):
             torch.testing.assert_close(one, both[b : b + 1], atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_discriminator_of_two_equals_two_of_one(small_case, training):
+    torch.manual_seed(0)
+    discriminator = SSATDiscriminator(width=4).double().train(training)
+    image = small_case[0].double()
+    # a pass in training moves the power iteration: every pass starts from the same copy
+    together = deepcopy(discriminator)(image)
+    assert len(together) == 3
+    for b in range(2):
+        alone = deepcopy(discriminator)(image[b : b + 1])
+        for one, both in zip(alone, together, strict=True):
+            torch.testing.assert_close(one, both[b : b + 1], atol=1e-12, rtol=0)
 
 
 def test_phase_rewrite_equals_the_decoder():

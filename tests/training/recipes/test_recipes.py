@@ -53,9 +53,8 @@ def test_every_system_is_shipped():
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_two_steps_on_renderer_pairs(recipe, tiny_config, collection, tmp_path):
-    config = tiny_config(
-        f"{recipe}-quick", triples=1, **{"optimiser.generator_every": 1, "steps": 2}
-    )
+    whole_steps = {"optimiser.generator_every": 1, "truth_alone_until": 0.0}
+    config = tiny_config(f"{recipe}-quick", triples=1, extra=whole_steps)
     moved, losses = two_steps(config, collection, tmp_path / "run")
     assert sum(moved) > 0.8 * len(moved)
     assert all(row["generators/supervised"] > 0 for row in losses)

@@ -93,10 +93,14 @@ def export_detector(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> 
     dynamic = {"image": {2: "height", 3: "width"}, "cells": {2: "count"}}
     example = torch.zeros(1, 3, 192, 320)
     model = _onnx(_ScoredDetector(network), example, ["cells"], dynamic)
-    manifest = _manifest(
+    graph = {
+        "file": "model.onnx",
+        "inputs": [{"name": "image", "dtype": "float32", "shape": [1, 3, "height", "width"]}],
+        "outputs": [{"name": "cells", "dtype": "float32", "shape": [1, 5, "count"]}],
+    }
+    manifest = bundle_manifest(
         "face_detector",
-        inputs=[{"name": "image", "dtype": "float32", "shape": [1, 3, "height", "width"]}],
-        outputs=[{"name": "cells", "dtype": "float32", "shape": [1, 5, "count"]}],
+        graphs={"model": graph},
         constants={"long_side": 320, "strides": list(STRIDES)},
         weights={
             "training_data": list(TRAINING_DATA),
@@ -105,25 +109,30 @@ def export_detector(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> 
             "metrics": {k: metrics[k] for k in ("detector",) if k in metrics},
         },
     )
-    _write(folder, model, manifest)
+    write_graphs(folder, {"model.onnx": model}, manifest)
 
 
 def export_landmarks(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> None:
-    """Bundle `face_landmarks_regions`: a face crop to landmarks, score and region logits."""
+    """Bundle `face_landmarks_regions`: face crops to landmarks, scores and region logits."""
     saved = torch.load(checkpoint, weights_only=True)
     size = saved["size"]
     network = LandmarkRegionNet(saved["width"])
     network.load_state_dict(saved["average"])
     names = ["landmarks", "score", "regions"]
-    model = _onnx(_ScoredLandmarks(network), torch.zeros(1, 3, size, size), names, {})
-    manifest = _manifest(
-        "face_landmarks_regions",
-        inputs=[{"name": "image", "dtype": "float32", "shape": [1, 3, size, size]}],
-        outputs=[
-            {"name": "landmarks", "dtype": "float32", "shape": [1, 68, 2]},
-            {"name": "score", "dtype": "float32", "shape": [1]},
-            {"name": "regions", "dtype": "float32", "shape": [1, 5, size, size]},
+    dynamic = {name: {0: "batch"} for name in ("image", *names)}
+    model = _onnx(_ScoredLandmarks(network), torch.zeros(1, 3, size, size), names, dynamic)
+    graph = {
+        "file": "model.onnx",
+        "inputs": [{"name": "image", "dtype": "float32", "shape": ["batch", 3, size, size]}],
+        "outputs": [
+            {"name": "landmarks", "dtype": "float32", "shape": ["batch", 68, 2]},
+            {"name": "score", "dtype": "float32", "shape": ["batch"]},
+            {"name": "regions", "dtype": "float32", "shape": ["batch", 5, size, size]},
         ],
+    }
+    manifest = bundle_manifest(
+        "face_landmarks_regions",
+        graphs={"model": graph},
         constants={"size": size},
         weights={
             "training_data": [*TRAINING_DATA, SFHQ],
@@ -134,7 +143,7 @@ def export_landmarks(checkpoint: Path, folder: Path, metrics: dict[str, Any]) ->
             },
         },
     )
-    _write(folder, model, manifest)
+    write_graphs(folder, {"model.onnx": model}, manifest)
 
 
 def store_in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -177,14 +186,14 @@ def _onnx(
     return bytes(store_in_half_precision(model).SerializeToString())
 
 
-def _manifest(
+def bundle_manifest(
     model: str,
     *,
-    inputs: list[dict[str, Any]],
-    outputs: list[dict[str, Any]],
+    graphs: dict[str, Any],
     constants: dict[str, Any],
     weights: dict[str, Any],
 ) -> dict[str, Any]:
+    """A manifest (`makeup_engines.manifest`) for BGR pixels in [0, 1], but for its files."""
     return {
         "schema": 1,
         "model": model,
@@ -192,7 +201,7 @@ def _manifest(
         "target": "onnx",
         "color": "bgr",
         "normalization": {"mean": [0, 0, 0], "scale": [1 / 255, 1 / 255, 1 / 255]},
-        "graphs": {"model": {"file": "model.onnx", "inputs": inputs, "outputs": outputs}},
+        "graphs": graphs,
         "files": {},
         "tools": {
             "python": platform.python_version(),
@@ -204,12 +213,14 @@ def _manifest(
     }
 
 
-def _write(folder: Path, model: bytes, manifest: dict[str, Any]) -> None:
+def write_graphs(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    """Write graphs and their manifest, with their hashes in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    manifest["files"] = {"model.onnx": hashlib.sha256(model).hexdigest()}
-    (folder / "model.onnx").write_bytes(model)
+    manifest["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+        print(f"{folder / name}: {len(data) / 1e6:.2f} MB")
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    print(f"{folder}: {len(model) / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ DIR of --data is the faces folder (detect/). Resumes from the checkpoint in --ou
 """
 
 import argparse
-import json
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -14,17 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from makeup_training.faces.checkpoints import (
-    WeightAverage,
-    learning_rate,
-    load_training,
-    save_training,
-)
 from makeup_training.faces.data import FacePicture, load_pictures
 from makeup_training.faces.detector_loss import decode_boxes, detector_losses, overlap
 from makeup_training.faces.detector_samples import compose_scene
 from makeup_training.faces.networks import STRIDES, FaceDetector
 from makeup_training.faces.train_landmarks import to_input
+from makeup_training.faces.training import Schedule, Training
 
 CANVASES = ((320, 320), (192, 320), (256, 320), (320, 192))
 CANVAS_SHARES = (0.45, 0.25, 0.2, 0.1)
@@ -54,45 +48,22 @@ def train(options: argparse.Namespace) -> None:
     print(f"{len(pictures)} pictures, {len(held)} held back")
     torch.manual_seed(options.seed)
     network = FaceDetector(options.width).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.02)
-    average = WeightAverage(network)
-    path = options.out / "detector.pt"
-    first = load_training(path, network, optimiser, average)
 
-    totals: dict[str, float] = {}
-    began = time.time()
-    for step in range(first, options.steps):
+    def losses_of(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([options.seed, step])
         height, width = CANVASES[rng.choice(len(CANVASES), p=CANVAS_SHARES)]
         scenes = [compose_scene(pictures, height, width, rng) for _ in range(options.batch)]
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.rate)
-        network.train()
         with torch.autocast("cpu", torch.bfloat16):
             outputs = network(to_input([s.image for s in scenes]))
-        losses = detector_losses(outputs, scenes)
-        loss = sum(losses.values())
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-        optimiser.step()
-        average.update(network, step)
-        for name, value in losses.items():
-            totals[name] = totals.get(name, 0.0) + float(value.detach())
-        if (step + 1) % 100 == 0:
-            line = " ".join(f"{name} {value / 100:.4f}" for name, value in totals.items())
-            print(f"{step + 1}/{options.steps} {time.time() - began:.0f}s {line}", flush=True)
-            totals = {}
-        if (step + 1) % 250 == 0 or step + 1 == options.steps:
-            facts = {"step": step + 1, "width": options.width}
-            save_training(path, network, optimiser, average, facts)
-        if (step + 1) % 1000 == 0 or step + 1 == options.steps:
-            report = evaluate(average.state, options.width, held)
-            print(json.dumps({"step": step + 1} | report), flush=True)
+        return detector_losses(outputs, scenes)
+
+    schedule = Schedule(options.steps, options.rate, clip=10.0, save_every=250)
+    training = Training(network, options.out / "detector.pt", schedule, {"width": options.width})
+    training.run(losses_of, lambda state: evaluate(state, options.width, held))
 
 
 @torch.no_grad()
-def evaluate(state: dict[str, Tensor], width: int, held: list[FacePicture]) -> dict[str, float]:
+def evaluate(state: Mapping[str, Tensor], width: int, held: list[FacePicture]) -> dict[str, float]:
     """How often the best-scoring cell's box meets the label (IoU >= 0.5), and how sure it is."""
     network = FaceDetector(width)
     network.load_state_dict(state)

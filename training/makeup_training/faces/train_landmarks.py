@@ -4,8 +4,7 @@ DIR is the faces folder (train/, detect/). Resumes from the checkpoint in --out 
 """
 
 import argparse
-import json
-import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,12 +16,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from makeup_kernels import Region
-from makeup_training.faces.checkpoints import (
-    WeightAverage,
-    learning_rate,
-    load_training,
-    save_training,
-)
 from makeup_training.faces.data import FacePicture, load_crops, load_pictures
 from makeup_training.faces.landmark_samples import (
     IGNORED,
@@ -33,6 +26,7 @@ from makeup_training.faces.landmark_samples import (
     without_doubtful_labels,
 )
 from makeup_training.faces.networks import REGIONS, LandmarkRegionNet
+from makeup_training.faces.training import Schedule, Training
 
 LIP_WEIGHT, BROW_WEIGHT, NEAR = 3.0, 1.0, 7
 """Extra weight of the pixels within a window of 7 that holds lips or brows, on either side."""
@@ -73,13 +67,9 @@ def train(options: argparse.Namespace) -> None:
 
     torch.manual_seed(options.seed)
     network = LandmarkRegionNet(options.width).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.02)
-    average = WeightAverage(network)
-    path = options.out / "landmarks.pt"
-    first = load_training(path, network, optimiser, average)
-
-    totals: dict[str, float] = {}
-    began = time.time()
+    facts = {"width": options.width, "size": options.size}
+    schedule = Schedule(options.steps, options.rate, clip=5.0, save_every=100)
+    training = Training(network, options.out / "landmarks.pt", schedule, facts)
     coarse = round(COARSE_SHARE * options.steps)
 
     def draw_batch(step: int) -> list[CropSample]:
@@ -89,34 +79,17 @@ def train(options: argparse.Namespace) -> None:
 
     painter = ThreadPoolExecutor(max_workers=1)
     following: Future[list[CropSample]] | None = None
-    for step in range(first, options.steps):
-        if step == max(first, coarse):
-            crops = cleaned(crops, average.state, options.width, options.size)
-            pictures[: len(crops)] = crops
+
+    def losses_of(step: int) -> dict[str, Tensor]:
+        nonlocal following
+        if step == max(training.first, coarse):
+            state = training.average.state
+            pictures[: len(crops)] = cleaned(crops, state, options.width, options.size)
         samples = following.result() if following else draw_batch(step)
         following = painter.submit(draw_batch, step + 1)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.rate)
-        network.train()
-        losses = batch_losses(network, samples)
-        loss = sum(losses.values())
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
-        average.update(network, step)
-        for name, value in losses.items():
-            totals[name] = totals.get(name, 0.0) + float(value.detach())
-        if (step + 1) % 100 == 0:
-            line = " ".join(f"{name} {value / 100:.4f}" for name, value in totals.items())
-            print(f"{step + 1}/{options.steps} {time.time() - began:.0f}s {line}", flush=True)
-            totals = {}
-        if (step + 1) % 100 == 0 or step + 1 == options.steps:
-            facts = {"step": step + 1, "width": options.width, "size": options.size}
-            save_training(path, network, optimiser, average, facts)
-        if (step + 1) % 1000 == 0 or step + 1 == options.steps:
-            report = evaluate(average.state, options.width, options.size, held)
-            print(json.dumps({"step": step + 1} | report), flush=True)
+        return batch_losses(network, samples)
+
+    training.run(losses_of, lambda state: evaluate(state, options.width, options.size, held))
 
 
 def batch_losses(network: LandmarkRegionNet, samples: list[CropSample]) -> dict[str, Tensor]:
@@ -184,7 +157,7 @@ def to_input(images: list[NDArray[np.uint8]]) -> Tensor:
 
 @torch.no_grad()
 def cleaned(
-    crops: list[FacePicture], state: dict[str, Tensor], width: int, size: int
+    crops: list[FacePicture], state: Mapping[str, Tensor], width: int, size: int
 ) -> list[FacePicture]:
     """The crops without the region labels that the network so far contradicts."""
     network = LandmarkRegionNet(width)
@@ -205,7 +178,7 @@ def cleaned(
 
 @torch.no_grad()
 def evaluate(
-    state: dict[str, Tensor], width: int, size: int, held: list[FacePicture]
+    state: Mapping[str, Tensor], width: int, size: int, held: list[FacePicture]
 ) -> dict[str, float]:
     """Mean errors (% of the pupil distance) and IoUs on aligned held-back crops."""
     network = LandmarkRegionNet(width)

@@ -3,7 +3,7 @@
 Terms are returned by name, weighted; their sum is the loss.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -58,35 +58,20 @@ class PSGANObjective:
             source: bare faces.
             reference: made-up faces.
         """
-        weights = self.weights
-        made_up = source.with_image(self.generator(source, reference))
-        bared = reference.with_image(self.generator(reference, source))
-        adversarial, cycle, perceptual, identity, histogram = [], [], [], [], []
-        for fake, original, other, judge in (
-            (made_up, source, reference, self.makeup_discriminator),
-            (bared, reference, source, self.bare_discriminator),
-        ):
-            adversarial.append(least_squares(judge(fake.image), real=True))
-            cycle.append(l1_loss(self.generator(fake, original), original.image))
-            identity.append(l1_loss(self.generator(original, original), original.image))
-            perceptual.append(self.perceptual(fake.image, original.image))
-            histogram.append(weighted_histogram_loss(fake, other, weights.regions))
+        made_up, bared = _transferred(self.generator, source, reference)
+        identity = [l1_loss(self.generator(f, f), f.image) for f in (source, reference)]
         return {
-            "adversarial": weights.adversarial * torch.stack(adversarial).sum(),
-            "cycle": 0.5 * weights.cycle * torch.stack(cycle).sum(),
-            "perceptual": 0.5 * weights.perceptual * torch.stack(perceptual).sum(),
-            "identity": 0.5 * weights.identity * torch.stack(identity).sum(),
-            "histogram": torch.stack(histogram).sum(),
+            **_whole_face_terms(self, (source, reference), (made_up, bared), (None, None)),
+            "identity": 0.5 * self.weights.identity * torch.stack(identity).sum(),
         }
 
     def discriminator_terms(self, source: FaceBatch, reference: FaceBatch) -> dict[str, Tensor]:
         """½ (real + fake) of either discriminator; the generator gets no gradient."""
         with torch.no_grad():
-            made_up = self.generator(source, reference)
-            bared = self.generator(reference, source)
+            made_up, bared = _transferred(self.generator, source, reference)
         return {
-            "makeup": _judge(self.makeup_discriminator, reference.image, made_up),
-            "bare": _judge(self.bare_discriminator, source.image, bared),
+            "makeup": _judge(self.makeup_discriminator, reference.image, made_up.image),
+            "bare": _judge(self.bare_discriminator, source.image, bared.image),
         }
 
 
@@ -127,47 +112,76 @@ class PoseCorrectedObjective:
             source: bare faces.
             reference: made-up faces.
         """
-        weights = self.weights
-        made_up = source.with_image(self.generator(source, reference))
-        bared = reference.with_image(self.generator(reference, source))
-        adversarial, cycle, perceptual, histogram = [], [], [], []
-        for fake, original, other, judge in (
-            (made_up, source, reference, self.makeup_discriminator),
-            (bared, reference, source, self.bare_discriminator),
-        ):
-            parts = (original.regions != Region.NONE)[:, None].to(original.image.dtype)
-            mask = soft_inverse_mask(parts)
-            adversarial.append(least_squares(judge(fake.image), real=True))
-            back = self.generator(fake, original)
-            cycle.append(weighted_cycle(back, original.image, mask))
-            perceptual.append(self.perceptual(fake.image, original.image, mask))
-            histogram.append(weighted_histogram_loss(fake, other, weights.regions))
+        made_up, bared = _transferred(self.generator, source, reference)
+        masks = [
+            soft_inverse_mask((f.regions != Region.NONE)[:, None].to(f.image.dtype))
+            for f in (source, reference)
+        ]
         part_scores = [
             least_squares(judge(*part_inputs(made_up, part)), real=True)
             for part, judge in self.part_discriminators.items()
         ]
         return {
-            "adversarial": weights.adversarial * torch.stack(adversarial).sum(),
-            "cycle": 0.5 * weights.cycle * torch.stack(cycle).sum(),
-            "perceptual": 0.5 * weights.perceptual * torch.stack(perceptual).sum(),
-            "histogram": torch.stack(histogram).sum(),
-            "makeup_gan": weights.makeup_gan * torch.stack(part_scores).sum(),
+            **_whole_face_terms(self, (source, reference), (made_up, bared), masks),
+            "makeup_gan": self.weights.makeup_gan * torch.stack(part_scores).sum(),
         }
 
     def discriminator_terms(self, source: FaceBatch, reference: FaceBatch) -> dict[str, Tensor]:
         """½ (real + fake) of all five; a part's real images are the reference's."""
         with torch.no_grad():
-            made_up = source.with_image(self.generator(source, reference))
-            bared = self.generator(reference, source)
+            made_up, bared = _transferred(self.generator, source, reference)
         terms = {
             "makeup": _judge(self.makeup_discriminator, reference.image, made_up.image),
-            "bare": _judge(self.bare_discriminator, source.image, bared),
+            "bare": _judge(self.bare_discriminator, source.image, bared.image),
         }
         for part, judge in self.part_discriminators.items():
             real = least_squares(judge(*part_inputs(reference, part)), real=True)
             fake = least_squares(judge(*part_inputs(made_up, part)), real=False)
             terms[part.value] = 0.5 * (real + fake)
         return terms
+
+
+def _transferred(
+    generator: Generator, source: FaceBatch, reference: FaceBatch
+) -> tuple[FaceBatch, FaceBatch]:
+    """The source in the reference's makeup, and the reference in the source's."""
+    made_up = source.with_image(generator(source, reference))
+    return made_up, reference.with_image(generator(reference, source))
+
+
+def _whole_face_terms(
+    objective: PSGANObjective | PoseCorrectedObjective,
+    faces: Sequence[FaceBatch],
+    fakes: Sequence[FaceBatch],
+    masks: Sequence[Tensor | None],
+) -> dict[str, Tensor]:
+    """The terms that both forms have, over both directions.
+
+    Args:
+        objective: generator, judges and weights.
+        faces: source and reference.
+        fakes: each of them in the other's makeup.
+        masks: (B, 1, H, W) mask′ of each for cycle and perceptual loss, or None for 1 everywhere.
+    """
+    weights = objective.weights
+    judges = objective.makeup_discriminator, objective.bare_discriminator
+    adversarial, cycle, perceptual, histogram = [], [], [], []
+    for fake, face, other, judge, mask in zip(
+        fakes, faces, reversed(faces), judges, masks, strict=True
+    ):
+        adversarial.append(least_squares(judge(fake.image), real=True))
+        back = objective.generator(fake, face)
+        cycle.append(
+            l1_loss(back, face.image) if mask is None else weighted_cycle(back, face.image, mask)
+        )
+        perceptual.append(objective.perceptual(fake.image, face.image, mask))
+        histogram.append(weighted_histogram_loss(fake, other, weights.regions))
+    return {
+        "adversarial": weights.adversarial * torch.stack(adversarial).sum(),
+        "cycle": 0.5 * weights.cycle * torch.stack(cycle).sum(),
+        "perceptual": 0.5 * weights.perceptual * torch.stack(perceptual).sum(),
+        "histogram": torch.stack(histogram).sum(),
+    }
 
 
 def _judge(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from makeup_kernels.errors import InvalidInputError
 from makeup_training.losses.adversarial import gradient_penalty, wasserstein
 from makeup_training.losses.masks import mask_invariance
-from makeup_training.losses.supervised import style_classification
+from makeup_training.losses.supervised import attribute_classification, style_classification
 from makeup_training.networks.crops import crop_parts
 from makeup_training.networks.inputs import one_hot
 from makeup_training.networks.region_gan import (
@@ -55,11 +55,28 @@ class RegionBatch(NamedTuple):
     region_bits: Tensor
 
 
+class AttributeBatch(NamedTuple):
+    """A batch of the second data set of the joint training, faces with attributes (CelebA).
+
+    Attributes:
+        image: float (B, 3, 256, 256) in [−1, 1].
+        attributes: (B, A), 0 or 1, those of the image.
+        target_attributes: (B, A), those it shall have.
+    """
+
+    image: Tensor
+    attributes: Tensor
+    target_attributes: Tensor
+
+
 @dataclass(frozen=True)
 class RegionGANObjective:
     """WGAN-GP of a global and a local critic, classification, reconstruction, mask invariance.
 
     The local critic is shared by the parts and names their style; it sees the selected parts only.
+    In joint training its second head names the attributes of the other data set's faces, which it
+    sees whole, reduced to the size of a part; their masks are nobody's, so neither invariance nor
+    the local critic's score applies.
 
     Attributes:
         generator: the network.
@@ -134,6 +151,41 @@ class RegionGANObjective:
             "classification": weights.classification
             * style_classification(real_logits, self.layout, styles),
         }
+
+    def attribute_generator_terms(self, batch: AttributeBatch) -> dict[str, Tensor]:
+        """Faces with the target attributes, and their reconstruction with their own."""
+        weights = self.weights
+        fake = self._with_attributes(batch.image, batch.target_attributes)
+        back = self._with_attributes(fake, batch.attributes)
+        scores, _ = self.global_discriminator(fake)
+        return {
+            "attributes_global": wasserstein(scores, real=True),
+            "attributes_classification": weights.classification
+            * self._attribute_loss(fake, batch.target_attributes),
+            "attributes_reconstruction": weights.reconstruction * (back - batch.image).abs().mean(),
+        }
+
+    def attribute_discriminator_terms(self, batch: AttributeBatch) -> dict[str, Tensor]:
+        """The global critic on real and generated faces; attributes of the real ones."""
+        with torch.no_grad():
+            fake = self._with_attributes(batch.image, batch.target_attributes)
+        return {
+            "attributes_global": self._critic(
+                lambda x: self.global_discriminator(x)[0], batch.image, fake
+            ),
+            "attributes_classification": self.weights.classification
+            * self._attribute_loss(batch.image, batch.attributes),
+        }
+
+    def _with_attributes(self, image: Tensor, attributes: Tensor) -> Tensor:
+        result: Tensor = self.generator(image, self.layout.auxiliary(attributes))
+        return result
+
+    def _attribute_loss(self, image: Tensor, attributes: Tensor) -> Tensor:
+        side = (self.crop_size, self.crop_size)
+        small = functional.interpolate(image, side, mode="bilinear", antialias=True)
+        _, logits = self.local_discriminator(small)
+        return attribute_classification(logits, self.layout, attributes)
 
     def _critic(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
         penalty = gradient_penalty(critic, real, fake)

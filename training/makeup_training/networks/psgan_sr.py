@@ -92,6 +92,9 @@ class PriorNetwork(nn.Module):
 
     The hourglass features are the prior that super-resolution reads; landmark heat maps and the
     parsing are side outputs for supervision. 2,927,168 parameters at width 64, heads apart.
+    Pre-activation blocks start as their skips and both heads at 0 (Goyal et al., 2017): the sums
+    of two hourglasses of order 4 would otherwise make the first heat maps so large that their
+    squared error is a thousand times the picture's.
 
     Args:
         width: channels of the stem; the hourglasses have twice as many.
@@ -108,8 +111,8 @@ class PriorNetwork(nn.Module):
             *(_ReflectedResidual(inner) for _ in range(2)),
         )
         self.hourglasses = nn.Sequential(*(Hourglass(inner, order=4) for _ in range(2)))
-        self.landmark_head = nn.Conv2d(inner, LANDMARK_MAPS, 1)
-        self.parsing_head = nn.Conv2d(inner, PARSING_CLASSES, 1)
+        self.landmark_head = _zeroed(nn.Conv2d(inner, LANDMARK_MAPS, 1))
+        self.parsing_head = _zeroed(nn.Conv2d(inner, PARSING_CLASSES, 1))
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [−1, 1], sides divisible by 32, to the prior (B, 128, H/2, W/2)."""
@@ -150,7 +153,7 @@ class Hourglass(nn.Module):
 class PreActivationBlock(nn.Module):
     """Bottleneck residual: BN-ReLU-1×1 to half, BN-ReLU-3×3, BN-ReLU-1×1; 1×1 skip if it widens.
 
-    (B, in_channels, H, W) to (B, out_channels, H, W).
+    (B, in_channels, H, W) to (B, out_channels, H, W). The last convolution starts at 0.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -159,7 +162,7 @@ class PreActivationBlock(nn.Module):
         self.body = nn.Sequential(
             *_pre_activated(nn.Conv2d(in_channels, middle, 1)),
             *_pre_activated(nn.Conv2d(middle, middle, 3, padding=1)),
-            *_pre_activated(nn.Conv2d(middle, out_channels, 1)),
+            *_pre_activated(_zeroed(nn.Conv2d(middle, out_channels, 1))),
         )
         self.skip: nn.Module = (
             nn.Identity()
@@ -221,6 +224,13 @@ class _ReflectedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = x + self.body(x)
         return y
+
+
+def _zeroed(conv: nn.Conv2d) -> nn.Conv2d:
+    nn.init.zeros_(conv.weight)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
 
 
 def _pre_activated(conv: nn.Conv2d) -> list[nn.Module]:

@@ -50,6 +50,13 @@ class Recipe(ABC):
         """Weighted losses of the generators; the judges are frozen meanwhile."""
 
     @abstractmethod
+    def truth_terms(self, batch: Any) -> dict[str, Tensor]:
+        """The term on the renderer's truth alone, by passes of its own; none where there is none.
+
+        What moves the generators until `Config.truth_alone_until`; see `supervised`.
+        """
+
+    @abstractmethod
     def sample(self, batch: Any) -> list[Sample]:
         """Results for a batch, as at inference; networks are in evaluation mode."""
 

@@ -40,11 +40,7 @@ class PortraitEditRecipe(Recipe):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        options = self.options(
-            start="normal",
-            first_log_variance=0.0,
-            batch_norm_momentum=None,
-        )
+        options = self.options(start="normal", first_log_variance=0.0)
         editor = PortraitEditor(config.width)
         self.generators["editor"] = editor
         self.judges["paired"] = MultiScaleDiscriminator(config.width)
@@ -63,10 +59,6 @@ class PortraitEditRecipe(Recipe):
             parser = FaceParser(config.width)
             initialise(parser, "normal")
             self.judges["parser"] = parser
-        if options["batch_norm_momentum"] is not None:
-            for module in editor.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.momentum = options["batch_norm_momentum"]
         self.fixed["perceptual"] = masked_perceptual_loss(config.files.vgg or None)
         self.objective = PortraitObjective(
             editor,
@@ -86,14 +78,16 @@ class PortraitEditRecipe(Recipe):
 
     def generator_terms(self, batch: Pair, step: int) -> dict[str, Tensor]:
         terms = self.objective.generator_terms(portraits(batch), paired=step % 2 == 0)
-        if self.config.supervised_weight and batch.transfer is not None:
-            scene = Scene.of(batch)
-            chosen = [name for name in PARTS if torch.rand(()) < 0.5]
-            result, truth = self.swapped(scene, chosen)
-            terms["supervised"] = self.config.supervised_weight * part_distance(
-                result, truth, scene.label
-            )
-        return terms
+        return terms | self.truth_terms(batch)
+
+    def truth_terms(self, batch: Pair) -> dict[str, Tensor]:
+        if not self.config.supervised_weight or batch.transfer is None:
+            return {}
+        scene = Scene.of(batch)
+        chosen = [name for name in PARTS if torch.rand(()) < 0.5]
+        result, truth = self.swapped(scene, chosen)
+        distance = part_distance(result, truth, scene.label)
+        return {"supervised": self.config.supervised_weight * distance}
 
     def sample(self, batch: Pair) -> list[Sample]:
         """Parts of the same person's other makeup (truth known), and a mouth of another person."""

@@ -52,11 +52,18 @@ class PSGANRecipe(Recipe):
         with recorded(self.generators["generator"]) as passes:
             terms: dict[str, Tensor] = self.objective.generator_terms(batch.source, batch.reference)
         # the objective's first two passes are the transfer and the removal
+        return terms | self._distance(passes[0], passes[1], batch)
+
+    def truth_terms(self, batch: Pair) -> dict[str, Tensor]:
+        generator, source, reference = self.generators["generator"], batch.source, batch.reference
+        return self._distance(generator(source, reference), generator(reference, source), batch)
+
+    def _distance(self, transfer: Tensor, removal: Tensor, batch: Pair) -> dict[str, Tensor]:
         results = [
-            (passes[0], batch.transfer, batch.source.regions),
-            (passes[1], batch.removal, batch.reference.regions),
+            (transfer, batch.transfer, batch.source.regions),
+            (removal, batch.removal, batch.reference.regions),
         ]
-        return {**terms, **supervised(self.config, results)}
+        return supervised(self.config, results)
 
     def sample(self, batch: Pair) -> list[Sample]:
         return transfer_and_removal(self.generators["generator"], batch)

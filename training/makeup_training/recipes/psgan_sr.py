@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from makeup_kernels.errors import InvalidInputError
@@ -23,9 +23,8 @@ from makeup_training.networks.psgan import PSGANGenerator
 from makeup_training.networks.psgan_sr import (
     ENLARGEMENT,
     LANDMARK_MAPS,
-    PreActivationBlock,
-    PriorNetwork,
     PSGANSuperResolution,
+    SuperResolved,
     enlarge,
 )
 from makeup_training.recipes.base import Recipe, recorded, supervised
@@ -67,7 +66,6 @@ class PSGANSuperResolutionRecipe(Recipe):
             self.fixed["teacher"] = teacher.requires_grad_(False)
         for network in (generator.makeup, *self.judges.values()):
             initialise(network, "xavier")
-        start_small(generator.prior)
         self.objective = SuperResolutionObjective(
             generator,
             *(self.judges[name] for name in ("makeup", "bare", "sharp")),
@@ -81,15 +79,32 @@ class PSGANSuperResolutionRecipe(Recipe):
 
     def generator_terms(self, batch: Pair, step: int) -> dict[str, Tensor]:
         source, reference = small(batch.source), small(batch.reference)
-        generator = self.generators["generator"]
-        with recorded(generator) as passes, recorded(generator.makeup) as makeup_passes:
+        with recorded(self.generators["generator"]) as passes:
             terms = self.objective.generator_terms(source, reference, self.target(batch))
+        return terms | self._distance(passes[0], batch)
+
+    def truth_terms(self, batch: Pair) -> dict[str, Tensor]:
+        made_up = self.generators["generator"](small(batch.source), small(batch.reference))
+        return self._distance(made_up, batch)
+
+    def _distance(self, made_up: SuperResolved, batch: Pair) -> dict[str, Tensor]:
+        """Of the transfer and, as the published objective has no sharp removal, of one more pass.
+
+        The makeup part's own result counts as the sharp one does.
+        """
+        if not self.config.supervised_weight or batch.transfer is None:
+            return {}
+        bared = self.generators["generator"](small(batch.reference), small(batch.source))
+        tasks = (
+            (made_up, batch.transfer, batch.source.regions),
+            (bared, batch.removal, batch.reference.regions),
+        )
         results = [
-            (passes[0].image, batch.transfer, batch.source.regions),
-            (passes[0].blurry, batch.transfer, batch.source.regions),
-            (makeup_passes[0], batch.removal, batch.reference.regions),
+            (image, truth, regions)
+            for result, truth, regions in tasks
+            for image in (result.image, result.blurry)
         ]
-        return {**terms, **supervised(self.config, results)}
+        return supervised(self.config, results)
 
     def sample(self, batch: Pair) -> list[Sample]:
         generator = self.generators["generator"]
@@ -129,23 +144,6 @@ class PSGANSuperResolutionRecipe(Recipe):
         table = torch.tensor(FROM_MT["raw19"], device=image.device)
         parsing = table[batch.source_parsing[:, ::2, ::2].long()]
         return SharpTarget(image, heat_maps(batch.source.landmarks, image.shape[2] // 2), parsing)
-
-
-def start_small(prior: PriorNetwork) -> None:
-    """Start each residual block as its skip and both heads at 0, in place.
-
-    Without it the sums of two hourglasses of order 4 make the first heat maps so large that their
-    squared error is a thousand times the picture's. Source: Goyal et al. (2017), residual branches
-    that start at zero.
-    """
-    for module in prior.modules():
-        if isinstance(module, PreActivationBlock):
-            last = module.body[-1]
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-    for head in (prior.landmark_head, prior.parsing_head):
-        nn.init.zeros_(head.weight)
-        nn.init.zeros_(head.bias)
 
 
 def small(face: FaceBatch) -> FaceBatch:

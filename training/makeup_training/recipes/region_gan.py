@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import Dataset
 
 from makeup_training.data.examples import (
@@ -15,9 +14,12 @@ from makeup_training.data.examples import (
     StyleOptions,
 )
 from makeup_training.data.readers import open_celeba
-from makeup_training.losses.adversarial import gradient_penalty, wasserstein
-from makeup_training.losses.region_gan import RegionBatch, RegionGANObjective, RegionGANWeights
-from makeup_training.losses.supervised import attribute_classification
+from makeup_training.losses.region_gan import (
+    AttributeBatch,
+    RegionBatch,
+    RegionGANObjective,
+    RegionGANWeights,
+)
 from makeup_training.networks.region_gan import (
     MASK_CLASS_OF_BIT,
     LabelLayout,
@@ -86,42 +88,24 @@ class RegionGANRecipe(Recipe):
 
     def judge_terms(self, batch: StyledFace, step: int) -> dict[str, Tensor]:
         terms = self.objective.discriminator_terms(makeup_part(batch))
-        if batch.attribute_image is None:
-            return terms
-        weights, critic = self.objective.weights, self.judges["whole"]
-        real = batch.attribute_image
-        with torch.no_grad():
-            fake = self._with_attributes(real, batch.target_attributes)
-        penalty = gradient_penalty(lambda x: critic(x)[0], real, fake)
-        distance = wasserstein(critic(real)[0], real=True)
-        distance = distance + wasserstein(critic(fake)[0], real=False)
-        return {
-            **terms,
-            "attributes_global": distance + weights.gradient_penalty * penalty,
-            "attributes_classification": weights.classification
-            * self._attribute_loss(real, batch.attributes),
-        }
+        if (faces := attribute_part(batch)) is not None:
+            terms |= self.objective.attribute_discriminator_terms(faces)
+        return terms
 
     def generator_terms(self, batch: StyledFace, step: int) -> dict[str, Tensor]:
         part = makeup_part(batch)
-        terms = self.objective.generator_terms(part)
-        truth = composite(batch, part.region_bits)
-        if self.config.supervised_weight and truth is not None:
-            label = self.objective.layout.makeup(part.target_style, part.region_bits)
-            result = self.generators["generator"](part.image, label)
-            terms |= supervised(self.config, [(result, truth, batch.face.regions)])
-        if batch.attribute_image is None:
-            return terms
-        weights, real = self.objective.weights, batch.attribute_image
-        fake = self._with_attributes(real, batch.target_attributes)
-        back = self._with_attributes(fake, batch.attributes)
-        return {
-            **terms,
-            "attributes_global": wasserstein(self.judges["whole"](fake)[0], real=True),
-            "attributes_classification": weights.classification
-            * self._attribute_loss(fake, batch.target_attributes),
-            "attributes_reconstruction": weights.reconstruction * (back - real).abs().mean(),
-        }
+        terms = self.objective.generator_terms(part) | self.truth_terms(batch)
+        if (faces := attribute_part(batch)) is not None:
+            terms |= self.objective.attribute_generator_terms(faces)
+        return terms
+
+    def truth_terms(self, batch: StyledFace) -> dict[str, Tensor]:
+        truth = composite(batch, batch.region_bits)
+        if not self.config.supervised_weight or truth is None:
+            return {}
+        label = self.objective.layout.makeup(batch.target_style, batch.region_bits)
+        result = self.generators["generator"](batch.face.image, label)
+        return supervised(self.config, [(result, truth, batch.face.regions)])
 
     def sample(self, batch: StyledFace) -> list[Sample]:
         """All parts on, all parts off, and the lips alone; on photos, all parts in the target."""
@@ -143,27 +127,21 @@ class RegionGANRecipe(Recipe):
         truth = composite(batch, bits)
         return Sample(task, batch.face.image, None, result, truth, batch.face.regions)
 
-    def _with_attributes(self, image: Tensor, attributes: Tensor | None) -> Tensor:
-        assert attributes is not None  # there are attributes where there is an image of them
-        result: Tensor = self.generators["generator"](
-            image, self.objective.layout.auxiliary(attributes)
-        )
-        return result
-
-    def _attribute_loss(self, image: Tensor, attributes: Tensor | None) -> Tensor:
-        assert attributes is not None
-        side = self.objective.crop_size
-        small = functional.interpolate(image, (side, side), mode="bilinear", antialias=True)
-        return attribute_classification(
-            self.judges["parts"](small)[1], self.objective.layout, attributes
-        )
-
 
 def makeup_part(batch: StyledFace) -> RegionBatch:
     """What the objective reads of a batch."""
     return RegionBatch(
         batch.face.image, batch.classes, batch.style, batch.target_style, batch.region_bits
     )
+
+
+def attribute_part(batch: StyledFace) -> AttributeBatch | None:
+    """What the objective reads of a batch's CelebA faces; None where training is not joint."""
+    if batch.attribute_image is None:
+        return None
+    assert batch.attributes is not None  # they come with the image
+    assert batch.target_attributes is not None
+    return AttributeBatch(batch.attribute_image, batch.attributes, batch.target_attributes)
 
 
 def composite(batch: StyledFace, bits: Tensor) -> Tensor | None:

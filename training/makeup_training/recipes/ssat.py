@@ -13,7 +13,12 @@ from makeup_training.data.parsing_classes import FROM_MT
 from makeup_training.losses.ssat import SSATBatch, SSATObjective, SSATWeights
 from makeup_training.networks.blocks import initialise
 from makeup_training.networks.inputs import one_hot
-from makeup_training.networks.ssat import PARSING_CLASSES, SSATDiscriminator, SSATGenerator
+from makeup_training.networks.ssat import (
+    PARSING_CLASSES,
+    SSATDiscriminator,
+    SSATGenerator,
+    SSATOutput,
+)
 from makeup_training.recipes.base import Files, Recipe, recorded, supervised
 from makeup_training.trainer.config import Config
 from makeup_training.trainer.metrics import Sample
@@ -51,15 +56,21 @@ class SSATRecipe(Recipe):
     def generator_terms(self, batch: Pair, step: int) -> dict[str, Tensor]:
         with recorded(self.generators["generator"]) as passes:
             terms = self.objective.generator_terms(self.inputs(batch))
+        return terms | self._distance(passes[0], batch)
+
+    def truth_terms(self, batch: Pair) -> dict[str, Tensor]:
+        return self._distance(self._both(batch), batch)
+
+    def _distance(self, output: SSATOutput, batch: Pair) -> dict[str, Tensor]:
         results = [
-            (passes[0].transfer, batch.transfer, batch.source.regions),
-            (passes[0].removal, batch.removal, batch.reference.regions),
+            (output.transfer, batch.transfer, batch.source.regions),
+            (output.removal, batch.removal, batch.reference.regions),
         ]
-        return {**terms, **supervised(self.config, results)}
+        return supervised(self.config, results)
 
     def sample(self, batch: Pair) -> list[Sample]:
         source, reference = batch.source, batch.reference
-        output = self.generators["generator"](source.image, reference.image, *self._parsings(batch))
+        output = self._both(batch)
         return [
             Sample(
                 "transfer",
@@ -78,6 +89,12 @@ class SSATRecipe(Recipe):
                 reference.regions,
             ),
         ]
+
+    def _both(self, batch: Pair) -> SSATOutput:
+        """Transfer and removal of one pass."""
+        images = batch.source.image, batch.reference.image
+        output: SSATOutput = self.generators["generator"](*images, *self._parsings(batch))
+        return output
 
     def inputs(self, batch: Pair) -> SSATBatch:
         """What the objective reads of a batch of pairs."""

@@ -102,6 +102,10 @@ class Config:
         triples: train on the first so many examples only, for an overfit check; 0 for all.
         supervised_weight: of our own term, the distance to the renderer's ground truth: mean L1 of
             the picture plus that of each region. The published trainings have none (0).
+        truth_alone_until: share of the steps in which the generators learn from that truth alone
+            and the judges wait (the published trainings have none: 0).
+        norms_fixed_from: share of the steps after which the generators' batch norms keep their
+            statistics, so that they learn with those of inference; 1 for never, as published.
         checkpoint_every, validate_every: steps.
         validation_examples: held-back examples for metrics and sheets.
         weights: of the loss terms, by the field names of the system's weights.
@@ -117,6 +121,8 @@ class Config:
     seed: int = 0
     triples: int = 0
     supervised_weight: float = 0.0
+    truth_alone_until: float = 0.0
+    norms_fixed_from: float = 1.0
     checkpoint_every: int = 1000
     validate_every: int = 1000
     validation_examples: int = 8

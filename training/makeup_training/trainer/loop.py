@@ -19,7 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer, RMSprop
 from torch.utils.data import DataLoader, Dataset
 
@@ -32,6 +32,9 @@ from makeup_training.trainer.checkpoint import checkpoints, load_checkpoint, sav
 from makeup_training.trainer.config import Config, ConfigError, OptimiserConfig, check_same_run
 from makeup_training.trainer.metrics import LearnedMetrics, Sample, measure
 from makeup_training.trainer.run_log import RunLog
+
+NORM_EXAMPLES = 8
+"""Examples that give the batch norms their statistics when those become fixed."""
 
 VALIDATION_SEED = 1_000_003
 """Added to the seed of a run, so that held-back examples are drawn anew."""
@@ -135,9 +138,11 @@ class Trainer:
     def _train_step(self, batch: Any) -> dict[str, float]:
         config = self.config.optimiser
         self._set_rate()
+        self._fix_norms()
         losses = {}
-        terms = self._move("judges", batch)
-        losses.update({f"judges/{name}": value for name, value in terms.items()})
+        if not self._truth_alone():
+            terms = self._move("judges", batch)
+            losses.update({f"judges/{name}": value for name, value in terms.items()})
         if self.step % config.generator_every == 0:
             with _frozen(self.recipe.judges):
                 terms = self._move("generators", batch)
@@ -147,9 +152,8 @@ class Trainer:
     def _move(self, side: str, batch: Any) -> dict[str, float]:
         """One optimiser step of the judges or the generators."""
         optimiser = self.optimisers[side]
-        compute = self.recipe.judge_terms if side == "judges" else self.recipe.generator_terms
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
-            terms = compute(batch, self.step)
+            terms = self._terms(side, batch)
             total = torch.stack([term.float() for term in terms.values()]).sum()
         values = {name: float(term.detach()) for name, term in terms.items()}
         if not math.isfinite(float(total.detach())):
@@ -162,6 +166,50 @@ class Trainer:
         total.backward()
         optimiser.step()
         return {**values, "total": float(total.detach())}
+
+    def _fix_norms(self) -> None:
+        """Batch norms keep their statistics, once it is time; at first those of a few examples.
+
+        Source: Wu & Johnson, Rethinking "Batch" in BatchNorm (2021).
+        """
+        first = math.ceil(self.config.norms_fixed_from * self.config.steps)
+        norms = [m for m in self.recipe.generators.modules() if isinstance(m, nn.BatchNorm2d)]
+        if self.step == first:
+            momenta = [norm.momentum for norm in norms]
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # the mean over all passes
+            examples = [self.examples[i] for i in range(NORM_EXAMPLES)]
+            batch = moved(collate(examples), self.device)
+            with (
+                torch.no_grad(),
+                torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed),
+            ):
+                self._terms("generators", batch)
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+        if self.step >= first:
+            for norm in norms:
+                norm.eval()
+
+    def _terms(self, side: str, batch: Any) -> dict[str, Tensor]:
+        if side == "judges":
+            return self.recipe.judge_terms(batch, self.step)
+        if self._truth_alone():
+            return self._truth_terms(batch)
+        return self.recipe.generator_terms(batch, self.step)
+
+    def _truth_alone(self) -> bool:
+        return self.step < self.config.truth_alone_until * self.config.steps
+
+    def _truth_terms(self, batch: Any) -> dict[str, Tensor]:
+        terms = self.recipe.truth_terms(batch)
+        if not terms:
+            raise ConfigError(
+                f"truth_alone_until = {self.config.truth_alone_until}: there is no truth to learn "
+                "from; give a supervised_weight and --set data.pairs=renderer"
+            )
+        return terms
 
     @torch.no_grad()
     def _validate(self, log: RunLog, console: Console) -> dict[str, float]:

@@ -1,0 +1,340 @@
+"""Quality of the makeup against exact truth: `python benchmarks/quality.py --data FACES_DIR`.
+
+Writes results/quality.json and results/quality.md beside this file; sheets of real people go to a
+folder of your own (`--people DIR`): they are not ours to publish.
+
+1. Accuracy: real people, one in renderer makeup as the reference, another one bare as the source;
+   CIEDE2000 from the result to the truth, the mean over each region.
+2. Identity: luminance gradients of the result against the source's, in soft looks; pixels changed
+   outside the face's regions; how far landmarks found after makeup lie from those before.
+3. Fairness: measure 1 by terciles of the source's skin lightness.
+4. Real references: portraits of people who wear makeup, on real faces; how near the colours of each
+   region come to the reference's, both relative to their own skin.
+5. Stillness: change of the makeup layer from frame to frame of a moving, noisy film, after undoing
+   the motion.
+6. Removal of nothing: a bare reference leaves a bare face.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from quality_data import (
+    REGIONS,
+    Image,
+    analysed,
+    film,
+    labelled_regions,
+    look_of,
+    made_up_portraits,
+    methods,
+    pairs,
+    people,
+)
+from quality_sheets import write_sheets
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from makeup_kernels import Region, crop_face
+from makeup_sdk import MakeupEngine
+from makeup_sdk.bench.machine import machine_info
+from makeup_sdk.classic.light import luminance, to_log
+from makeup_sdk.classic.tone import SkinTone
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis, pupil_distance
+from makeup_sdk.model import MAKEUP_REGIONS
+from makeup_sdk.stream import FrameProcessor, StreamOptions
+from makeup_training.data.portraits import Portrait
+
+RESULTS = Path(__file__).parent / "results"
+MEASURED = (Region.LIPS, Region.EYES, Region.SKIN)
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the faces folder")
+    parser.add_argument("--pairs", type=int, default=500)
+    parser.add_argument("--people", type=Path, help="folder for sheets of real people")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    analyzer = BundledFaceAnalyzer()
+    faces = people(options.data)
+    report: Figures = {"machine": machine_info(None, ("makeup-sdk", "opencv", "onnxruntime"))}
+    report["accuracy"], report["fairness"] = accuracy(faces, options.pairs, analyzer)
+    report["identity"] = identity(faces, 60, analyzer)
+    report["bare_reference"] = bare_reference(faces, 40, analyzer)
+    references = made_up_portraits(options.data)
+    report["real_references"] = real_references(
+        faces[:: len(faces) // 40][:40], references, analyzer
+    )
+    report["stillness"] = stillness(faces[0], faces[1], analyzer)
+    (options.out / "quality.json").write_text(json.dumps(report, indent=2) + "\n")
+    (options.out / "quality.md").write_text(table(report))
+    if options.people:
+        write_sheets(options.people, faces, references, analyzer)
+    print(table(report))
+
+
+def accuracy(
+    faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer
+) -> tuple[Figures, Figures]:
+    """Measures 1 and 3."""
+    competitors = methods(analyzer)
+    errors: dict[str, dict[Region, list[float]]] = defaultdict(lambda: defaultdict(list))
+    lightness: list[float] = []
+    for pair in pairs(faces, count, seed=1):
+        regions = labelled_regions(pair.source)
+        truth = lab(pair.truth)
+        results = {
+            name: method(pair.source.image, pair.reference) for name, method in competitors.items()
+        }
+        if any(result is None for result in results.values()):
+            continue
+        lightness.append(float(lab(pair.source.image)[regions == Region.SKIN, 0].mean()))
+        for name, result in results.items():
+            distance = deltaE_ciede2000(truth, lab(result))
+            for region in REGIONS:
+                here = regions == region
+                errors[name][region].append(float(distance[here].mean()) if here.any() else np.nan)
+    means = {
+        name: {region.name.lower(): _mean(errors[name][region]) for region in REGIONS}
+        for name in errors
+    }
+    best = {
+        r.name.lower(): min(means[name][r.name.lower()] for name in means if name != "mobile")
+        for r in MEASURED
+    }
+    ratio = {r: round(means["mobile"][r] / value, 3) for r, value in best.items()}
+    order = np.argsort(lightness)
+    fairness: Figures = {}
+    for region in MEASURED:
+        values = np.array(errors["mobile"][region])
+        thirds = [_mean(values[part]) for part in np.array_split(order, 3)]
+        fairness[region.name.lower()] = {
+            "dark": thirds[0],
+            "medium": thirds[1],
+            "light": thirds[2],
+            "worst_over_mean": round(max(thirds) / float(np.nanmean(values)), 3),
+        }
+    return {"pairs": len(lightness), "delta_e": means, "mobile_over_best_other": ratio}, fairness
+
+
+def identity(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> Figures:
+    """Measure 2, on soft looks."""
+    structure: list[float] = []
+    outside, drift = 0, []
+    engine = MakeupEngine(model="mobile", analyzer=analyzer)
+    for pair in pairs(faces, count, seed=2, style="natural"):
+        source = pair.source.image
+        engine.look = pair.reference
+        result = engine.process(source)
+        face = analysed(analyzer, source)
+        if face is None:
+            continue
+        inside = _in_frame(face, source.shape)
+        outside += int((result != source).any(axis=2)[~inside].sum())
+        structure.append(_structure(source, result, inside))
+        after = analysed(analyzer, result)
+        if after is not None:
+            moved = np.hypot(*(after.landmarks - face.landmarks).T).mean()
+            drift.append(100 * moved / pupil_distance(face.landmarks))
+    return {
+        "faces": len(structure),
+        "gradient_structure": _mean(structure),
+        "pixels_changed_outside": outside,
+        "landmark_drift_percent": _mean(drift),
+    }
+
+
+def bare_reference(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> Figures:
+    """Measure 6: another bare face as the reference."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for model in ("mobile", "classic"):
+        engine = MakeupEngine(model=model, analyzer=analyzer)
+        for number in range(count):
+            rng = np.random.default_rng([6, number])
+            source, reference = (faces[i] for i in rng.choice(len(faces), 2, replace=False))
+            engine.look = reference.image
+            distance = deltaE_ciede2000(lab(engine.process(source.image)), lab(source.image))
+            regions = labelled_regions(source)
+            for region in MEASURED:
+                found[f"{model}.{region.name.lower()}"].append(
+                    float(distance[regions == region].mean())
+                )
+            found[model].append(float(distance[regions > 0].mean()))
+    return {name: _mean(values) for name, values in found.items()}
+
+
+def real_references(
+    faces: list[Portrait], references: list[Portrait], analyzer: BundledFaceAnalyzer
+) -> Figures:
+    """Measure 4: distance between the region colours of result and reference.
+
+    Colours are log light relative to the own face's bare skin, so that the reference's light does
+    not count; their distribution is compared channel by channel (1-Wasserstein distance).
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    before = [analysed(analyzer, face.image) for face in faces]
+    for reference in references:
+        wanted = _relative_colors(analysed(analyzer, reference.image))
+        if wanted is None:
+            continue
+        for name, method in methods(analyzer).items():
+            if name == "histogram":
+                continue
+            for source, face in zip(faces, before, strict=True):
+                image = method(source.image, reference.image)
+                if face is None or image is None:
+                    continue
+                made_up = replace(face, crop=crop_face(image, face.matrix))
+                colors = _relative_colors(made_up, bare=face)
+                if colors is None:
+                    continue
+                for region in (Region.LIPS, Region.EYES):
+                    distance = np.abs(wanted[region] - colors[region]).mean()
+                    found[f"{name}.{region.name.lower()}"].append(float(distance))
+    return {"references": len(references), "faces": len(faces)} | {
+        name: _mean(values) for name, values in found.items()
+    }
+
+
+def stillness(face: Portrait, reference: Portrait, analyzer: BundledFaceAnalyzer) -> Figures:
+    """Measure 5: mean change of the makeup layer's log light from frame to frame.
+
+    `published` is what PSGAN's demo does around its network: every frame on its own, the crop cut
+    at whole pixels, the result resized back; here around `mobile`'s network.
+    """
+    reference_image = next(iter(pairs([face, reference], 1, seed=5, style="evening"))).reference
+    frames = list(film(face.image, 60, seed=5))
+    report: Figures = {}
+    for name in ("mobile", "classic"):
+        engine = MakeupEngine(model=name, analyzer=analyzer)
+        engine.look = look_of(reference_image, name, analyzer)
+        processor = FrameProcessor(engine, StreamOptions())
+        streamed = [processor.process(f.image, n / 30).image for n, f in enumerate(frames)]
+        report[name] = _trembling(frames, streamed)
+        report[f"{name}_frame_by_frame"] = _trembling(
+            frames, [engine.process(f.image) for f in frames]
+        )
+    engine = MakeupEngine(model="mobile", analyzer=analyzer)
+    engine.look = look_of(reference_image, "mobile", analyzer)
+    report["published"] = _trembling(frames, [_published(engine, f.image) for f in frames])
+    report["mobile_over_published"] = round(report["mobile"] / report["published"], 3)
+    return report
+
+
+def _published(engine: MakeupEngine, frame: Image) -> Image:
+    """A frame as PSGAN's demo would treat it: the detector's box, whole pixels, 256 pixels wide."""
+    found = engine.analyzer.detect(frame, 1)
+    x0, y0, x1, y1 = found[0].box
+    reach = 0.3 * max(x1 - x0, y1 - y0)
+    height, width = frame.shape[:2]
+    left, top = max(int(x0 - reach), 0), max(int(y0 - reach), 0)
+    right, bottom = min(int(x1 + reach), width), min(int(y1 + reach), height)
+    part = frame[top:bottom, left:right]
+    small = cv2.resize(part, (256, 256), interpolation=cv2.INTER_AREA)
+    made_up = cv2.resize(engine.process(small), part.shape[1::-1]).astype(np.float32)
+    coarse = cv2.resize(small, part.shape[1::-1]).astype(np.float32)
+    out = frame.copy()
+    out[top:bottom, left:right] = np.clip(np.round(made_up + part - coarse), 0, 255)
+    return out
+
+
+def _trembling(frames: list[Any], made_up: list[Image]) -> float:
+    layers = []
+    for frame, image in zip(frames, made_up, strict=True):
+        layer = cv2.GaussianBlur(to_log(image) - to_log(frame.image), (0, 0), 1.0)
+        back = cv2.warpAffine(
+            layer, frame.motion, layer.shape[1::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        layers.append(back)
+    made_up_here = np.abs(np.mean(layers, axis=0)).max(axis=2) > 0.02
+    changes = [np.abs(b - a)[made_up_here].mean() for a, b in pairwise(layers[10:])]
+    return round(float(np.mean(changes)), 5)
+
+
+def _structure(source: Image, result: Image, inside: NDArray[np.bool_]) -> float:
+    """Cosine between the luminance gradients of two pictures inside a mask."""
+    gradients = []
+    for image in (source, result):
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        gradients.append(
+            np.stack([cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)])[
+                :, inside
+            ]
+        )
+    a, b = gradients
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
+
+
+def _in_frame(face: FaceAnalysis, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where a frame may change: the regions and one cell of the change around them."""
+    grown = cv2.dilate((face.regions > 0).astype(np.uint8), np.ones((9, 9), np.uint8))
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(grown, face.matrix, shape[1::-1], flags=flags) > 0
+
+
+def _relative_colors(
+    face: FaceAnalysis | None, bare: FaceAnalysis | None = None
+) -> dict[Region, NDArray[np.float32]] | None:
+    """Quantiles of each region's colour (log light without its mean lightness' light), (33, 3)."""
+    if face is None:
+        return None
+    skin = bare or face
+    tone = SkinTone.fit(to_log(skin.crop), skin.regions)
+    if tone is None:
+        return None
+    relative = to_log(face.crop) - tone.over_crop()
+    colors = {}
+    for region in MAKEUP_REGIONS:
+        here = relative[face.regions == region]
+        if len(here) < 20:
+            return None
+        lightness = luminance(here)
+        chroma = here - lightness[:, None]
+        planes = np.column_stack([lightness, chroma[:, 0], chroma[:, 2]])
+        colors[region] = np.quantile(planes, np.linspace(0.05, 0.95, 33), axis=0)
+    return colors
+
+
+def lab(image: Image | None) -> NDArray[np.float64]:
+    """CIELAB of a BGR picture."""
+    assert image is not None
+    return rgb2lab(image[..., ::-1])
+
+
+def table(report: Figures) -> str:
+    """The report as Markdown."""
+    accuracy_ = report["accuracy"]
+    lines = [
+        "# Quality",
+        "",
+        f"ΔE2000 to the truth, {accuracy_['pairs']} pairs of real people, renderer makeup:",
+        "",
+        "| method | lips | skin | eyes | brows |",
+        "|---|---|---|---|---|",
+    ]
+    for name, values in accuracy_["delta_e"].items():
+        row = " | ".join(f"{values[r.name.lower()]:.2f}" for r in REGIONS)
+        lines.append(f"| {name} | {row} |")
+    lines += ["", "`mobile` over the best other method:", ""]
+    lines += [f"- {key}: {value}" for key, value in accuracy_["mobile_over_best_other"].items()]
+    for title in ("fairness", "identity", "bare_reference", "real_references", "stillness"):
+        lines += ["", f"## {title.replace('_', ' ').capitalize()}", ""]
+        lines += [f"- {key}: {value}" for key, value in report[title].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _mean(values: Any) -> float:
+    return round(float(np.nanmean(values)), 4)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What `quality.py` measures on: faces, made-up pairs, a film, and the methods that compete."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import NoFaceError, Region, match_region_histograms
+from makeup_sdk import Look, MakeupEngine
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
+from makeup_training.cosmetics import Makeup, random_makeup, render
+from makeup_training.data.portraits import Portrait, regions_of
+from makeup_training.data.readers import LabelledFace, open_collection
+
+Image = NDArray[np.uint8]
+Method = Callable[[Image, Image], Image | None]
+"""Source and reference photo to the made-up source; None where no face was found."""
+
+REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
+
+
+def people(data: Path) -> list[Portrait]:
+    """The real people of `val/`, none of whom is in any training set."""
+    collection = open_collection(data / "val")
+    files = [*collection.bare, *collection.held_bare]
+    return [file.load() for file in sorted(files, key=lambda file: file.name)]
+
+
+def made_up_portraits(data: Path) -> list[Portrait]:
+    """The portraits of `train/` whose names say that they wear makeup, left out of all training."""
+    labels = json.loads((data / "train" / "labels.json").read_text())
+    return [
+        LabelledFace(name, data / "train", np.array(label["landmarks68"], np.float32)).load()
+        for name, label in sorted(labels.items())
+        if "akeup" in name
+    ]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A bare source, somebody else's photo in makeup, and the source wearing that makeup.
+
+    Attributes:
+        source: the bare portrait.
+        reference: uint8 (384, 384, 3), BGR.
+        truth: likewise.
+        makeup: what is worn.
+    """
+
+    source: Portrait
+    reference: Image
+    truth: Image
+    makeup: Makeup
+
+
+def pairs(faces: list[Portrait], count: int, seed: int, style: str | None = None) -> Iterator[Pair]:
+    """Random pairs in random makeup by the renderer; the same seed gives the same pairs."""
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        source, other = (faces[i] for i in rng.choice(len(faces), 2, replace=False))
+        makeup = random_makeup(rng, style)
+        hands = [np.random.default_rng(int(n)) for n in rng.integers(0, 2**63, size=2)]
+        reference, truth = (
+            render(face.image, face.landmarks, makeup, hand, face.parsing)
+            for face, hand in zip((other, source), hands, strict=True)
+        )
+        yield Pair(source, reference, truth, makeup)
+
+
+def methods(analyzer: BundledFaceAnalyzer) -> dict[str, Method]:
+    """The competitors by name."""
+
+    def wearing(model: str) -> Method:
+        engine = MakeupEngine(model=model, analyzer=analyzer)
+
+        def transfer(source: Image, reference: Image) -> Image | None:
+            try:
+                engine.look = reference
+            except NoFaceError:
+                return None
+            return engine.process(source)
+
+        return transfer
+
+    def histogram(source: Image, reference: Image) -> Image | None:
+        """Region histogram matching of the whole aligned crops, as PSGAN makes its targets."""
+        faces = [analysed(analyzer, photo) for photo in (source, reference)]
+        if faces[0] is None or faces[1] is None:
+            return None
+        one, other = faces
+        crop = match_region_histograms(one.crop, other.crop, one.regions, other.regions)
+        back = cv2.warpAffine(
+            crop,
+            one.matrix,
+            source.shape[1::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        )
+        inside = cv2.warpAffine(
+            (one.regions > 0).astype(np.uint8),
+            one.matrix,
+            source.shape[1::-1],
+            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+        )
+        return np.where(inside[..., None] > 0, back, source).astype(np.uint8)
+
+    return {
+        "mobile": wearing("mobile"),
+        "classic": wearing("classic"),
+        "histogram": histogram,
+        "nothing": lambda source, _: source,
+    }
+
+
+def analysed(analyzer: BundledFaceAnalyzer, photo: Image) -> FaceAnalysis | None:
+    """The surest face of a photo."""
+    found = analyzer.detect(photo, 1)
+    return analyzer.analyze(photo, found[0]) if found else None
+
+
+def labelled_regions(face: Portrait) -> NDArray[np.uint8]:
+    """uint8 (H, W): the regions that the labels give, in which errors are measured."""
+    return regions_of(face, "sdk")
+
+
+@dataclass(frozen=True)
+class FilmFrame:
+    """A frame of the film, uint8 (H, W, 3), and where its face came from: (2, 3), photo pixel to
+    frame pixel."""
+
+    image: Image
+    motion: NDArray[np.float64]
+
+
+def film(photo: Image, frames: int, seed: int) -> Iterator[FilmFrame]:
+    """A portrait, moved by less than a pixel per frame, zoomed, in changing light, with noise."""
+    rng = np.random.default_rng(seed)
+    side = photo.shape[0]
+    for number in range(frames):
+        t = number / 30
+        scale = 1.0 + 0.05 * np.sin(0.9 * t)
+        angle = 1.5 * np.sin(1.1 * t + 1)
+        motion = cv2.getRotationMatrix2D((side / 2, side / 2), angle, scale)
+        motion[:, 2] += 6 * np.sin(0.7 * t), 5 * np.sin(1.3 * t)
+        moved = cv2.warpAffine(
+            photo, motion, (side, side), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE
+        )
+        light = 1 + 0.08 * np.sin(1.7 * t)
+        noisy = moved.astype(np.float32) * light + rng.normal(0, 3, moved.shape)
+        yield FilmFrame(np.clip(np.round(noisy), 0, 255).astype(np.uint8), motion)
+
+
+def look_of(reference: Image, model: str, analyzer: BundledFaceAnalyzer) -> Look:
+    """The look of a reference photo for a model."""
+    return Look.from_photo(reference, model=model, analyzer=analyzer)

@@ -1,0 +1,170 @@
+"""Every published number, table and plot, by one command.
+
+    python benchmarks/run.py                      # the CPU part, about a quarter of an hour
+    python benchmarks/run.py --all --data FACES   # and the quality of faces and makeup on pictures
+    python benchmarks/run.py --only kernels scaling
+
+Results go to benchmarks/results/: a JSON file per step, plots, and README.md with the tables. A
+file is replaced only when its step went well; a step that fails is named at the end. Leave the
+machine alone meanwhile.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tables import RESULTS, write_readme
+
+HERE = Path(__file__).parent
+Command = list[str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to run.
+
+    Attributes:
+        name: for `--only`.
+        command: from a folder to write to, and the faces folder, to what is run.
+        needs_faces: whether it is left out without `--data`.
+        script: which the command needs; the step is left out where it is absent.
+        needs_gpu: whether it is left out where there is no NVIDIA driver.
+    """
+
+    name: str
+    command: Callable[[Path, Path | None], Command]
+    needs_faces: bool = False
+    script: str = ""
+    needs_gpu: bool = False
+
+
+def suite(json_name: str, *files: str) -> Callable[[Path, Path | None], Command]:
+    """A step of pytest-benchmark that writes one JSON file."""
+
+    def command(out: Path, faces: Path | None) -> Command:
+        paths = [str(HERE / file) for file in files]
+        options = ["-q", "--benchmark-only", f"--benchmark-json={out / json_name}"]
+        return [sys.executable, "-m", "pytest", *paths, *options]
+
+    return command
+
+
+def bench(out: Path, faces: Path | None) -> Command:
+    """`makeup bench --desktop`."""
+    code = "from makeup_sdk.cli import main; main()"
+    files = ["--json", str(out / "bench.json"), "--plot", str(out / "bench.svg")]
+    return [sys.executable, "-c", code, "bench", "--desktop", *files]
+
+
+def script(name: str, *options: str) -> Command:
+    """A script beside this file."""
+    return [sys.executable, str(HERE / name), *options]
+
+
+SUITES = {
+    "analysis": "test_face_analysis.py",
+    "process": "test_process.py",
+    "sessions": "test_sessions.py",
+    "one_graph": "test_fused_graph.py",
+}
+"""Suites with a result file of their own; the others are the kernels'."""
+
+STEPS = (
+    Step(
+        "kernels",
+        suite(
+            "kernels.json",
+            *sorted({path.name for path in HERE.glob("test_*.py")} - set(SUITES.values())),
+        ),
+    ),
+    *(Step(name, suite(f"{name}.json", file)) for name, file in SUITES.items()),
+    Step("bench", bench),
+    Step("scaling", lambda out, faces: script("scaling.py", "--output", str(out))),
+    Step("instructions", lambda out, faces: script("instructions/count.py", "--update")),
+    Step("faces", lambda out, faces: script("faces.py", "--data", str(faces)), needs_faces=True),
+    Step(
+        "quality",
+        lambda out, faces: script("quality.py", "--data", str(faces)),
+        needs_faces=True,
+        script="quality.py",
+    ),
+    Step(
+        "gpu",
+        lambda out, faces: script("gpu_kernels.py", "--out", str(out / "gpu_kernels")),
+        needs_gpu=True,
+        script="gpu_kernels.py",
+    ),
+)
+
+
+def reason_to_skip(step: Step, faces: Path | None) -> str:
+    """Why a step cannot run here; empty if it can."""
+    if step.script and not (HERE / step.script).is_file():
+        return f"there is no {step.script}"
+    if step.needs_faces and faces is None:
+        return "it needs --all --data FACES"
+    if step.needs_gpu and shutil.which("nvidia-smi") is None:
+        return "it needs an NVIDIA GPU"
+    return ""
+
+
+def run_step(step: Step, faces: Path | None) -> bool:
+    """Run a step aside, and move what it wrote to the results if it went well."""
+    environment = dict(os.environ)
+    if faces is not None:
+        environment["MAKEUP_FACES"] = str(faces)
+    with tempfile.TemporaryDirectory() as folder:
+        command = step.command(Path(folder), faces)
+        if subprocess.run(command, env=environment, check=False).returncode != 0:
+            return False
+        for written in Path(folder).iterdir():
+            shutil.copyfile(written, RESULTS / written.name)
+    return True
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--all", action="store_true", help="faces and quality too; needs --data")
+    parser.add_argument("--data", type=Path, help="the faces folder")
+    parser.add_argument(
+        "--only", nargs="+", choices=[step.name for step in STEPS], help="these steps alone"
+    )
+    options = parser.parse_args()
+    if options.all and options.data is None:
+        parser.error("--all needs --data, the faces folder")
+    if options.data is not None and not options.data.is_dir():
+        parser.error(f"--data {options.data}: no such folder")
+    names = options.only or [s.name for s in STEPS if options.all or not s.needs_faces]
+    RESULTS.mkdir(exist_ok=True)
+    failed = []
+    for step in STEPS:
+        if step.name not in names:
+            continue
+        skip = reason_to_skip(step, options.data)
+        if skip:
+            print(f"== {step.name}: left out, {skip}", flush=True)
+            continue
+        print(f"== {step.name}", flush=True)
+        start = time.monotonic()
+        good = run_step(step, options.data)
+        if not good:
+            failed.append(step.name)
+        word = "done" if good else "FAILED"
+        print(f"== {step.name}: {word} in {time.monotonic() - start:.0f} s", flush=True)
+    print(f"== wrote {write_readme()}", flush=True)
+    if failed:
+        sys.exit(f"failed, results left as they were: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

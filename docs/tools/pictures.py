@@ -1,0 +1,152 @@
+"""Make the pictures of the documentation from the demo faces that ship with the SDK.
+
+    python docs/tools/pictures.py
+
+The demo faces are averages of AI-generated CC0 portraits and belong to nobody. Run it again after a
+change that alters what makeup looks like, look at the pictures, and commit them.
+"""
+
+import runpy
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_sdk import Look, MakeupEngine, Region, read_image
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
+from makeup_sdk.stream import FadeOptions, FrameProcessor, StreamOptions
+
+Image = NDArray[np.uint8]
+
+IMAGES = Path(__file__).parents[1] / "images"
+LOOK_SHOP = Path(__file__).parents[2] / "examples" / "look_shop" / "look_shop.py"
+DEMO = resources.files("makeup_sdk") / "assets" / "demo"
+
+_SIDE = 300
+_QUALITY = 85
+_FACE = (slice(130, 450), slice(96, 416))
+"""Where the face is in a demo picture."""
+_REGION_COLORS = {
+    Region.LIPS: (70, 60, 220),
+    Region.SKIN: (150, 190, 90),
+    Region.EYES: (210, 130, 60),
+    Region.BROWS: (40, 170, 230),
+}
+"""BGR of the overlay."""
+
+
+def main() -> None:
+    """Write every picture to `docs/images/`."""
+    IMAGES.mkdir(exist_ok=True)
+    analyzer = BundledFaceAnalyzer()
+    faces = {name: _demo(name) for name in ("light", "medium", "dark")}
+    references = {
+        name: _demo(name)
+        for name in ("red-classic", "coral-natural", "teal-smoky", "berry-evening")
+    }
+    looks = {name: Look.from_photo(photo, analyzer=analyzer) for name, photo in references.items()}
+    engine = MakeupEngine(analyzer=analyzer)
+
+    def worn(look: Look, strength: float | dict[Region, float] = 1, face: str = "light") -> Image:
+        engine.look, engine.strength = look, strength
+        return engine.process(faces[face])[_FACE]
+
+    _save(
+        "before-reference-after",
+        faces["medium"][_FACE],
+        references["red-classic"][_FACE],
+        worn(looks["red-classic"], face="medium"),
+    )
+    _save("regions", *_region_pictures(analyzer, faces["medium"]))
+    _save("looks", *(cv2.resize(look.makeup.swatch(), (512, 512)) for look in looks.values()))
+    _save("strength", *(worn(looks["teal-smoky"], strength=s) for s in (0.0, 0.33, 0.66, 1.0)))
+    red, teal = looks["red-classic"], looks["teal-smoky"]
+    _save("mix", *(worn(Look.mix({red: 1 - share, teal: share})) for share in (0.0, 0.3, 0.7, 1.0)))
+    _save(
+        "parts",
+        worn(red, strength={Region.LIPS: 1.0}),
+        worn(teal, strength={Region.EYES: 1.0}),
+        worn(Look.compose(lips=red, eyes=teal)),
+    )
+    _save(
+        "colors",
+        *(
+            worn(Look.from_colors(lips="#b3123a", finish=finish))
+            for finish in ("natural", "matte", "gloss")
+        ),
+    )
+    _save("several-faces", _several(engine, list(faces.values()), list(looks.values())), side=420)
+    with tempfile.TemporaryDirectory() as folder:
+        runpy.run_path(str(LOOK_SHOP))["main"](Path(str(DEMO / "light.jpg")), Path(folder))
+        _save("look-shop", read_image(Path(folder) / "sheet.jpg"), side=712)
+
+
+def _demo(name: str) -> Image:
+    return read_image(str(DEMO / f"{name}.jpg"))
+
+
+def _region_pictures(analyzer: BundledFaceAnalyzer, frame: Image) -> list[Image]:
+    """The aligned crop, its 68 landmarks, and its region map."""
+    face = analyzer.analyze(frame, analyzer.detect(frame, 1)[0])
+    large = cv2.resize(face.crop, (512, 512), interpolation=cv2.INTER_CUBIC)
+    points = large.copy()
+    for x, y in face.crop_landmarks * 2 + 0.5:
+        cv2.circle(points, (round(x), round(y)), 4, (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(points, (round(x), round(y)), 3, (60, 60, 220), -1, cv2.LINE_AA)
+    return [large, points, _overlay(large, face)]
+
+
+def _overlay(crop: Image, face: FaceAnalysis) -> Image:
+    regions = cv2.resize(face.regions, (512, 512), interpolation=cv2.INTER_NEAREST)
+    mixed = crop.astype(np.float32)
+    for region, color in _REGION_COLORS.items():
+        inside = regions == region
+        mixed[inside] = 0.45 * mixed[inside] + 0.55 * np.array(color, np.float32)
+    picture = mixed.astype(np.uint8)
+    cv2.rectangle(picture, (0, 0), (128, 148), (255, 255, 255), -1)
+    for row, (region, color) in enumerate(_REGION_COLORS.items()):
+        top = 14 + 34 * row
+        cv2.rectangle(picture, (12, top), (36, top + 24), color, -1)
+        cv2.putText(
+            picture,
+            f"{int(region)} {region.name.lower()}",
+            (46, top + 19),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.62,
+            (30, 30, 30),
+            2,
+            cv2.LINE_AA,
+        )
+    return picture
+
+
+def _several(engine: MakeupEngine, faces: list[Image], looks: list[Look]) -> Image:
+    """One frame with three faces, each of which wears a look of its own."""
+    frame = np.hstack(faces)
+    options = StreamOptions(fade=FadeOptions(0, 0, 0))
+    engine.look, engine.strength = None, 1.0
+    processor = FrameProcessor(engine, options)
+    found = processor.process(frame, 0.0).faces
+    for face in found:
+        engine.wear(face.track_id, looks[int(face.box[0] // faces[0].shape[1])])
+    return processor.process(frame, 0.1).image
+
+
+def _save(name: str, *pictures: Image, side: int = _SIDE) -> None:
+    """Pictures side by side, each `side` pixels high, as one JPEG."""
+    tiles = []
+    for picture in pictures:
+        height, width = picture.shape[:2]
+        size = (round(width * side / height), side)
+        tiles.append(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    sheet = np.hstack(tiles)
+    path = IMAGES / f"{name}.jpg"
+    cv2.imwrite(str(path), sheet, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    print(f"{path.name}: {sheet.shape[1]}x{sheet.shape[0]}, {path.stat().st_size // 1024} KB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Time frames through an engine, stage by stage."""
+
+from collections.abc import Callable
+from itertools import cycle, islice
+from time import perf_counter
+
+from makeup_kernels import BackendUnavailableError, InvalidInputError
+from makeup_sdk.bench.options import BenchOptions, Scenario
+from makeup_sdk.bench.report import Measurement, Samples
+from makeup_sdk.bench.scene import REFERENCE, Image, demo_picture, scene
+from makeup_sdk.engine import MakeupEngine, Result
+from makeup_sdk.model import DEFAULT_MODEL
+from makeup_sdk.stream import FrameProcessor, StreamOptions
+
+_WITHOUT_NETWORKS = ("classic",)
+"""Models that no backend runs: asking for one would be answered by something else."""
+_FRAME_TIME = 1 / 30
+"""Seconds between two frames of a stream, as its processor sees them."""
+
+
+def open_engine(options: BenchOptions) -> MakeupEngine:
+    """The engine that options ask for, without a look.
+
+    Raises:
+        BackendUnavailableError: the backend or device cannot run here, or not this model.
+        InvalidInputError: an option is out of range.
+        BundleError: the model's bundle is missing or damaged.
+    """
+    engine = MakeupEngine(
+        model=DEFAULT_MODEL if options.model is None else options.model,
+        backend=options.backend,
+        device=options.device,
+        max_faces=max(options.faces),
+        threads=options.threads,
+    )
+    if options.backend != "auto" and engine.model.name in _WITHOUT_NETWORKS:
+        raise BackendUnavailableError(
+            f"backend {options.backend!r}: the model {engine.model.name!r} has no networks that it "
+            "could run; measure another one with --model, or leave --backend out"
+        )
+    return engine
+
+
+def wear_demo_look(engine: MakeupEngine) -> None:
+    """Encode the shipped reference photo and put it on."""
+    engine.look = demo_picture(REFERENCE)
+
+
+def measure(
+    engine: MakeupEngine,
+    scenario: Scenario,
+    options: BenchOptions,
+    progress: Callable[[int], None] = lambda frames: None,
+) -> Measurement:
+    """Milliseconds of each frame and of its stages, after the warm-up.
+
+    Args:
+        engine: wears a look.
+        scenario: what is shown to it.
+        options: frames and warm-up are used.
+        progress: called after every frame with their number so far, warm-up included.
+
+    Raises:
+        InvalidInputError: the engine did not paint every face of the scene.
+    """
+    frames = scene(scenario)
+    process = _processor(engine, scenario)
+    totals: list[float] = []
+    stages: dict[str, list[float]] = {}
+    for number, frame in enumerate(islice(cycle(frames), options.warmup + options.frames)):
+        start = perf_counter()
+        result = process(frame, number * _FRAME_TIME)
+        spent = (perf_counter() - start) * 1e3
+        progress(number + 1)
+        if number < options.warmup:
+            continue
+        totals.append(spent)
+        for stage, milliseconds in result.timings.items():
+            stages.setdefault(stage, []).append(milliseconds)
+    painted = sum(face.painted for face in result.faces)
+    if painted != scenario.faces:
+        raise InvalidInputError(
+            f"{scenario.label}: {painted} faces were made up, expected {scenario.faces}; "
+            "take a larger size or fewer faces"
+        )
+    return Measurement(
+        scenario,
+        Samples(tuple(totals)),
+        {name: Samples(tuple(samples)) for name, samples in stages.items()},
+    )
+
+
+def _processor(engine: MakeupEngine, scenario: Scenario) -> Callable[[Image, float], Result]:
+    if scenario.path == "stream":
+        return FrameProcessor(engine, StreamOptions()).process
+    return lambda frame, time: engine.process_detailed(frame)

@@ -1,0 +1,130 @@
+"""`makeup bench`: how fast this machine is, and how two measurements differ."""
+
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from makeup_engines import BACKENDS
+from makeup_kernels import InvalidInputError
+from makeup_sdk.bench.compare import compare_reports
+from makeup_sdk.bench.options import PRESETS, BenchOptions, parse_size
+from makeup_sdk.bench.plot import save_plot
+from makeup_sdk.bench.report import Report, load_report
+from makeup_sdk.bench.run import run_bench
+from makeup_sdk.bench.tables import show_comparison, show_report
+
+app = typer.Typer(
+    help="Measure latency, memory and cold start on this machine.", invoke_without_command=True
+)
+
+_REDRAW_AFTER = 0.25
+"""Seconds between two drawings of the progress bar."""
+
+
+@app.callback()
+def bench(
+    context: typer.Context,
+    model: Annotated[
+        str | None, typer.Option(help="Name of a model, or path of a bundle; default: the SDK's.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help=f"What runs the networks: auto, {', '.join(BACKENDS)}.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where frames are worked on: cpu or cuda.")
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="1280x720, or 480p, 720p, 1080p, 4k. May be repeated."),
+    ] = None,
+    faces: Annotated[
+        list[int] | None, typer.Option(help="Faces in the frame. May be repeated.")
+    ] = None,
+    path: Annotated[
+        list[str] | None,
+        typer.Option(help="image (faces found anew) or stream (followed). Default: both."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames timed per line.")] = None,
+    warmup: Annotated[int | None, typer.Option(help="Frames before that, not timed.")] = None,
+    cold_starts: Annotated[
+        int | None, typer.Option(help="Fresh processes timed to their first frame.")
+    ] = None,
+    desktop: Annotated[bool, typer.Option("--desktop", help="720p to 4K, 1 and 3 faces.")] = False,
+    jetson: Annotated[
+        bool, typer.Option("--jetson", help="Networks on TensorRT, streams, long warm-up.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the report, samples included.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture of it (.svg).")] = None,
+) -> None:
+    """Measure latency per stage, cold start and memory of an engine on this machine.
+
+    Options that are given beside a preset change the preset.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if desktop and jetson:
+        raise InvalidInputError("--desktop and --jetson: choose one preset")
+    chosen: dict[str, Any] = {
+        "model": model,
+        "backend": backend,
+        "device": device,
+        "sizes": tuple(map(parse_size, size)) if size else None,
+        "faces": tuple(faces) if faces else None,
+        "paths": tuple(path) if path else ("image",) if device == "cuda" else None,
+        "threads": threads,
+        "frames": frames,
+        "warmup": warmup,
+        "cold_starts": cold_starts,
+    }
+    preset = PRESETS["desktop"] if desktop else PRESETS["jetson"] if jetson else BenchOptions()
+    options = replace(preset, **{key: value for key, value in chosen.items() if value is not None})
+    for file in (json_file, plot):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise InvalidInputError(f"{file.parent}: no such folder; create it first")
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise InvalidInputError(f"--plot {plot}: plots are SVG files; end the name in .svg")
+    report = _run(options)
+    console = Console()
+    show_report(console, report)
+    if json_file is not None:
+        report.save(json_file)
+        console.print(f"wrote {json_file}", markup=False)
+    if plot is not None:
+        save_plot(plot, report)
+        console.print(f"wrote {plot}", markup=False)
+
+
+def _run(options: BenchOptions) -> Report:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    # drawn between frames only: a thread that draws would take its time from theirs
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, auto_refresh=False
+    ) as bar:
+        task = bar.add_task("starting", total=1.0)
+        drawn = 0.0
+
+        def show(what: str, share: float) -> None:
+            nonlocal drawn
+            bar.update(task, description=what, completed=share)
+            if monotonic() - drawn > _REDRAW_AFTER or share == 1:
+                bar.refresh()
+                drawn = monotonic()
+
+        return run_bench(options, show)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="A.json", help="Report of `makeup bench`.")],
+    after: Annotated[Path, typer.Argument(metavar="B.json", help="The one to hold against it.")],
+) -> None:
+    """Compare two reports: ratios of medians with 95 % bootstrap confidence intervals."""
+    show_comparison(Console(), compare_reports(load_report(before), load_report(after)))

@@ -1,0 +1,52 @@
+"""`mobile` on the device: all faces of a frame in one batch."""
+
+import numpy as np
+
+from makeup_engines import Session
+from makeup_kernels import CROP_SIZE
+from makeup_sdk.classic.layout import FaceLayout
+from makeup_sdk.device.device import Device, Tensor
+from makeup_sdk.device.faces import DeviceFaces
+from makeup_sdk.mobile.layout import LaidCodes, template_layout
+from makeup_sdk.mobile.makeup import MobileMakeup
+from makeup_sdk.mobile.paint import CHANGE_SIDE, cells_of, weaken
+from makeup_sdk.model import Strength
+
+_RGB = [2, 1, 0, 5, 4, 3]
+_FULL = np.ones((1, CHANGE_SIDE, CHANGE_SIDE), np.float32)
+
+
+class DeviceMobilePainter:
+    """Counterpart of `MobilePainter`. The look's codes are laid out on the host (256 KB go up).
+
+    Args:
+        device: where frames lie.
+        makeup: the look's.
+        session: the graph `painter` of the bundle.
+    """
+
+    def __init__(self, device: Device, makeup: MobileMakeup, session: Session) -> None:
+        self._device, self._session = device, session
+        self._codes = LaidCodes(makeup.codes, template_layout())
+
+    def paint(self, image: Tensor, faces: DeviceFaces, strengths: list[Strength]) -> None:
+        """See `DevicePainter.paint`."""
+        crops, _ = self._device.align_faces(
+            faces.frame, faces.matrices, size=CROP_SIZE, color=faces.color
+        )
+        layouts = [FaceLayout(face.crop_landmarks, face.regions) for face in faces.analyses]
+        inputs = {
+            "image": crops if faces.color == "bgr" else crops.flip(3).contiguous(),
+            "regions": faces.regions,
+            "codes": self._device.upload(np.stack([self._codes.on(face) for face in layouts])),
+        }
+        change = self._device.run(self._session, inputs)["change"]
+        shares = [
+            weaken(_FULL, face.regions, strength).change
+            for face, strength in zip(faces.analyses, strengths, strict=True)
+        ]
+        change = change * self._device.upload(np.stack(shares))
+        if faces.color == "rgb":
+            change = change[:, _RGB].contiguous()
+        cells = np.stack([cells_of(face.matrix) for face in faces.analyses])
+        self._device.apply_color_map(image, change, cells)

@@ -1,0 +1,1 @@
+"""`mobile`: our own learned model, the default of `MakeupEngine`."""

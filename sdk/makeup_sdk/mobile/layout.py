@@ -1,0 +1,71 @@
+"""How the codes of a look are laid out: on the template face, and from there on any other.
+
+The position-only attentive morph (C = 0), one call for each part of the face, placed by that
+part's own landmarks. All grids have a stride of 4 crop pixels.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import CROP_SIZE, Region
+from makeup_sdk.classic import layout
+from makeup_sdk.classic.layout import FaceLayout, LaidFields, Placement
+from makeup_sdk.classic.template import template_landmarks, template_regions
+
+FloatArray = NDArray[np.float32]
+
+STRIDE = 4
+GRID = CROP_SIZE // STRIDE
+
+_SKIN_TEMPERATURE = 150.0
+"""A standard deviation of about 6 pixels: skin codes are smooth, and lie 8 pixels apart."""
+
+
+def _coarser(placement: Placement) -> Placement:
+    if placement.regions == (Region.SKIN,):
+        return replace(placement, stride=STRIDE, temperature=_SKIN_TEMPERATURE)
+    return replace(placement, stride=STRIDE)
+
+
+PLACEMENTS = tuple(_coarser(placement) for placement in layout.PLACEMENTS)
+
+
+@cache
+def template_layout() -> FaceLayout:
+    """The template face that codes are stored on; of its skin, one cell in four.
+
+    Blush and foundation are smooth, and a quarter of the cells makes the morph four times cheaper.
+    """
+    regions = template_regions().copy()
+    rows, columns = np.indices(regions.shape) // STRIDE % 2
+    regions[(regions == Region.SKIN) & ((rows > 0) | (columns > 0))] = Region.NONE
+    regions.setflags(write=False)
+    return FaceLayout(template_landmarks(), regions)
+
+
+def template_cells() -> NDArray[np.uint8]:
+    """uint8 (64, 64): the regions of the template's cells."""
+    return template_layout().regions[::STRIDE, ::STRIDE]
+
+
+class LaidCodes:
+    """The codes of one face, packed so that they can be laid out on any other.
+
+    Args:
+        codes: float32 (V, 64, 64).
+        face: where they lie.
+    """
+
+    def __init__(self, codes: FloatArray, face: FaceLayout) -> None:
+        self._fields = LaidFields(codes, face, PLACEMENTS, STRIDE)
+        self._count = codes.shape[0]
+
+    def on(self, face: FaceLayout) -> FloatArray:
+        """float32 (V, 64, 64): the codes on another face; 0 outside its regions."""
+        laid = np.zeros((self._count, GRID, GRID), np.float32)
+        for _, _, values in self._fields.on(face):
+            laid += values
+        return laid

@@ -1,0 +1,96 @@
+"""`mobile` as a `Model`: the shipped networks, or a bundle of the same kind."""
+
+from functools import cache
+
+import numpy as np
+
+from makeup_engines import Bundle, Session
+from makeup_kernels import CROP_SIZE
+from makeup_sdk.classic.fields import MakeupFields
+from makeup_sdk.classic.layout import FaceLayout
+from makeup_sdk.classic.paint import ClassicPainter
+from makeup_sdk.classic.template import MIRRORED_POINTS
+from makeup_sdk.faces.bundled import MODELS
+from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_sdk.look import Look
+from makeup_sdk.mobile.layout import LaidCodes, template_layout
+from makeup_sdk.mobile.makeup import MobileMakeup
+from makeup_sdk.mobile.paint import MobilePainter
+from makeup_sdk.model import MAKEUP_REGIONS, ModelOptions, Painter
+from makeup_sdk.shipped_face import painted_shipped_face
+
+
+class MobileModel:
+    """Our own model: a reader network once per look, a painter network per frame. See `Model`.
+
+    Args:
+        options: how its graphs run.
+        bundle: default the shipped one.
+
+    Raises:
+        BundleError: the bundle is missing, damaged or of another model.
+        BackendUnavailableError: the backend cannot run here.
+    """
+
+    name = "mobile"
+    kind = MobileMakeup.kind
+    wears = frozenset({kind, MakeupFields.kind})
+    regions = frozenset(MAKEUP_REGIONS)
+
+    def __init__(self, options: ModelOptions | None = None, bundle: Bundle | None = None) -> None:
+        options = options or ModelOptions()
+        bundle = bundle or Bundle.open(MODELS / "mobile")
+        self._bundle, self._options = bundle, options
+        self._painter = bundle.session("painter", backend=options.backend, threads=options.threads)
+        self._reader: Session | None = None
+
+    def encode(self, face: FaceAnalysis) -> MobileMakeup:
+        """Read the makeup of a reference face.
+
+        The face is read twice, as it is and in a mirror, so that light from one side cancels out.
+        """
+        if self._reader is None:
+            self._reader = self._bundle.session(
+                "reader", backend=self._options.backend, threads=self._options.threads
+            )
+        flipped = np.ascontiguousarray(face.crop[:, ::-1])
+        regions = np.ascontiguousarray(face.regions[:, ::-1])
+        landmarks = face.crop_landmarks
+        mirrored = landmarks[MIRRORED_POINTS] * [-1, 1] + [CROP_SIZE - 1, 0]
+        found = self._reader.run(
+            {"image": np.stack([face.crop, flipped]), "regions": np.stack([face.regions, regions])}
+        )["codes"]
+        layouts = (
+            FaceLayout(landmarks, face.regions),
+            FaceLayout(mirrored.astype(np.float32), regions),
+        )
+        laid = [
+            LaidCodes(codes, layout).on(template_layout())
+            for codes, layout in zip(found, layouts, strict=True)
+        ]
+        return MobileMakeup(_mean_of_both(*laid))
+
+    def painter(self, look: Look) -> Painter:
+        """Prepare a look to be painted; colour cards are put on as `classic` does."""
+        if isinstance(look.makeup, MakeupFields):
+            return ClassicPainter(look.makeup)
+        assert isinstance(look.makeup, MobileMakeup)
+        return MobilePainter(look.makeup, self._painter)
+
+
+def _mean_of_both(straight: FloatArray, mirrored: FloatArray) -> FloatArray:
+    """Their mean; where one shows nothing (a side turned away), the other alone."""
+    seen = straight.any(axis=0).astype(np.float32), mirrored.any(axis=0).astype(np.float32)
+    mean: FloatArray = (straight + mirrored) / np.maximum(seen[0] + seen[1], 1)
+    return mean
+
+
+def swatch(makeup: MobileMakeup) -> Image:
+    """uint8 (256, 256, 3), BGR: a look on a shipped bare face."""
+    painter = _shipped().painter(Look(makeup, MobileModel.regions, "swatch"))
+    return painted_shipped_face(painter, MAKEUP_REGIONS).crop
+
+
+@cache
+def _shipped() -> MobileModel:
+    return MobileModel()

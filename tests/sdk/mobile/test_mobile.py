@@ -1,0 +1,244 @@
+"""The learned model: looks as codes, paint as a change of colours."""
+
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from makeup_kernels import BundleError, InvalidInputError, Region
+from makeup_sdk import Look, MakeupEngine
+from makeup_sdk.mobile.layout import GRID, LaidCodes, template_cells, template_layout
+from makeup_sdk.mobile.makeup import CODES, MobileMakeup
+from makeup_sdk.mobile.model import MobileModel
+from makeup_sdk.mobile.paint import CHANGE_SIDE, ChangePaint, cells_of, weaken
+from makeup_sdk.model import MAKEUP_REGIONS, ChangePainter
+from makeup_sdk.stream import FrameProcessor, StreamOptions
+
+FULL = dict.fromkeys(MAKEUP_REGIONS, 1.0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return MobileModel()
+
+
+@pytest.fixture(scope="module")
+def looks(analysis, model):
+    """Two looks by name."""
+    names = ("red-classic", "teal-smoky")
+    return {
+        name: Look(model.encode(analysis(f"{name}.jpg")), frozenset(MAKEUP_REGIONS), name)
+        for name in names
+    }
+
+
+@pytest.fixture
+def look_path():
+    return str(resources.files("makeup_sdk") / "assets" / "demo" / "red-classic.jpg")
+
+
+@pytest.fixture(scope="module")
+def engine(looks, analyzer):
+    return MakeupEngine(looks["red-classic"], model="mobile", analyzer=analyzer)
+
+
+def test_paints_the_face_and_nothing_else(engine, demo, analyzer):
+    frame = demo("medium.jpg")
+    result = engine.process(frame)
+    face = analyzer.analyze(frame, analyzer.detect(frame, 1)[0])
+    y, x = np.nonzero((result != frame).any(axis=2))
+    assert len(y) > 1000
+    crop = np.stack([x, y, np.ones_like(x)], axis=1) @ face.matrix.T
+    cells = np.clip(np.round(crop).astype(int), 0, 255)
+    near = np.array([(face.regions[r - 3 : r + 4, c - 3 : c + 4] > 0).any() for c, r in cells])
+    assert near.all()
+
+
+def test_reddens_lips_with_a_red_look(engine, demo, analyzer):
+    frame = demo("light.jpg")
+    result = engine.process(frame)
+    face = analyzer.analyze(frame, analyzer.detect(frame, 1)[0])
+    lips = face.landmarks[[49, 53, 56, 58]].round().astype(int)
+
+    def redness(image):
+        colors = image[lips[:, 1], lips[:, 0]].astype(float)
+        return (colors[:, 2] - colors[:, 1]).mean()
+
+    assert redness(result) > redness(frame) + 15
+
+
+def test_change_is_linear_in_strength_and_region(analysis, looks, model):
+    face = analysis("dark.jpg")
+    painter = model.painter(looks["teal-smoky"])
+    assert isinstance(painter, ChangePainter)
+    full = painter.paint(face, FULL).change
+    assert np.allclose(painter.paint(face, dict.fromkeys(FULL, 0.25)).change, 0.25 * full)
+    parts = [painter.paint(face, {region: 1.0}).change for region in MAKEUP_REGIONS]
+    assert np.allclose(sum(parts), full, atol=1e-5)
+    assert not painter.paint(face, {}).change.any()
+
+
+def test_change_is_zero_outside_the_regions():
+    regions = np.zeros((256, 256), np.uint8)
+    regions[100:150, 60:90] = Region.SKIN
+    change = weaken(np.ones((6, CHANGE_SIDE, CHANGE_SIDE), np.float32), regions, FULL).change
+    assert (change[:, 50:75, 30:45] == 1).all()
+    change[:, 50:75, 30:45] = 0
+    assert not change.any()
+
+
+def test_cells_lie_on_the_crop():
+    """Cell (0, 0) covers the crop's first 2 × 2 pixels, so that its centre is at 0.5."""
+    cells = cells_of(np.array([[1.0, 0, 0], [0, 1.0, 0]]))
+    assert np.allclose(cells @ [0.5, 0.5, 1], [0, 0])
+    assert np.allclose(cells @ [254.5, 254.5, 1], [127, 127])
+
+
+def test_rgb_frames_get_the_same_makeup(engine, looks, demo, analyzer):
+    frame = demo("medium.jpg")
+    rgb = MakeupEngine(looks["red-classic"], model="mobile", color="rgb", analyzer=analyzer)
+    assert np.array_equal(rgb.process(frame[..., ::-1])[..., ::-1], engine.process(frame))
+
+
+def test_a_large_frame_keeps_its_texture(analysis, looks, model):
+    """A gain multiplies the frame's own pixels: noise finer than the crop survives."""
+    rng = np.random.default_rng(0)
+    face = analysis("medium.jpg")
+    change = np.zeros((6, CHANGE_SIDE, CHANGE_SIDE), np.float32)
+    change[:3] = -0.5
+    scale = 1 / 8
+    frame = rng.integers(100, 160, (400, 400, 3)).astype(np.uint8)
+    matrix = np.array([[scale, 0, 50], [0, scale, 50]])
+    large = type(face)(face.landmarks, 1.0, matrix, face.crop, face.regions)
+    result = frame.copy()
+    ChangePaint(change).put(result, large, color="bgr", threads=1)
+    assert np.abs(result - frame / 2).max() <= 0.5
+
+
+def test_codes_laid_on_the_template_stay(looks):
+    """From the template to itself: each region keeps its own mean code."""
+    codes = looks["red-classic"].makeup.codes
+    laid = LaidCodes(codes, template_layout()).on(template_layout())
+    cells = template_cells()
+    for region in MAKEUP_REGIONS:
+        inside = cells == region
+        drift = np.abs(laid[:, inside].mean(axis=1) - codes[:, inside].mean(axis=1)).max()
+        assert drift < 0.1 * np.abs(codes).max()
+    assert not laid[:, cells == Region.NONE].any()
+
+
+def test_mirrored_reference_gives_the_same_look(analysis, model):
+    face = analysis("red-classic.jpg")
+    eye = np.eye(2, 3)
+    plain = type(face)(face.crop_landmarks, 1.0, eye, face.crop, face.regions)
+    from makeup_sdk.classic.template import MIRRORED_POINTS
+
+    points = face.crop_landmarks[MIRRORED_POINTS] * [-1, 1] + [255, 0]
+    mirrored = type(face)(
+        points.astype(np.float32),
+        1.0,
+        eye,
+        np.ascontiguousarray(face.crop[:, ::-1]),
+        np.ascontiguousarray(face.regions[:, ::-1]),
+    )
+    difference = np.abs(model.encode(plain).codes - model.encode(mirrored).codes).max()
+    assert difference < 1e-4
+
+
+def test_mix_and_compose_act_on_the_codes(looks):
+    one, other = looks.values()
+    mixed = Look.mix({one: 3.0, other: 1.0}).makeup.codes
+    assert np.allclose(mixed, 0.75 * one.makeup.codes + 0.25 * other.makeup.codes, atol=1e-6)
+    composed = Look.compose(lips=one, eyes=other)
+    cells = template_cells()
+    lips, eyes = cells == Region.LIPS, cells == Region.EYES
+    assert np.array_equal(composed.makeup.codes[:, lips], one.makeup.codes[:, lips])
+    assert np.array_equal(composed.makeup.codes[:, eyes], other.makeup.codes[:, eyes])
+    assert composed.regions == {Region.LIPS, Region.EYES}
+
+
+def test_look_file_comes_back(looks, tmp_path):
+    look = looks["teal-smoky"]
+    path = tmp_path / "teal.look"
+    look.save(path)
+    assert path.stat().st_size < 200_000
+    loaded = Look.load(path)
+    assert np.abs(loaded.makeup.codes - look.makeup.codes).max() < 0.01
+    assert loaded.regions == look.regions
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (np.zeros((CODES, GRID, GRID), np.float64), "float64"),
+        (np.zeros((CODES, 8, GRID), np.float16), r"\(16, 8, 64\)"),
+        (np.full((CODES, GRID, GRID), np.nan, np.float16), "NaN"),
+    ],
+)
+def test_damaged_codes_are_refused(codes, message):
+    with pytest.raises(ValueError, match=message):
+        MobileMakeup.from_arrays({"codes": codes})
+
+
+def test_damaged_look_file_says_so(tmp_path, looks):
+    data = bytearray(looks["teal-smoky"].to_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path = tmp_path / "bad.look"
+    path.write_bytes(data)
+    with pytest.raises(BundleError, match=r"bad\.look: not a look file or damaged"):
+        Look.load(path)
+
+
+def test_puts_on_colours_as_classic_does(analyzer, demo):
+    engine = MakeupEngine(Look.from_colors(lips="#b3123a"), model="mobile", analyzer=analyzer)
+    assert engine.look.makeup.kind == "classic"
+    classic = MakeupEngine(engine.look, model="classic", analyzer=analyzer)
+    assert np.array_equal(engine.process(demo("light.jpg")), classic.process(demo("light.jpg")))
+
+
+def test_reads_photos_itself(analyzer, look_path):
+    engine = MakeupEngine(model="mobile", analyzer=analyzer)
+    engine.look = Look.from_photo(look_path, model="classic", analyzer=analyzer)
+    assert engine.look.makeup.kind == "mobile"
+
+
+def test_mixes_colours_with_photos(looks):
+    card = Look.from_colors(lips="#5b1f5e")
+    mixed = Look.mix({card: 1.0, looks["red-classic"]: 1.0})
+    assert mixed.makeup.kind == "mobile"
+    composed = Look.compose(lips=card, eyes=looks["teal-smoky"])
+    cells = template_cells()
+    eyes = cells == Region.EYES
+    assert np.array_equal(composed.makeup.codes[:, eyes], looks["teal-smoky"].makeup.codes[:, eyes])
+    assert composed.makeup.codes[:, cells == Region.LIPS].any()
+
+
+def test_does_not_wear_a_style_without_a_photo(analyzer):
+    engine = MakeupEngine(model="mobile", analyzer=analyzer)
+    with pytest.raises(InvalidInputError, match="holds makeup of kind 'style'"):
+        engine.look = Look.from_style("retro")
+
+
+def test_swatch_is_a_painted_face(looks):
+    pictures = [look.makeup.swatch() for look in looks.values()]
+    assert pictures[0].shape == (256, 256, 3)
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_stream_steadies_the_change(engine, demo):
+    """A still, noisy film: the makeup trembles less in a stream than frame by frame."""
+    rng = np.random.default_rng(0)
+    frames = [
+        np.clip(demo("medium.jpg") + rng.normal(0, 5, demo("medium.jpg").shape), 0, 255).astype(
+            np.uint8
+        )
+        for _ in range(12)
+    ]
+    processor = FrameProcessor(engine, StreamOptions())
+
+    def trembling(results):
+        layers = [r.astype(float) - f for r, f in zip(results, frames, strict=True)]
+        return np.std(layers[6:], axis=0).mean()
+
+    streamed = trembling([processor.process(f, n / 30).image for n, f in enumerate(frames)])
+    assert streamed < 0.8 * trembling([engine.process(f) for f in frames])

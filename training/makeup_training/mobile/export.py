@@ -1,0 +1,132 @@
+"""Write trained `mobile` networks as a bundle.
+
+    python -m makeup_training.mobile.export --checkpoint mobile.pt --out DIR
+
+Two graphs take pixels and region maps as the face analysis gives them; weights are stored in half
+precision.
+"""
+
+import argparse
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from makeup_kernels import CROP_SIZE
+from makeup_sdk.mobile.layout import GRID
+from makeup_training.faces.export import (
+    LANDMARK_TEACHER,
+    OPSET,
+    REGION_TEACHER,
+    SFHQ,
+    TRAINING_DATA,
+    bundle_manifest,
+    store_in_half_precision,
+    write_graphs,
+)
+from makeup_training.mobile.networks import CODES, region_shares
+from makeup_training.mobile.train import MAP_STRIDE, Mobile
+
+
+class _Reading(nn.Module):
+    """uint8 crop and region map to codes."""
+
+    def __init__(self, network: Mobile) -> None:
+        super().__init__()
+        self.reader = network.reader
+
+    def forward(self, image: Tensor, regions: Tensor) -> Tensor:
+        codes: Tensor = self.reader(_pixels(image), region_shares(regions))
+        return codes
+
+
+class _Painting(nn.Module):
+    """uint8 crop and region map, and laid codes, to the change in pixel values."""
+
+    def __init__(self, network: Mobile) -> None:
+        super().__init__()
+        self.painter = network.painter
+
+    def forward(self, image: Tensor, regions: Tensor, codes: Tensor) -> Tensor:
+        change: Tensor = self.painter(_pixels(image), region_shares(regions), codes)
+        return change * torch.tensor([1.0] * 3 + [255.0] * 3).view(1, 6, 1, 1)
+
+
+def _pixels(image: Tensor) -> Tensor:
+    return image.permute(0, 3, 1, 2).float() * (1 / 255)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument("--metrics", type=Path, help="benchmarks/results/quality.json to quote")
+    options = parser.parse_args()
+    metrics = json.loads(options.metrics.read_text()) if options.metrics else {}
+    export(options.checkpoint, options.out, metrics)
+
+
+def export(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> None:
+    """Bundle `mobile`: graphs `reader` and `painter`, for any number of faces."""
+    saved = torch.load(checkpoint, weights_only=True)
+    network = Mobile()
+    network.load_state_dict(saved["average"])
+    network.eval()
+    image = torch.zeros(1, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
+    regions = torch.zeros(1, CROP_SIZE, CROP_SIZE, dtype=torch.uint8)
+    codes = torch.zeros(1, CODES, GRID, GRID)
+    side = CROP_SIZE // MAP_STRIDE
+    pixels = {"name": "image", "dtype": "uint8", "shape": ["batch", *image.shape[1:]]}
+    map_ = {"name": "regions", "dtype": "uint8", "shape": ["batch", *regions.shape[1:]]}
+    laid = {"name": "codes", "dtype": "float32", "shape": ["batch", *codes.shape[1:]]}
+    change = {"name": "change", "dtype": "float32", "shape": ["batch", 6, side, side]}
+    graphs = {
+        "reader": {"file": "reader.onnx", "inputs": [pixels, map_], "outputs": [laid]},
+        "painter": {"file": "painter.onnx", "inputs": [pixels, map_, laid], "outputs": [change]},
+    }
+    files = {
+        "reader.onnx": _onnx(_Reading(network), (image, regions), graphs["reader"]),
+        "painter.onnx": _onnx(_Painting(network), (image, regions, codes), graphs["painter"]),
+    }
+    weights = {
+        "training_data": [*TRAINING_DATA, SFHQ],
+        "teachers": [
+            LANDMARK_TEACHER,
+            REGION_TEACHER,
+            "makeup_training.cosmetics: the renderer that paints the training samples",
+        ],
+        "steps": saved["step"],
+        "metrics": metrics,
+    }
+    manifest = bundle_manifest("mobile", graphs=graphs, constants={}, weights=weights)
+    write_graphs(folder, files, manifest)
+
+
+def _onnx(network: nn.Module, example: tuple[Tensor, ...], graph: dict[str, Any]) -> bytes:
+    names = [tensor["name"] for tensor in graph["inputs"]]
+    outputs = [tensor["name"] for tensor in graph["outputs"]]
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            example,
+            buffer,
+            input_names=names,
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in names + outputs},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    return bytes(store_in_half_precision(model).SerializeToString())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Light and camera, changed on batches: what must not be taken for makeup."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from makeup_training.mobile.networks import GAMMA
+
+
+class Relight:
+    """A random light on each face of a batch: exposure, cast, and a coloured light from one side.
+
+    Args:
+        count: faces in the batch.
+        generator: source of all randomness.
+        share: of the faces whose light is changed at all.
+    """
+
+    def __init__(self, count: int, generator: torch.Generator, share: float = 0.6) -> None:
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=generator)
+
+        changed = (torch.rand(count, generator=generator) < share).float().view(-1, 1, 1, 1)
+        even = 0.12 * normal(count, 1) + 0.05 * normal(count, 3)
+        side = 0.25 * normal(count, 1) + 0.08 * normal(count, 3)
+        angle = torch.rand(count, generator=generator) * 2 * torch.pi
+        softness = 0.3 + torch.rand(count, generator=generator)
+        steps = torch.linspace(-1, 1, 32)
+        along = angle.cos()[:, None, None] * steps + angle.sin()[:, None, None] * steps[:, None]
+        ramp = torch.tanh(along / softness[:, None, None])[:, None]
+        gain = even[:, :, None, None] + side[:, :, None, None] * ramp
+        self._gain = (changed * gain).exp().pow(1 / GAMMA)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """float (B, 3, S, S), sRGB in [0, 1], to the same face in the new light.
+
+        A power of 2.2 stands for the transfer function, so that a factor on the light is a factor
+        on the code.
+        """
+        gain = F.interpolate(self._gain, image.shape[2:], mode="bilinear", align_corners=True)
+        return (image * gain).clamp(0, 1)
+
+
+def degrade(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Low resolution, blur and noise on some faces of a batch, float (B, 3, S, S) in [0, 1]."""
+    return torch.cat([_seen_by_a_camera(face, generator) for face in image.split(1)])
+
+
+def _seen_by_a_camera(face: Tensor, generator: torch.Generator) -> Tensor:
+    side = face.shape[-1]
+    resolution, share, motion, kind, grain = torch.rand(5, generator=generator).tolist()
+    if resolution < 0.25:
+        small = max(64, int(side * (0.3 + 0.6 * share)))
+        face = F.interpolate(face, (small, small), mode="area")
+        face = F.interpolate(face, (side, side), mode="bilinear")
+    if motion < 0.15:
+        length = 3 + 2 * int(2 * share)
+        kernel = face.new_zeros(3, 1, length, length)
+        line = (..., length // 2, slice(None)) if kind < 0.5 else (..., length // 2)
+        kernel[line] = 1 / length
+        face = F.conv2d(face, kernel, padding=length // 2, groups=3)
+    if grain < 0.5:
+        noise = torch.randn(face.shape, generator=generator)
+        face = (face + 0.04 * grain * noise).clamp(0, 1)
+    return face

@@ -1,0 +1,74 @@
+"""A head start: the affine maps beside the convolutions, by least squares on a few samples."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from makeup_sdk.mobile.layout import STRIDE
+from makeup_training.mobile.networks import (
+    CHANGED,
+    EVIDENCE,
+    GAMMA,
+    REGION_PLANES,
+    SEEN,
+    Painter,
+    Reader,
+    RegionAffine,
+    evidence,
+    log_light,
+    region_shares,
+)
+from makeup_training.mobile.samples import Samples
+
+LOOKS = 300
+RIDGE = 1e-3
+"""Pull of each weight towards 0, per sample."""
+
+
+@torch.no_grad()
+def start_from_samples(reader: Reader, painter: Painter, samples: Samples) -> None:
+    """Set `direct` of both networks from the means of each region in the first makeups.
+
+    The reader guesses how makeup changed a face from the evidence alone; the painter guesses the
+    change of a face from that guess, from what was seen on the reference, and from its own
+    evidence.
+    """
+    looks = min(LOOKS, len(samples) // samples.faces)
+    seen, changed = [], []
+    for first in range(0, looks * samples.faces, 32):
+        rows = np.arange(first, min(first + 32, looks * samples.faces))
+        bare, truth = (_to_tensor(images[rows]) for images in (samples.bare, samples.truth))
+        shares = region_shares(torch.from_numpy(np.array(samples.bare_regions[rows])))
+        change = F.avg_pool2d(log_light(truth) - log_light(bare), STRIDE)
+        values = torch.cat([evidence(bare, shares), evidence(truth, shares), change], 1)
+        weights = shares / (shares.sum((2, 3), keepdim=True) + 1e-3)
+        means = torch.einsum("bvhw,brhw->brv", values, weights)
+        seen.append(means[..., : 2 * EVIDENCE])
+        changed.append(means[..., 2 * EVIDENCE :])
+    bare_seen, worn_seen = torch.cat(seen).split(EVIDENCE, 2)
+    change = torch.cat(changed)
+    guess = _set(reader.direct, worn_seen, change, scale=1.0)
+    lender = torch.arange(len(change)).view(looks, -1).roll(1, 1).flatten()
+    values = torch.cat([guess[lender], worn_seen[lender], bare_seen], 2)
+    assert (CHANGED.start, SEEN.start) == (0, 3)
+    _set(painter.direct, values, change, scale=1 / GAMMA)
+
+
+def _set(direct: RegionAffine, values: Tensor, wanted: Tensor, scale: float) -> Tensor:
+    """Fit the first three outputs; values (N, 4, V), wanted (N, 4, 3). Returns the guesses."""
+    count = values.shape[2]
+    guesses = []
+    for region in range(REGION_PLANES):
+        inputs = torch.cat([values[:, region], torch.ones(len(values), 1)], 1).double()
+        normal = inputs.T @ inputs + RIDGE * len(inputs) * torch.eye(count + 1).double()
+        weights = torch.linalg.solve(normal, inputs.T @ wanted[:, region].double()).float()
+        guesses.append(inputs.float() @ weights)
+        first = region * count
+        direct.map.weight[:3, first : first + count, 0, 0] = scale * weights[:-1].T
+        direct.map.weight[:3, REGION_PLANES * count + region, 0, 0] = scale * weights[-1]
+    return torch.stack(guesses, 1)
+
+
+def _to_tensor(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255
