@@ -11,7 +11,7 @@ from face_cells import FACE_CELLS, face_regions, pairs
 from makeup_kernels import TEMPLATE_LANDMARKS, MorphReference, attentive_morph
 from makeup_kernels.attentive_morph.reference import position_vectors
 
-torch = pytest.importorskip("torch", reason="the peers need torch: pip install makeup-sdk[train]")
+torch = pytest.importorskip("torch", reason="the peers need torch: pip install '.[train]'")
 
 GRID, STRIDE, CHANNELS = 64, 4, 256
 SIZES = FACE_CELLS

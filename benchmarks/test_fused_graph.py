@@ -13,7 +13,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="exports need torch: pip install makeup-sdk[train]")
+pytest.importorskip("torch", reason="exports need torch: pip install '.[train]'")
 
 import onnxruntime
 import torch

@@ -6,7 +6,7 @@ import pytest
 from makeup_kernels import RegionHistogram, match_region_histograms
 
 exposure = pytest.importorskip(
-    "skimage.exposure", reason="a peer needs scikit-image: pip install makeup-sdk[dev]"
+    "skimage.exposure", reason="a peer needs scikit-image: pip install '.[dev]'"
 )
 
 REGIONS = (1, 2, 3)
@@ -57,7 +57,7 @@ def scikit_image(source, reference, source_regions, reference_regions):
 
 def kornia_and_torch(source, reference, source_regions, reference_regions):
     """kornia matches one plane with another: called per region and channel, on prepared tensors."""
-    torch = pytest.importorskip("torch", reason="a peer needs torch: pip install makeup-sdk[train]")
+    torch = pytest.importorskip("torch", reason="a peer needs torch: pip install '.[train]'")
     matching = pytest.importorskip(
         "kornia.contrib.histogram_matching", reason="a peer needs kornia: pip install kornia"
     )

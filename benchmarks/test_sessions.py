@@ -13,12 +13,12 @@ import functools
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="exports need torch: pip install makeup-sdk[train]")
+pytest.importorskip("torch", reason="exports need torch: pip install '.[train]'")
 
 import torch
 
 from makeup_engines import SessionOptions
-from makeup_engines.session import open_session
+from makeup_engines.backends import open_session
 from makeup_export.catalogue import Settings, entry_of, graphs_of
 from makeup_export.export import convert, prepare
 from makeup_export.faces import demo_faces

@@ -1,7 +1,4 @@
-"""MkDocs hook: `{{ command line }}` becomes the reference of the commands, read from the commands.
-
-`makeup export`, `import` and `makeup-train` appear where the `train` extra is installed.
-"""
+"""MkDocs hook: `{{ command line }}` becomes the reference of the commands, read from them."""
 
 from collections.abc import Iterator
 from typing import Any

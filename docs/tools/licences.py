@@ -45,7 +45,6 @@ LICENCES = {
     "onnxscript": "MIT",
     "opencv-python-headless": "Apache-2.0; wheels bundle FFmpeg, LGPL-2.1",
     "pillow": "MIT-CMU",
-    "pip-audit": "Apache-2.0",
     "playwright": "Apache-2.0",
     "pnnx": "BSD-3-Clause",
     "pre-commit": "MIT",
@@ -63,6 +62,7 @@ LICENCES = {
     "tensorrt": "proprietary: NVIDIA software licence agreement",
     "tomli": "MIT",
     "torch": "BSD-3-Clause AND others",
+    "triton": "MIT",
     "typer": "MIT",
     "uvicorn": "BSD-3-Clause",
 }

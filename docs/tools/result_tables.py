@@ -3,7 +3,7 @@
 A page says where a table goes; no number is copied by hand:
 
     {{ results }}                       every section of `benchmarks/tables.py`
-    {{ metrics faces.json landmarks }}  a nested object of numbers, or one part of it
+    {{ metrics faces.json landmarks }}  a nested object of numbers, or one part of it (`a.b`)
     {{ training psgan.json }}           an overfit check, and what its sheet shows
 
 A file or part that is not there stops the build. Pictures beside the results are served under
@@ -77,10 +77,10 @@ def table(kind: str, file: str, part: str | None = None) -> str:
     if kind == "training":
         notes = (path.parent / "README.md").read_text(encoding="utf-8")
         return "\n\n".join([_training(data), *observations(notes, path.stem)])
-    if part is not None:
-        if part not in data:
-            raise PluginError(f"{path}: has no {part!r}; there are {', '.join(data)}")
-        data = data[part]
+    for key in part.split(".") if part else ():
+        if key not in data:
+            raise PluginError(f"{path}: has no {key!r}; there are {', '.join(data)}")
+        data = data[key]
     return _rows(("measure", "value"), _flat(data))
 
 

@@ -1,10 +1,11 @@
 """Runs exported graphs: bundles (checked before anything loads), sessions, offline builds."""
 
+from makeup_engines.backends import BACKENDS
 from makeup_engines.bundle import Bundle, pack_bundle, write_bundle
 from makeup_engines.cache import Cache, CacheEntry, default_cache
 from makeup_engines.manifest import GraphSpec, Manifest, Normalization, TensorSpec
 from makeup_engines.onnxruntime_session import OnnxRuntimeSession
-from makeup_engines.session import BACKENDS, Session, SessionOptions
+from makeup_engines.session import Session, SessionOptions
 
 __all__ = [
     "BACKENDS",

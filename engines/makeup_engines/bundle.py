@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from makeup_engines.backends import open_session
 from makeup_engines.files import (
     MAX_FILE_BYTES,
     aside,
@@ -22,7 +23,7 @@ from makeup_engines.files import (
 )
 from makeup_engines.manifest import Manifest
 from makeup_engines.onnx_check import check_onnx
-from makeup_engines.session import Session, SessionOptions, open_session
+from makeup_engines.session import Session, SessionOptions
 from makeup_kernels.errors import BundleError
 
 _MANIFEST = "manifest.json"
@@ -58,7 +59,10 @@ class Bundle:
             with _open_zip(path) as archive:
                 return cls._read(path, lambda name, limit: _unzip(archive, path, name, limit))
         if not (path / _MANIFEST).is_file():
-            raise BundleError(f"{path}: no manifest.json there; expected a bundle directory or zip")
+            raise BundleError(
+                f"{path}: no manifest.json there; expected a bundle directory or zip, which "
+                "`makeup export` makes"
+            )
         return cls._read(path, lambda name, limit: read_plain(path / name, limit))
 
     @classmethod

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from makeup_engines.cache import Cache
+from makeup_engines.denormals import denormals_as_zero
 from makeup_engines.files import sha256
 from makeup_engines.manifest import GraphSpec, TensorSpec
 from makeup_engines.session import (
@@ -111,7 +112,8 @@ class OnnxRuntimeSession:
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
         try:
-            return work()
+            with denormals_as_zero():
+                return work()
         except Exception as error:  # onnxruntime raises a dozen unrelated classes
             raise BundleError(
                 f"{self._where}: ONNX Runtime {onnxruntime.__version__} failed to run it "
@@ -183,7 +185,8 @@ def _create(
     if provider != "CPUExecutionProvider":
         named = (provider, {"device_id": str(options.device)})
     try:
-        return onnxruntime.InferenceSession(model, settings, providers=[named])
+        with denormals_as_zero():
+            return onnxruntime.InferenceSession(model, settings, providers=[named])
     except Exception as error:  # onnxruntime raises a dozen unrelated classes
         raise BundleError(
             f"{where}: ONNX Runtime {onnxruntime.__version__} cannot load it ({error})"

@@ -1,7 +1,5 @@
-"""Sessions: run one graph on one device."""
+"""Sessions: what runs one graph on one device, whatever the backend."""
 
-import importlib.util
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +9,7 @@ import numpy as np
 
 from makeup_engines.device_arrays import device_view
 from makeup_engines.manifest import GraphSpec, TensorSpec
-from makeup_kernels.errors import BackendUnavailableError, InvalidInputError
+from makeup_kernels.errors import InvalidInputError
 
 Array = Any
 """A NumPy array; on a GPU session also anything with `__cuda_array_interface__` or `__dlpack__`."""
@@ -77,62 +75,6 @@ class SessionOptions:
     def with_threads(self, threads: int | None) -> "SessionOptions":
         """The same options with this number of threads, unless it is None."""
         return self if threads is None else replace(self, threads=threads)
-
-
-BACKENDS = ("onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt", "torch")
-"""Names that `open_session` takes beside "auto"."""
-
-
-def open_session(
-    model: bytes, spec: GraphSpec, where: str, *, backend: str, options: SessionOptions
-) -> Session:
-    """Open a graph from its checked bytes.
-
-    "auto" takes the first that is installed of TensorRT (where a plan was built for this graph and
-    GPU), ONNX Runtime's CUDA provider, and its CPU provider. A name runs there or raises.
-
-    Args:
-        model: an ONNX file that passed `check_onnx`.
-        spec: its inputs and outputs as the manifest has them.
-        where: names the graph in messages.
-        backend: "auto" or one of `BACKENDS`.
-        options: see `SessionOptions`.
-
-    Raises:
-        BackendUnavailableError: the backend is unknown or cannot run here.
-        BundleError: the graph does not load, or is not what `spec` says.
-    """
-    if backend == "auto":
-        backend = _best(model, spec, options)
-    if backend.startswith("onnxruntime"):
-        from makeup_engines.onnxruntime_session import OnnxRuntimeSession
-
-        return OnnxRuntimeSession.open(model, spec, where, backend, options)
-    if backend == "tensorrt":
-        from makeup_engines.tensorrt.session import TensorRTSession
-
-        return TensorRTSession.open(model, spec, where, options)
-    if backend == "torch":
-        from makeup_engines.torch_session import TorchSession
-
-        return TorchSession.open(model, spec, where, options)
-    raise BackendUnavailableError(
-        f"backend {backend!r} is not available for {where}; known are: auto, {', '.join(BACKENDS)}"
-    )
-
-
-def _best(model: bytes, spec: GraphSpec, options: SessionOptions) -> str:
-    if importlib.util.find_spec("tensorrt") and importlib.util.find_spec("pycuda"):
-        from makeup_engines.tensorrt.plans import has_plan
-
-        if has_plan(model, options if spec.any_batch else replace(options, batch=1)):
-            return "tensorrt"
-    import onnxruntime
-
-    providers = onnxruntime.get_available_providers()
-    # the provider is listed where its package is installed, GPU or not
-    driver = os.path.exists("/proc/driver/nvidia/version") or os.path.exists("/dev/nvhost-gpu")
-    return "onnxruntime-cuda" if driver and "CUDAExecutionProvider" in providers else "onnxruntime"
 
 
 def check_arrays(

@@ -1,8 +1,8 @@
 """Standard ONNX operators in PyTorch: those that exported makeup graphs use.
 
 Each takes the torch module, the node's attributes and its inputs (tensors, or None where an
-optional one is left out) and gives one tensor or several. Shapes and axes are constants of the
-graph, on the CPU.
+optional one is left out) and gives one tensor or several. Shapes and axes are tensors on the CPU;
+attributes that are tensors come as such.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +15,34 @@ Operator = Callable[[Any, Attributes, Sequence[Any]], Any]
 
 _CAST = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
 _SAMPLING = {"linear": "bilinear", "bilinear": "bilinear", "nearest": "nearest"}
+_CONSTANTS = {
+    "value_float": "float32", "value_floats": "float32",
+    "value_int": "int64", "value_ints": "int64",
+}  # fmt: skip
 _PADDING = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
 
 
 def _ints(tensor: Any) -> list[int]:
     return [int(value) for value in tensor.tolist()]
+
+
+def _constant(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
+    if "value" in a:
+        return a["value"]
+    for name, dtype in _CONSTANTS.items():
+        if name in a:
+            return torch.tensor(a[name], dtype=getattr(torch, dtype))
+    raise BundleError(f"Constant with {', '.join(a) or 'no value'} is not supported by torch")
+
+
+def _constant_of_shape(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
+    value = a.get("value", torch.zeros(1))
+    return value.reshape(()).repeat(_ints(x[0]))
+
+
+def _shape(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
+    sizes = tuple(x[0].shape)[a.get("start", 0) : a.get("end")]
+    return torch.tensor(sizes, dtype=torch.int64)
 
 
 def _conv(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
@@ -129,6 +152,13 @@ def _expand(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
     return x[0].expand(torch.broadcast_shapes(x[0].shape, tuple(_ints(x[1]))))
 
 
+def _gather(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
+    axis = a.get("axis", 0) % x[0].dim()
+    # a flat index: on a GPU one without dimensions would be waited for
+    rows = x[0].movedim(axis, 0)[x[1].reshape(-1)].movedim(0, axis)
+    return rows.reshape(*x[0].shape[:axis], *x[1].shape, *x[0].shape[axis + 1 :])
+
+
 def _split(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
     axis = a.get("axis", 0)
     if len(x) > 1:
@@ -146,7 +176,8 @@ def _unsqueeze(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
 
 def _reduce(name: str) -> Operator:
     def reduce(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
-        axes = _ints(x[1]) if len(x) > 1 else list(range(x[0].dim()))
+        # an attribute up to opset 17
+        axes = _ints(x[1]) if len(x) > 1 else a.get("axes", list(range(x[0].dim())))
         kept = bool(a.get("keepdims", 1))
         if name == "norm":
             return torch.linalg.vector_norm(x[0], dim=axes, keepdim=kept)
@@ -196,6 +227,8 @@ OPERATORS: dict[str, Operator] = {
     "Cast": lambda torch, a, x: x[0].to(getattr(torch, _CAST[a["to"]])),
     "Clip": _clip,
     "Concat": lambda torch, a, x: torch.cat(list(x), a["axis"]),
+    "Constant": _constant,
+    "ConstantOfShape": _constant_of_shape,
     "Conv": _conv,
     "DepthToSpace": _depth_to_space,
     "DequantizeLinear": _dequantize,
@@ -204,35 +237,39 @@ OPERATORS: dict[str, Operator] = {
     ),
     "Equal": lambda torch, a, x: x[0] == x[1],
     "Expand": _expand,
-    "Gather": lambda torch, a, x: torch.moveaxis(
-        x[0].movedim(a.get("axis", 0), 0)[x[1]],
-        list(range(x[1].dim())),
-        list(range(a.get("axis", 0), a.get("axis", 0) + x[1].dim())),
-    ),
+    "Gather": _gather,
     "GatherElements": lambda torch, a, x: x[0].gather(a.get("axis", 0), x[1]),
     "Gemm": _gemm,
     "GreaterOrEqual": lambda torch, a, x: x[0] >= x[1],
     "GridSample": _grid_sample,
+    "Identity": lambda torch, a, x: x[0],
     "InstanceNormalization": _instance_norm,
     "LeakyRelu": lambda torch, a, x: torch.nn.functional.leaky_relu(x[0], a.get("alpha", 0.01)),
     "Less": lambda torch, a, x: x[0] < x[1],
+    "Log": lambda torch, a, x: x[0].log(),
     "MatMul": lambda torch, a, x: x[0] @ x[1],
     "MaxPool": _pool("max_pool2d"),
     "Mul": lambda torch, a, x: x[0] * x[1],
     "Pad": _pad,
+    "Pow": lambda torch, a, x: (x[0] ** x[1]).to(x[0].dtype),
     "QuantizeLinear": _quantize,
+    "Reciprocal": lambda torch, a, x: x[0].reciprocal(),
     "ReduceL2": _reduce("norm"),
     "ReduceMean": _reduce("mean"),
     "ReduceSum": _reduce("sum"),
     "Relu": lambda torch, a, x: x[0].relu(),
     "Reshape": _reshape,
     "Resize": _resize,
+    "Shape": _shape,
+    "Sigmoid": lambda torch, a, x: x[0].sigmoid(),
     "Slice": _slice,
     "Softmax": lambda torch, a, x: x[0].softmax(a.get("axis", -1)),
     "Split": _split,
+    "Sqrt": lambda torch, a, x: x[0].sqrt(),
     "Sub": lambda torch, a, x: x[0] - x[1],
     "Tanh": lambda torch, a, x: x[0].tanh(),
+    "Tile": lambda torch, a, x: x[0].repeat(_ints(x[1])),
     "Transpose": lambda torch, a, x: x[0].permute(a["perm"]),
     "Unsqueeze": _unsqueeze,
 }
-"""By operator name, opset 18 semantics."""
+"""By operator name, opset 17 and 18 semantics."""

@@ -1,13 +1,13 @@
 """Graphs in PyTorch: for GPUs without TensorRT, next to the Triton kernels. Optional.
 
-The graph's nodes run one by one as PyTorch operations. torch and onnx are imported by this
-backend alone, when a session is opened.
+The graph's nodes run one by one as PyTorch operations; those that depend on constants alone run
+when the session is opened. torch and onnx are imported by this backend alone, at that time too.
 """
 
 import importlib
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,15 +19,27 @@ from makeup_engines.session import (
     check_names,
     check_output_names,
 )
-from makeup_engines.torch_operators import OPERATORS
+from makeup_engines.torch_operators import OPERATORS, Attributes
 from makeup_kernels.dispatch import thread_count
 from makeup_kernels.errors import BackendUnavailableError, BundleError, InvalidInputError
 
 _SHAPE_INPUTS = {
-    "Expand": (1,), "Pad": (1, 2, 3), "ReduceL2": (1,), "ReduceMean": (1,), "ReduceSum": (1,),
-    "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,), "Unsqueeze": (1,),
+    "ConstantOfShape": (0,), "Expand": (1,), "Pad": (1, 2, 3), "ReduceL2": (1,), "ReduceMean": (1,),
+    "ReduceSum": (1,), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,),
+    "Tile": (1,), "Unsqueeze": (1,),
 }  # fmt: skip
 """Inputs that are read as numbers: kept on the CPU, so that a run never waits for the GPU."""
+_MAKE_ON_CPU = ("ConstantOfShape", "Shape")
+"""Operators whose results are on the CPU, wherever their inputs are."""
+
+
+class _Node(NamedTuple):
+    """A node of the graph, with the names of its operands and results."""
+
+    kind: str
+    attributes: Attributes
+    inputs: list[str]
+    outputs: list[str]
 
 
 class TorchSession:
@@ -49,16 +61,8 @@ class TorchSession:
         self._torch, self._where, self._options = torch, where, options
         self._lock = threading.Lock()
         self._graphs: dict[tuple[Any, ...], tuple[Any, dict[str, Any], dict[str, Any]]] = {}
-        self._nodes = [
-            (
-                node.op_type,
-                {a.name: _attribute(a) for a in node.attribute},
-                list(node.input),
-                list(node.output),
-            )
-            for node in model.graph.node
-        ]
-        self._constants = self._upload(model)
+        self._numbers = _numbers(model.graph.node)
+        self._constants, self._nodes = self._fold(model)
 
     @classmethod
     def open(
@@ -126,9 +130,9 @@ class TorchSession:
         with half if self._options.half else torch.autocast("cpu", enabled=False):
             for kind, attributes, inputs, names in self._nodes:
                 operands = [values[name] if name else None for name in inputs]
-                result = OPERATORS[kind](torch, attributes, operands)
-                many = result if isinstance(result, tuple | list) else (result,)
-                values.update(zip(names, many, strict=True))
+                values.update(_results(torch, kind, attributes, operands, names))
+                if kind in _MAKE_ON_CPU and names[0] not in self._numbers:
+                    values[names[0]] = values[names[0]].to(self.device)
         return {
             tensor.name: values[tensor.name].to(getattr(torch, tensor.dtype)).contiguous()
             for tensor in self.spec.outputs
@@ -156,24 +160,42 @@ class TorchSession:
         # the graph's own memory is written again by the next run
         return {name: tensor.clone() for name, tensor in results.items()}
 
-    def _upload(self, model: Any) -> dict[str, Any]:
-        """Weights on the device, kernels channels-last on a GPU; numbers on the CPU."""
-        to_array = _import("onnx.numpy_helper").to_array
-        numbers = {
-            node.input[i]
-            for node in model.graph.node
-            for i in _SHAPE_INPUTS.get(node.op_type, ())
-            if i < len(node.input)
-        }
-        constants = {}
-        for entry in model.graph.initializer:
-            tensor = self._torch.from_numpy(np.array(to_array(entry)))
-            if entry.name not in numbers:
-                tensor = tensor.to(self.device)
-                if tensor.dim() == 4 and self.device != "cpu":
-                    tensor = tensor.contiguous(memory_format=self._torch.channels_last)
-            constants[entry.name] = tensor
-        return constants
+    def _fold(self, model: Any) -> tuple[dict[str, Any], list[_Node]]:
+        """Constants, given and computed, and the nodes that are left for the runs."""
+        torch, to_array = self._torch, _import("onnx.numpy_helper").to_array
+
+        def tensor(proto: Any) -> Any:
+            return torch.from_numpy(np.array(to_array(proto)))
+
+        constants = {entry.name: tensor(entry) for entry in model.graph.initializer}
+        left = []
+        for node in model.graph.node:
+            given = {a.name: _attribute(a) for a in node.attribute}
+            attributes = {k: tensor(v) if hasattr(v, "raw_data") else v for k, v in given.items()}
+            names = list(node.output)
+            if not all(name in constants for name in node.input if name):
+                left.append(_Node(node.op_type, attributes, list(node.input), names))
+                continue
+            operands = [constants[name] if name else None for name in node.input]
+            try:
+                constants.update(_results(torch, node.op_type, attributes, operands, names))
+            except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+                raise BundleError(
+                    f"{self._where}: {node.op_type} {node.name!r} cannot be computed ({error}); "
+                    "export the bundle again"
+                ) from None
+        used = {name for node in left for name in node.inputs}
+        used |= {tensor.name for tensor in self.spec.outputs}
+        return {k: self._placed(k, value) for k, value in constants.items() if k in used}, left
+
+    def _placed(self, name: str, constant: Any) -> Any:
+        """A weight on the device, kernels channels-last on a GPU; a number on the CPU."""
+        if name in self._numbers:
+            return constant
+        constant = constant.to(self.device)
+        if constant.dim() == 4 and self.device != "cpu":
+            return constant.contiguous(memory_format=self._torch.channels_last)
+        return constant
 
     def _tensor(self, array: Array) -> Any:
         torch = self._torch
@@ -202,6 +224,26 @@ class TorchSession:
         return self._torch.as_tensor(array, device=self.device)
 
 
+def _numbers(nodes: Sequence[Any]) -> frozenset[str]:
+    """Names of what is read as numbers, and of what those are computed from."""
+    numbers: set[str] = set()
+    for node in reversed(nodes):
+        if node.op_type != "Shape" and numbers.intersection(node.output):
+            numbers.update(node.input)
+        places = _SHAPE_INPUTS.get(node.op_type, ())
+        numbers.update(node.input[i] for i in places if i < len(node.input))
+    return frozenset(numbers)
+
+
+def _results(
+    torch: Any, kind: str, attributes: Attributes, operands: Sequence[Any], names: Sequence[str]
+) -> dict[str, Any]:
+    """What a node computes, by name."""
+    result = OPERATORS[kind](torch, attributes, operands)
+    many = result if isinstance(result, tuple | list) else (result,)
+    return dict(zip(names, many, strict=True))
+
+
 def _attribute(attribute: Any) -> Any:
     value = _import("onnx").helper.get_attribute_value(attribute)
     return value.decode() if isinstance(value, bytes) else value
@@ -212,5 +254,5 @@ def _import(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise BackendUnavailableError(
-            f"backend 'torch' is not available: {error}; run `pip install 'makeup-sdk[train]'`"
+            f"backend 'torch' is not available: {error}; run `pip install '.[train]'`"
         ) from None

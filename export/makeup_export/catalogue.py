@@ -19,6 +19,7 @@ from makeup_training.checkpoints import (
     load_ssat,
     load_weights,
     read_metadata,
+    read_tensors,
 )
 from makeup_training.networks.portrait_edit import PortraitEditor
 from makeup_training.networks.psgan import PSGANGenerator
@@ -26,6 +27,7 @@ from makeup_training.networks.psgan_pose import PoseCorrectedGenerator
 from makeup_training.networks.psgan_sr import PSGANSuperResolution
 from makeup_training.networks.region_gan import LabelLayout
 from makeup_training.networks.ssat import SSATGenerator
+from makeup_training.trainer.checkpoint import checkpoints
 
 MT = {"name": "MT (Makeup Transfer)", "licence": "research only"}
 CELEBA_HQ = {"name": "CelebA-HQ and Helen faces", "licence": "research only"}
@@ -38,6 +40,7 @@ class Settings:
     Attributes:
         width: channels of the first stage.
         styles: of the region-sensitive GAN.
+        style_names: one for each of them, or none.
         attributes: of the region-sensitive GAN's second data set.
         softmax_dim: of SSAT's correspondence: 1 (`00999.pth`, and ours) or 2 (`SSAT.pth`).
         warp: of the pose-corrected PSGAN: "image" or "maps".
@@ -48,12 +51,21 @@ class Settings:
     attributes: int = 0
     softmax_dim: int = 1
     warp: str = "image"
+    style_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.softmax_dim not in (1, 2) or self.warp not in ("image", "maps"):
             raise ExportError(
                 f"{self}: expected a width of at least 1, softmax_dim 1 or 2, warp image or maps"
             )
+        names = self.style_names
+        if names and (len(set(names)) != self.styles or len(names) != self.styles):
+            raise ExportError(
+                f"style names {', '.join(names)}: expected {self.styles} different ones, the "
+                "number of styles"
+            )
+        if not all(names):
+            raise ExportError("style names: one is empty; write for example bare,natural,evening")
 
 
 @dataclass(frozen=True)
@@ -74,12 +86,14 @@ class Entry:
         graphs: the network and the side of its crops to graphs.
         published: how to import a published checkpoint, None where there is none.
         sizes: the side must be a multiple of the first, and equal the second unless that is None.
+        file: of the trained network in a checkpoint of our trainer.
     """
 
     build: Callable[[Settings], nn.Module]
     graphs: Callable[[Any, int], ModelGraphs]
     published: Published | None = None
     sizes: tuple[int, int | None] = (4, None)
+    file: str = "generator.safetensors"
 
 
 CATALOGUE: Mapping[str, Entry] = {
@@ -92,7 +106,8 @@ CATALOGUE: Mapping[str, Entry] = {
         psgan_pose_graphs,
     ),
     "region-gan": Entry(
-        lambda s: RegionMakeup(LabelLayout(s.styles, s.attributes), s.width), region_gan_graphs
+        lambda s: RegionMakeup(LabelLayout(s.styles, s.attributes), s.width, s.style_names),
+        region_gan_graphs,
     ),
     "ssat": Entry(
         lambda s: SSATGenerator(s.width, softmax_dim=s.softmax_dim),  # type: ignore[arg-type]
@@ -105,6 +120,7 @@ CATALOGUE: Mapping[str, Entry] = {
         portrait_edit_graphs,
         Published("CC-BY-NC-SA-4.0", (CELEBA_HQ,), load_portrait_editor),
         sizes=(256, 256),
+        file="editor.safetensors",
     ),
 }
 
@@ -125,20 +141,81 @@ def load_trained(model: str, weights: Path, settings: Settings) -> nn.Module:
 
     Args:
         model: a key of `CATALOGUE`.
-        weights: a safetensors file; of `region-gan`, the folder of generator and masks.
+        weights: see `weights_file`; of `region-gan`, a folder with generator and masks.
         settings: see `Settings`.
 
     Raises:
-        ExportError: an unknown model.
+        ExportError: an unknown model, weights that say they are of another, or see `weights_file`.
         CheckpointError: the file is missing, damaged, or of another network.
     """
     network = entry_of(model).build(settings)
+    file = weights_file(model, weights)
+    recipe = facts_of(model, weights).get("recipe", model)
+    if recipe != model:
+        raise ExportError(
+            f"{weights}: trained as {recipe}, not {model}; run makeup export {recipe}"
+        )
     if isinstance(network, RegionMakeup) and weights.is_dir():
-        load_weights(network.generator, weights / "generator.safetensors")
-        load_weights(network.masks, weights / "masks.safetensors")
+        load_weights(network.generator, file)
+        load_weights(network.masks, file.with_name("masks.safetensors"))
     else:
-        load_weights(network, weights)
+        load_weights(network, file)
     return network.eval()
+
+
+def weights_file(model: str, weights: Path) -> Path:
+    """The file that holds a network, from what `--weights` names.
+
+    Args:
+        model: a key of `CATALOGUE`.
+        weights: a file, which is returned as it is; the folder of a checkpoint; or that of a run of
+            `makeup-train`, of which the newest checkpoint is taken.
+
+    Raises:
+        ExportError: an unknown model, or a folder without its file.
+    """
+    name = entry_of(model).file
+    if not weights.is_dir():
+        return weights
+    for folder in (weights, *checkpoints(weights / "checkpoints")[-1:], *checkpoints(weights)[-1:]):
+        if (folder / name).is_file():
+            return folder / name
+    raise ExportError(
+        f"{weights}: no {name} in this folder, nor in checkpoints/ below it; expected the folder "
+        f"of a run or checkpoint of {model}, or a .safetensors file"
+    )
+
+
+def label_layout(
+    model: str, weights: Path, styles: int | None = None, attributes: int | None = None
+) -> LabelLayout:
+    """The labels of the region-sensitive GAN: as given, else as its weights have them.
+
+    Raises:
+        ExportError: of the two files of a checkpoint, the generator alone; or attributes that do
+            not fit it.
+        CheckpointError: the file is missing or damaged.
+    """
+    if model != "region-gan":
+        return LabelLayout()
+    file = weights_file(model, weights)
+    tensors = read_tensors(file)
+    if not weights.is_dir() and "main.0.weight" in tensors:
+        raise ExportError(
+            f"{weights}: the generator alone; region-gan also needs masks.safetensors beside it: "
+            f"give the folder of both, {weights.parent}"
+        )
+    if attributes is None:
+        attributes = len(facts_of(model, weights).get("attributes", ()))
+    first = tensors.get("main.0.weight", tensors.get("generator.main.0.weight"))
+    if styles is None and first is not None:
+        styles = first.shape[1] - 3 - LabelLayout(0, attributes).channels
+        if styles < 1:
+            raise ExportError(
+                f"{weights}: a label of {first.shape[1] - 3} has no room for {attributes} "
+                "attributes and a style; check --attributes"
+            )
+    return LabelLayout(LabelLayout.styles if styles is None else styles, attributes)
 
 
 def load_published(model: str, weights: Path, settings: Settings) -> nn.Module:
@@ -171,7 +248,11 @@ def graphs_of(model: str, network: nn.Module, size: int) -> ModelGraphs:
     return entry.graphs(network, size)
 
 
-def facts_of(weights: Path) -> Mapping[str, Any]:
-    """The metadata that our trainer keeps with weights; empty for another kind of file."""
-    path = weights / "generator.safetensors" if weights.is_dir() else weights
+def facts_of(model: str, weights: Path) -> Mapping[str, Any]:
+    """The metadata that our trainer keeps with weights; empty for another kind of file.
+
+    Raises:
+        ExportError: see `weights_file`.
+    """
+    path = weights_file(model, weights)
     return read_metadata(path) if path.suffix == ".safetensors" and path.is_file() else {}

@@ -4,7 +4,6 @@ The SDK does not import this room; it finds the commands through the entry-point
 `makeup.commands` (see `makeup_sdk.cli`).
 """
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from makeup_kernels.errors import InvalidInputError
+from makeup_training.extra import require_train_extra
 
 if TYPE_CHECKING:  # torch is slow to import, and only the commands themselves need it
     from makeup_export.export import WeightsFacts
     from makeup_export.graph_modules import ModelGraphs
+
+PACKAGES = ("torch", "safetensors", "onnx", "onnxscript")
 
 Precision = Annotated[str, typer.Option(help="fp32, fp16 or int8.")]
 Output = Annotated[
@@ -32,8 +34,17 @@ Size = Annotated[int | None, typer.Option(help="Side of the crops; default: the 
 Licence = Annotated[
     str | None, typer.Option(help="Licence of the weights; default: what the file says.")
 ]
-Styles = Annotated[int, typer.Option(help="region-gan: makeup styles.")]
-Attributes = Annotated[int, typer.Option(help="region-gan: attributes of the second data set.")]
+Styles = Annotated[
+    int | None, typer.Option(help="region-gan: makeup styles; default: as the weights have.")
+]
+StyleNames = Annotated[
+    str | None,
+    typer.Option(help="region-gan: names of the styles, e.g. bare,smoky; default: the file's own."),
+]
+Attributes = Annotated[
+    int | None,
+    typer.Option(help="region-gan: attributes of the second data set; default: the file's, else 0"),
+]
 SoftmaxDim = Annotated[int, typer.Option(min=1, max=2, help="ssat: 2 for the published SSAT.pth.")]
 Warp = Annotated[str, typer.Option(help="psgan-pose: what is warped, image or maps.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; default all cores.")]
@@ -41,7 +52,12 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads; default all core
 
 def export(
     model: Annotated[str, typer.Argument(help="psgan, ssat, region-gan, ...")],
-    weights: Annotated[Path, typer.Option(help="Our own weights: .safetensors, or their folder.")],
+    weights: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of a run (its newest checkpoint) or checkpoint, or .safetensors."
+        ),
+    ],
     output: Output,
     precision: Precision = "fp32",
     calibrate: Calibrate = None,
@@ -49,28 +65,42 @@ def export(
     width: Width = None,
     size: Size = None,
     licence: Licence = None,
-    styles: Styles = 5,
-    attributes: Attributes = 0,
+    styles: Styles = None,
+    style_names: StyleNames = None,
+    attributes: Attributes = None,
     softmax_dim: SoftmaxDim = 1,
     warp: Warp = "image",
     threads: Threads = None,
 ) -> None:
     """Export a trained network as a bundle of ONNX graphs, with its parity report."""
+    require_train_extra("makeup export", *PACKAGES)
     from makeup_export import catalogue
     from makeup_export.export import WeightsFacts
 
-    facts = catalogue.facts_of(weights)
+    facts = catalogue.facts_of(model, weights)
+    layout = catalogue.label_layout(model, weights, styles, attributes)
+    names = tuple(style_names.split(",") if style_names is not None else facts.get("styles", ()))
     settings = catalogue.Settings(
-        width or int(facts.get("width", 64)), styles, attributes, softmax_dim, warp
+        width or int(facts.get("width", 64)),
+        layout.styles,
+        layout.attributes,
+        softmax_dim,
+        warp,
+        names,
     )
     licence = licence or facts.get("licence")
     if not licence:
         raise InvalidInputError(
-            f"{weights}: says nothing about its licence; pass --licence, e.g. Apache-2.0"
+            f"{weights}: says nothing about its licence; pass --licence, e.g. Apache-2.0 "
+            "(weights of `makeup-train --licence` say it themselves)"
         )
     network = catalogue.load_trained(model, weights, settings)
     graphs = catalogue.graphs_of(model, network, size or int(facts.get("size", 256)))
-    details = {"source": weights.name, "step": facts.get("step"), "data": facts.get("data")}
+    details = {
+        "source": weights.resolve().name,
+        "step": facts.get("step"),
+        "data": facts.get("data"),
+    }
     origin = WeightsFacts(licence, facts.get("training_data") or (), _known(details))
     _export(graphs, output, precision, origin, calibrate, pairs, threads)
 
@@ -88,6 +118,7 @@ def import_(
     threads: Threads = None,
 ) -> None:
     """Load a published checkpoint, export it as a bundle, and report how close it is."""
+    require_train_extra("makeup import", *PACKAGES)
     from makeup_export import catalogue
     from makeup_export.export import WeightsFacts
 
@@ -158,13 +189,6 @@ def _known(details: dict[str, object]) -> dict[str, object]:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the `makeup` command line.
-
-    Raises:
-        ImportError: what the commands need is not installed.
-    """
-    for name in ("torch", "onnx", "onnxscript"):
-        if importlib.util.find_spec(name) is None:
-            raise ImportError(f"{name} is not installed")
+    """Add the commands to the `makeup` command line; without the extra, they say what they need."""
     app.command("export")(export)
     app.command("import")(import_)

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from makeup_engines import GraphSpec, Session, SessionOptions, TensorSpec
-from makeup_engines.session import open_session
+from makeup_engines.backends import open_session
 from makeup_export.faces import AlignedFace
 from makeup_export.graph_modules import Array, ModelGraphs
 from makeup_export.onnx_graphs import DTYPES

@@ -1,6 +1,7 @@
 """Read and write image files, and check frames."""
 
 import os
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ Image = NDArray[np.uint8]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _MAX_PIXELS = 1 << 28
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_image(path: str | Path) -> Image:
@@ -41,6 +43,7 @@ def read_image(path: str | Path) -> Image:
 
 def decode_image(data: NDArray[np.uint8], name: str) -> Image:
     """Decode the bytes of an image file; `name` stands for it in messages. See `read_image`."""
+    _check_png_size(data, name)
     try:
         image: Any = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error:  # larger than OpenCV's own limits
@@ -49,12 +52,22 @@ def decode_image(data: NDArray[np.uint8], name: str) -> Image:
         raise InvalidInputError(
             f"{name}: not an image that can be read; expected a JPEG, PNG, WebP, BMP or TIFF file"
         )
-    if image.shape[0] * image.shape[1] > _MAX_PIXELS:
-        raise InvalidInputError(
-            f"{name}: {image.shape[1]}x{image.shape[0]} pixels; shrink it below 268 megapixels"
-        )
+    _check_size(image.shape[1], image.shape[0], name)
     frame: Image = image
     return frame
+
+
+def _check_png_size(data: NDArray[np.uint8], name: str) -> None:
+    """Refuse what a PNG's header claims: OpenCV allocates it before it reads on."""
+    start = data[:24].tobytes()
+    if start.startswith(_PNG) and len(start) == 24:
+        width, height = struct.unpack(">II", start[16:])
+        _check_size(width, height, name)
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > _MAX_PIXELS:
+        raise InvalidInputError(f"{name}: {width}x{height} pixels; shrink it below 268 megapixels")
 
 
 def write_image(path: str | Path, image: Image) -> None:

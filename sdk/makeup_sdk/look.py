@@ -232,7 +232,8 @@ class Look:
         if reference is None:
             raise InvalidInputError(
                 f"look {self.title!r} holds makeup of kind {self.makeup.kind!r} and no photo; "
-                f"model {model.name!r} wears {model.kind!r}; give it the reference photo itself"
+                f"model {model.name!r} wears {model.kind!r}; give it the reference photo itself, "
+                f"or choose a model that wears {self.makeup.kind!r}"
             )
         if reference.bare:
             raise InvalidInputError(
@@ -277,7 +278,7 @@ class Look:
             raise BundleError(f"{name}: larger than 8 MiB; this is no look file")
         try:
             return _read(data)
-        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged zips, arrays and JSON raise nearly anything
             raise BundleError(
                 f"{name}: not a look file or damaged ({error}); "
                 "make it again with `makeup look encode`"

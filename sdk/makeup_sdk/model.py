@@ -191,7 +191,7 @@ class ModelOptions:
     """How a model runs.
 
     Attributes:
-        backend: of a bundle's graphs: "auto", or a name of `makeup_engines.BACKENDS`.
+        backend: of the model's graphs: "auto", or a name of `makeup_engines.BACKENDS`.
         threads: CPU threads; None: one per core.
         device: where frames are worked on: "cpu" or "cuda".
     """
@@ -209,7 +209,8 @@ def open_model(model: "str | Path | Model", options: ModelOptions | None = None)
         options: see there; a model that is open keeps its own.
 
     Raises:
-        InvalidInputError: no model of this name, and no such bundle.
+        InvalidInputError: no model of this name, and no such bundle; or a backend for a model
+            without networks.
         BundleError: the bundle is damaged, or not one of a makeup model.
         BackendUnavailableError: the backend cannot run here.
     """
@@ -223,6 +224,11 @@ def open_model(model: "str | Path | Model", options: ModelOptions | None = None)
     if model == "classic":
         from makeup_sdk.classic.model import ClassicModel
 
+        if options.backend != "auto":
+            raise InvalidInputError(
+                f"backend {options.backend!r}: the model 'classic' has no networks that it could "
+                "run; choose another model, or leave the backend out"
+            )
         return ClassicModel()
     if Path(model).exists():
         from makeup_sdk.published.open import open_bundle

@@ -121,8 +121,21 @@ def test_entry_points_add_commands(monkeypatch) -> None:
     assert "import" in result.output
 
 
+@pytest.mark.parametrize("command", [["export", "psgan", "--weights"], ["import", "psgan"]])
+def test_commands_without_the_extra_say_what_to_install(monkeypatch, tmp_path, command) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    entry = EntryPoint("export", "makeup_export.commands:register", export.GROUP)
+    arguments = [*command, "G.pth", "-o", str(tmp_path / "bundle")]
+    result = CliRunner().invoke(added(monkeypatch, entry), arguments)
+    assert isinstance(result.exception, MakeupError)
+    assert str(result.exception) == (
+        f"makeup {command[0]}: torch not installed; "
+        "run `pip install '.[train]'` in the source folder"
+    )
+
+
 def test_a_command_whose_packages_are_missing_says_so(monkeypatch) -> None:
     entry = EntryPoint("export", "makeup_export.absent:register", export.GROUP)
     result = CliRunner().invoke(added(monkeypatch, entry), ["export", "psgan", "--weights", "x"])
     assert result.exit_code == 2
-    assert "makeup-sdk[train]" in result.output
+    assert ".[train]" in result.output

@@ -221,7 +221,7 @@ def test_plan_without_tensorrt(rows_bundle_path, tmp_path, monkeypatch) -> None:
     (step,) = plan_steps(request, None)
     assert (step.graph, step.built, step.entry) == ("model", False, None)
     assert step.facts["compute"] == "11.0 or 10.1"
-    with pytest.raises(BackendUnavailableError, match=r"run `pip install 'makeup-sdk\[gpu\]'`"):
+    with pytest.raises(BackendUnavailableError, match=r"run `pip install '\.\[gpu\]'`"):
         build(request, quiet)
 
 

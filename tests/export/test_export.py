@@ -14,7 +14,13 @@ from typer.testing import CliRunner
 
 from makeup_engines import Bundle
 from makeup_export import commands
-from makeup_export.catalogue import Settings, entry_of, graphs_of, load_published, load_trained
+from makeup_export.catalogue import (
+    Settings,
+    entry_of,
+    graphs_of,
+    load_published,
+    load_trained,
+)
 from makeup_export.export import Converted, convert, report
 from makeup_export.faces import demo_faces, drawn_parsing, read_faces
 from makeup_export.onnx_graphs import ExportError
@@ -103,6 +109,14 @@ def test_difference_against_plain_numpy() -> None:
             "has no published checkpoint; import takes: psgan, ssat, portrait-edit",
         ),
         (lambda: Settings(warp="none"), "softmax_dim 1 or 2, warp image or maps"),
+        (
+            lambda: Settings(styles=3, style_names=("a", "b", "a")),
+            "style names a, b, a: expected 3 different ones, the number of styles",
+        ),
+        (
+            lambda: Settings(styles=2, style_names=("a", "")),
+            "style names: one is empty; write for example bare,natural,evening",
+        ),
         (lambda: convert(None, "bf16"), "precision 'bf16', expected one of fp32, fp16, int8"),
     ],
 )
@@ -163,6 +177,14 @@ def test_import_refuses_another_network(app, weights, tmp_path) -> None:
     assert "expected the sub-networks" in str(result.exception)
 
 
+def test_weights_of_another_recipe_are_refused(tmp_path) -> None:
+    path = tmp_path / "generator.safetensors"
+    save_weights(PSGANGenerator(8), path, metadata={"recipe": "psgan"})
+    with pytest.raises(ExportError, match="trained as psgan, not ssat; run makeup export psgan"):
+        load_trained("ssat", path, Settings(width=8))
+    load_trained("psgan", path, Settings(width=8))
+
+
 def test_region_gan_weights_are_two_files(network_of, tmp_path) -> None:
     network = network_of("region-gan")
     save_weights(network.generator, tmp_path / "generator.safetensors")
@@ -170,6 +192,30 @@ def test_region_gan_weights_are_two_files(network_of, tmp_path) -> None:
     loaded = load_trained("region-gan", tmp_path, Settings(width=16))
     for key, value in network.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[key], value)
+
+
+@pytest.mark.parametrize(
+    ("options", "facts", "count", "names"),
+    [
+        ([], {}, 5, None),
+        (["--style-names", "bare,smoky"], {}, 2, ["bare", "smoky"]),
+        ([], {"styles": ["bare", "rosy", "evening"]}, 3, ["bare", "rosy", "evening"]),
+        (["--style-names", "a,b", "--styles", "2"], {"styles": ["c", "d"]}, 2, ["a", "b"]),
+    ],
+)
+def test_style_names(app, tmp_path, monkeypatch, options, facts, count, names) -> None:
+    """Of the option, else of the file, they become a constant; they also count the styles."""
+    network = entry_of("region-gan").build(Settings(width=8, styles=count))
+    facts = {"width": 8, "size": 32, "licence": "Apache-2.0", **facts}
+    save_weights(network.generator, tmp_path / "generator.safetensors", metadata=facts)
+    save_weights(network.masks, tmp_path / "masks.safetensors")
+    exported = []
+    monkeypatch.setattr(commands, "_export", lambda graphs, *others: exported.append(graphs))
+    arguments = ["export", "region-gan", "--weights", str(tmp_path), "-o", str(tmp_path / "b")]
+    result = CliRunner().invoke(app, [*arguments, *options])
+    assert result.exit_code == 0, result.output
+    assert exported[0].constants["styles"] == count
+    assert exported[0].constants.get("style_names") == names
 
 
 def test_killed_export_leaves_no_bundle(weights, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The torch session runs every exported graph as ONNX Runtime does."""
+"""The torch session runs every exported and every shipped graph as ONNX Runtime does."""
 
 import sys
 
@@ -7,12 +7,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from makeup_engines import GraphSpec, SessionOptions, TensorSpec
-from makeup_engines.session import open_session
+from makeup_engines import Bundle, GraphSpec, SessionOptions, TensorSpec
+from makeup_engines.backends import open_session
 from makeup_engines.torch_session import TorchSession
 from makeup_export.catalogue import CATALOGUE
 from makeup_export.parity import graph_spec
 from makeup_kernels import BackendUnavailableError, BundleError, InvalidInputError
+from makeup_sdk.faces.bundled import MODELS
 
 
 def both(graph: onnx.ModelProto, runs: str = "frame"):
@@ -50,6 +51,38 @@ def test_every_graph(prepared_of, converted_of, model, precision) -> None:
             else:
                 limit = {"fp32": 1e-4, "fp16": 2e-2}[precision]
             assert error < limit, (name, key)
+
+
+SIZES = {"batch": 2, "height": 64, "width": 96}
+SHIPPED = [
+    ("face_detector", "model"),
+    ("face_landmarks_regions", "model"),
+    ("mobile", "reader"),
+    ("mobile", "painter"),
+]
+
+
+@pytest.mark.parametrize(("bundle", "graph"), SHIPPED)
+def test_shipped_graphs(bundle, graph) -> None:
+    """What they depend on but their inputs is computed when they are opened."""
+    opened = Bundle.open(MODELS / bundle)
+    ours, other = (
+        opened.session(graph, backend=name, threads=1) for name in ("torch", "onnxruntime")
+    )
+    random = np.random.default_rng(0)
+    inputs = {}
+    for tensor in ours.spec.inputs:
+        shape = [SIZES.get(size, size) for size in tensor.shape]
+        limit = 5 if tensor.name == "regions" else 256
+        values = (
+            random.integers(0, limit, shape) if tensor.dtype == "uint8" else random.random(shape)
+        )
+        inputs[tensor.name] = values.astype(tensor.dtype)
+    expected = other.run(inputs)
+    for name, value in ours.run(inputs).items():
+        assert value.shape == expected[name].shape
+        assert np.abs(value - expected[name]).max() < 1e-4 * np.abs(expected[name]).max(), name
+    assert not {node.kind for node in ours._nodes} & {"Constant", "ConstantOfShape", "Tile"}
 
 
 def single(kind: str, shapes, constants=(), outputs=1, **attributes) -> onnx.ModelProto:
@@ -122,6 +155,13 @@ CASES = {
         coordinate_transformation_mode="half_pixel",
         cubic_coeff_a=-0.75,
     ),
+    "identity": single("Identity", [(2, 3)]),
+    "power": single("Pow", [(2, 3)], [np.float32(2)]),
+    "reciprocal": single("Reciprocal", [(2, 3)]),
+    "shape": single("Shape", [(2, 3, 4)]),
+    "end of a shape": single("Shape", [(2, 3, 4)], start=-2, end=3),
+    "sigmoid": single("Sigmoid", [(2, 3)]),
+    "tile": single("Tile", [(2, 3)], [[2, 3]]),
     "nearest to a size": single(
         "Resize",
         [(1, 1, 4, 4)],
@@ -148,6 +188,63 @@ def test_single_operators(case) -> None:
         np.testing.assert_allclose(value, expected[name], atol=1e-5)
 
 
+def chain(*nodes: onnx.NodeProto, sizes=None) -> onnx.ModelProto:
+    """A graph from x, float (2, 6), to y, whose shape is inferred where it is not given."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 6])
+    y = helper.make_empty_tensor_value_info("y")
+    if sizes is not None:
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, sizes)
+    graph = helper.make_graph(nodes, "g", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def node(kind: str, inputs: str, output: str, **attributes) -> onnx.NodeProto:
+    return helper.make_node(kind, inputs.split(), [output], output, **attributes)
+
+
+CHAINS = {
+    "root and logarithm": [
+        node("Sigmoid", "x", "s"),
+        node("Sqrt", "s", "r"),
+        node("Log", "r", "y"),
+    ],
+    "computed shape": [
+        node("Shape", "x", "s"),
+        node("Constant", "", "from", value_ints=[1]),
+        node("Constant", "", "to", value_ints=[2]),
+        node("Slice", "s from to", "columns"),
+        node("Constant", "", "rest", value_ints=[1, -1]),
+        node("Concat", "columns rest", "turned", axis=0),
+        node("Reshape", "x turned", "y"),
+    ],
+    "filled shape": [
+        node("Shape", "x", "s"),
+        node("ConstantOfShape", "s", "f", value=numpy_helper.from_array(np.float32([2.5]))),
+        node("ConstantOfShape", "s", "zeros"),
+        node("Sub", "x f", "d"),
+        node("Sub", "d zeros", "y"),
+    ],
+    "shape as data": [
+        node("Shape", "x", "s"),
+        node("Cast", "s", "f", to=TensorProto.FLOAT),
+        node("Constant", "", "scale", value_float=0.5),
+        node("Constant", "", "offsets", value_floats=[1.0, 2.0]),
+        node("Mul", "f scale", "m"),
+        node("Add", "m offsets", "y"),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", CHAINS)
+def test_chains_of_operators(case) -> None:
+    ours, other = both(chain(*CHAINS[case]))
+    inputs = {"x": np.random.default_rng(3).normal(size=(2, 6)).astype(np.float32)}
+    expected, found = other.run(inputs)["y"], ours.run(inputs)["y"]
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 SPEC = GraphSpec("g", (TensorSpec("x", "float32", ("n",)),), (TensorSpec("y", "float32", ("n",)),))
 
 
@@ -167,6 +264,16 @@ def test_outputs_in_place_and_refusals() -> None:
         session.run({"x": x}, {"y": np.zeros(3, np.float32)})
     with pytest.raises(BundleError, match="backend 'torch' lacks Erf; run it on 'onnxruntime'"):
         TorchSession.open(model_of("Erf"), SPEC, "g", SessionOptions())
+    constants = {"a": {"value_ints": [1, 2]}, "b": {"value_ints": [3, 4, 5]}}
+    nodes = [node("Constant", "", name, **value) for name, value in constants.items()]
+    torn = chain(*nodes, node("Add", "a b", "c"), node("Reshape", "x c", "y"), sizes=[12])
+    with pytest.raises(BundleError, match=r"g: Add 'c' cannot be computed \(.*; export the bundle"):
+        both(torn)
+    text = chain(
+        node("Constant", "", "t", value_string="t"), node("Reshape", "x t", "y"), sizes=[12]
+    )
+    with pytest.raises(BundleError, match="Constant with value_string is not supported by torch"):
+        both(text)
     with pytest.raises(BundleError, match="not a valid ONNX graph"):
         TorchSession.open(b"\x00", SPEC, "g", SessionOptions())
 
@@ -183,5 +290,5 @@ def test_gpu_options_without_a_gpu() -> None:
 
 def test_without_torch(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(BackendUnavailableError, match=r"pip install 'makeup-sdk\[train\]'"):
+    with pytest.raises(BackendUnavailableError, match=r"pip install '\.\[train\]'"):
         TorchSession.open(model_of("Tanh"), SPEC, "g", SessionOptions())

@@ -9,6 +9,7 @@ import pytest
 
 from makeup_sdk import BundleError, Look, Region, read_image, write_image
 from makeup_sdk.cli import main
+from makeup_sdk.model import open_model
 
 
 def demo_path(file: str) -> str:
@@ -91,6 +92,27 @@ def test_apply_without_a_face_writes_nothing(
         (["apply", "x", "--look", RED, "--strength", "2", "-o", "o"], "expected a number in"),
         (["apply", "x", "y", "--look", RED, "-o", "o.png"], "need a folder as --output"),
         (["apply", "x", "--look", RED, "--model", "z", "-o", "o"], "model: 'z' is unknown"),
+        (["stream", "--source", "x", "--look", "style:"], "--look style: expected a name"),
+        (["stream", "--source", "x", "--look", "style:rosy"], "holds makeup of kind 'style'"),
+        (
+            ["stream", "--source", "x", "--look", RED, "--wear", "1=style:"],
+            "--look style: expected a name",
+        ),
+        (["stream", "--source", "x", "--look", RED, "--model", "z"], "model: 'z' is unknown"),
+        (
+            ["stream", "--source", "x", "--look", RED, "--backend", "slow"],
+            "backend 'slow' is not available",
+        ),
+        (
+            ["stream", "--source", "x", "--look", RED, "--model", "classic", "--backend", "torch"],
+            "backend 'torch': the model 'classic' has no networks that it could run; choose",
+        ),
+        (
+            ["apply", "x.jpg", "--look", RED, "-o", "o.heic"],
+            "o.heic: unknown image type '.heic'; use one of .jpg, .jpeg, .png",
+        ),
+        (["apply", "x", "y", "--look", RED, "-o", "o.v2"], "to be a folder, create it first"),
+        (["look", "encode", RED, "--model", "z", "-o", "x.look"], "model: 'z' is unknown"),
         (["look", "colors", "--lips", "blue", "-o", "x.look"], "lips: 'blue' is not a colour"),
         (["look", "colors", "--lips", "#123", "-o", "x.txt"], "look files end in .look"),
         (["look", "mix", "a.look=x", "-o", "x.look"], "'x' is not a number"),
@@ -110,6 +132,13 @@ def test_errors_are_one_clear_line(
     assert message in error
     assert "Traceback" not in error
     assert not list(tmp_path.iterdir())
+
+
+def test_apply_to_a_folder_with_a_dot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "made-up.v2"
+    folder.mkdir()
+    assert run(monkeypatch, "apply", demo_path("light.jpg"), "--look", RED, "-o", folder) == 0
+    assert [path.name for path in folder.iterdir()] == ["light.jpg"]
 
 
 def test_results_never_overwrite_photos(
@@ -135,6 +164,16 @@ def test_look_files(
     assert read_image(picture).shape == (512, 512, 3)
     out = tmp_path / "out.jpg"
     assert run(monkeypatch, "apply", demo_path("dark.jpg"), "--look", both, "-o", out) == 0
+
+
+def test_look_file_for_a_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    models = ("mobile", "classic")
+    for model in models:
+        output = tmp_path / f"{model}.look"
+        assert run(monkeypatch, "look", "encode", RED, "--model", model, "-o", output) == 0
+    found = {model: Look.load(tmp_path / f"{model}.look").makeup.kind for model in models}
+    assert found == {model: open_model(model).kind for model in models}
+    assert len(set(found.values())) == 2
 
 
 def test_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

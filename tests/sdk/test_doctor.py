@@ -321,7 +321,7 @@ def test_driver_that_does_not_answer(output, detail, remedy, monkeypatch, tmp_pa
     assert found["nvidia gpu"].state == "warning"
     assert detail in found["nvidia gpu"].detail
     assert remedy in found["nvidia gpu"].remedy
-    assert found["tensorrt"].remedy == "pip install 'makeup-sdk[gpu]'"
+    assert found["tensorrt"].remedy == "pip install '.[gpu]'"
 
 
 def test_container_without_the_drivers_libraries(monkeypatch, tmp_path):
@@ -344,7 +344,10 @@ def test_no_gpu_is_fine(monkeypatch, tmp_path):
 def test_jetson(monkeypatch, tmp_path):
     gpu_machine(monkeypatch, tmp_path)
     monkeypatch.setattr(doctor_gpu, "_JETSON", tmp_path)
-    assert told(doctor_gpu.check_gpu)["nvidia gpu"].detail == "Jetson"
+    found = told(doctor_gpu.check_gpu)
+    assert found["nvidia gpu"].detail == "Jetson"
+    assert found["tensorrt"].state == "warning"
+    assert "--system-site-packages" in found["tensorrt"].remedy
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_style_stays_with_its_model() -> None:
         Look.from_style("retro").made_for(ReferenceModel())
     assert str(error.value) == (
         "look 'retro' holds makeup of kind 'style' and no photo; model 'readers' wears "
-        "'reference'; give it the reference photo itself"
+        "'reference'; give it the reference photo itself, or choose a model that wears 'style'"
     )
 
 

@@ -6,7 +6,7 @@ Published files are PyTorch pickles, read with `weights_only=True` alone; our ow
 import json
 import os
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -79,7 +79,22 @@ def assign(
         ignore: keys that either side may have alone.
 
     Raises:
-        CheckpointError: naming every missing key, unexpected key and wrong shape.
+        CheckpointError: see `check_fit`.
+    """
+    check_fit(network, tensors, origin, ignore=ignore)
+    state = network.state_dict()
+    with torch.no_grad():
+        for key in state.keys() & tensors.keys() - set(ignore):
+            state[key].copy_(tensors[key])
+
+
+def check_fit(
+    network: nn.Module, tensors: Mapping[str, Tensor], origin: str, *, ignore: Iterable[str] = ()
+) -> None:
+    """Check that tensors fit a network; arguments as in `assign`.
+
+    Raises:
+        CheckpointError: naming missing keys, unexpected keys and wrong shapes, eight of each.
     """
     state = network.state_dict()
     ignored = set(ignore)
@@ -100,9 +115,6 @@ def assign(
             f"{origin} does not fit {type(network).__name__}: {'; '.join(problems)}. "
             "Check that the file belongs to this network and that the width is that of the file"
         )
-    with torch.no_grad():
-        for key in state.keys() & tensors.keys() - ignored:
-            state[key].copy_(tensors[key])
 
 
 def load_psgan(network: PSGANGenerator, path: str | os.PathLike[str]) -> None:
@@ -196,8 +208,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, object]:
     try:
         with safe_open(path, "pt") as file:
             return {key: json.loads(text) for key, text in (file.metadata() or {}).items()}
-    except (FileNotFoundError, SafetensorError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: cannot read its metadata: {error}") from error
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: cannot read its metadata: {_first_line(error)}") from error
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -231,5 +243,6 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])

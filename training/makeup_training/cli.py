@@ -12,6 +12,7 @@ from rich.logging import RichHandler
 from rich.progress import Progress
 
 from makeup_kernels import MakeupError
+from makeup_training.extra import require_train_extra
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,6 +39,13 @@ def train(
         list[str] | None,
         typer.Option("--set", help="any other value, e.g. optimiser.rate=1e-4; may be repeated"),
     ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="of the weights, kept with them for the export")
+    ] = None,
+    data_name: Annotated[
+        str | None, typer.Option(help="of the data, kept with the weights [default: its folder's]")
+    ] = None,
+    data_licence: Annotated[str | None, typer.Option(help="of the data, kept likewise")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     precision: Annotated[
         str, typer.Option(help="float32, bfloat16 (mixed), or auto: mixed on a GPU")
@@ -51,6 +59,7 @@ def train(
     list_recipes: Annotated[bool, typer.Option("--list", help="show the shipped recipes")] = False,
 ) -> None:
     """Train a published makeup system on labelled faces."""
+    require_train_extra("makeup-train", "torch", "safetensors", "skimage", "tensorboard")
     # heavy imports only when something is trained
     from makeup_training.trainer.config import load_config, parse_setting, shipped_recipes
 
@@ -77,7 +86,11 @@ def train(
         torch.set_num_threads(threads)
     collection = _checked(open_collection(data), skip_bad, console)
     folder = out or Path("runs") / Path(recipe).stem
-    options = RunOptions(folder, device, precision, resume, workers)
+    origin: dict[str, Any] = {"licence": licence} if licence else {}
+    if data_name or data_licence or not resume:
+        name = data_name or data.resolve().name
+        origin["training_data"] = [{"name": name, "licence": data_licence or "not stated"}]
+    options = RunOptions(folder, device, precision, resume, workers, origin)
     Trainer(config, collection, options).run(console)
     console.print(f"done: checkpoint, log, sheets and curves are in {folder}")
 

@@ -14,7 +14,7 @@ from makeup_kernels.errors import BackendUnavailableError, BundleError, MakeupEr
 
 PLAN_FILE = "engine.plan"
 LOG_FILE = "build.log"
-INSTALL = "pip install 'makeup-sdk[gpu]'"
+INSTALL = "pip install '.[gpu]'"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The region-sensitive GAN: what a style adds, computed once, and the graph of a frame."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
@@ -31,11 +32,15 @@ class RegionMakeup(nn.Module):
     Args:
         layout: of the label vector.
         width: of the generator.
+        style_names: one for each style; empty where they are not known.
     """
 
-    def __init__(self, layout: LabelLayout, width: int = 64) -> None:
+    def __init__(
+        self, layout: LabelLayout, width: int = 64, style_names: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.layout = layout
+        self.style_names = tuple(style_names)
         self.generator = RegionGenerator(layout.channels, width)
         self.masks = MaskNetwork(width)
 
@@ -58,6 +63,9 @@ def region_gan_graphs(network: RegionMakeup, size: int) -> ModelGraphs:
     labels = network.layout.makeup(torch.arange(2), torch.tensor([[1, 1, 0], [0, 1, 1]]))
     frame = {"image": image, "style": torch.randn(2, width, size, size)}
 
+    constants = {"styles": network.layout.styles, "attributes": network.layout.attributes}
+    names = {"style_names": list(network.style_names)} if network.style_names else {}
+
     def make_up(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
         style = run("style", {"label": _label(network.layout).numpy()})["style"]
         return run("whole", {"image": pixels(source), "style": style})["result"][0]
@@ -71,7 +79,7 @@ def region_gan_graphs(network: RegionMakeup, size: int) -> ModelGraphs:
         },
         make_up,
         lambda source, _: bgr(network(face_batch(source).image, _label(network.layout))[0]),
-        {"styles": network.layout.styles, "attributes": network.layout.attributes},
+        constants | names,
     )
 
 

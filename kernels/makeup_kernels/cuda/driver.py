@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from makeup_kernels.cuda.code import BUILD_COMMAND, compiled_kernels, fits, offered_code
 from makeup_kernels.errors import BackendUnavailableError
 
-INSTALL = "pip install 'makeup-sdk[gpu]'"
+INSTALL = "pip install '.[gpu]'"
 
 _lock = threading.RLock()
 _functions: dict[tuple[Any, str, str], Any] = {}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from time import perf_counter
 
-from makeup_kernels import BackendUnavailableError, InvalidInputError
+from makeup_kernels import InvalidInputError
 from makeup_sdk.bench.options import BenchOptions, Scenario
 from makeup_sdk.bench.report import Measurement, Samples
 from makeup_sdk.bench.scene import REFERENCE, Image, demo_picture, scene
@@ -12,8 +12,6 @@ from makeup_sdk.engine import MakeupEngine, Result
 from makeup_sdk.model import DEFAULT_MODEL
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
-_WITHOUT_NETWORKS = ("classic",)
-"""Models that no backend runs: asking for one would be answered by something else."""
 _FRAME_TIME = 1 / 30
 """Seconds between two frames of a stream, as its processor sees them."""
 
@@ -22,23 +20,17 @@ def open_engine(options: BenchOptions) -> MakeupEngine:
     """The engine that options ask for, without a look.
 
     Raises:
-        BackendUnavailableError: the backend or device cannot run here, or not this model.
-        InvalidInputError: an option is out of range.
+        BackendUnavailableError: the backend or device cannot run here.
+        InvalidInputError: an option is out of range, or the model has no networks for the backend.
         BundleError: the model's bundle is missing or damaged.
     """
-    engine = MakeupEngine(
+    return MakeupEngine(
         model=DEFAULT_MODEL if options.model is None else options.model,
         backend=options.backend,
         device=options.device,
         max_faces=max(options.faces),
         threads=options.threads,
     )
-    if options.backend != "auto" and engine.model.name in _WITHOUT_NETWORKS:
-        raise BackendUnavailableError(
-            f"backend {options.backend!r}: the model {engine.model.name!r} has no networks that it "
-            "could run; measure another one with --model, or leave --backend out"
-        )
-    return engine
 
 
 def wear_demo_look(engine: MakeupEngine) -> None:

@@ -31,5 +31,7 @@ def main() -> None:
     try:
         app()
     except MakeupError as error:
-        Console(stderr=True).print(f"error: {error}", style="bold red", markup=False)
+        Console(stderr=True).print(
+            f"error: {error}", style="bold red", markup=False, soft_wrap=True
+        )
         sys.exit(1)

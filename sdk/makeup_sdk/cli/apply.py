@@ -80,6 +80,11 @@ def _why_bare(source: Path, faces: Sequence[Face]) -> str:
 def _jobs(sources: list[Path], output: Path) -> list[tuple[Path, Path]]:
     """Pairs of photo and result; folders are walked and mirrored below the output folder."""
     to_image = output.suffix.lower() in IMAGE_SUFFIXES
+    if output.suffix and not to_image and not output.is_dir():
+        raise InvalidInputError(
+            f"{output}: unknown image type {output.suffix!r}; use one of "
+            f"{', '.join(IMAGE_SUFFIXES)} (if this is to be a folder, create it first)"
+        )
     if to_image and len(sources) == 1 and not sources[0].is_dir():
         return [(sources[0], output)]
     if to_image or output.is_file():

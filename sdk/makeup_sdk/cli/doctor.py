@@ -271,16 +271,16 @@ def _open_camera(index: int) -> Iterator[Finding]:
     try:
         source = CameraSource(index)
         try:
-            frame, _ = source.read()
+            taken = source.read()
         finally:
             source.close()
     except MakeupError as error:
         remedy = "close the program that has it; ls -l /dev/video*"
         yield Finding(topic, "broken", str(error), remedy)
         return
-    yield Finding(
-        topic, "ok", f"gives {frame.shape[1]}x{frame.shape[0]} at {source.info.fps:g} fps"
-    )
+    assert taken is not None  # a camera that ends raises
+    height, width = taken[0].shape[:2]
+    yield Finding(topic, "ok", f"gives {width}x{height} at {source.info.fps:g} fps")
 
 
 def _extras() -> Iterator[Finding]:

@@ -73,6 +73,14 @@ def _driver_cuda() -> tuple[int, int] | None:
 
 def _tensorrt(gpu: bool) -> Finding:
     finding = package("tensorrt", "gpu")
+    if finding.state == "missing" and _JETSON.exists():
+        return Finding(
+            "tensorrt",
+            "warning",
+            "JetPack's TensorRT is not seen from this environment; wheels do not fit a Jetson",
+            "sudo apt install python3-libnvinfer, then make the environment again: "
+            "python3 -m venv --system-site-packages .venv",
+        )
     if finding.state != "ok":
         return finding
     wheels = [
@@ -83,7 +91,7 @@ def _tensorrt(gpu: bool) -> Finding:
             "tensorrt",
             "warning",
             f"{' and '.join(wheels)} overwrite each other",
-            f"pip uninstall -y tensorrt {' '.join(wheels)} && pip install 'makeup-sdk[gpu]'",
+            f"pip uninstall -y tensorrt {' '.join(wheels)} && pip install '.[gpu]'",
         )
     driver = _driver_cuda()
     built = re.search(r"\d+$", wheels[0]) if wheels else None

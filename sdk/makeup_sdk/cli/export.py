@@ -32,4 +32,4 @@ def _add_refusal(app: typer.Typer, entry: EntryPoint, problem: str) -> None:
     )
     def refuse() -> None:
         """Not available in this installation."""
-        raise typer.BadParameter(f"{entry.name}: {problem}; run `pip install 'makeup-sdk[train]'`")
+        raise typer.BadParameter(f"{entry.name}: {problem}; run `pip install '.[train]'`")

@@ -68,7 +68,7 @@ def package(name: str, extra: str) -> Finding:
     """An optional distribution: missing, of another version than asked for, or fine."""
     version = version_of(name)
     if version is None:
-        return Finding(name, "missing", "optional", f"pip install 'makeup-sdk[{extra}]'")
+        return Finding(name, "missing", "optional", f"pip install '.[{extra}]'")
     bounds = misfit(name, version)
     if bounds:
         detail = f"{version} is installed, {bounds} is needed"

@@ -12,6 +12,7 @@ from makeup_kernels import CROP_SIZE, InvalidInputError
 from makeup_sdk.cli.options import parse_share
 from makeup_sdk.images import write_image
 from makeup_sdk.look import Look
+from makeup_sdk.model import DEFAULT_MODEL
 
 app = typer.Typer(help="Make, mix and show look files.", no_args_is_help=True)
 
@@ -23,9 +24,12 @@ def encode(
     reference: Annotated[Path, typer.Argument(help="Photo of a made-up face.")],
     output: Output,
     title: Annotated[str | None, typer.Option(help="Default: the photo's name.")] = None,
+    model: Annotated[
+        str, typer.Option(help="What shall put the makeup on: a model's name, or a bundle.")
+    ] = DEFAULT_MODEL,
 ) -> None:
-    """Read the makeup of a photo into a look file."""
-    _save(Look.from_photo(reference, title=title), output)
+    """Read the makeup of a photo into a look file, for one model."""
+    _save(Look.from_photo(reference, title=title, model=model), output)
 
 
 @app.command()
@@ -38,7 +42,7 @@ def colors(
     finish: Annotated[str, typer.Option(help="Lipstick: natural, matte or gloss.")] = "natural",
     title: Annotated[str, typer.Option(help="What to call it.")] = "colours",
 ) -> None:
-    """Make a look file from colours."""
+    """Make a look file from colours, for any model that takes references."""
     look = Look.from_colors(
         lips=lips, eyes=eyes, blush=blush, brows=brows, finish=finish, title=title
     )

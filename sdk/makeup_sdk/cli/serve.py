@@ -27,7 +27,7 @@ def serve(
         from makeup_sdk.web.pictures import Limits
     except ImportError as error:
         raise BackendUnavailableError(
-            f"makeup serve needs the web packages ({error}); pip install 'makeup-sdk[serve]'"
+            f"makeup serve needs the web packages ({error}); run: pip install '.[serve]'"
         ) from None
     loopback = host in LOOPBACK
     if token is None and not loopback:

@@ -1,6 +1,5 @@
 """`makeup stream`: put a look on a video or camera."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,8 +15,10 @@ from rich.progress import (
 from rich.text import Text
 
 from makeup_kernels import InvalidInputError
-from makeup_sdk.cli.options import parse_strength
+from makeup_sdk.cli.options import parse_look, parse_strength
 from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.look import Look
+from makeup_sdk.model import DEFAULT_MODEL
 from makeup_sdk.stream import (
     Ending,
     StillnessOptions,
@@ -34,7 +35,13 @@ def stream(
     source: Annotated[
         str, typer.Option(help="Camera number, video file, folder of images, or URL.")
     ],
-    look: Annotated[Path, typer.Option(help="Reference photo, or a .look file.")],
+    look: Annotated[
+        str,
+        typer.Option(
+            help="Reference photo, or a .look file; style:NAME (region-gan); bare takes makeup off "
+            "(ssat)."
+        ),
+    ],
     sink: Annotated[
         str,
         typer.Option(
@@ -59,7 +66,10 @@ def stream(
     still: Annotated[
         bool, typer.Option(help="Steady the makeup over time; --no-still leaves it as found.")
     ] = True,
-    model: Annotated[str, typer.Option(help="Which model puts the makeup on.")] = "classic",
+    model: Annotated[
+        str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
+    ] = DEFAULT_MODEL,
+    backend: Annotated[str, typer.Option(help="Runs the graphs of a bundle.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
 ) -> None:
     """Put the makeup of a reference photo on a video or camera.
@@ -69,8 +79,9 @@ def stream(
     """
     console = Console(stderr=True)
     engine = MakeupEngine(
-        look,
+        parse_look(look),
         model=model,
+        backend=backend,
         strength=parse_strength(strength, region or ()),
         max_faces=max_faces,
         threads=threads,
@@ -132,13 +143,13 @@ def _line(statistics: StreamStatistics) -> str:
     return line + (f", {statistics.reconnects} reconnects" if statistics.reconnects else "")
 
 
-def _parse_wear(entry: str) -> tuple[int, Path]:
-    """`1=blue.look` to face id and look.
+def _parse_wear(entry: str) -> tuple[int, Look | str]:
+    """`1=blue.look` to face id and look, which is what `--look` may be.
 
     Raises:
-        InvalidInputError: it is not a number, = and a path.
+        InvalidInputError: it is not a number, = and a look.
     """
-    number, separator, path = entry.partition("=")
-    if not separator or not number.isdecimal() or not path:
+    number, separator, look = entry.partition("=")
+    if not separator or not number.isdecimal() or not look:
         raise InvalidInputError(f"--wear {entry}: expected ID=LOOK, for example 1=blue.look")
-    return int(number), Path(path)
+    return int(number), parse_look(look)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_engines import Session
+from makeup_engines import Bundle, Session, SessionOptions
 from makeup_kernels import (
     BackendUnavailableError,
     InvalidInputError,
@@ -19,6 +19,7 @@ from makeup_kernels import (
 from makeup_kernels.align import align_faces
 from makeup_kernels.dispatch import is_device_array, unavailable
 from makeup_kernels.region_maps import region_maps
+from makeup_sdk.model import FACES_AT_ONCE
 
 Tensor = Any
 """A torch tensor on the device; torch is imported only where a device is used."""
@@ -73,17 +74,39 @@ class Device:
         """Tensors (N, C, ...) joined along their channels."""
         return self._torch.cat(tensors, 1)
 
+    def session(
+        self, bundle: Bundle, graph: str, threads: int | None, *, batch: int = 1
+    ) -> Session:
+        """A graph that takes tensors: on TensorRT where a plan was built for it, else on torch.
+
+        Args:
+            bundle: holds the graph.
+            graph: its name.
+            threads: CPU threads.
+            batch: faces per call that it must take, where its batch is free.
+
+        Raises:
+            BundleError: no such graph, or the graph does not load.
+            BackendUnavailableError: onnx, which torch reads graphs with, is missing.
+        """
+        options = SessionOptions(threads=threads, batch=batch)
+        best = bundle.session(graph, backend="auto", options=options)
+        if best.backend in _TAKE_TENSORS:
+            return best
+        return bundle.session(graph, backend="torch", options=options)
+
     def run(self, session: Session, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Run a graph on a batch; face by face where the graph takes one alone.
+        """Run a graph on any number of faces, `FACES_AT_ONCE` a call, or one where it takes one.
 
         Sessions that take NumPy arrays alone are run through the host.
         """
-        faces = {int(tensor.shape[0]) for tensor in inputs.values()}
-        if session.spec.any_batch or faces == {1}:
+        faces = max(int(tensor.shape[0]) for tensor in inputs.values())
+        step = FACES_AT_ONCE if session.spec.any_batch else 1
+        if faces <= step:
             return self._run(session, inputs)
         parts = [
-            self._run(session, {name: tensor[i : i + 1] for name, tensor in inputs.items()})
-            for i in range(max(faces))
+            self._run(session, {name: tensor[i : i + step] for name, tensor in inputs.items()})
+            for i in range(0, faces, step)
         ]
         return {name: self._torch.cat([part[name] for part in parts]) for name in parts[0]}
 

@@ -14,7 +14,7 @@ from makeup_sdk.faces.bundled import MODELS
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
 from makeup_sdk.faces.types import FloatArray
-from makeup_sdk.model import ModelOptions
+from makeup_sdk.model import FACES_AT_ONCE, ModelOptions
 
 _NO_CROP = np.zeros((0, 0, 3), np.uint8)
 """Crops stay on the device."""
@@ -48,10 +48,10 @@ class DeviceFaces:
 
 
 class DeviceFaceAnalyzer:
-    """The shipped face networks on crops that the device cuts; all faces in one batch.
+    """The shipped face networks on crops that the device cuts.
 
-    Where no TensorRT plan was built for them, ONNX Runtime runs the two small networks, and their
-    inputs (0.3 MB per face, 1.2 MB for the detector) come down for it.
+    Where no TensorRT plan was built for them, torch runs the two small networks. The landmark
+    network sees faces in batches where its bundle takes any batch, else one by one.
 
     Args:
         device: where frames lie.
@@ -59,6 +59,7 @@ class DeviceFaceAnalyzer:
 
     Raises:
         BundleError: the shipped models are missing or damaged.
+        BackendUnavailableError: onnx, which torch reads them with, is missing.
     """
 
     def __init__(self, device: Device, options: ModelOptions) -> None:
@@ -67,11 +68,11 @@ class DeviceFaceAnalyzer:
         network = Bundle.open(MODELS / "face_landmarks_regions")
         constants = detector.manifest.constants
         self._long_side = int(constants["long_side"])
-        self._detector_session = detector.session("model", backend="auto", threads=options.threads)
+        self._detector_session = device.session(detector, "model", options.threads)
         self._detector = FaceDetector(
             self._detector_session, self._long_side, tuple(map(int, constants["strides"]))
         )
-        self._network = network.session("model", backend="auto", threads=options.threads)
+        self._network = device.session(network, "model", options.threads, batch=FACES_AT_ONCE)
         self._size = int(network.manifest.constants["size"])
 
     def detect(self, frame: Tensor, color: str, max_faces: int) -> list[Detection]:
@@ -91,7 +92,7 @@ class DeviceFaceAnalyzer:
         return self._detector.boxes(self._device.download(cells)[0], place, max_faces)
 
     def analyze(self, frame: Tensor, color: str, detections: Sequence[Detection]) -> DeviceFaces:
-        """Landmarks and region maps of all detections, in two batches: rough, then aligned."""
+        """Landmarks and region maps of all detections, in two passes: rough, then aligned."""
         rough = np.stack([box_crop_matrix(face.box, self._size) for face in detections])
         found = self._run(frame, color, rough)
         points = self._device.download(found["landmarks"]) * np.float32(self._size) - 0.5

@@ -57,7 +57,8 @@ class DevicePath:
         self.device = device
         if not isinstance(model, DeviceModel):
             raise BackendUnavailableError(
-                f"model {model.name!r} cannot paint on the GPU; use device='cpu', or a psgan bundle"
+                f"model {model.name!r} cannot paint on the GPU; use device='cpu', or the "
+                "model 'mobile' or a psgan bundle"
             )
         self._model = model
         self._analyzer = DeviceFaceAnalyzer(self.device, options)

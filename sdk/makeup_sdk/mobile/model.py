@@ -1,11 +1,12 @@
 """`mobile` as a `Model`: the shipped networks, or a bundle of the same kind."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from makeup_engines import Bundle, Session
-from makeup_kernels import CROP_SIZE
+from makeup_engines import Bundle, Session, SessionOptions
+from makeup_kernels import CROP_SIZE, BackendUnavailableError
 from makeup_sdk.classic.fields import MakeupFields
 from makeup_sdk.classic.layout import FaceLayout
 from makeup_sdk.classic.paint import ClassicPainter
@@ -16,8 +17,12 @@ from makeup_sdk.look import Look
 from makeup_sdk.mobile.layout import LaidCodes, template_layout
 from makeup_sdk.mobile.makeup import MobileMakeup
 from makeup_sdk.mobile.paint import MobilePainter
-from makeup_sdk.model import MAKEUP_REGIONS, ModelOptions, Painter
+from makeup_sdk.model import FACES_AT_ONCE, MAKEUP_REGIONS, ModelOptions, Painter
 from makeup_sdk.shipped_face import painted_shipped_face
+
+if TYPE_CHECKING:
+    from makeup_sdk.device.device import Device
+    from makeup_sdk.device.mobile import DeviceMobilePainter
 
 
 class MobileModel:
@@ -41,7 +46,13 @@ class MobileModel:
         options = options or ModelOptions()
         bundle = bundle or Bundle.open(MODELS / "mobile")
         self._bundle, self._options = bundle, options
-        self._painter = bundle.session("painter", backend=options.backend, threads=options.threads)
+        on_gpu = options.device == "cuda"
+        self._painter = bundle.session(
+            "painter",
+            backend="torch" if on_gpu and options.backend == "auto" else options.backend,
+            threads=options.threads,
+            options=SessionOptions(cuda_graph=on_gpu, batch=FACES_AT_ONCE if on_gpu else 1),
+        )
         self._reader: Session | None = None
 
     def encode(self, face: FaceAnalysis) -> MobileMakeup:
@@ -76,6 +87,17 @@ class MobileModel:
             return ClassicPainter(look.makeup)
         assert isinstance(look.makeup, MobileMakeup)
         return MobilePainter(look.makeup, self._painter)
+
+    def device_painter(self, look: Look, device: "Device") -> "DeviceMobilePainter":
+        """See `DeviceModel.device_painter`."""
+        from makeup_sdk.device.mobile import DeviceMobilePainter
+
+        if not isinstance(look.makeup, MobileMakeup):
+            raise BackendUnavailableError(
+                f"look {look.title!r} is a colour card, which cannot be painted on the GPU; use "
+                "device='cpu', or a look of a photo"
+            )
+        return DeviceMobilePainter(device, look.makeup, self._painter)
 
 
 def _mean_of_both(straight: FloatArray, mirrored: FloatArray) -> FloatArray:

@@ -50,8 +50,8 @@ class StyleModel:
             InvalidInputError: always.
         """
         raise InvalidInputError(
-            "model 'region-gan' takes no reference; give it Look.from_style(name), with a name of "
-            + ", ".join(self.styles)
+            "model 'region-gan' takes no reference; give it Look.from_style(name), or --look "
+            f"style:NAME, with a name of {', '.join(self.styles)}"
         )
 
     def painter(self, look: Look) -> "StylePainter":

@@ -132,7 +132,7 @@ class VirtualCameraSink:
             self._library: Any = importlib.import_module("pyvirtualcam")
         except ImportError as error:
             raise BackendUnavailableError(
-                "virtual camera: pyvirtualcam is missing; run: pip install 'makeup-sdk[camera]'"
+                "virtual camera: pyvirtualcam is missing; run: pip install '.[camera]'"
             ) from error
         self._device = device
         self._fps = 30.0

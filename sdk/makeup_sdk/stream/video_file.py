@@ -62,7 +62,7 @@ class VideoFileSink:
         self._av = None if audio is False else _pyav()
         if audio and self._av is None:
             raise BackendUnavailableError(
-                f"{path}: keeping the sound needs PyAV; run: pip install 'makeup-sdk[video]'"
+                f"{path}: keeping the sound needs PyAV; run: pip install '.[video]'"
             )
         self._keep_audio = audio is not False
         self._writer: Any = None
@@ -83,7 +83,7 @@ class VideoFileSink:
         if self._keep_audio and self._av is None:
             _log.warning(
                 "%s: without PyAV the sound of the source, if it has any, is not kept; "
-                "run: pip install 'makeup-sdk[video]'",
+                "run: pip install '.[video]'",
                 self._path,
             )
 

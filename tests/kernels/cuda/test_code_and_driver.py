@@ -206,7 +206,7 @@ def test_why_cuda_cannot_run(host_gpu, folder, monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)
     assert "PyCUDA is missing" in available()
-    assert "pip install 'makeup-sdk[gpu]'" in available()
+    assert "pip install '.[gpu]'" in available()
 
 
 def call_composite(**options):

@@ -126,9 +126,7 @@ def test_a_real_engine_is_timed(path: str, engine: MakeupEngine) -> None:
 
 
 def test_a_model_without_networks() -> None:
-    with pytest.raises(
-        BackendUnavailableError, match="'classic' has no networks that it could run"
-    ):
+    with pytest.raises(InvalidInputError, match="'classic' has no networks that it could run"):
         open_engine(BenchOptions(model="classic", backend="tensorrt"))
 
 

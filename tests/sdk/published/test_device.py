@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from makeup_engines import GraphSpec, TensorSpec
+from makeup_engines import GraphSpec, Session, TensorSpec
 from makeup_kernels import MorphReference, apply_color_map, composite
 from makeup_kernels.align import align_faces
 from makeup_kernels.region_maps import region_maps
@@ -29,6 +29,7 @@ from makeup_sdk.device.path import DevicePath
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.mobile.layout import template_cells
 from makeup_sdk.mobile.makeup import MobileMakeup
+from makeup_sdk.mobile.model import MobileModel
 from makeup_sdk.mobile.paint import MobilePainter
 from makeup_sdk.model import MAKEUP_REGIONS, Model, ModelOptions
 
@@ -59,11 +60,23 @@ class Morphs:
 
 
 class HostDevice(Device):
-    """Tensors on the CPU, and the CPU kernels; notes how many faces each composite has."""
+    """Tensors on the CPU, and the CPU kernels.
+
+    Notes how many faces each composite has, and how many each run of a torch session; such sessions
+    take tensors on a GPU alone.
+    """
 
     def __init__(self) -> None:
         self._torch, self._device = torch, torch.device("cpu")
         self.composites: list[int] = []
+        self.torch_runs: list[tuple[str, int]] = []
+
+    def _run(self, session: Session, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if session.backend != "torch":
+            return super()._run(session, inputs)
+        self.torch_runs.append((session.spec.file, len(inputs["image"])))
+        found = session.run({name: tensor.numpy() for name, tensor in inputs.items()})
+        return {name: torch.from_numpy(array) for name, array in found.items()}
 
     def adopt(self, array: Any, name: str) -> torch.Tensor:
         if isinstance(array, Foreign):
@@ -161,7 +174,8 @@ def engines(
 
 
 @pytest.mark.parametrize(
-    ("name", "color"), [("psgan", "bgr"), ("mobile", "bgr"), ("mobile", "rgb")]
+    ("name", "color"),
+    [("psgan", "bgr"), ("changes", "bgr"), ("changes", "rgb"), ("mobile", "rgb")],
 )
 def test_batch_of_faces_as_on_the_cpu(
     name: str,
@@ -172,10 +186,17 @@ def test_batch_of_faces_as_on_the_cpu(
 ) -> None:
     frame = np.hstack([demo("light.jpg"), demo("dark.jpg")])
     frame = np.ascontiguousarray(frame if color == "bgr" else frame[..., ::-1])
-    options = {"model": ChangeModel()} if name == "mobile" else {}
+    models: dict[str, Callable[[], Model]] = {
+        "changes": ChangeModel,
+        "mobile": lambda: MobileModel(ModelOptions("torch", threads=1)),
+    }
+    options = {"model": models[name]()} if name in models else {}
     on_device, on_cpu = engines(color=color, **options)
     found, expected = (engine.process_detailed(frame) for engine in (on_device, on_cpu))
     assert device.composites == [2]
+    # the detector, and both passes of the landmark network, whose shipped bundle has batch 1
+    assert device.torch_runs[:5] == [("model.onnx", 1)] * 5
+    assert device.torch_runs[5:] == ([("painter.onnx", 2)] if name == "mobile" else [])
     assert [face.status for face in found.faces] == [FaceStatus.OK] * 2
     for one, other in zip(found.faces, expected.faces, strict=True):
         np.testing.assert_allclose(one.landmarks, other.landmarks, atol=1.5)
@@ -198,6 +219,24 @@ def test_more_faces_than_a_batch_holds(
     monkeypatch.setattr("makeup_sdk.device.path.FACES_AT_ONCE", 1)
     np.testing.assert_array_equal(engine.process(frame), whole)
     assert device.composites == [2, 1, 1]
+
+
+@pytest.mark.parametrize(("size", "calls"), [("batch", [2, 1]), (1, [1, 1, 1])])
+def test_more_faces_than_a_graph_takes(
+    size: int | str, calls: list[int], device: HostDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Doubling:
+        backend, device = "torch", "cpu"
+        spec = GraphSpec("double.onnx", (TensorSpec("image", "float32", (size, 2)),), ())
+
+        def run(self, inputs: Mapping[str, Any], outputs: Any = None) -> dict[str, Any]:
+            return {"result": 2 * inputs["image"]}
+
+    monkeypatch.setattr("makeup_sdk.device.device.FACES_AT_ONCE", 2)
+    images = torch.arange(6.0).reshape(3, 2)
+    found = device.run(Doubling(), {"image": images})
+    assert torch.equal(found["result"], 2 * images)
+    assert device.torch_runs == [("double.onnx", count) for count in calls]
 
 
 def test_arrays_come_back_as_they_went_in(
@@ -272,6 +311,14 @@ def test_models_without_a_way_on_the_device(
         BackendUnavailableError, match="'ssat' cannot paint on the GPU, 'psgan' can"
     ):
         path.painter(look)
+
+
+def test_colour_cards_are_for_the_cpu(device: HostDevice) -> None:
+    options = ModelOptions(threads=1)
+    path = DevicePath(MobileModel(options), options, device)
+    card = Look.from_colors(lips="#b3123a", title="card")
+    with pytest.raises(BackendUnavailableError, match="look 'card' is a colour card, which cannot"):
+        path.painter(card)
 
 
 def test_no_gpu_is_said(model_of: Models) -> None:

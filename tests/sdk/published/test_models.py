@@ -288,6 +288,6 @@ def test_style_model_takes_no_photo(
     model_of: Models, analyzer: BundledFaceAnalyzer, demo: Demo
 ) -> None:
     with pytest.raises(
-        InvalidInputError, match=r"give it Look\.from_style\(name\), with a name of"
+        InvalidInputError, match=r"from_style\(name\), or --look style:NAME, with a name of 0"
     ):
         MakeupEngine(demo("red-classic.jpg"), model=model_of("region-gan"), analyzer=analyzer)

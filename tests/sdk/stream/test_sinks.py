@@ -149,12 +149,12 @@ def test_without_pyav_the_loss_of_sound_is_said_once(
     (record,) = caplog.records
     assert record.getMessage() == (
         f"{tmp_path / 'out.avi'}: without PyAV the sound of the source, if it has any, is not "
-        "kept; run: pip install 'makeup-sdk[video]'"
+        "kept; run: pip install '.[video]'"
     )
     caplog.clear()
     write(VideoFileSink(tmp_path / "silent.avi", audio=False), source, [result(0)])
     assert not caplog.records
-    with pytest.raises(BackendUnavailableError, match=r"needs PyAV.*makeup-sdk\[video\]"):
+    with pytest.raises(BackendUnavailableError, match=r"needs PyAV.*\.\[video\]"):
         VideoFileSink(tmp_path / "out.avi", audio=True)
 
 
@@ -263,7 +263,7 @@ def test_window(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_virtual_camera_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
-    with pytest.raises(BackendUnavailableError, match=r"pip install 'makeup-sdk\[camera\]'"):
+    with pytest.raises(BackendUnavailableError, match=r"pip install '\.\[camera\]'"):
         make_sink("camera")
 
 

@@ -124,6 +124,13 @@ def test_every_misfit_is_named_and_nothing_is_loaded(tmp_path):
         assert torch.equal(value, before[key])
 
 
+def test_long_lists_of_misfits_are_cut(tmp_path):
+    network = nn.Sequential(*(nn.Linear(1, 1, bias=False) for _ in range(10)))
+    torch.save({}, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"missing: 0\.weight, .*, 7\.weight, and 2 more\. "):
+        load_weights(network, tmp_path / "w.pth")
+
+
 def test_batch_counters_may_be_absent(tmp_path):
     saved, loaded = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
     nn.init.uniform_(saved.weight)

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from makeup_training import cli
-from makeup_training.checkpoints import CheckpointError
+from makeup_training.checkpoints import CheckpointError, read_metadata
 from makeup_training.data.portraits import BadDataError
 from makeup_training.trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from makeup_training.trainer.config import ConfigError, load_config, parse_setting
@@ -293,9 +293,47 @@ def test_command_trains_and_lists_bad_faces(faces_layout, tmp_path):
     assert checkpoints(tmp_path / "run" / "checkpoints")
 
 
+def test_weights_say_where_they_come_from(faces_layout, tmp_path):
+    """The facts of a run's weights, and that a resumed run keeps them."""
+    command = ["region-gan", "--data", str(faces_layout), "--out", str(tmp_path / "run")]
+    command += ["--width", "2", "--size", "64", "--triples", "1", "--device", "cpu"]
+    command += ["--set", "validation_examples=1"]
+
+    def facts(*more):
+        done = CliRunner().invoke(cli.app, [*command, *more])
+        assert done.exit_code == 0, done.output
+        (path,) = checkpoints(tmp_path / "run" / "checkpoints")
+        return read_metadata(path / "generator.safetensors")
+
+    first = facts("--steps", "1", "--licence", "MIT")
+    data = [{"name": "faces", "licence": "not stated"}]
+    assert (first["licence"], first["training_data"]) == ("MIT", data)
+    assert first["styles"] == ["bare", "natural", "classic", "evening", "smoky"]
+    assert first["attributes"] == []
+    resumed = facts("--steps", "2", "--resume")
+    assert resumed == {**first, "step": 2}
+    more = ["--data-name", "Portraits", "--data-licence", "CC0-1.0"]
+    named = facts("--steps", "3", "--resume", *more)
+    assert named["training_data"] == [{"name": "Portraits", "licence": "CC0-1.0"}]
+    assert named["licence"] == "MIT"
+
+
 def test_command_lists_recipes():
     done = CliRunner().invoke(cli.app, ["--list"])
     assert "psgan-quick" in done.output.split()
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["psgan", "--data", "faces"]])
+def test_command_without_the_extra(arguments, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(sys, "argv", ["makeup-train", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == (
+        "error: makeup-train: torch not installed; run `pip install '.[train]'` in the source "
+        "folder\n"
+    )
 
 
 def test_command_without_data():

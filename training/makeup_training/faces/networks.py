@@ -126,8 +126,8 @@ class LandmarkRegionNet(nn.Module):
 
 def expected_position(heatmaps: Tensor) -> Tensor:
     """Mean position under the softmax of each map: (B, K, h, w) to (B, K, 2), x y in 0..1."""
-    batch, points, height, width = heatmaps.shape
-    weights = F.softmax(heatmaps.reshape(batch, points, height * width), dim=2)
+    height, width = map(int, heatmaps.shape[2:])  # numbers in an exported graph
+    weights = F.softmax(heatmaps.flatten(2), dim=2)
     x = (torch.arange(width, dtype=heatmaps.dtype, device=heatmaps.device) + 0.5) / width
     y = (torch.arange(height, dtype=heatmaps.dtype, device=heatmaps.device) + 0.5) / height
     grid = torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)

@@ -26,6 +26,7 @@ class Recipe(ABC):
         judges: what is trained against them; kept in checkpoints only.
         fixed: frozen helpers (VGG, a teacher), moved to the device, never saved.
         config: the run.
+        facts: what the weights' users must know, kept with them.
     """
 
     fixed_size: ClassVar[int | None] = None
@@ -33,6 +34,7 @@ class Recipe(ABC):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.facts: dict[str, Any] = {}
         self.generators = nn.ModuleDict()
         self.judges = nn.ModuleDict()
         self.fixed = nn.ModuleDict()

@@ -54,6 +54,7 @@ class RegionGANRecipe(Recipe):
                 '--set \'data.attributes=["Smiling", "Young"]\''
             )
         self.styles = list(config.data.styles)
+        self.facts = {"styles": self.styles, "attributes": self.attributes}
         layout = LabelLayout(len(self.styles), len(self.attributes))
         crop = max(LEAST_CROP, config.size // 2)
         generator = RegionGenerator(layout.channels, config.width)

@@ -7,7 +7,7 @@ so at any moment the newest folder of that name is whole.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from makeup_training.checkpoints import CheckpointError, load_weights, save_weights
+from makeup_training.checkpoints import (
+    CheckpointError,
+    assign,
+    check_fit,
+    read_metadata,
+    read_tensors,
+    save_weights,
+)
 
 STATE = "state.safetensors"
 FACTS = "state.json"
@@ -73,10 +80,26 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*")) if folder.is_dir() else []
 
 
+def origin_of(path: Path, networks: Iterable[str]) -> dict[str, object]:
+    """Licence and training data that a checkpoint keeps, as far as it does.
+
+    Args:
+        path: the checkpoint's folder.
+        networks: names of its networks, any of which tells.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    facts = read_metadata(path / f"{next(iter(networks))}.safetensors")
+    return {key: facts[key] for key in ("licence", "training_data") if key in facts}
+
+
 def load_checkpoint(
     path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]
 ) -> int:
     """Take up networks, optimisers and random streams where a checkpoint left them.
+
+    On any error, all of them stay as they were.
 
     Returns:
         steps done.
@@ -84,23 +107,60 @@ def load_checkpoint(
     Raises:
         CheckpointError: a file is missing or damaged, or belongs to other networks.
     """
+    weights = {name: read_tensors(path / f"{name}.safetensors") for name in networks}
     for name, network in networks.items():
-        load_weights(network, path / f"{name}.safetensors")
+        check_fit(network, weights[name], f"{path / name}.safetensors")
+    before = {name: optimiser.state_dict() for name, optimiser in optimisers.items()}
     try:
         facts: dict[str, Any] = json.loads((path / FACTS).read_text())
         tensors = load_file(path / STATE)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot read the state of the run: {error}") from error
-    for name, optimiser in optimisers.items():
-        prefix = f"optimiser/{name}/"
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith(prefix):
-                index, field = key.removeprefix(prefix).split("/")
-                state.setdefault(int(index), {})[field] = value
-        optimiser.load_state_dict({"state": state, "param_groups": facts["groups"][name]})
-    torch.set_rng_state(tensors["random/cpu"])
-    cuda = [value for key, value in sorted(tensors.items()) if key.startswith("random/cuda/")]
-    if cuda and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(cuda)
-    return int(facts["step"])
+        step = facts["step"]
+        if type(step) is not int or step < 0:
+            raise ValueError(f"step is {step!r}, expected a whole number")
+        random = _random_streams(tensors)
+        for name, optimiser in optimisers.items():
+            state = _optimiser_state(name, tensors, optimiser)
+            optimiser.load_state_dict({"state": state, "param_groups": facts["groups"][name]})
+    except Exception as error:  # damaged bytes make the readers raise nearly anything
+        for name, optimiser in optimisers.items():
+            optimiser.load_state_dict(before[name])
+        raise CheckpointError(
+            f"{path}: cannot read the state of the run ({FACTS}, {STATE}), damaged or of another "
+            f"recipe: {type(error).__name__}: {error}"
+        ) from error
+    for name, network in networks.items():
+        assign(network, weights[name], f"{path / name}.safetensors")
+    for device, value in random.items():
+        if device == "cpu":
+            torch.set_rng_state(value)
+        else:
+            torch.cuda.set_rng_state(value, device)
+    return step
+
+
+def _optimiser_state(
+    name: str, tensors: Mapping[str, Tensor], optimiser: Optimizer
+) -> dict[int, dict[str, Tensor]]:
+    """What the optimiser keeps of each parameter: scalars, or tensors of the parameter's shape."""
+    shapes = [value.shape for group in optimiser.param_groups for value in group["params"]]
+    prefix = f"optimiser/{name}/"
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith(prefix):
+            index, field = key.removeprefix(prefix).split("/")
+            if value.ndim and value.shape != shapes[int(index)]:
+                raise ValueError(f"{key} has shape {tuple(value.shape)}")
+            state.setdefault(int(index), {})[field] = value
+    return state
+
+
+def _random_streams(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """States by device: of the CPU and of the GPUs that are here, tried out."""
+    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    states = {device: tensors.get(f"random/{device.replace(':', '/')}") for device in here}
+    if states["cpu"] is None:
+        raise ValueError("no state of the random stream")
+    found = {device: state for device, state in states.items() if state is not None}
+    for device, state in found.items():
+        torch.Generator(device).set_state(state)
+    return found

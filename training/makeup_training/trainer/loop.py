@@ -3,9 +3,9 @@
 import math
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,12 @@ from makeup_training.data.examples import ExampleOptions, collate, moved
 from makeup_training.data.portraits import BadDataError, PortraitFile
 from makeup_training.data.readers import Collection
 from makeup_training.recipes import make_recipe
-from makeup_training.trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from makeup_training.trainer.checkpoint import (
+    checkpoints,
+    load_checkpoint,
+    origin_of,
+    save_checkpoint,
+)
 from makeup_training.trainer.config import Config, ConfigError, OptimiserConfig, check_same_run
 from makeup_training.trainer.metrics import LearnedMetrics, Sample, measure
 from makeup_training.trainer.run_log import RunLog
@@ -54,6 +59,8 @@ class RunOptions:
         precision: `float32`, `bfloat16` (mixed), or `auto`: mixed on a GPU that can.
         resume: go on from the newest checkpoint.
         workers: processes that read ahead; 0 reads in the loop.
+        origin: `licence` and `training_data` (a name and a licence each) of the weights, kept with
+            them; what is not given stays as the resumed checkpoint has it.
     """
 
     folder: Path
@@ -61,6 +68,7 @@ class RunOptions:
     precision: str = "auto"
     resume: bool = False
     workers: int = 0
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Trainer:
@@ -93,9 +101,10 @@ class Trainer:
         }
         self.examples, self.held_back = self._datasets(collection)
         self.learned_metrics = LearnedMetrics(asdict(config.files))
-        self.step = 0
+        self.step, self.origin = 0, dict(options.origin)
         if newest := checkpoints(options.folder / "checkpoints")[-1:]:
             self.step = load_checkpoint(newest[0], self.networks, self.optimisers)
+            self.origin = {**origin_of(newest[0], self.recipe.generators), **self.origin}
         self._claim_folder()
 
     def run(self, console: Console) -> dict[str, float]:
@@ -228,7 +237,9 @@ class Trainer:
 
     def _save(self, log: RunLog) -> None:
         log.flush()
-        facts = {"recipe": self.config.recipe, "width": self.config.width, "size": self.config.size}
+        config = self.config
+        facts = {"recipe": config.recipe, "width": config.width, "size": config.size}
+        facts |= self.recipe.facts | self.origin
         folder = self.options.folder / "checkpoints"
         save_checkpoint(folder, self.step, self.networks, self.optimisers, facts)
 
