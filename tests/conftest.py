@@ -1,9 +1,29 @@
 """Fixtures that tests of several rooms share."""
 
+import importlib
 import os
 from pathlib import Path
 
 import pytest
+
+
+def _import_triton() -> None:
+    """Import Triton, its own functions to be interpreted where there is no GPU.
+
+    It decides when it is first imported, and torch imports it too, so this comes before all tests.
+    The variable does not stay set: other tests ask for the backend where it cannot run.
+    """
+    try:
+        if not importlib.import_module("torch").cuda.is_available():
+            os.environ["TRITON_INTERPRET"] = "1"
+        importlib.import_module("triton")
+    except ImportError:  # tests that need it skip
+        pass
+    finally:
+        os.environ.pop("TRITON_INTERPRET", None)
+
+
+_import_triton()
 
 _DEFAULT_FACES = Path(__file__).parents[2] / "shared" / "faces"
 

@@ -1,32 +1,15 @@
 """The GPU backends: on a GPU where there is one, else Triton in its interpreter, on the CPU."""
 
 import importlib
-import os
 import zlib
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="Triton needs torch: pip install torch triton")
+pytest.importorskip("triton", reason="pip install triton")  # imported by tests/conftest.py
 
 ON_GPU = torch.cuda.is_available()
-
-
-def _import_triton() -> None:
-    """Import Triton, its own functions to be interpreted where there is no GPU.
-
-    It decides when it is imported, so this comes before all tests. The variable does not stay set:
-    other tests ask for the backend where it cannot run.
-    """
-    if not ON_GPU:
-        os.environ["TRITON_INTERPRET"] = "1"
-    try:
-        pytest.importorskip("triton", reason="pip install triton")
-    finally:
-        os.environ.pop("TRITON_INTERPRET", None)
-
-
-_import_triton()
 
 
 @pytest.fixture(params=["triton", "cuda"])

@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
         f"{'in' if in_order else 'OUT OF'} order, {threads} threads and {files} descriptors left"
     )
     flat = growth < _LIMIT_MB  # false for a run that ends within the warm-up
-    if not flat or lost or not in_order or threads or files:
+    if not flat or lost or not in_order or threads > 0 or files > 0:
         sys.exit(1)
 
 
