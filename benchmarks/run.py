@@ -91,7 +91,7 @@ STEPS = (
     Step("faces", lambda out, faces: script("faces.py", "--data", str(faces)), needs_faces=True),
     Step(
         "quality",
-        lambda out, faces: script("quality.py", "--data", str(faces)),
+        lambda out, faces: script("quality.py", "--data", str(faces), "--out", str(out)),
         needs_faces=True,
         script="quality.py",
     ),
