@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "../../tests/kernels/packed.h"
 #include "apply_color_map/cpu.h"
 #include "attentive_morph/cpu.h"
 #include "composite/cpu.h"
@@ -68,18 +69,6 @@ std::vector<std::uint8_t> face_regions(int size) {
         regions[static_cast<std::size_t>(i)] = region;
     }
     return regions;
-}
-
-template <class T, class Data>
-Plane<T> plane(Data& data, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    constexpr std::ptrdiff_t size = sizeof(T);
-    return {data.data(), rows, columns, columns * size, size};
-}
-
-template <class T, class Data>
-Volume<T> volume(Data& data, std::ptrdiff_t planes, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    constexpr std::ptrdiff_t size = sizeof(T);
-    return {data.data(), planes, rows, columns, rows * columns * size, columns * size, size};
 }
 
 enum class Part { prepare, run };

@@ -10,6 +10,7 @@
 #include "composite/cpu.h"
 #include "isa.h"
 #include "match_region_histograms/cpu.h"
+#include "packed.h"
 
 using namespace makeup;
 
@@ -30,18 +31,6 @@ std::vector<std::uint8_t> bytes(std::size_t count, int below) {
         value = static_cast<std::uint8_t>(generator() % static_cast<unsigned>(below));
     }
     return values;
-}
-
-template <class T, class Data>
-Plane<T> plane(Data& data, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    constexpr std::ptrdiff_t size = sizeof(T);
-    return {data.data(), rows, columns, columns * size, size};
-}
-
-template <class T, class Data>
-Volume<T> volume(Data& data, std::ptrdiff_t planes, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    constexpr std::ptrdiff_t size = sizeof(T);
-    return {data.data(), planes, rows, columns, rows * columns * size, columns * size, size};
 }
 
 // Unit position vectors: offsets of each cell's pixel from every landmark.

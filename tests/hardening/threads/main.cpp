@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "../../kernels/packed.h"
 #include "apply_color_map/cpu.h"
 #include "attentive_morph/cpu.h"
 #include "composite/cpu.h"
@@ -35,18 +36,6 @@ std::vector<std::uint8_t> bytes(int count, unsigned below) {
     std::vector<std::uint8_t> values(static_cast<std::size_t>(count));
     for (auto& value : values) value = static_cast<std::uint8_t>(generator() % below);
     return values;
-}
-
-template <class T, class Data>
-Plane<T> plane(Data& data, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    constexpr std::ptrdiff_t size = sizeof(T);
-    return {data.data(), rows, columns, columns * size, size};
-}
-
-template <class T, class Data>
-Volume<T> volume(Data& data, std::ptrdiff_t planes, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    constexpr std::ptrdiff_t size = sizeof(T);
-    return {data.data(), planes, rows, columns, rows * columns * size, columns * size, size};
 }
 
 // What all callers share, read-only.
