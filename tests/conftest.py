@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 
+import makeup_kernels
+
 
 def _import_triton() -> None:
-    """Import Triton, its own functions to be interpreted where there is no GPU.
+    """Import Triton and our kernels in it, to be interpreted where there is no GPU.
 
-    It decides when it is first imported, and torch imports it too, so this comes before all tests.
-    The variable does not stay set: other tests ask for the backend where it cannot run.
+    Functions decide when they are first imported, and torch imports Triton too, so this comes
+    before all tests. The variable does not stay set: other tests ask for the backend where it
+    cannot run.
     """
     try:
         if not importlib.import_module("torch").cuda.is_available():
             os.environ["TRITON_INTERPRET"] = "1"
         importlib.import_module("triton")
+        for file in Path(makeup_kernels.__file__).parent.glob("*/triton*.py"):
+            importlib.import_module(f"makeup_kernels.{file.parent.name}.{file.stem}")
     except ImportError:  # tests that need it skip
         pass
     finally:

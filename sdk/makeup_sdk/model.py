@@ -229,7 +229,7 @@ def open_model(model: "str | Path | Model", options: ModelOptions | None = None)
                 f"backend {options.backend!r}: the model 'classic' has no networks that it could "
                 "run; choose another model, or leave the backend out"
             )
-        return ClassicModel()
+        return ClassicModel(options)
     if Path(model).exists():
         from makeup_sdk.published.open import open_bundle
 

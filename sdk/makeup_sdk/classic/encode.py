@@ -41,12 +41,16 @@ _LIP_EVIDENCE = (0.12, 0.35)
 _COVER = {Region.LIPS: 0.5, Region.EYES: 0.5}
 
 
-def encode(face: FaceAnalysis) -> MakeupFields:
+def encode(face: FaceAnalysis, threads: int | None = None) -> MakeupFields:
     """Read the makeup of an analysed reference.
 
     Per region the blurred colour is taken relative to the reference's own bare skin
     (`SkinTone`), laid out on the template, and made symmetric, so that one-sided light, hair
     strands and jewellery do not count as makeup.
+
+    Args:
+        face: the reference.
+        threads: CPU threads; None: one per core.
 
     Raises:
         NoFaceError: too little skin is visible.
@@ -61,12 +65,13 @@ def encode(face: FaceAnalysis) -> MakeupFields:
     fields = _relative_fields(light, tone, face.regions)
     photo = FaceLayout(face.crop_landmarks, face.regions)
     template = FaceLayout(template_landmarks(), template_regions())
-    straight = _on_template(fields, photo, template)
+    straight = _on_template(fields, photo, template, threads)
     flipped_photo = FaceLayout(
         (photo.landmarks[MIRRORED_POINTS] * [-1, 1] + [CROP_SIZE - 1, 0]).astype(np.float32),
         np.ascontiguousarray(photo.regions[:, ::-1]),
     )
-    mirrored = _on_template(np.ascontiguousarray(fields[:, :, ::-1]), flipped_photo, template)
+    flipped = np.ascontiguousarray(fields[:, :, ::-1])
+    mirrored = _on_template(flipped, flipped_photo, template, threads)
     cover = np.array([_COVER.get(region, 0) for region in Region], np.float32)
     worn = _evenly_lit_lips(_symmetric(straight, mirrored))
     detail = _lip_detail(light, face.regions)
@@ -85,9 +90,11 @@ def _relative_fields(light: FloatArray, tone: SkinTone, regions: NDArray[np.uint
     return np.ascontiguousarray(fields[:, ::FINE_STRIDE, ::FINE_STRIDE])
 
 
-def _on_template(fields: FloatArray, photo: FaceLayout, template: FaceLayout) -> FloatArray:
+def _on_template(
+    fields: FloatArray, photo: FaceLayout, template: FaceLayout, threads: int | None
+) -> FloatArray:
     laid = np.zeros((fields.shape[0], FIELD_SIZE, FIELD_SIZE), np.float32)
-    for placement, grid, cells in LaidFields(fields, photo).on(template):
+    for placement, grid, cells in LaidFields(fields, photo, threads=threads).on(template):
         if placement.stride == FINE_STRIDE:
             inside, values = grid > 0, cells
         else:

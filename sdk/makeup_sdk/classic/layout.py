@@ -90,6 +90,7 @@ class LaidFields:
         face: where those fields lie.
         placements: how regions are placed; their strides are multiples of `stride`.
         stride: crop pixels per cell of the fields.
+        threads: CPU threads; None: one per core.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class LaidFields:
         face: FaceLayout,
         placements: tuple[Placement, ...] = PLACEMENTS,
         stride: int = FINE_STRIDE,
+        threads: int | None = None,
     ) -> None:
         self._placements = placements
+        self._threads = threads
         self._references = []
         for placement in placements:
             step = placement.stride // stride
@@ -120,7 +123,8 @@ class LaidFields:
         for placement, reference in zip(self._placements, self._references, strict=True):
             grid = face.grid(placement)
             empty = np.empty((0, *grid.shape), np.float32)
-            yield placement, grid, reference.morph(empty, face.points(placement), grid)
+            values = reference.morph(empty, face.points(placement), grid, threads=self._threads)
+            yield placement, grid, values
 
 
 def masked_blur(values: FloatArray, mask: FloatArray, sigma: float) -> FloatArray:

@@ -60,13 +60,19 @@ class _Part:
 
 
 class ClassicPainter:
-    """A look, prepared to be painted on faces. Immutable; may be shared by threads."""
+    """A look, prepared to be painted on faces. Immutable; may be shared by threads.
 
-    def __init__(self, makeup: MakeupFields) -> None:
+    Args:
+        makeup: the look's.
+        threads: CPU threads; None: one per core.
+    """
+
+    def __init__(self, makeup: MakeupFields, threads: int | None = None) -> None:
         template = FaceLayout(template_landmarks(), template_regions())
         worn = np.where(makeup.fields != 0, makeup.fields - bare_face(), 0).astype(np.float32)
         worn *= _where_blush_goes()
-        self._laid = LaidFields(np.concatenate([makeup.fields, worn]), template)
+        self._laid = LaidFields(np.concatenate([makeup.fields, worn]), template, threads=threads)
+        self._threads = threads
         self._skin = makeup.skin
         self._cover = makeup.cover
         self._lip_presence = makeup.lip_presence
@@ -74,6 +80,7 @@ class ClassicPainter:
             makeup.lip_detail,
             np.full(makeup.lip_detail.shape[:2], Region.LIPS, np.uint8),
             regions=(Region.LIPS,),
+            threads=threads,
         )
 
     def paint(self, face: FaceAnalysis, strength: Mapping[Region, float]) -> CropPaint:
@@ -147,7 +154,8 @@ class ClassicPainter:
         base = masked_blur(part.light, part.inside.astype(np.float32), _LIP_BASE_SIGMA)
         detail = detail_image(part.light, part.inside)
         regions = np.where(part.inside, np.uint8(Region.LIPS), np.uint8(0))
-        matched = cv2.GaussianBlur(self._lip_detail.match(detail, regions), (0, 0), 0.6)
+        matched = self._lip_detail.match(detail, regions, threads=self._threads)
+        matched = cv2.GaussianBlur(matched, (0, 0), 0.6)
         gloss = (matched.astype(np.float32) - detail) * np.float32(_GLOSS_SHARE / DETAIL_SCALE)
         replace = part.bare + part.look + part.shade - base
         replace += np.where(part.inside[..., None], gloss, 0)

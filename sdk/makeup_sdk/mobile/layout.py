@@ -57,10 +57,11 @@ class LaidCodes:
     Args:
         codes: float32 (V, 64, 64).
         face: where they lie.
+        threads: CPU threads; None: one per core.
     """
 
-    def __init__(self, codes: FloatArray, face: FaceLayout) -> None:
-        self._fields = LaidFields(codes, face, PLACEMENTS, STRIDE)
+    def __init__(self, codes: FloatArray, face: FaceLayout, threads: int | None = None) -> None:
+        self._fields = LaidFields(codes, face, PLACEMENTS, STRIDE, threads)
         self._count = codes.shape[0]
 
     def on(self, face: FaceLayout) -> FloatArray:

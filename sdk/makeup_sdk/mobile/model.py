@@ -76,7 +76,7 @@ class MobileModel:
             FaceLayout(mirrored.astype(np.float32), regions),
         )
         laid = [
-            LaidCodes(codes, layout).on(template_layout())
+            LaidCodes(codes, layout, self._options.threads).on(template_layout())
             for codes, layout in zip(found, layouts, strict=True)
         ]
         return MobileMakeup(_mean_of_both(*laid))
@@ -84,9 +84,9 @@ class MobileModel:
     def painter(self, look: Look) -> Painter:
         """Prepare a look to be painted; colour cards are put on as `classic` does."""
         if isinstance(look.makeup, MakeupFields):
-            return ClassicPainter(look.makeup)
+            return ClassicPainter(look.makeup, self._options.threads)
         assert isinstance(look.makeup, MobileMakeup)
-        return MobilePainter(look.makeup, self._painter)
+        return MobilePainter(look.makeup, self._painter, self._options.threads)
 
     def device_painter(self, look: Look, device: "Device") -> "DeviceMobilePainter":
         """See `DeviceModel.device_painter`."""

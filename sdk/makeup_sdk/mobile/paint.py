@@ -43,10 +43,11 @@ class MobilePainter:
     Args:
         makeup: the look's.
         session: the graph `painter` of the bundle.
+        threads: CPU threads of the morph; None: one per core.
     """
 
-    def __init__(self, makeup: MobileMakeup, session: Session) -> None:
-        self._codes = LaidCodes(makeup.codes, template_layout())
+    def __init__(self, makeup: MobileMakeup, session: Session, threads: int | None = None) -> None:
+        self._codes = LaidCodes(makeup.codes, template_layout(), threads)
         self._session = session
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> ChangePaint:
