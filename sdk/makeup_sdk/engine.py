@@ -101,13 +101,14 @@ class MakeupEngine:
     Args:
         look: a `Look`, the path of a look file (`.look`) or of a reference photo, or a reference
             photo as a frame; None paints nothing until `engine.look` is set.
-        model: "classic", the path of a published model's bundle (a directory or a zip, made by
-            `makeup export` or `makeup import`), or a `Model`.
+        model: "mobile", "classic", the path of a published model's bundle (a directory or a zip,
+            made by `makeup export` or `makeup import`), or a `Model`.
         backend: runs the graphs of a bundle: "auto", or a name of `makeup_engines.BACKENDS`, which
             runs or raises.
         device: where frames are worked on: "cpu", or "cuda", where `process` also takes frames on
-            the GPU (torch, CuPy, PyCUDA) and gives the same kind back; psgan bundles only, needs
-            torch with CUDA and Triton, and has not run on a GPU yet. Streams stay on the CPU.
+            the GPU (torch, CuPy, PyCUDA) and gives the same kind back; `mobile` and psgan bundles
+            only, needs torch with CUDA and Triton, and has not run on a GPU yet. Streams stay on
+            the CPU.
         strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`
             to such a number, in which regions that are not named stay bare.
         max_faces: paint at most this many faces, the most certain ones.
