@@ -2,6 +2,7 @@
 
 from importlib import resources
 
+import cv2
 import numpy as np
 import pytest
 
@@ -237,7 +238,8 @@ def test_stream_steadies_the_change(engine, demo):
 
     def trembling(results):
         layers = [r.astype(float) - f for r, f in zip(results, frames, strict=True)]
-        return np.std(layers[6:], axis=0).mean()
+        smooth = [cv2.GaussianBlur(layer, (0, 0), 3) for layer in layers]  # noise times gain goes
+        return np.std(smooth[6:], axis=0).mean()
 
     streamed = trembling([processor.process(f, n / 30).image for n, f in enumerate(frames)])
-    assert streamed < 0.95 * trembling([engine.process(f) for f in frames])
+    assert streamed < 0.6 * trembling([engine.process(f) for f in frames])
