@@ -1,12 +1,13 @@
 """Every published number, table and plot, by one command.
 
-    python benchmarks/run.py                      # the CPU part, about a quarter of an hour
+    python benchmarks/run.py                      # without pictures, about a quarter of an hour
     python benchmarks/run.py --all --data FACES   # and the quality of faces and makeup on pictures
     python benchmarks/run.py --only kernels scaling
 
 Results go to benchmarks/results/: a JSON file per step, plots, and README.md with the tables. A
 file is replaced only when its step went well; a step that fails is named at the end. Leave the
-machine alone meanwhile.
+machine alone meanwhile. The overfit checks of the recipes take hours and have commands of their
+own, in results/training/README.md.
 """
 
 import argparse
@@ -35,14 +36,14 @@ class Step:
         command: from a folder to write to, and the faces folder, to what is run.
         needs_faces: whether it is left out without `--data`.
         script: which the command needs; the step is left out where it is absent.
-        needs_gpu: whether it is left out where there is no NVIDIA driver.
+        tool: which it calls; the step is left out where it is not installed.
     """
 
     name: str
     command: Callable[[Path, Path | None], Command]
     needs_faces: bool = False
     script: str = ""
-    needs_gpu: bool = False
+    tool: str = ""
 
 
 def suite(json_name: str, *files: str) -> Callable[[Path, Path | None], Command]:
@@ -66,6 +67,11 @@ def bench(out: Path, faces: Path | None) -> Command:
 def script(name: str, *options: str) -> Command:
     """A script beside this file."""
     return [sys.executable, str(HERE / name), *options]
+
+
+def module(name: str, *options: str) -> Command:
+    """A command of the packages."""
+    return [sys.executable, "-m", name, *options]
 
 
 SUITES = {
@@ -96,9 +102,21 @@ STEPS = (
         script="quality.py",
     ),
     Step(
+        "aot_triton",
+        lambda out, faces: module("makeup_kernels.aot", "--report", str(out / "aot_triton.json")),
+    ),
+    Step(
+        "aot_cuda",
+        lambda out, faces: module(
+            "makeup_kernels.cuda.build",
+            *("--out", str(out / "cubins"), "--report", str(out / "aot_cuda.json")),
+        ),
+        tool="nvcc",
+    ),
+    Step(
         "gpu",
         lambda out, faces: script("gpu_kernels.py", "--out", str(out / "gpu_kernels")),
-        needs_gpu=True,
+        tool="nvidia-smi",
         script="gpu_kernels.py",
     ),
 )
@@ -110,8 +128,8 @@ def reason_to_skip(step: Step, faces: Path | None) -> str:
         return f"there is no {step.script}"
     if step.needs_faces and faces is None:
         return "it needs --all --data FACES"
-    if step.needs_gpu and shutil.which("nvidia-smi") is None:
-        return "it needs an NVIDIA GPU"
+    if step.tool and shutil.which(step.tool) is None:
+        return f"it needs {step.tool}"
     return ""
 
 
@@ -125,7 +143,8 @@ def run_step(step: Step, faces: Path | None) -> bool:
         if subprocess.run(command, env=environment, check=False).returncode != 0:
             return False
         for written in Path(folder).iterdir():
-            shutil.copyfile(written, RESULTS / written.name)
+            if written.is_file():
+                shutil.copyfile(written, RESULTS / written.name)
     return True
 
 

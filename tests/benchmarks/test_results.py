@@ -197,7 +197,7 @@ def test_results_are_replaced_by_good_steps_alone(
         (run.Step("a", lambda out, faces: []), ""),
         (run.Step("a", lambda out, faces: [], needs_faces=True), "it needs --all --data FACES"),
         (run.Step("a", lambda out, faces: [], script="none.py"), "there is no none.py"),
-        (run.Step("a", lambda out, faces: [], needs_gpu=True), "it needs an NVIDIA GPU"),
+        (run.Step("a", lambda out, faces: [], tool="nvidia-smi"), "it needs nvidia-smi"),
     ],
 )
 def test_steps_that_cannot_run_are_left_out(
