@@ -15,7 +15,6 @@ from makeup_sdk.classic.layout import (
 )
 from makeup_sdk.classic.light import luminance, to_log
 from makeup_sdk.classic.template import (
-    MIRRORED_POINTS,
     template_landmarks,
     template_regions,
 )
@@ -66,12 +65,8 @@ def encode(face: FaceAnalysis, threads: int | None = None) -> MakeupFields:
     photo = FaceLayout(face.crop_landmarks, face.regions)
     template = FaceLayout(template_landmarks(), template_regions())
     straight = _on_template(fields, photo, template, threads)
-    flipped_photo = FaceLayout(
-        (photo.landmarks[MIRRORED_POINTS] * [-1, 1] + [CROP_SIZE - 1, 0]).astype(np.float32),
-        np.ascontiguousarray(photo.regions[:, ::-1]),
-    )
     flipped = np.ascontiguousarray(fields[:, :, ::-1])
-    mirrored = _on_template(flipped, flipped_photo, template, threads)
+    mirrored = _on_template(flipped, photo.mirrored(), template, threads)
     cover = np.array([_COVER.get(region, 0) for region in Region], np.float32)
     worn = _evenly_lit_lips(_symmetric(straight, mirrored))
     detail = _lip_detail(light, face.regions)

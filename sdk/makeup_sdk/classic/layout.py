@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import MorphReference, Region
+from makeup_kernels import CROP_SIZE, MorphReference, Region
+from makeup_sdk.classic.template import MIRRORED_POINTS
 
 FloatArray = NDArray[np.float32]
 RegionMap = NDArray[np.uint8]
@@ -80,6 +81,11 @@ class FaceLayout:
     def points(self, placement: Placement) -> FloatArray:
         """float32 (K, 2): the placing landmarks."""
         return np.ascontiguousarray(self.landmarks[list(placement.points)])
+
+    def mirrored(self) -> "FaceLayout":
+        """The same face, its crop flipped left to right."""
+        landmarks = self.landmarks[MIRRORED_POINTS] * [-1, 1] + [CROP_SIZE - 1, 0]
+        return FaceLayout(landmarks.astype(np.float32), np.ascontiguousarray(self.regions[:, ::-1]))
 
 
 class LaidFields:

@@ -9,10 +9,9 @@ from makeup_sdk.device.device import Device, Tensor
 from makeup_sdk.device.faces import DeviceFaces
 from makeup_sdk.mobile.layout import LaidCodes, template_layout
 from makeup_sdk.mobile.makeup import MobileMakeup
-from makeup_sdk.mobile.paint import CHANGE_SIDE, cells_of, weaken
+from makeup_sdk.mobile.paint import CHANGE_SIDE, TO_RGB, cells_of, weaken
 from makeup_sdk.model import Strength
 
-_RGB = [2, 1, 0, 5, 4, 3]
 _FULL = np.ones((1, CHANGE_SIDE, CHANGE_SIDE), np.float32)
 
 
@@ -23,11 +22,14 @@ class DeviceMobilePainter:
         device: where frames lie.
         makeup: the look's.
         session: the graph `painter` of the bundle.
+        threads: CPU threads of the morph; None: one per core.
     """
 
-    def __init__(self, device: Device, makeup: MobileMakeup, session: Session) -> None:
+    def __init__(
+        self, device: Device, makeup: MobileMakeup, session: Session, threads: int | None = None
+    ) -> None:
         self._device, self._session = device, session
-        self._codes = LaidCodes(makeup.codes, template_layout())
+        self._codes = LaidCodes(makeup.codes, template_layout(), threads)
 
     def paint(self, image: Tensor, faces: DeviceFaces, strengths: list[Strength]) -> None:
         """See `DevicePainter.paint`."""
@@ -47,6 +49,6 @@ class DeviceMobilePainter:
         ]
         change = change * self._device.upload(np.stack(shares))
         if faces.color == "rgb":
-            change = change[:, _RGB].contiguous()
+            change = change[:, TO_RGB].contiguous()
         cells = np.stack([cells_of(face.matrix) for face in faces.analyses])
         self._device.apply_color_map(image, change, cells)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from makeup_engines import Bundle, Session, SessionOptions
-from makeup_kernels import CROP_SIZE, BackendUnavailableError
+from makeup_kernels import BackendUnavailableError
 from makeup_sdk.classic.fields import MakeupFields
 from makeup_sdk.classic.layout import FaceLayout
 from makeup_sdk.classic.paint import ClassicPainter
-from makeup_sdk.classic.template import MIRRORED_POINTS
 from makeup_sdk.faces.bundled import MODELS
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
 from makeup_sdk.look import Look
@@ -64,17 +63,14 @@ class MobileModel:
             self._reader = self._bundle.session(
                 "reader", backend=self._options.backend, threads=self._options.threads
             )
-        flipped = np.ascontiguousarray(face.crop[:, ::-1])
-        regions = np.ascontiguousarray(face.regions[:, ::-1])
-        landmarks = face.crop_landmarks
-        mirrored = landmarks[MIRRORED_POINTS] * [-1, 1] + [CROP_SIZE - 1, 0]
+        layout = FaceLayout(face.crop_landmarks, face.regions)
+        layouts = layout, layout.mirrored()
         found = self._reader.run(
-            {"image": np.stack([face.crop, flipped]), "regions": np.stack([face.regions, regions])}
+            {
+                "image": np.stack([face.crop, face.crop[:, ::-1]]),
+                "regions": np.stack([layout.regions for layout in layouts]),
+            }
         )["codes"]
-        layouts = (
-            FaceLayout(landmarks, face.regions),
-            FaceLayout(mirrored.astype(np.float32), regions),
-        )
         laid = [
             LaidCodes(codes, layout, self._options.threads).on(template_layout())
             for codes, layout in zip(found, layouts, strict=True)
@@ -97,7 +93,7 @@ class MobileModel:
                 f"look {look.title!r} is a colour card, which cannot be painted on the GPU; use "
                 "device='cpu', or a look of a photo"
             )
-        return DeviceMobilePainter(device, look.makeup, self._painter)
+        return DeviceMobilePainter(device, look.makeup, self._painter, self._options.threads)
 
 
 def _mean_of_both(straight: FloatArray, mirrored: FloatArray) -> FloatArray:

@@ -17,7 +17,8 @@ from makeup_sdk.model import Strength
 CHANGE_SIDE = 128
 _CELL = CROP_SIZE // CHANGE_SIDE
 
-_RGB = [2, 1, 0, 5, 4, 3]
+TO_RGB = [2, 1, 0, 5, 4, 3]
+"""Planes of a change for frames in RGB order."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ChangePaint:
 
     def put(self, image: Image, face: FaceAnalysis, *, color: str, threads: int | None) -> None:
         """See `Paint.put`; the frame's own detail is kept, since it is what is multiplied."""
-        change = self.change if color == "bgr" else np.ascontiguousarray(self.change[_RGB])
+        change = self.change if color == "bgr" else np.ascontiguousarray(self.change[TO_RGB])
         apply_color_map(image, change, cells_of(face.matrix), out=image, threads=threads)
 
 

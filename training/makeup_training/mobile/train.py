@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from makeup_kernels import Region
 from makeup_sdk.classic.layout import FaceLayout
-from makeup_sdk.classic.template import MIRRORED_POINTS
 from makeup_sdk.mobile.layout import STRIDE, template_layout
 from makeup_training.faces.training import Schedule, Training
 from makeup_training.mobile.lay import Lay
@@ -231,10 +230,8 @@ def _face(
     image = getattr(samples, kind)[row]
     regions = np.asarray(getattr(samples, f"{place}_regions")[row])
     landmarks = np.asarray(getattr(samples, f"{place}_landmarks")[row])
-    if mirror:
-        image, regions = image[:, ::-1], np.ascontiguousarray(regions[:, ::-1])
-        landmarks = landmarks[MIRRORED_POINTS] * [-1, 1] + [regions.shape[1] - 1, 0]
-    return image, FaceLayout(landmarks.astype(np.float32), regions)
+    layout = FaceLayout(landmarks, regions)
+    return (image[:, ::-1], layout.mirrored()) if mirror else (image, layout)
 
 
 def _batch(faces: list[tuple[NDArray[np.uint8], FaceLayout]]) -> Faces:
