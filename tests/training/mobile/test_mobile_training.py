@@ -10,10 +10,21 @@ from makeup_sdk.classic.layout import FaceLayout
 from makeup_sdk.classic.template import template_landmarks, template_regions
 from makeup_sdk.mobile.layout import GRID, LaidCodes, template_layout
 from makeup_sdk.mobile.paint import cells_of
+from makeup_training.data.portraits import BadDataError
 from makeup_training.data.readers import open_collection
+from makeup_training.mobile.apart import painter_losses, reader_losses
+from makeup_training.mobile.batches import draw_triples
 from makeup_training.mobile.export import export
 from makeup_training.mobile.lay import Lay
 from makeup_training.mobile.light import Relight, degrade
+from makeup_training.mobile.losses import (
+    REGION_WEIGHTS,
+    ROUNDING,
+    painting_losses,
+    reading_losses,
+    worn_change,
+)
+from makeup_training.mobile.model import Mobile, apply_change
 from makeup_training.mobile.networks import (
     CHANGED,
     CODES,
@@ -27,23 +38,25 @@ from makeup_training.mobile.networks import (
 from makeup_training.mobile.samples import Samples, paint
 from makeup_training.mobile.start import start_from_samples
 from makeup_training.mobile.train import (
-    REGION_WEIGHTS,
-    ROUNDING,
-    Mobile,
-    apply_change,
-    evaluate,
-    reading_loss,
-    region_losses,
+    evaluate_both,
+    evaluate_painter,
+    evaluate_reader,
+    main,
     step_losses,
 )
 
 
 @pytest.fixture(scope="module")
-def samples(faces_folder, tmp_path_factory):
+def samples_folder(faces_folder, tmp_path_factory):
     """Two makeups on three faces each."""
     folder = tmp_path_factory.mktemp("samples")
     paint(open_collection(faces_folder).bare, folder, makeups=2, faces=3, seed=0)
-    return Samples.open(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def samples(samples_folder):
+    return Samples.open(samples_folder)
 
 
 def turned_face():
@@ -147,27 +160,31 @@ def test_degraded_faces_stay_pictures():
     assert not touched.all()
 
 
-def test_region_losses_count_regions_not_pixels():
+def test_painting_losses_count_regions_not_pixels():
     regions = torch.zeros(1, 256, 256, dtype=torch.uint8)
     regions[:, :10, :10] = Region.LIPS
     regions[:, 20:, :] = Region.SKIN
-    wanted = torch.zeros(1, 3, 128, 128)
-    losses = region_losses(wanted + 0.1, wanted, regions)
-    off = np.hypot(0.1, ROUNDING) - ROUNDING
-    assert losses["lips"] == pytest.approx(off, rel=1e-4)
-    assert losses["skin"] == pytest.approx(REGION_WEIGHTS[Region.SKIN] * off, rel=1e-4)
+    clean = torch.full((1, 3, 256, 256), 0.5)
+    change = torch.zeros(1, 6, 128, 128)
+    change[:, :3], change[:, 3:] = 0.1, 0.05
+    losses = painting_losses(change, clean, clean, regions)
+    for region in (Region.LIPS, Region.SKIN):
+        off = np.hypot(0.1, ROUNDING[region]) - ROUNDING[region]
+        assert losses[region.name.lower()] == pytest.approx(REGION_WEIGHTS[region] * off, rel=1e-3)
     assert losses["eyes"] == 0
+    right = painting_losses(change, clean, clean * 1.1 + 0.05, regions)
+    assert max(right.values()) < 1e-6
 
 
-def test_reading_loss_is_zero_for_the_right_codes():
+def test_reading_losses_are_zero_for_the_right_codes():
     regions = torch.from_numpy(template_regions()[None].copy())
     bare = torch.full((1, 3, 256, 256), 0.5)
     worn = bare * torch.tensor([0.5, 0.8, 1.1]).view(1, 3, 1, 1)
-    change = log_light(worn) - log_light(bare)
     codes = torch.zeros(1, CODES, 64, 64)
-    wrong = reading_loss(codes, worn, bare, regions)
-    codes[:, CHANGED] = change[:, :, ::4, ::4]
-    assert reading_loss(codes, worn, bare, regions) < 1e-5 < wrong
+    wrong = reading_losses(codes, worn_change(worn, bare), regions)
+    codes[:, CHANGED] = (log_light(worn) - log_light(bare))[:, :, ::4, ::4]
+    right = reading_losses(codes, worn_change(worn, bare), regions)
+    assert max(right.values()) < 1e-5 < min(wrong.values())
 
 
 def test_evidence_forgets_exposure():
@@ -183,11 +200,76 @@ def test_evidence_forgets_exposure():
 def test_the_start_is_better_than_nothing(samples):
     torch.manual_seed(0)
     network = Mobile().eval()
-    before = evaluate(network.state_dict(), samples, pairs=2)
+    before = evaluate_both(network.state_dict(), samples, pairs=2)
     start_from_samples(network.reader, network.painter, samples)
-    after = evaluate(network.state_dict(), samples, pairs=2)
+    after = evaluate_both(network.state_dict(), samples, pairs=2)
     assert before["lips"] == pytest.approx(before["none_lips"], abs=0.01)
     assert after["lips"] < 0.9 * before["lips"]
+
+
+def test_references_are_known_when_the_bare_face_lies_beneath(samples):
+    triples = draw_triples(samples, 40, np.random.default_rng(1), known_share=0.4)
+    assert 10 < len(triples.known) < 30
+    assert len(triples.bare) == len(triples.known)
+    assert len(triples.sources.layouts) == 80
+    worn = triples.references.image[triples.known]
+    background = triples.references.regions[triples.known] == 0
+    outside = (worn - triples.bare).abs().amax(1)[background]
+    assert (outside == 0).float().mean() > 0.95
+    nothing = (worn == triples.bare).flatten(1).all(1)
+    assert nothing.any()
+    for i in range(len(triples.known)):
+        if nothing[i]:
+            of_it = np.s_[2 * triples.known[i] : 2 * triples.known[i] + 2]
+            assert torch.equal(triples.sources.image[of_it], triples.truth[of_it])
+
+
+@pytest.mark.parametrize("stage", ["reader", "painter"])
+def test_each_network_learns_alone(samples, stage):
+    torch.manual_seed(0)
+    mobile = Mobile()
+    start_from_samples(mobile.reader, mobile.painter, samples)
+    measure, evaluate, network = {
+        "reader": (reader_losses, evaluate_reader, mobile.reader),
+        "painter": (painter_losses, evaluate_painter, mobile.painter),
+    }[stage]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(8):
+        loss = torch.stack(list(measure(network, samples, 1, np.random.default_rng(4)).values()))
+        optimiser.zero_grad()
+        loss.sum().backward()
+        optimiser.step()
+        losses.append(float(loss.detach().sum()))
+    assert losses[-1] < 0.9 * losses[0]
+    assert evaluate(network.eval().state_dict(), samples).keys() >= {"lips", "none_lips"}
+
+
+def test_training_goes_through_its_stages_and_on_from_there(
+    samples_folder, tmp_path, monkeypatch, capsys
+):
+    def run(*more):
+        options = ["--samples", str(samples_folder), "--out", str(tmp_path), "--looks", "1"]
+        monkeypatch.setattr("sys.argv", ["train", *options, *more])
+        main()
+
+    run("--stage", "reader", "--reader-steps", "1")
+    assert [path.name for path in tmp_path.iterdir()] == ["reader.pt"]
+    run("--reader-steps", "2", "--painter-steps", "1", "--both-steps", "1")
+    assert "resumed at step 1" in capsys.readouterr().out
+    both = torch.load(tmp_path / "mobile.pt", weights_only=True)
+    alone = torch.load(tmp_path / "reader.pt", weights_only=True)
+    assert (alone["step"], both["step"]) == (2, 1)
+    name = "encoder.stem.0.weight"
+    near = torch.allclose(both["average"][f"reader.{name}"], alone["average"][name], atol=1e-3)
+    assert near
+
+
+def test_both_together_want_both_alone_first(samples_folder, tmp_path, monkeypatch):
+    options = ["--samples", str(samples_folder), "--out", str(tmp_path), "--stage", "both"]
+    monkeypatch.setattr("sys.argv", ["train", *options])
+    with pytest.raises(BadDataError, match=r"reader\.pt.*--stage reader"):
+        main()
 
 
 def test_samples_wear_the_same_makeup(samples):
@@ -219,7 +301,7 @@ def test_two_steps_and_an_export(samples, tmp_path):
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
-    report = evaluate(network.state_dict(), samples, pairs=2)
+    report = evaluate_both(network.state_dict(), samples, pairs=2)
     assert report["none_lips"] > 0
 
     torch.save({"average": network.state_dict(), "step": 3}, tmp_path / "mobile.pt")

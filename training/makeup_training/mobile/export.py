@@ -29,8 +29,8 @@ from makeup_training.faces.export import (
     store_in_half_precision,
     write_graphs,
 )
+from makeup_training.mobile.model import MAP_STRIDE, Mobile
 from makeup_training.mobile.networks import CODES, region_shares
-from makeup_training.mobile.train import MAP_STRIDE, Mobile
 
 
 class _Reading(nn.Module):

@@ -30,16 +30,18 @@ class Lay:
         """float (V, 64, 64) on the source to the same on the target; 0 outside its regions."""
         flat = codes.flatten(1)
         laid = torch.zeros_like(flat)
-        for to, come_from, weights in self._parts:
-            laid = laid.index_copy(1, to, flat[:, come_from] @ weights.to(flat.dtype).T)
+        for to, come_from, weights, total in self._parts:
+            brought = (flat[:, come_from] @ weights.to(flat.dtype).T).to(flat.dtype)
+            laid = laid.index_copy(1, to, brought / total.to(flat.dtype))
         return laid.unflatten(1, (GRID, GRID))
 
 
 @torch.no_grad()
 def _weights(
     source: FaceLayout, target: FaceLayout, placement: Placement
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Per region: target cells, source cells, and the weights of the latter in the former."""
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Per region: target cells, source cells, the weights of the latter in the former, and what to
+    divide these by."""
     grids = [face.grid(placement).ravel() for face in (source, target)]
     points = [torch.from_numpy(face.points(placement)) for face in (source, target)]
     shape = torch.Size((GRID, GRID))
@@ -51,11 +53,11 @@ def _weights(
     for region in placement.regions:
         come_from, to = (_cells(grid, region) for grid in grids)
         if len(come_from) and len(to):
-            logits = placement.temperature * (queries[to] @ keys[come_from].T)
+            logits = placement.temperature * queries[to] @ keys[come_from].T
             top = logits.max(1, keepdim=True).values
-            weights = (logits - top).exp()
-            others = (GRID * GRID - len(come_from)) * (-top).exp()
-            parts.append((to, come_from, weights / (weights.sum(1, keepdim=True) + others)))
+            weights = logits.sub_(top).exp_()
+            others = (GRID * GRID - len(come_from)) * (-top[:, 0]).exp()
+            parts.append((to, come_from, weights, weights.sum(1) + others))
     return parts
 
 

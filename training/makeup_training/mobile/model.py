@@ -1,0 +1,78 @@
+"""`mobile` whole, as training sees it: both networks and the morph between them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from makeup_sdk.classic.layout import FaceLayout
+from makeup_sdk.mobile.layout import template_layout
+from makeup_training.mobile.lay import Lay
+from makeup_training.mobile.networks import Painter, Reader, region_shares
+
+MAP_STRIDE = 2
+"""Crop pixels per cell of the change."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """A batch of analysed crops.
+
+    Attributes:
+        image: float (B, 3, 256, 256), BGR in [0, 1], as the networks see it.
+        regions: uint8 (B, 256, 256).
+        layouts: landmarks and regions of each.
+    """
+
+    image: Tensor
+    regions: Tensor
+    layouts: list[FaceLayout]
+
+    @property
+    def shares(self) -> Tensor:
+        """float (B, 4, 64, 64): how much of each cell a region has."""
+        return region_shares(self.regions)
+
+    @property
+    def inside(self) -> Tensor:
+        """float (B, 1, 128, 128): how much of each cell of the change any region has."""
+        return F.avg_pool2d((self.regions[:, None] > 0).float(), MAP_STRIDE)
+
+
+class Mobile(nn.Module):
+    """Both networks and the morph between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = Reader()
+        self.painter = Painter()
+
+    def read(self, faces: Faces) -> tuple[Tensor, Tensor]:
+        """Codes on the faces themselves and on the template, float (B, 16, 64, 64) each."""
+        codes = self.reader(faces.image, faces.shares).float()
+        return codes, on_template(codes, faces)
+
+    def paint(self, faces: Faces, codes: Tensor) -> Tensor:
+        """The change of each face, float (B, 6, 128, 128), 0 outside its regions."""
+        return paint(self.painter, faces, codes)
+
+
+def on_template(codes: Tensor, faces: Faces) -> Tensor:
+    """Codes on the faces to the same on the template, float (B, 16, 64, 64)."""
+    lays = [Lay(face, template_layout()) for face in faces.layouts]
+    return torch.stack([lay(code) for lay, code in zip(lays, codes, strict=True)])
+
+
+def paint(painter: Painter, faces: Faces, codes: Tensor) -> Tensor:
+    """The painter's change of each face by codes on the template, 0 outside its regions."""
+    lays = [Lay(template_layout(), face) for face in faces.layouts]
+    laid = torch.stack([lay(code) for lay, code in zip(lays, codes, strict=True)])
+    change: Tensor = painter(faces.image, faces.shares, laid).float()
+    return change * faces.inside
+
+
+def apply_change(image: Tensor, change: Tensor) -> Tensor:
+    """image · (1 + gain) + offset, the change interpolated; float (B, 3, 256, 256)."""
+    fine = F.interpolate(change, image.shape[2:], mode="bilinear", align_corners=False)
+    return image + fine[:, :3] * image + fine[:, 3:]
