@@ -1,4 +1,4 @@
-"""`makeup export` and `makeup import`: networks to bundles.
+"""`makeup export`, `makeup import`, `makeup quantise`: networks to bundles.
 
 The SDK does not import this room; it finds the commands through the entry-point group
 `makeup.commands` (see `makeup_sdk.cli`).
@@ -133,6 +133,27 @@ def import_(
     _export(graphs, output, precision, origin, calibrate, pairs, threads)
 
 
+def quantise(
+    bundle: Annotated[Path, typer.Argument(help="A bundle in fp32: a folder or a .zip.")],
+    inputs: Annotated[
+        Path, typer.Option(help=".npz of arrays GRAPH/INPUT to calibrate on; graphs in it change.")
+    ],
+    output: Output,
+) -> None:
+    """Turn a finished fp32 bundle into int8, calibrated on recorded inputs."""
+    require_train_extra("makeup quantise", *PACKAGES)
+    from makeup_export.requantise import quantise_bundle
+
+    console = Console()
+    for name, difference in quantise_bundle(bundle, inputs, output).items():
+        console.print(
+            f"{name}: worst error {difference.max_error:.2g}, mean {difference.mean_error:.2g}, "
+            f"{difference.psnr:.1f} dB to fp32",
+            markup=False,
+        )
+    console.print(f"wrote {output}", markup=False)
+
+
 def _export(
     graphs: "ModelGraphs",
     output: Path,
@@ -192,3 +213,4 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the `makeup` command line; without the extra, they say what they need."""
     app.command("export")(export)
     app.command("import")(import_)
+    app.command("quantise")(quantise)

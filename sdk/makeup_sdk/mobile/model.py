@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from makeup_engines import Bundle, Session, SessionOptions
-from makeup_kernels import BackendUnavailableError
+from makeup_kernels import BackendUnavailableError, BundleError
 from makeup_sdk.classic.fields import MakeupFields
 from makeup_sdk.classic.layout import FaceLayout
 from makeup_sdk.classic.paint import ClassicPainter
@@ -43,7 +43,10 @@ class MobileModel:
 
     def __init__(self, options: ModelOptions | None = None, bundle: Bundle | None = None) -> None:
         options = options or ModelOptions()
-        bundle = bundle or Bundle.open(MODELS / "mobile")
+        if bundle is None:
+            bundle = Bundle.open(MODELS / "mobile")
+        else:
+            _check_graphs(bundle)
         self._bundle, self._options = bundle, options
         on_gpu = options.device == "cuda"
         self._painter = bundle.session(
@@ -94,6 +97,18 @@ class MobileModel:
                 "device='cpu', or a look of a photo"
             )
         return DeviceMobilePainter(device, look.makeup, self._painter, self._options.threads)
+
+
+def _check_graphs(bundle: Bundle) -> None:
+    """Raises BundleError unless its graphs take and give what those of the shipped bundle do."""
+    shipped = Bundle.open(MODELS / "mobile").manifest.graphs
+    for name, spec in shipped.items():
+        found = bundle.manifest.graphs.get(name)
+        if found is None or (found.inputs, found.outputs) != (spec.inputs, spec.outputs):
+            raise BundleError(
+                f"{bundle.path}: graph {name!r} is missing or has other inputs and outputs than a "
+                "bundle of 'mobile'; export it again with makeup_training.mobile.export"
+            )
 
 
 def _mean_of_both(straight: FloatArray, mirrored: FloatArray) -> FloatArray:

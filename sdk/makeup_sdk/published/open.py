@@ -11,6 +11,7 @@ from makeup_sdk.device.path import DevicePainter
 from makeup_sdk.device.psgan import DevicePSGANPainter
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.look import Look
+from makeup_sdk.mobile.model import MobileModel
 from makeup_sdk.model import MAKEUP_REGIONS, CropPaint, Model, ModelOptions, Strength
 from makeup_sdk.published.graphs import Graphs, Signature
 from makeup_sdk.published.portrait_edit import PortraitPainter
@@ -87,7 +88,7 @@ class ReferenceModel:
 
 
 def open_bundle(path: str | Path, options: ModelOptions) -> Model:
-    """A published model from its bundle, a directory or a `.zip`.
+    """A model from its bundle, a directory or a `.zip`.
 
     Raises:
         BundleError: the bundle is damaged, or not one of a makeup model of ours.
@@ -95,10 +96,12 @@ def open_bundle(path: str | Path, options: ModelOptions) -> Model:
     """
     bundle = Bundle.open(path)
     name = bundle.manifest.model
+    if name == MobileModel.name:
+        return MobileModel(options, bundle)
     if name == StyleModel.name:
         return StyleModel(Graphs.open(bundle, StyleModel.SIGNATURE, options))
     if name not in _PAINTERS:
-        known = ", ".join([*_PAINTERS, StyleModel.name])
+        known = ", ".join([*_PAINTERS, StyleModel.name, MobileModel.name])
         raise BundleError(
             f"{path}: a bundle of {name!r}, which the engine cannot put on faces; expected one of "
             f"{known}"

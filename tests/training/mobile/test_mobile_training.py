@@ -14,6 +14,7 @@ from makeup_training.data.portraits import BadDataError
 from makeup_training.data.readers import open_collection
 from makeup_training.mobile.apart import painter_losses, reader_losses
 from makeup_training.mobile.batches import draw_triples
+from makeup_training.mobile.calibration import record
 from makeup_training.mobile.export import export
 from makeup_training.mobile.lay import Lay
 from makeup_training.mobile.light import Relight, degrade
@@ -328,3 +329,20 @@ def test_two_steps_and_an_export(samples, tmp_path):
 
 def test_template_of_the_layout_is_the_faces():
     assert np.allclose(template_layout().landmarks, TEMPLATE_LANDMARKS * 256)
+
+
+def test_calibration_is_what_the_painter_is_given(samples, tmp_path):
+    torch.manual_seed(0)
+    network = Mobile().eval()
+    start_from_samples(network.reader, network.painter, samples)
+    torch.save({"average": network.state_dict(), "step": 0}, tmp_path / "mobile.pt")
+    record(tmp_path / "mobile.pt", samples, 4, tmp_path / "inputs.npz")
+    with np.load(tmp_path / "inputs.npz", allow_pickle=False) as archive:
+        found = dict(archive)
+    assert {name: (v.shape, v.dtype.name) for name, v in found.items()} == {
+        "painter/image": ((2, 256, 256, 3), "uint8"),
+        "painter/regions": ((2, 256, 256), "uint8"),
+        "painter/codes": ((2, CODES, 64, 64), "float32"),
+    }
+    assert np.array_equal(found["painter/image"][1], samples.bare[4])
+    assert np.abs(found["painter/codes"]).max(axis=(1, 2, 3)).min() > 0.1
