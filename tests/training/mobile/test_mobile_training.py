@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torch.nn import functional as F
 
 from makeup_kernels import TEMPLATE_LANDMARKS, Region, apply_color_map
 from makeup_sdk.classic.layout import FaceLayout
@@ -32,9 +33,13 @@ from makeup_training.mobile.networks import (
     GAMMA,
     Painter,
     Reader,
+    by_region,
+    cell_means,
     evidence,
     log_light,
+    mix,
     region_shares,
+    spread,
 )
 from makeup_training.mobile.samples import Samples, paint
 from makeup_training.mobile.start import start_from_samples
@@ -107,9 +112,8 @@ def test_change_in_training_is_the_kernels():
 
 
 def test_an_untrained_painter_changes_nothing():
-    change = Painter()(
-        torch.rand(2, 3, 256, 256), torch.rand(2, 4, 64, 64), torch.randn(2, CODES, 64, 64)
-    )
+    regions = torch.from_numpy(template_regions()[None].copy()).repeat(2, 1, 1)
+    change = Painter()(torch.rand(2, 3, 256, 256), regions, torch.randn(2, CODES, 64, 64))
     assert change.shape == (2, 6, 128, 128)
     assert not change.any()
 
@@ -120,8 +124,9 @@ def test_sizes_are_those_of_a_mobile_model():
     from torch.utils.flop_counter import FlopCounterMode
 
     painter = Painter().eval()
+    regions = torch.zeros(1, 256, 256, dtype=torch.uint8)
     with FlopCounterMode(display=False) as counter:
-        painter(torch.zeros(1, 3, 256, 256), torch.zeros(1, 4, 64, 64), torch.zeros(1, 16, 64, 64))
+        painter(torch.zeros(1, 3, 256, 256), regions, torch.zeros(1, 16, 64, 64))
     assert counter.get_total_flops() / 2 <= 0.8e9
 
 
@@ -133,6 +138,48 @@ def test_region_shares_add_up():
     for region in (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS):
         wanted = (regions == region).float().mean()
         assert shares[0, region - 1].mean() == pytest.approx(float(wanted), rel=0.1)
+
+
+def test_cells_are_of_the_region_that_the_morph_takes_them_for():
+    regions = torch.from_numpy(turned_face().regions[None].copy())
+    values = torch.randn(1, 2, 128, 128, dtype=torch.float64)
+    found = cell_means(values, regions)
+    rng = np.random.default_rng(0)
+    kinds = set()
+    for r, c in rng.integers(0, 64, (300, 2)):
+        mine = regions[0, 4 * r, 4 * c]
+        kinds.add(int(mine))
+        quarters = [
+            values[0, :, 2 * r + i, 2 * c + j]
+            for i in (0, 1)
+            for j in (0, 1)
+            if regions[0, 4 * r + 2 * i, 4 * c + 2 * j] == mine
+        ]
+        assert torch.allclose(found[0, :, r, c], torch.stack(quarters).mean(0))
+    assert len(kinds) >= 3
+    own = by_region(torch.arange(8.0).view(1, 8, 1, 1).expand(1, 8, 64, 64), regions)
+    grid = regions[0, ::4, ::4]
+    assert torch.equal(own[0, 0], torch.where(grid > 0, 2.0 * (grid.float() - 1), 0.0))
+
+
+def test_lips_are_painted_to_their_edge_and_not_beyond():
+    regions = torch.full((1, 256, 256), int(Region.SKIN), dtype=torch.uint8)
+    regions[:, 101:139, 79:151] = Region.LIPS
+    asked = torch.zeros(1, 8, 64, 64)
+    asked[:, 0][regions[:, ::4, ::4] == Region.LIPS] = 1.0
+    shares = torch.stack(
+        [F.avg_pool2d((regions == r).float()[:, None], 2)[:, 0] for r in (1, 2, 3, 4)], 1
+    )
+    change = mix(spread(asked, regions), shares)
+    assert change.shape == (1, 2, 128, 128)
+    lips = shares[:, 0]
+    assert change[:, 0][lips == 1].min() > 0.9
+    assert change[:, 0][lips == 0].abs().max() == 0
+    assert change[:, 1].abs().max() == 0
+    edge = (lips > 0) & (lips < 1)
+    assert edge.any()
+    assert (change[:, 0][edge] / lips[edge]).min() > 0.9
+    assert (change[:, 0][edge] <= lips[edge] + 1e-6).all()
 
 
 def test_light_multiplies_bare_and_made_up_alike():
@@ -182,19 +229,19 @@ def test_reading_losses_are_zero_for_the_right_codes():
     bare = torch.full((1, 3, 256, 256), 0.5)
     worn = bare * torch.tensor([0.5, 0.8, 1.1]).view(1, 3, 1, 1)
     codes = torch.zeros(1, CODES, 64, 64)
-    wrong = reading_losses(codes, worn_change(worn, bare), regions)
+    wrong = reading_losses(codes, worn_change(worn, bare, regions), regions)
     codes[:, CHANGED] = (log_light(worn) - log_light(bare))[:, :, ::4, ::4]
-    right = reading_losses(codes, worn_change(worn, bare), regions)
+    right = reading_losses(codes, worn_change(worn, bare, regions), regions)
     assert max(right.values()) < 1e-5 < min(wrong.values())
 
 
 def test_evidence_forgets_exposure():
-    shares = region_shares(torch.from_numpy(template_regions()[None].copy()))
+    regions = torch.from_numpy(template_regions()[None].copy())
     image = torch.rand(1, 3, 256, 256) * 0.5 + 0.4
-    relative = evidence(image, shares)[:, :3]
-    darker = evidence(image * 0.5 ** (1 / GAMMA), shares)[:, :3]
+    relative = evidence(image, regions)[:, :3]
+    darker = evidence(image * 0.5 ** (1 / GAMMA), regions)[:, :3]
     assert torch.allclose(relative, darker, atol=0.05)
-    skin = shares[0, 1] > 0.5
+    skin = region_shares(regions)[0, 1] > 0.5
     assert relative[0, :, skin].mean().abs() < 0.02
 
 
@@ -311,10 +358,10 @@ def test_two_steps_and_an_export(samples, tmp_path):
     codes = np.random.default_rng(0).normal(size=(2, CODES, 64, 64)).astype(np.float32)
     network.eval()
     image = torch.from_numpy(np.array(crop)).permute(0, 3, 1, 2) / 255
-    shares = region_shares(torch.from_numpy(np.array(regions)))
+    maps = torch.from_numpy(np.array(regions))
     with torch.no_grad():
-        read = network.reader(image, shares).numpy()
-        change = network.painter(image, shares, torch.from_numpy(codes)).numpy()
+        read = network.reader(image, maps).numpy()
+        change = network.painter(image, maps, torch.from_numpy(codes)).numpy()
     change[:, 3:] *= 255
     feeds = {"image": np.array(crop), "regions": np.array(regions), "codes": codes}
     graphs = {

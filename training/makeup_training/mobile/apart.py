@@ -35,8 +35,8 @@ def reader_losses(
     bare = to_tensor([sample(samples, row, "bare", mirror)[0] for row, mirror in faces])
     shown = photographed(worn, generator)
     with torch.autocast("cpu", torch.bfloat16):
-        codes = reader(shown.image, shown.shares)
-    return reading_losses(codes, worn_change(worn.image, bare), worn.regions)
+        codes = reader(shown.image, shown.regions)
+    return reading_losses(codes, worn_change(worn.image, bare, worn.regions), worn.regions)
 
 
 def painter_losses(
@@ -46,7 +46,8 @@ def painter_losses(
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     triples = draw_triples(samples, looks, rng, known_share=1.0)
     shown = photographed(triples.references, generator)
-    codes = perfect_codes(shown, worn_change(triples.references.image, triples.bare))
+    worn = triples.references
+    codes = perfect_codes(shown, worn_change(worn.image, triples.bare, worn.regions))
     seen, clean, wanted = relit_sources(triples, generator)
     with torch.autocast("cpu", torch.bfloat16):
         laid = on_template(codes, shown)
@@ -58,5 +59,5 @@ def perfect_codes(worn: Faces, change: Tensor) -> Tensor:
     """What a reader would say that knows the change (B, 3, 64, 64), and adds nothing to it."""
     codes = torch.zeros(len(change), CODES, *change.shape[2:])
     codes[:, CHANGED] = change
-    codes[:, SEEN] = evidence(worn.image, worn.shares)
+    codes[:, SEEN] = evidence(worn.image, worn.regions)
     return codes

@@ -30,7 +30,7 @@ from makeup_training.faces.export import (
     write_graphs,
 )
 from makeup_training.mobile.model import MAP_STRIDE, Mobile
-from makeup_training.mobile.networks import CODES, region_shares
+from makeup_training.mobile.networks import CODES
 
 
 class _Reading(nn.Module):
@@ -41,7 +41,7 @@ class _Reading(nn.Module):
         self.reader = network.reader
 
     def forward(self, image: Tensor, regions: Tensor) -> Tensor:
-        codes: Tensor = self.reader(_pixels(image), region_shares(regions))
+        codes: Tensor = self.reader(_pixels(image), regions)
         return codes
 
 
@@ -53,7 +53,7 @@ class _Painting(nn.Module):
         self.painter = network.painter
 
     def forward(self, image: Tensor, regions: Tensor, codes: Tensor) -> Tensor:
-        change: Tensor = self.painter(_pixels(image), region_shares(regions), codes)
+        change: Tensor = self.painter(_pixels(image), regions, codes)
         return change * torch.tensor([1.0] * 3 + [255.0] * 3).view(1, 6, 1, 1)
 
 

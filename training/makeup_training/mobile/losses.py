@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from makeup_kernels import Region
 from makeup_sdk.mobile.layout import STRIDE
 from makeup_training.mobile.model import apply_change
-from makeup_training.mobile.networks import CHANGED, log_light, region_shares
+from makeup_training.mobile.networks import CHANGED, cell_means, log_light, region_shares
 
 REGION_WEIGHTS = {Region.LIPS: 1.0, Region.SKIN: 3.0, Region.EYES: 3.0, Region.BROWS: 0.5}
 """Weight of each region's mean error; a region's size does not count."""
@@ -58,9 +58,9 @@ def reading_losses(codes: Tensor, change: Tensor, regions: Tensor) -> dict[str, 
     return losses
 
 
-def worn_change(worn: Tensor, bare: Tensor) -> Tensor:
+def worn_change(worn: Tensor, bare: Tensor, regions: Tensor) -> Tensor:
     """How makeup changed the log light of each cell; (B, 3, 256, 256) to (B, 3, 64, 64)."""
-    return F.avg_pool2d(log_light(worn) - log_light(bare), STRIDE)
+    return cell_means(F.avg_pool2d(log_light(worn) - log_light(bare), 2), regions)
 
 
 def _rounded(error: Tensor, rounding: float | Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from makeup_sdk.classic.layout import FaceLayout
 from makeup_sdk.mobile.layout import template_layout
 from makeup_training.mobile.lay import Lay
-from makeup_training.mobile.networks import Painter, Reader, region_shares
+from makeup_training.mobile.networks import Painter, Reader
 
 MAP_STRIDE = 2
 """Crop pixels per cell of the change."""
@@ -30,11 +30,6 @@ class Faces:
     layouts: list[FaceLayout]
 
     @property
-    def shares(self) -> Tensor:
-        """float (B, 4, 64, 64): how much of each cell a region has."""
-        return region_shares(self.regions)
-
-    @property
     def inside(self) -> Tensor:
         """float (B, 1, 128, 128): how much of each cell of the change any region has."""
         return F.avg_pool2d((self.regions[:, None] > 0).float(), MAP_STRIDE)
@@ -50,7 +45,7 @@ class Mobile(nn.Module):
 
     def read(self, faces: Faces) -> tuple[Tensor, Tensor]:
         """Codes on the faces themselves and on the template, float (B, 16, 64, 64) each."""
-        codes = self.reader(faces.image, faces.shares).float()
+        codes = self.reader(faces.image, faces.regions).float()
         return codes, on_template(codes, faces)
 
     def paint(self, faces: Faces, codes: Tensor) -> Tensor:
@@ -68,7 +63,7 @@ def paint(painter: Painter, faces: Faces, codes: Tensor) -> Tensor:
     """The painter's change of each face by codes on the template, 0 outside its regions."""
     lays = [Lay(template_layout(), face) for face in faces.layouts]
     laid = torch.stack([lay(code) for lay, code in zip(lays, codes, strict=True)])
-    change: Tensor = painter(faces.image, faces.shares, laid).float()
+    change: Tensor = painter(faces.image, faces.regions, laid).float()
     return change * faces.inside
 
 

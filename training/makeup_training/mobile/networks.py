@@ -4,6 +4,10 @@ Both are given what physics knows, so that they learn little else: the log light
 relative to the mean skin (`evidence`), in which exposure and the light's colour cancel out, and
 that of the mean skin, since the same pigment looks lighter on dark skin. On a path beside the
 convolutions each region has an affine map of its own from evidence to answer.
+
+A cell belongs to one region, and what is said of it is said of its pixels in that region alone;
+the painter answers for each region apart, and mixes the answers by the finer shares that regions
+have in the cells of the change. Otherwise every lip would have a fringe, half lip and half skin.
 """
 
 import torch
@@ -27,8 +31,14 @@ REGION_PLANES = 4
 GAMMA, LOG_FLOOR = 2.2, 0.012
 """Light is code to this power; what is added to it before the logarithm."""
 
+CHANGE = 6
+"""Planes of a change."""
+
+DETAIL = 8
+"""Features on the grid of the change."""
+
 HEAD_SCALE = 0.1
-"""Factor of the painter's last layer: one step of the optimiser then moves colours a little."""
+"""Factor of the painter's last layers: one step of the optimiser then moves colours a little."""
 
 
 class ConvNorm(nn.Sequential):
@@ -63,21 +73,6 @@ class Residual(nn.Module):
         inner = self.first(x)
         inner = inner + self.overall(x.mean((2, 3), keepdim=True))
         return F.leaky_relu(x + self.second(inner), SLOPE)
-
-
-class RegionAffine(nn.Module):
-    """An affine map of each cell's values for each region, by the share that regions have in it."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.map = nn.Conv2d((inputs + 1) * REGION_PLANES, outputs, 1, bias=False)
-        nn.init.zeros_(self.map.weight)
-
-    def forward(self, values: Tensor, shares: Tensor) -> Tensor:
-        """values (B, V, H, W), shares (B, 4, H, W); returns (B, outputs, H, W)."""
-        parts = [values * shares[:, k : k + 1] for k in range(REGION_PLANES)]
-        mapped: Tensor = self.map(torch.cat([*parts, shares], 1))
-        return mapped
 
 
 class Encoder(nn.Module):
@@ -141,14 +136,14 @@ class Reader(nn.Module):
         self.head = nn.Sequential(ConvNorm(fine, fine), nn.Conv2d(fine, CODES - EVIDENCE, 1))
         nn.init.zeros_(self.head[1].weight[:3])
         nn.init.zeros_(self.head[1].bias)
-        self.direct = RegionAffine(EVIDENCE, CODES - EVIDENCE)
+        self.direct = region_maps(EVIDENCE, CODES - EVIDENCE)
 
-    def forward(self, image: Tensor, shares: Tensor) -> Tensor:
-        """image (B, 3, 256, 256) in [0, 1], shares (B, 4, 64, 64); returns (B, 16, 64, 64)."""
-        seen = evidence(image, shares)
+    def forward(self, image: Tensor, regions: Tensor) -> Tensor:
+        """image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256); gives (B, 16, 64, 64)."""
+        shares, seen = region_shares(regions), evidence(image, regions)
         fine, middle, coarse = self.encoder(image, shares, seen)
         found = self.head(self.fine(self.middle(coarse, middle), fine))
-        found = found + self.direct(seen, shares)
+        found = found + by_region(self.direct(seen), regions)
         return torch.cat([found[:, :3], seen, found[:, 3:]], 1)
 
 
@@ -156,7 +151,8 @@ class Painter(nn.Module):
     """A bare face and laid codes to a change of its colours; runs for every frame.
 
     The change is (gain − 1, offset) for B, G, R on a 128×128 grid, offset in units of 255:
-    result = face + change[:3] · face + change[3:].
+    result = face + change[:3] · face + change[3:]. It is the mean of what each region asks for,
+    by their shares, and a correction that sees the face itself on that grid (gloss, liner).
     """
 
     def __init__(self, widths: tuple[int, int, int] = (32, 48, 64), blocks: int = 2) -> None:
@@ -165,20 +161,30 @@ class Painter(nn.Module):
         self.encoder = Encoder(widths, blocks)
         self.middle = Merge(coarse, middle, CODES)
         self.fine = Merge(middle, fine, CODES)
-        self.head = nn.Sequential(ConvNorm(fine, fine), nn.Conv2d(fine, 24, 3, 1, 1))
-        nn.init.zeros_(self.head[1].weight)
-        nn.init.zeros_(self.head[1].bias)
-        self.direct = RegionAffine(3 + 2 * EVIDENCE, 6)
+        self.head = nn.Sequential(ConvNorm(fine, fine), nn.Conv2d(fine, CHANGE * REGION_PLANES, 1))
+        self.direct = region_maps(3 + 2 * EVIDENCE, CHANGE)
+        self.context = nn.Conv2d(fine, 4 * DETAIL, 1)
+        self.detail = nn.Sequential(
+            ConvNorm(DETAIL + 3 + REGION_PLANES, 2 * DETAIL), nn.Conv2d(2 * DETAIL, CHANGE, 1)
+        )
+        for last in (self.head[1], self.detail[1]):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
-    def forward(self, image: Tensor, shares: Tensor, codes: Tensor) -> Tensor:
-        """image (B, 3, 256, 256) in [0, 1], shares (B, 4, 64, 64), codes (B, 16, 64, 64);
+    def forward(self, image: Tensor, regions: Tensor, codes: Tensor) -> Tensor:
+        """image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256), codes (B, 16, 64, 64);
         returns (B, 6, 128, 128)."""
-        seen = evidence(image, shares)
+        shares, seen = region_shares(regions), evidence(image, regions)
         fine, middle, coarse = self.encoder(image, shares, seen)
         middle = self.middle(coarse, middle, F.avg_pool2d(codes, 2))
-        change = F.pixel_shuffle(HEAD_SCALE * self.head(self.fine(middle, fine, codes)), 2)
-        direct = self.direct(torch.cat([codes[:, CHANGED], codes[:, SEEN], seen], 1), shares)
-        return change + F.interpolate(direct, scale_factor=2, mode="nearest")
+        fine = self.fine(middle, fine, codes)
+        direct = self.direct(torch.cat([codes[:, CHANGED], codes[:, SEEN], seen], 1))
+        asked = spread(direct, regions) + HEAD_SCALE * self.head(fine)
+        fine_shares = F.avg_pool2d(_planes(regions), 2)
+        light = log_light(F.avg_pool2d(image.float(), 2)) - seen[:, 3:, :1, :1]
+        context = F.pixel_shuffle(self.context(fine), 2)
+        detail = self.detail(torch.cat([context, light, fine_shares], 1))
+        return mix(asked, fine_shares) + HEAD_SCALE * detail
 
 
 def log_light(image: Tensor) -> Tensor:
@@ -186,20 +192,79 @@ def log_light(image: Tensor) -> Tensor:
     return torch.log(image.clamp(min=1e-6).pow(GAMMA) + LOG_FLOOR)
 
 
-def evidence(image: Tensor, shares: Tensor) -> Tensor:
+def evidence(image: Tensor, regions: Tensor) -> Tensor:
     """Log light of each cell relative to the mean skin's, and the mean skin's.
 
-    image (B, 3, 256, 256) in [0, 1], shares (B, 4, 64, 64); returns (B, 6, 64, 64).
+    image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256); returns (B, 6, 64, 64).
     """
-    light = log_light(F.avg_pool2d(image.float(), 4))
-    skin = shares[:, 1:2]
+    light = cell_means(log_light(F.avg_pool2d(image.float(), 2)), regions)
+    skin = region_shares(regions)[:, 1:2]
     mean = (light * skin).sum((2, 3), keepdim=True) / (skin.sum((2, 3), keepdim=True) + 1e-3)
     return torch.cat([light - mean, mean.expand_as(light)], 1)
+
+
+def cell_means(values: Tensor, regions: Tensor) -> Tensor:
+    """Means over those quarters of each cell that are of the cell's region, which is that of its
+    first pixel (`FaceLayout.grid`).
+
+    values (B, V, 128, 128), regions uint8 (B, 256, 256); returns (B, V, 64, 64).
+    """
+    quarters = regions[:, None, ::2, ::2].float()
+    cells = F.interpolate(quarters[:, :, ::2, ::2], scale_factor=2, mode="nearest")
+    same = (quarters == cells).float()
+    return F.avg_pool2d(values * same, 2) / F.avg_pool2d(same, 2)
+
+
+def region_maps(inputs: int, outputs: int) -> nn.Conv2d:
+    """An affine map for each region, of each cell's values; the regions' outputs in turn."""
+    maps = nn.Conv2d(inputs, outputs * REGION_PLANES, 1)
+    nn.init.zeros_(maps.weight)
+    assert maps.bias is not None
+    nn.init.zeros_(maps.bias)
+    return maps
+
+
+def by_region(answers: Tensor, regions: Tensor) -> Tensor:
+    """Of each cell the answer of its own region, 0 where it has none.
+
+    answers (B, 4 · N, 64, 64), regions uint8 (B, 256, 256); returns (B, N, 64, 64).
+    """
+    apart = answers.unflatten(1, (REGION_PLANES, -1))
+    return (apart * _planes(regions[:, ::4, ::4])[:, :, None]).sum(1)
+
+
+def spread(answers: Tensor, regions: Tensor) -> Tensor:
+    """Each region's answers in its own cells, and from there in those up to two cells away.
+
+    That is as far as a pixel of the region can be from the middles of its cells.
+
+    answers (B, 4 · N, 64, 64), regions uint8 (B, 256, 256); returns the shape of `answers`.
+    """
+    own = _planes(regions[:, ::4, ::4])
+    weight = F.avg_pool2d(own, 5, 1, 2)
+    apart = answers.unflatten(1, (REGION_PLANES, -1)) * own[:, :, None]
+    around = F.avg_pool2d(apart.flatten(1, 2), 5, 1, 2).unflatten(1, (REGION_PLANES, -1))
+    around = around / weight.clamp(min=0.01)[:, :, None] * (1 - own)[:, :, None]
+    return (apart + around).flatten(1, 2)
+
+
+def mix(answers: Tensor, shares: Tensor) -> Tensor:
+    """The regions' answers, on a grid twice as fine, by their shares in it.
+
+    answers (B, 4 · N, 64, 64), shares (B, 4, 128, 128); returns (B, N, 128, 128).
+    """
+    fine = F.interpolate(answers, scale_factor=2, mode="bilinear", align_corners=False)
+    part = shares / shares.sum(1, keepdim=True).clamp(min=1e-3)
+    return (fine.unflatten(1, (REGION_PLANES, -1)) * part[:, :, None]).sum(1)
 
 
 def region_shares(regions: Tensor) -> Tensor:
     """uint8 (B, 256, 256) region maps to float (B, 4, 64, 64), the share of each region in each
     cell, of which every other row and column is looked at."""
+    return F.avg_pool2d(_planes(regions[:, ::2, ::2]), 2)
+
+
+def _planes(regions: Tensor) -> Tensor:
+    """uint8 (B, H, W) to float (B, 4, H, W): 1 where a region is."""
     ids = torch.arange(1, REGION_PLANES + 1, dtype=torch.int32, device=regions.device)
-    planes = regions[:, None, ::2, ::2].int() == ids.view(1, -1, 1, 1)
-    return F.avg_pool2d(planes.float(), 2)
+    return (regions[:, None].int() == ids.view(1, -1, 1, 1)).float()

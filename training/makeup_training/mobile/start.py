@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from makeup_sdk.mobile.layout import STRIDE
+from makeup_training.mobile.batches import to_tensor
+from makeup_training.mobile.losses import worn_change
 from makeup_training.mobile.networks import (
     CHANGED,
     EVIDENCE,
@@ -14,9 +14,7 @@ from makeup_training.mobile.networks import (
     SEEN,
     Painter,
     Reader,
-    RegionAffine,
     evidence,
-    log_light,
     region_shares,
 )
 from makeup_training.mobile.samples import Samples
@@ -37,11 +35,14 @@ def start_from_samples(reader: Reader, painter: Painter, samples: Samples) -> No
     looks = min(LOOKS, len(samples) // samples.faces)
     seen, changed = [], []
     for first in range(0, looks * samples.faces, 32):
-        rows = np.arange(first, min(first + 32, looks * samples.faces))
-        bare, truth = (_to_tensor(images[rows]) for images in (samples.bare, samples.truth))
-        shares = region_shares(torch.from_numpy(np.array(samples.bare_regions[rows])))
-        change = F.avg_pool2d(log_light(truth) - log_light(bare), STRIDE)
-        values = torch.cat([evidence(bare, shares), evidence(truth, shares), change], 1)
+        rows = range(first, min(first + 32, looks * samples.faces))
+        bare, truth = (
+            to_tensor([images[row] for row in rows]) for images in (samples.bare, samples.truth)
+        )
+        regions = torch.from_numpy(np.stack([samples.bare_regions[row] for row in rows]))
+        change = worn_change(truth, bare, regions)
+        values = torch.cat([evidence(bare, regions), evidence(truth, regions), change], 1)
+        shares = region_shares(regions)
         weights = shares / (shares.sum((2, 3), keepdim=True) + 1e-3)
         means = torch.einsum("bvhw,brhw->brv", values, weights)
         seen.append(means[..., : 2 * EVIDENCE])
@@ -55,20 +56,18 @@ def start_from_samples(reader: Reader, painter: Painter, samples: Samples) -> No
     _set(painter.direct, values, change, scale=1 / GAMMA)
 
 
-def _set(direct: RegionAffine, values: Tensor, wanted: Tensor, scale: float) -> Tensor:
+def _set(direct: nn.Conv2d, values: Tensor, wanted: Tensor, scale: float) -> Tensor:
     """Fit the first three outputs; values (N, 4, V), wanted (N, 4, 3). Returns the guesses."""
     count = values.shape[2]
+    outputs = direct.out_channels // REGION_PLANES
+    assert direct.bias is not None
     guesses = []
     for region in range(REGION_PLANES):
         inputs = torch.cat([values[:, region], torch.ones(len(values), 1)], 1).double()
         normal = inputs.T @ inputs + RIDGE * len(inputs) * torch.eye(count + 1).double()
         weights = torch.linalg.solve(normal, inputs.T @ wanted[:, region].double()).float()
         guesses.append(inputs.float() @ weights)
-        first = region * count
-        direct.map.weight[:3, first : first + count, 0, 0] = scale * weights[:-1].T
-        direct.map.weight[:3, REGION_PLANES * count + region, 0, 0] = scale * weights[-1]
+        rows = slice(region * outputs, region * outputs + 3)
+        direct.weight[rows, :, 0, 0] = scale * weights[:-1].T
+        direct.bias[rows] = scale * weights[-1]
     return torch.stack(guesses, 1)
-
-
-def _to_tensor(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255

@@ -107,8 +107,9 @@ def step_losses(
         change = network.paint(seen, codes.repeat_interleave(2, 0))
     losses = painting_losses(change, clean, wanted, seen.regions)
     if triples.known:
-        truth = worn_change(triples.references.image[triples.known], triples.bare)
-        reading = reading_losses(own[triples.known], truth, shown.regions[triples.known])
+        worn, regions = triples.references.image[triples.known], shown.regions[triples.known]
+        truth = worn_change(worn, triples.bare, regions)
+        reading = reading_losses(own[triples.known], truth, regions)
         losses["reading"] = READING_WEIGHT * torch.stack(list(reading.values())).sum()
     return losses
 
@@ -121,8 +122,8 @@ def evaluate_reader(state: Mapping[str, Tensor], held: Samples) -> dict[str, flo
     found: dict[str, list[float]] = {}
     for row in range(len(held)):
         worn = batch([sample(held, row, "truth", False)])
-        change = worn_change(worn.image, to_tensor([held.bare[row]]))
-        codes = reader(worn.image, worn.shares)
+        change = worn_change(worn.image, to_tensor([held.bare[row]]), worn.regions)
+        codes = reader(worn.image, worn.regions)
         for prefix, said in (("", codes), ("none_", torch.zeros_like(codes))):
             for name, loss in reading_losses(said, change, worn.regions).items():
                 found.setdefault(prefix + name, []).append(float(loss))
@@ -136,7 +137,8 @@ def evaluate_painter(state: Mapping[str, Tensor], held: Samples) -> dict[str, fl
 
     def paint_looks(rows: list[int], sources: Faces) -> Tensor:
         worn = batch([sample(held, row, "truth", False) for row in rows])
-        change = worn_change(worn.image, to_tensor([held.bare[row] for row in rows]))
+        bare = to_tensor([held.bare[row] for row in rows])
+        change = worn_change(worn.image, bare, worn.regions)
         return paint(painter, sources, on_template(perfect_codes(worn, change), worn))
 
     return evaluate(paint_looks, held)
