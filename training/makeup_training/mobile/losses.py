@@ -38,7 +38,9 @@ def painting_losses(
     distance = _rounded(apply_change(clean, change) - wanted, rounding).mean(1)
     totals = distance.new_zeros(len(regions), 1 + len(ROUNDING))
     totals = totals.scatter_add(1, inside.flatten(1), distance.flatten(1))
-    area = F.one_hot(inside, totals.shape[1]).sum((1, 2))
+    area = torch.stack(
+        [torch.bincount(face.flatten(), minlength=totals.shape[1]) for face in regions]
+    )
     means = (totals / area.clamp(min=LEAST_AREA)).mean(0)
     return {k.name.lower(): weight * means[k] for k, weight in REGION_WEIGHTS.items()}
 

@@ -254,8 +254,12 @@ def mix(answers: Tensor, shares: Tensor) -> Tensor:
     answers (B, 4 · N, 64, 64), shares (B, 4, 128, 128); returns (B, N, 128, 128).
     """
     fine = F.interpolate(answers, scale_factor=2, mode="bilinear", align_corners=False)
-    part = shares / shares.sum(1, keepdim=True).clamp(min=1e-3)
-    return (fine.unflatten(1, (REGION_PLANES, -1)) * part[:, :, None]).sum(1)
+    parts = shares / shares.sum(1, keepdim=True).clamp(min=1e-3)
+    apart = fine.chunk(REGION_PLANES, 1)
+    mixed = apart[0] * parts[:, :1]
+    for k in range(1, REGION_PLANES):
+        mixed = mixed + apart[k] * parts[:, k : k + 1]
+    return mixed
 
 
 def region_shares(regions: Tensor) -> Tensor:

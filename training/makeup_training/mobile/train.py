@@ -40,7 +40,9 @@ from makeup_training.mobile.start import start_from_samples
 READING_WEIGHT, READING_SHARE = 0.05, 0.5
 """Weight of the reader's own loss while both learn, and the share of references it is known for."""
 
-STAGES = ("reader", "painter", "both")
+STEPS = {"reader": 5000, "painter": 2200, "both": 3500}
+RATES = {"reader": 2e-3, "painter": 2e-3, "both": 1.2e-3}
+"""Of each stage: its length, and the highest learning rate."""
 
 
 def main() -> None:
@@ -49,15 +51,14 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--held", type=Path, help="samples of held-back faces, to report on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
-    parser.add_argument("--stage", choices=STAGES, help="only this one")
-    for stage, steps in zip(STAGES, (5000, 2400, 4000), strict=True):
+    parser.add_argument("--stage", choices=STEPS, help="only this one")
+    for stage, steps in STEPS.items():
         parser.add_argument(f"--{stage}-steps", type=int, default=steps)
     parser.add_argument("--looks", type=int, default=8, help="references per step")
-    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    for stage in [options.stage] if options.stage else STAGES:
+    for stage in [options.stage] if options.stage else STEPS:
         train(stage, options)
 
 
@@ -70,7 +71,7 @@ def train(stage: str, options: argparse.Namespace) -> None:
     mobile = Mobile().to(memory_format=torch.channels_last)
     start_from_samples(mobile.reader, mobile.painter, samples)
     if stage == "both":
-        for name in STAGES[:2]:
+        for name in ("reader", "painter"):
             path = options.out / f"{name}.pt"
             if not path.exists():
                 raise BadDataError(f"{path}: not there; train it first (--stage {name})")
@@ -83,7 +84,7 @@ def train(stage: str, options: argparse.Namespace) -> None:
         "both": (step_losses, evaluate_both, "mobile.pt"),
     }[stage]
     steps = getattr(options, f"{stage}_steps")
-    schedule = Schedule(steps, options.rate, clip=1.0, save_every=100, report_every=300)
+    schedule = Schedule(steps, RATES[stage], clip=1.0, save_every=100, report_every=300)
 
     def losses_of(step: int) -> dict[str, Tensor]:
         return measure(network, samples, options.looks, np.random.default_rng([options.seed, step]))
