@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the samples, 0.7 MB each"
     )
-    parser.add_argument("--makeups", type=int, default=3000)
+    parser.add_argument("--makeups", type=int, default=6000)
     parser.add_argument("--faces", type=int, default=4, help="faces that wear each makeup")
     parser.add_argument("--held", action="store_true", help="paint the held-back faces instead")
     parser.add_argument("--seed", type=int, default=0)

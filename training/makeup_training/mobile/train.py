@@ -40,7 +40,7 @@ from makeup_training.mobile.start import start_from_samples
 READING_WEIGHT, READING_SHARE = 0.05, 0.5
 """Weight of the reader's own loss while both learn, and the share of references it is known for."""
 
-STEPS = {"reader": 5000, "painter": 2200, "both": 3500}
+STEPS = {"reader": 5000, "painter": 2200, "both": 3200}
 RATES = {"reader": 2e-3, "painter": 2e-3, "both": 1.2e-3}
 """Of each stage: its length, and the highest learning rate."""
 
