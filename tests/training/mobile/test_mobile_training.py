@@ -1,6 +1,7 @@
 """The learned model's training: the morph, the change, samples, losses, and export."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -16,7 +17,7 @@ from makeup_training.data.readers import open_collection
 from makeup_training.mobile.apart import painter_losses, reader_losses
 from makeup_training.mobile.batches import draw_triples
 from makeup_training.mobile.calibration import record
-from makeup_training.mobile.export import export
+from makeup_training.mobile.export import CHANNEL_BLOCK, export
 from makeup_training.mobile.lay import Lay
 from makeup_training.mobile.light import Relight, degrade
 from makeup_training.mobile.losses import (
@@ -370,6 +371,11 @@ def test_two_steps_and_an_export(samples, tmp_path):
     }
     found = graphs["reader"].run(None, {k: feeds[k] for k in ("image", "regions")})[0]
     assert np.abs(found - read).max() < 0.02
+    convolutions = onnx.load(tmp_path / "bundle" / "painter.onnx").graph
+    widths = {t.name.removesuffix(".half"): t.dims for t in convolutions.initializer}
+    for node in convolutions.node:
+        if node.op_type == "Conv" and widths[node.input[1]][1] > CHANNEL_BLOCK:
+            assert widths[node.input[1]][1] % CHANNEL_BLOCK == 0
     found = graphs["painter"].run(None, feeds)[0]
     assert np.abs(found - change).max() < 0.05 * max(np.abs(change).max(), 1)
 

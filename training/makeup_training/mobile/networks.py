@@ -229,8 +229,7 @@ def by_region(answers: Tensor, regions: Tensor) -> Tensor:
 
     answers (B, 4 · N, 64, 64), regions uint8 (B, 256, 256); returns (B, N, 64, 64).
     """
-    apart = answers.unflatten(1, (REGION_PLANES, -1))
-    return (apart * _planes(regions[:, ::4, ::4])[:, :, None]).sum(1)
+    return _weighted(answers, _planes(regions[:, ::4, ::4]))
 
 
 def spread(answers: Tensor, regions: Tensor) -> Tensor:
@@ -241,11 +240,11 @@ def spread(answers: Tensor, regions: Tensor) -> Tensor:
     answers (B, 4 · N, 64, 64), regions uint8 (B, 256, 256); returns the shape of `answers`.
     """
     own = _planes(regions[:, ::4, ::4])
-    weight = F.avg_pool2d(own, 5, 1, 2)
-    apart = answers.unflatten(1, (REGION_PLANES, -1)) * own[:, :, None]
-    around = F.avg_pool2d(apart.flatten(1, 2), 5, 1, 2).unflatten(1, (REGION_PLANES, -1))
-    around = around / weight.clamp(min=0.01)[:, :, None] * (1 - own)[:, :, None]
-    return (apart + around).flatten(1, 2)
+    around = (1 - own) / F.avg_pool2d(own, 5, 1, 2).clamp(min=0.01)
+    count = int(answers.shape[1]) // REGION_PLANES
+    of_region = [region for region in range(REGION_PLANES) for _ in range(count)]
+    inside = answers * own[:, of_region]
+    return inside + F.avg_pool2d(inside, 5, 1, 2) * around[:, of_region]
 
 
 def mix(answers: Tensor, shares: Tensor) -> Tensor:
@@ -254,12 +253,7 @@ def mix(answers: Tensor, shares: Tensor) -> Tensor:
     answers (B, 4 · N, 64, 64), shares (B, 4, 128, 128); returns (B, N, 128, 128).
     """
     fine = F.interpolate(answers, scale_factor=2, mode="bilinear", align_corners=False)
-    parts = shares / shares.sum(1, keepdim=True).clamp(min=1e-3)
-    apart = fine.chunk(REGION_PLANES, 1)
-    mixed = apart[0] * parts[:, :1]
-    for k in range(1, REGION_PLANES):
-        mixed = mixed + apart[k] * parts[:, k : k + 1]
-    return mixed
+    return _weighted(fine, shares / shares.sum(1, keepdim=True).clamp(min=1e-3))
 
 
 def region_shares(regions: Tensor) -> Tensor:
@@ -272,3 +266,12 @@ def _planes(regions: Tensor) -> Tensor:
     """uint8 (B, H, W) to float (B, 4, H, W): 1 where a region is."""
     ids = torch.arange(1, REGION_PLANES + 1, dtype=torch.int32, device=regions.device)
     return (regions[:, None].int() == ids.view(1, -1, 1, 1)).float()
+
+
+def _weighted(answers: Tensor, weights: Tensor) -> Tensor:
+    """Sum over the regions of (B, 4 · N, H, W) times (B, 4, H, W); returns (B, N, H, W)."""
+    parts = answers.chunk(REGION_PLANES, 1)
+    total = parts[0] * weights[:, :1]
+    for k in range(1, REGION_PLANES):
+        total = total + parts[k] * weights[:, k : k + 1]
+    return total
