@@ -103,15 +103,15 @@ def test_camera_look_sliders_and_divider(page: object, tmp_path: Path) -> None:
     start_camera(page)
     bare, corner = redness(color(page, *LIPS)), color(page, *CORNER)
     page.get_by_role("radio").nth(1).check(force=True)  # type: ignore[attr-defined]
-    wait_for_redness(page, ">", bare + 30)
+    wait_for_redness(page, ">", bare + 20)
     assert np.abs(color(page, *CORNER) - corner).max() < 4
     page.screenshot(path=str(tmp_path / "desktop.png"))  # type: ignore[attr-defined]
     page.locator("#strength-lips").fill("0")  # type: ignore[attr-defined]
-    wait_for_redness(page, "<", bare + 15)
+    wait_for_redness(page, "<", bare + 10)
     page.locator("#strength-lips").fill("100")  # type: ignore[attr-defined]
-    wait_for_redness(page, ">", bare + 30)
+    wait_for_redness(page, ">", bare + 20)
     page.locator("#divider").fill("100")  # type: ignore[attr-defined]
-    wait_for_redness(page, "<", bare + 15)
+    wait_for_redness(page, "<", bare + 10)
     assert "fps" in page.locator("#meter").inner_text()  # type: ignore[attr-defined]
     with page.expect_download() as download:  # type: ignore[attr-defined]
         page.get_by_role("button", name="Save picture").click()  # type: ignore[attr-defined]
@@ -169,5 +169,5 @@ def test_uploaded_video_plays_made_up(page: object, tmp_path: Path) -> None:
     page.locator("#save:enabled").wait_for()  # type: ignore[attr-defined]
     bare = redness(color(page, *LIPS))
     page.get_by_role("button", name="Lip shade #b3123a").click()  # type: ignore[attr-defined]
-    wait_for_redness(page, ">", bare + 30)
+    wait_for_redness(page, ">", bare + 20)
     assert "fps" in page.locator("#meter").inner_text()  # type: ignore[attr-defined]
