@@ -1,6 +1,8 @@
 """A finished fp32 bundle to the same in int8, calibrated on recorded inputs of its graphs."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -84,9 +86,11 @@ def widen_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 def _read_runs(bundle: Bundle, path: Path) -> dict[str, Runs]:
     """Inputs by graph, one mapping for each run."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with zipfile.ZipFile(path):  # np.load alone takes bare .npy files too
+            archive = np.load(path, allow_pickle=False)
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ExportError(
             f"{path}: cannot be read ({error}); expected an .npz of arrays GRAPH/INPUT"
         ) from None

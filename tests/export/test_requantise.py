@@ -105,6 +105,22 @@ def test_inputs_that_cannot_be_read(tmp_path, content):
         quantise_bundle(MOBILE, path, tmp_path / "int8")
 
 
+@pytest.mark.parametrize("damage", ["cut short", "changed inside", "no archive of arrays"])
+def test_damaged_inputs(painter_inputs, tmp_path, damage):
+    path = tmp_path / "x.npz"
+    if damage == "no archive of arrays":
+        with path.open("wb") as file:
+            np.save(file, painter_inputs["painter/codes"])
+    else:
+        np.savez(path, **painter_inputs)
+        data = path.read_bytes()
+        place = len(data) // 4  # within the pixels of the images
+        end = b"" if damage == "cut short" else b"damage" + data[place + 6 :]
+        path.write_bytes(data[:place] + end)
+    with pytest.raises(ExportError, match=r"x\.npz: cannot be read"):
+        quantise_bundle(MOBILE, path, tmp_path / "int8")
+
+
 def test_pickled_inputs_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", **{"painter/image": np.array([{}], dtype=object)})
     with pytest.raises(ExportError, match="cannot be read"):

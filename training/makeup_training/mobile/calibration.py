@@ -7,15 +7,14 @@ The looks of made-up faces as the trained reader reads them, laid on other, bare
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from makeup_sdk.mobile.layout import template_layout
 from makeup_training.mobile.batches import batch, sample
-from makeup_training.mobile.lay import Lay
-from makeup_training.mobile.model import Mobile
+from makeup_training.mobile.model import Mobile, on_faces
 from makeup_training.mobile.samples import Samples
 
 
@@ -39,18 +38,18 @@ def record(checkpoint: Path, samples: Samples, looks: int, path: Path) -> None:
     for makeup in range(min(looks, len(samples) // samples.faces)):
         row = makeup * samples.faces
         _, codes = network.read(batch([sample(samples, row, "worn", False)]))
-        image, layout = sample(samples, row + 1, "bare", False)
-        images.append(image)
-        regions.append(layout.regions)
-        laid.append(Lay(template_layout(), layout)(codes[0]).numpy())
-    np.savez_compressed(
-        path,
-        **{
-            "painter/image": np.stack(images),
-            "painter/regions": np.stack(regions),
-            "painter/codes": np.stack(laid),
-        },
-    )
+        bare = sample(samples, row + 1, "bare", False)
+        images.append(bare[0])
+        regions.append(bare[1].regions)
+        laid.append(on_faces(codes, batch([bare]))[0].numpy())
+    inputs = {"image": images, "regions": regions, "codes": laid}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(
+            file, **{f"painter/{name}": np.stack(values) for name, values in inputs.items()}
+        )
+    os.replace(partial, path)
 
 
 if __name__ == "__main__":

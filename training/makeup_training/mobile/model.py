@@ -59,11 +59,15 @@ def on_template(codes: Tensor, faces: Faces) -> Tensor:
     return torch.stack([lay(code) for lay, code in zip(lays, codes, strict=True)])
 
 
+def on_faces(codes: Tensor, faces: Faces) -> Tensor:
+    """Codes on the template, one for each face, to the same on the faces."""
+    lays = [Lay(template_layout(), face) for face in faces.layouts]
+    return torch.stack([lay(code) for lay, code in zip(lays, codes, strict=True)])
+
+
 def paint(painter: Painter, faces: Faces, codes: Tensor) -> Tensor:
     """The painter's change of each face by codes on the template, 0 outside its regions."""
-    lays = [Lay(template_layout(), face) for face in faces.layouts]
-    laid = torch.stack([lay(code) for lay, code in zip(lays, codes, strict=True)])
-    change: Tensor = painter(faces.image, faces.regions, laid).float()
+    change: Tensor = painter(faces.image, faces.regions, on_faces(codes, faces)).float()
     return change * faces.inside
 
 
