@@ -57,6 +57,7 @@ SIZES = {"batch": 2, "height": 64, "width": 96}
 SHIPPED = [
     ("face_detector", "model"),
     ("face_landmarks_regions", "model"),
+    ("face_landmarks_regions", "lips"),
     ("mobile", "reader"),
     ("mobile", "painter"),
 ]

@@ -22,6 +22,7 @@ from makeup_sdk.faces import (
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix, pupils
 from makeup_sdk.faces.landmarks import LandmarkRegionModel
+from makeup_sdk.faces.mouth import LOGIT_WINDOW, PIXEL_WINDOW, LipModel
 from makeup_sdk.faces.regions import region_map
 
 MODELS = Path(makeup_sdk.__file__).parent / "models"
@@ -168,6 +169,36 @@ def analysis(regions):
     identity = np.array([[1.0, 0, 0], [0, 1.0, 0]])
     crop = np.zeros((256, 256, 3), np.uint8)
     return FaceAnalysis(TEMPLATE, 1.0, identity, crop, regions)
+
+
+@pytest.mark.parametrize("odds", [3.0, -3.0])
+def test_the_lip_net_decides_on_lips_in_its_window_alone(odds):
+    logits = np.random.default_rng(0).normal(size=(5, 160, 160)).astype(np.float32)
+    before = logits.copy()
+    crop = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
+    session = FixedSession(lips=np.full((1, 40, 60), odds, np.float32))
+    refined = LipModel(session).refine(crop, logits)
+    assert np.array_equal(logits, before)
+    inside = np.zeros((160, 160), bool)
+    inside[LOGIT_WINDOW] = True
+    assert np.array_equal(refined[:, ~inside], logits[:, ~inside])
+    others = [region for region in Region if region != Region.LIPS]
+    assert np.array_equal(refined[others], logits[others])
+    best = refined[[Region.NONE, Region.LIPS, Region.SKIN]].argmax(0)[inside]
+    assert ((best == 1) == (odds > 0)).all()
+    (asked,) = session.asked
+    image = asked["image"]
+    assert image.shape == (1, 3, 64, 96)
+    assert np.allclose(image[0].transpose(1, 2, 0) * 255, crop[PIXEL_WINDOW], atol=1e-3)
+    assert np.array_equal(asked["regions"][0], logits[:, LOGIT_WINDOW[0], LOGIT_WINDOW[1]])
+
+
+def test_the_windows_of_the_lip_net_are_the_same_and_hold_the_mouth():
+    mouth = TEMPLATE_LANDMARKS[48:] * 256
+    for pixels, cells, axis in zip(PIXEL_WINDOW, LOGIT_WINDOW, (1, 0), strict=True):
+        assert (pixels.start * 5, pixels.stop * 5) == (cells.start * 8, cells.stop * 8)
+        assert pixels.start + 10 < mouth[:, axis].min()
+        assert mouth[:, axis].max() < pixels.stop - 10
 
 
 def test_visible_share_counts_the_labelled_part_of_the_face():

@@ -13,8 +13,9 @@ from scipy.ndimage import binary_dilation, maximum_filter
 
 from makeup_engines import Bundle
 from makeup_kernels import TEMPLATE_LANDMARKS, Region
+from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_training.faces.checkpoints import WeightAverage, learning_rate, save_atomically
-from makeup_training.faces.data import FacePicture, held_back
+from makeup_training.faces.data import FacePicture, held_back, load_crops
 from makeup_training.faces.detector_loss import (
     decode_boxes,
     detector_losses,
@@ -22,7 +23,7 @@ from makeup_training.faces.detector_loss import (
     overlap,
 )
 from makeup_training.faces.detector_samples import Scene, compose_scene, rotated_box
-from makeup_training.faces.export import export_detector, export_landmarks
+from makeup_training.faces.export import export_detector, export_landmarks, export_lips
 from makeup_training.faces.landmark_samples import (
     aligned_sample,
     face_sample,
@@ -30,7 +31,13 @@ from makeup_training.faces.landmark_samples import (
     mirrored,
 )
 from makeup_training.faces.light import relight
-from makeup_training.faces.networks import FaceDetector, LandmarkRegionNet, expected_position
+from makeup_training.faces.lip_samples import lip_samples
+from makeup_training.faces.networks import (
+    FaceDetector,
+    LandmarkRegionNet,
+    LipNet,
+    expected_position,
+)
 from makeup_training.faces.occluders import OCCLUDERS, occlude
 from makeup_training.faces.regions import (
     FLIP_LANDMARKS,
@@ -40,6 +47,7 @@ from makeup_training.faces.regions import (
 )
 from makeup_training.faces.train_detector import letterbox
 from makeup_training.faces.train_landmarks import batch_losses, region_losses, wing_loss
+from makeup_training.faces.train_lips import evaluate_lips, lip_losses
 
 FACE = TEMPLATE_LANDMARKS * 256
 
@@ -359,3 +367,54 @@ def test_exported_weights_take_half_the_space(tmp_path: Path):
     stored = sum(len(t.raw_data) for t in model.graph.initializer)
     weights = sum(p.numel() for p in FaceDetector(8).parameters())
     assert stored < 2.2 * weights
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("faces", [1, 3])
+def test_exported_lip_net_equals_the_network(tmp_path: Path, faces):
+    exported(tmp_path, "face_landmarks_regions")
+    torch.manual_seed(0)
+    network = LipNet().eval()
+    state = {name: value.half().to(value.dtype) for name, value in network.state_dict().items()}
+    network.load_state_dict(state)
+    save_atomically({"average": state, "step": 7}, tmp_path / "lips.pt")
+    folder = tmp_path / "face_landmarks_regions"
+    export_lips(tmp_path / "lips.pt", folder, {"regions": {"lips": 0.9}})
+    bundle = Bundle.open(folder)
+    generator = torch.Generator().manual_seed(1)
+    image = torch.rand(faces, 3, 64, 96, generator=generator)
+    regions = 4 * torch.randn(faces, 5, 40, 60, generator=generator)
+    expected = network(image, regions).numpy()
+    for backend in ("onnxruntime", "torch"):
+        session = bundle.session("lips", backend=backend, threads=1)
+        found = session.run({"image": image.numpy(), "regions": regions.numpy()})["lips"]
+        np.testing.assert_allclose(found, expected, atol=0.01)
+    assert bundle.manifest.weights["lip_steps"] == 7
+    assert bundle.manifest.weights["metrics"]["regions"] == {"lips": 0.9}
+    assert {"model", "lips"} == set(bundle.manifest.graphs)
+
+
+def test_lip_samples_frame_mouths_and_the_lip_net_learns_from_them(faces_folder):
+    pictures = load_crops(faces_folder, side=384, held=None)
+    analyzer = BundledFaceAnalyzer(threads=1)
+    samples = lip_samples(pictures, analyzer, 2, 0)
+    again = lip_samples(pictures, analyzer, 1, 0)
+    assert samples.image.shape == (2 * len(pictures), 64, 96, 3)
+    assert samples.regions.shape[1:] == (5, 40, 60)
+    assert np.array_equal(samples.image[0], again.image[0])
+    shares = samples.lips.mean((1, 2))
+    assert 0.02 < np.median(shares) < 0.4
+    plain = lip_samples(pictures, analyzer, 0, 0)
+    assert len(plain.image) == len(pictures)
+    torch.manual_seed(0)
+    network = LipNet()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    totals = []
+    for _ in range(8):
+        loss = sum(lip_losses(network, samples, list(range(len(samples.image)))).values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        totals.append(float(loss.detach()))
+    assert totals[-1] < 0.9 * totals[0]
+    assert 0 <= evaluate_lips(network.state_dict(), plain)["iou"] <= 1

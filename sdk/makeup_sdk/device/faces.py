@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_engines import Bundle
-from makeup_kernels import CROP_SIZE, crop_matrix
+from makeup_kernels import CROP_SIZE, Region, crop_matrix
 from makeup_sdk.device.device import Device, Tensor
 from makeup_sdk.faces import Detection, FaceAnalysis
 from makeup_sdk.faces.bundled import MODELS
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
+from makeup_sdk.faces.mouth import LOGIT_WINDOW, PIXEL_WINDOW
 from makeup_sdk.faces.types import FloatArray
 from makeup_sdk.model import FACES_AT_ONCE, ModelOptions
 
@@ -73,6 +74,7 @@ class DeviceFaceAnalyzer:
             self._detector_session, self._long_side, tuple(map(int, constants["strides"]))
         )
         self._network = device.session(network, "model", options.threads, batch=FACES_AT_ONCE)
+        self._lips = device.session(network, "lips", options.threads, batch=FACES_AT_ONCE)
         self._size = int(network.manifest.constants["size"])
 
     def detect(self, frame: Tensor, color: str, max_faces: int) -> list[Detection]:
@@ -102,7 +104,8 @@ class DeviceFaceAnalyzer:
         points = self._device.download(found["landmarks"]) * np.float32(CROP_SIZE)
         points = np.asarray(points - np.float32(0.5), np.float32)
         scores = self._device.download(found["score"])
-        maps = self._device.region_maps(found["regions"], self._device.upload(points))
+        logits = self._refined(frame, color, matrices, found["regions"])
+        maps = self._device.region_maps(logits, self._device.upload(points))
         regions = self._device.download(maps)
         analyses = tuple(
             FaceAnalysis(
@@ -115,6 +118,23 @@ class DeviceFaceAnalyzer:
             for i in range(len(detections))
         )
         return DeviceFaces(frame, color, analyses, maps)
+
+    def _refined(
+        self, frame: Tensor, color: str, matrices: NDArray[np.float64], logits: Tensor
+    ) -> Tensor:
+        """See `LipModel.refine`; logits (N, 5, 160, 160), changed in place."""
+        _, planes = self._device.align_faces(
+            frame, matrices, size=CROP_SIZE, color=color, model_color="bgr"
+        )
+        rows, columns = PIXEL_WINDOW
+        window = logits[:, :, LOGIT_WINDOW[0], LOGIT_WINDOW[1]]
+        inputs = {
+            "image": planes[:, :, rows, columns].contiguous(),
+            "regions": window.contiguous(),
+        }
+        others = window[:, Region.NONE].maximum(window[:, Region.SKIN])
+        window[:, Region.LIPS] = others + self._device.run(self._lips, inputs)["lips"]
+        return logits
 
     def _run(self, frame: Tensor, color: str, matrices: NDArray[np.float64]) -> dict[str, Tensor]:
         _, planes = self._device.align_faces(

@@ -11,6 +11,7 @@ from makeup_kernels import CROP_SIZE, crop_face, crop_matrix
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
 from makeup_sdk.faces.landmarks import LandmarkRegionModel
+from makeup_sdk.faces.mouth import LipModel
 from makeup_sdk.faces.regions import region_map
 from makeup_sdk.faces.types import Detection, FaceAnalysis, FloatArray, Image
 
@@ -40,6 +41,7 @@ class BundledFaceAnalyzer:
         self.network = LandmarkRegionModel(
             network.session("model", threads=threads), int(network.manifest.constants["size"])
         )
+        self.lips = LipModel(network.session("lips", threads=threads))
 
     def detect(self, frame: Image, max_faces: int) -> list[Detection]:
         """Find faces in a BGR frame, uint8 (H, W, 3) of any size, best first."""
@@ -61,7 +63,8 @@ class BundledFaceAnalyzer:
         matrix = crop_matrix(landmarks)
         crop = crop_face(frame, matrix)
         found = self.network.analyze(crop)
-        regions = region_map(found.logits, found.landmarks, CROP_SIZE)
+        logits = self.lips.refine(crop, found.logits)
+        regions = region_map(logits, found.landmarks, CROP_SIZE)
         return FaceAnalysis(_to_frame(found.landmarks, matrix), found.score, matrix, crop, regions)
 
     def _locate(self, frame: Image, detection: Detection) -> FloatArray:

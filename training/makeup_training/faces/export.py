@@ -1,7 +1,10 @@
-"""Write the two trained networks as bundles: ONNX graphs (weights stored in half precision) and
+"""Write the trained networks as bundles: ONNX graphs (weights stored in half precision) and
 manifests.
 
     python -m makeup_training.faces.export --detector detector.pt --landmarks landmarks.pt --out DIR
+    python -m makeup_training.faces.export --lips lips.pt --out DIR
+
+The lip net goes into the bundle of the landmark + region net, beside which it was trained.
 """
 
 import argparse
@@ -10,6 +13,7 @@ import io
 import json
 import platform
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,14 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from makeup_training.faces.networks import STRIDES, FaceDetector, LandmarkRegionNet
+from makeup_sdk.faces.mouth import LOGIT_WINDOW, PIXEL_WINDOW
+from makeup_training.faces.networks import (
+    REGIONS,
+    STRIDES,
+    FaceDetector,
+    LandmarkRegionNet,
+    LipNet,
+)
 
 OPSET = 17
 TRAINING_DATA = (
@@ -52,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--detector", type=Path, help="checkpoint of train_detector")
     parser.add_argument("--landmarks", type=Path, help="checkpoint of train_landmarks")
+    parser.add_argument("--lips", type=Path, help="checkpoint of train_lips")
     parser.add_argument("--out", type=Path, required=True, help="folder of the two bundles")
     parser.add_argument("--metrics", type=Path, help="benchmarks/results/faces.json to quote")
     options = parser.parse_args()
@@ -60,6 +72,8 @@ def main() -> None:
         export_detector(options.detector, options.out / "face_detector", metrics)
     if options.landmarks:
         export_landmarks(options.landmarks, options.out / "face_landmarks_regions", metrics)
+    if options.lips:
+        export_lips(options.lips, options.out / "face_landmarks_regions", metrics)
 
 
 class _ScoredDetector(nn.Module):
@@ -92,7 +106,7 @@ def export_detector(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> 
     network.load_state_dict(saved["average"])
     dynamic = {"image": {2: "height", 3: "width"}, "cells": {2: "count"}}
     example = torch.zeros(1, 3, 192, 320)
-    model = _onnx(_ScoredDetector(network), example, ["cells"], dynamic)
+    model = _onnx(_ScoredDetector(network), (example,), ["cells"], dynamic)
     graph = {
         "file": "model.onnx",
         "inputs": [{"name": "image", "dtype": "float32", "shape": [1, 3, "height", "width"]}],
@@ -120,7 +134,7 @@ def export_landmarks(checkpoint: Path, folder: Path, metrics: dict[str, Any]) ->
     network.load_state_dict(saved["average"])
     names = ["landmarks", "score", "regions"]
     dynamic = {name: {0: "batch"} for name in ("image", *names)}
-    model = _onnx(_ScoredLandmarks(network), torch.zeros(1, 3, size, size), names, dynamic)
+    model = _onnx(_ScoredLandmarks(network), (torch.zeros(1, 3, size, size),), names, dynamic)
     graph = {
         "file": "model.onnx",
         "inputs": [{"name": "image", "dtype": "float32", "shape": ["batch", 3, size, size]}],
@@ -146,6 +160,38 @@ def export_landmarks(checkpoint: Path, folder: Path, metrics: dict[str, Any]) ->
     write_graphs(folder, {"model.onnx": model}, manifest)
 
 
+def export_lips(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> None:
+    """Add the graph `lips` to the bundle `face_landmarks_regions`: see `LipNet`."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    saved = torch.load(checkpoint, weights_only=True)
+    network = LipNet()
+    network.load_state_dict(saved["average"])
+    shapes = {
+        name: [rows.stop - rows.start, columns.stop - columns.start]
+        for name, (rows, columns) in (("image", PIXEL_WINDOW), ("regions", LOGIT_WINDOW))
+    }
+    image, regions = ["batch", 3, *shapes["image"]], ["batch", REGIONS, *shapes["regions"]]
+    examples = torch.zeros(1, *image[1:]), torch.zeros(1, *regions[1:])
+    dynamic = {name: {0: "batch"} for name in ("image", "regions", "lips")}
+    manifest["graphs"]["lips"] = {
+        "file": "lips.onnx",
+        "inputs": [
+            {"name": "image", "dtype": "float32", "shape": image},
+            {"name": "regions", "dtype": "float32", "shape": regions},
+        ],
+        "outputs": [{"name": "lips", "dtype": "float32", "shape": ["batch", *shapes["regions"]]}],
+    }
+    manifest["weights"] |= {"lip_steps": saved["step"]}
+    manifest["weights"]["metrics"] |= {
+        k: metrics[k] for k in ("regions", "occluders") if k in metrics
+    }
+    files = {
+        "model.onnx": (folder / "model.onnx").read_bytes(),
+        "lips.onnx": _onnx(network, examples, ["lips"], dynamic, ["image", "regions"]),
+    }
+    write_graphs(folder, files, manifest)
+
+
 def store_in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     """Keep the weights as float16 with a Cast behind each; the arithmetic stays float32.
 
@@ -167,16 +213,20 @@ def store_in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _onnx(
-    network: nn.Module, example: Tensor, outputs: list[str], dynamic: dict[str, dict[int, str]]
+    network: nn.Module,
+    examples: tuple[Tensor, ...],
+    outputs: list[str],
+    dynamic: dict[str, dict[int, str]],
+    inputs: Sequence[str] = ("image",),
 ) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),
-            (example,),
+            examples,
             buffer,
-            input_names=["image"],
+            input_names=list(inputs),
             output_names=outputs,
             dynamic_axes=dynamic,
             opset_version=OPSET,

@@ -1,4 +1,4 @@
-"""The two networks of face analysis: a face detector and the landmark + region net.
+"""The networks of face analysis: a face detector, the landmark + region net, and the lip net.
 
 Both are plain 3x3 convolutions with few channels (on CPUs faster than depthwise ones) and batch
 normalisation, which export folds away. Input: float32 (B, 3, H, W), BGR, 0..1.
@@ -11,6 +11,9 @@ from torch.nn import functional as F
 STRIDES = (8, 16, 32)
 LANDMARKS = 68
 REGIONS = 5
+
+LOGIT_LIMIT = 10.0
+"""Region logits beyond it say no more to the lip net."""
 
 
 def convolution(inputs: int, outputs: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
@@ -122,6 +125,44 @@ class LandmarkRegionNet(nn.Module):
             landmarks = landmarks + self.correction(pooled).view(-1, LANDMARKS, 2)
             confidence = self.confidence(pooled)[:, 0]
         return landmarks, confidence, self.regions(u2)
+
+
+class LipNet(nn.Module):
+    """Where exactly the lips are: a second look at the mouth, in the crop's full resolution.
+
+    Lips are some 10 pixels high in the input of `LandmarkRegionNet`, and 16 in the crop.
+
+    Inputs: image (B, 3, 64, 96), the mouth's window of the 256×256 crop; regions (B, 5, 40, 60),
+    the same window of the landmark + region net's logits. Returns the lips' log odds, (B, 40, 60).
+    """
+
+    def __init__(self, widths: tuple[int, int, int] = (32, 64, 96)) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.stem = convolution(3, fine, stride=2, size=5)
+        self.known = nn.Conv2d(REGIONS, fine, 1)
+        self.fine = convolution(fine, fine)
+        self.middle = nn.Sequential(convolution(fine, middle, stride=2), Residual(middle))
+        self.coarse = nn.Sequential(
+            convolution(middle, coarse, stride=2), Residual(coarse), Residual(coarse)
+        )
+        self.to_middle, self.to_fine = nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)
+        self.on_middle, self.on_fine = convolution(middle, middle), convolution(fine, fine)
+        self.head = nn.Sequential(nn.Conv2d(fine, 4, 1), nn.PixelShuffle(2))
+
+    def forward(self, image: Tensor, regions: Tensor) -> Tensor:
+        known = F.interpolate(
+            regions.clamp(-LOGIT_LIMIT, LOGIT_LIMIT) / LOGIT_LIMIT,
+            (int(image.shape[2]) // 2, int(image.shape[3]) // 2),
+            mode="bilinear",
+            align_corners=False,
+        )
+        fine = self.fine(self.stem(image) + self.known(known))
+        middle = self.middle(fine)
+        middle = self.on_middle(middle + _double(self.to_middle(self.coarse(middle))))
+        odds = self.head(self.on_fine(fine + _double(self.to_fine(middle))))
+        size = int(regions.shape[2]), int(regions.shape[3])
+        return F.interpolate(odds, size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def expected_position(heatmaps: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def train(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     crops = load_crops(options.data / "train", side=320, held=False)
-    whole = [_with_room(p) for p in load_pictures(options.data / "detect", held=False)]
+    whole = [with_room(p) for p in load_pictures(options.data / "detect", held=False)]
     pictures = crops + [p for p in whole if np.ptp(p.landmarks[:, 0]) > 70]
     shares = np.array([1.0] * len(crops) + [0.35] * (len(pictures) - len(crops)))
     shares /= shares.sum()
@@ -215,7 +215,7 @@ def _draw(
     return face_sample(pictures, int(rng.choice(len(pictures), p=shares)), size, rng)
 
 
-def _with_room(picture: FacePicture) -> FacePicture:
+def with_room(picture: FacePicture) -> FacePicture:
     """A whole picture cut to the surroundings of its face and shrunk to at most 320."""
     low, high = picture.landmarks.min(axis=0), picture.landmarks.max(axis=0)
     reach = 1.3 * float((high - low).max())

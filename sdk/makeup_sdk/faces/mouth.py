@@ -1,0 +1,48 @@
+"""A second look at the mouth, for the lips' exact outline."""
+
+import numpy as np
+
+from makeup_engines import Session
+from makeup_kernels import Region
+from makeup_sdk.faces.types import FloatArray, Image
+
+PIXEL_WINDOW = (slice(152, 216), slice(80, 176))
+"""Where mouths are in the 256×256 crop, with room to spare."""
+
+LOGIT_WINDOW = (slice(95, 135), slice(50, 110))
+"""The same in the 160×160 region logits."""
+
+
+class LipModel:
+    """The lip net: the mouth in full resolution to the region logits of its lips.
+
+    Args:
+        session: the graph `lips` of the bundle `face_landmarks_regions`.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def refine(self, crop: Image, logits: FloatArray) -> FloatArray:
+        """Region logits whose lips are those of the lip net.
+
+        Args:
+            crop: uint8 (256, 256, 3), BGR.
+            logits: float32 (5, 160, 160), channel = `makeup_kernels.Region`; not modified.
+
+        Returns:
+            float32 (5, 160, 160).
+        """
+        rows, columns = LOGIT_WINDOW
+        window = logits[:, rows, columns]
+        planes = np.ascontiguousarray(crop[PIXEL_WINDOW].transpose(2, 0, 1), np.float32)
+        found = self._session.run(
+            {
+                "image": planes[None] * np.float32(1 / 255),
+                "regions": np.ascontiguousarray(window)[None],
+            }
+        )
+        refined: FloatArray = logits.copy()
+        others = np.maximum(window[Region.NONE], window[Region.SKIN])
+        refined[Region.LIPS, rows, columns] = others + found["lips"][0]
+        return refined

@@ -1,0 +1,126 @@
+"""Train the lip net: `python -m makeup_training.faces.train_lips --data DIR --out DIR`.
+
+DIR is the faces folder (train/, detect/). The shipped landmark + region net frames the mouths, so
+that one is trained first. Resumes from the checkpoint in --out when there is one.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from makeup_sdk.faces import BundledFaceAnalyzer
+from makeup_training.faces.data import load_crops, load_pictures
+from makeup_training.faces.lip_samples import LipSamples, lip_samples
+from makeup_training.faces.networks import LipNet
+from makeup_training.faces.train_landmarks import with_room
+from makeup_training.faces.training import Schedule, Training
+
+ENTROPY_WEIGHT = 4.0
+
+OUTLINED_SHARE, OUTLINED_UNTIL = 0.3, 0.6
+"""Share of the steps on faces whose lips are known by their landmarks only, and until when. They
+double the number of faces; masks are finer."""
+
+CLEAR_SHARE, CLEAR_FROM = 0.7, 0.8
+"""Share of the steps on faces that are neither occluded nor relit, and from when: for the last
+fraction of a pixel."""
+
+LEAST_WIDTH = 70
+"""Of a face in a whole picture, pixels."""
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the faces folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--views", type=int, default=12, help="samples of each picture")
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    train(parser.parse_args())
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train to `options.steps`, checkpointing every 100 steps."""
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(1)
+    analyzer = BundledFaceAnalyzer(threads=options.threads)
+    crops, held_crops = (
+        load_crops(options.data / "train", side=384, held=held) for held in (False, True)
+    )
+    samples = lip_samples(crops, analyzer, options.views, options.seed)
+    whole = [with_room(p) for p in load_pictures(options.data / "detect", held=False)]
+    whole = [p for p in whole if np.ptp(p.landmarks[:, 0]) > LEAST_WIDTH]
+    outlined = lip_samples(whole, analyzer, options.views // 2, options.seed + 1)
+    held = lip_samples(held_crops, analyzer, 0, options.seed)
+    clear = lip_samples(crops, analyzer, options.views, options.seed + 2, clear=True)
+    counts = len(samples.image), len(outlined.image), len(held.image)
+    print("{} samples, {} outlined only, {} held back".format(*counts), flush=True)
+    torch.manual_seed(options.seed)
+    network = LipNet().to(memory_format=torch.channels_last)
+    schedule = Schedule(options.steps, options.rate, clip=5.0, save_every=100, report_every=500)
+
+    def losses_of(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([options.seed, step])
+        drawn = samples
+        if step >= CLEAR_FROM * options.steps and rng.random() < CLEAR_SHARE:
+            drawn = clear
+        if step < OUTLINED_UNTIL * options.steps and rng.random() < OUTLINED_SHARE:
+            drawn = outlined
+        rows = rng.integers(len(drawn.image), size=options.batch)
+        return lip_losses(network, drawn, rows.tolist())
+
+    training = Training(network, options.out / "lips.pt", schedule, {})
+    training.run(losses_of, lambda state: evaluate_lips(state, held))
+
+
+def lip_losses(network: LipNet, samples: LipSamples, rows: list[int]) -> dict[str, Tensor]:
+    """Cross-entropy, and 1 - soft IoU of each face."""
+    image, regions, lips = _batch(samples, rows)
+    with torch.autocast("cpu", torch.bfloat16):
+        odds = network(image, regions)
+    fine = _enlarged(odds.float(), lips)
+    share = fine.sigmoid()
+    both = (share * lips).sum((1, 2))
+    union = share.sum((1, 2)) + lips.sum((1, 2)) - both
+    entropy = F.binary_cross_entropy_with_logits(fine, lips)
+    return {"entropy": ENTROPY_WEIGHT * entropy, "iou": (1 - (both + 1) / (union + 1)).mean()}
+
+
+@torch.no_grad()
+def evaluate_lips(state: Mapping[str, Tensor], held: LipSamples) -> dict[str, float]:
+    """Mean IoU on held-back faces."""
+    network = LipNet()
+    network.load_state_dict(state)
+    network.eval()
+    found: list[float] = []
+    for start in range(0, len(held.image), 32):
+        image, regions, lips = _batch(held, list(range(start, min(start + 32, len(held.image)))))
+        guess, truth = _enlarged(network(image, regions), lips) > 0, lips > 0
+        both, union = (guess & truth).sum((1, 2)), (guess | truth).sum((1, 2))
+        found += (both / union.clamp(min=1)).tolist()
+    return {"iou": round(float(np.mean(found)), 4)}
+
+
+def _enlarged(odds: Tensor, lips: Tensor) -> Tensor:
+    size = int(lips.shape[1]), int(lips.shape[2])
+    return F.interpolate(odds[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def _batch(samples: LipSamples, rows: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    image = torch.from_numpy(samples.image[rows]).permute(0, 3, 1, 2).float() / 255
+    regions = torch.from_numpy(samples.regions[rows].astype(np.float32))
+    return image, regions, torch.from_numpy(samples.lips[rows]).float()
+
+
+if __name__ == "__main__":
+    main()
