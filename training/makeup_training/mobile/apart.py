@@ -19,12 +19,12 @@ from makeup_training.mobile.batches import (
 )
 from makeup_training.mobile.losses import painting_losses, reading_losses, worn_change
 from makeup_training.mobile.model import Faces, on_template, paint
-from makeup_training.mobile.networks import CHANGED, CODES, SEEN, Painter, Reader, evidence
+from makeup_training.mobile.networks import CHANGED, CODES, SEEN, FacePainter, FaceReader, evidence
 from makeup_training.mobile.samples import Samples
 
 
 def reader_losses(
-    reader: Reader, samples: Samples, looks: int, rng: np.random.Generator
+    reader: FaceReader, samples: Samples, looks: int, rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """One step of the reader: 2 · looks made-up faces, whose bare faces are known."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
@@ -40,7 +40,7 @@ def reader_losses(
 
 
 def painter_losses(
-    painter: Painter, samples: Samples, looks: int, rng: np.random.Generator
+    painter: FacePainter, samples: Samples, looks: int, rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """One step of the painter: each look, perfectly read, on two faces."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))

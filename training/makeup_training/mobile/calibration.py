@@ -1,6 +1,6 @@
 """What the painter is given, to calibrate int8 on.
 
-    python -m makeup_training.mobile.calibration --checkpoint RUN/mobile.pt --samples DIR --out FILE
+    python -m makeup_training.mobile.calibration --run DIR --samples DIR --out FILE
 
 The looks of made-up faces as the trained reader reads them, laid on other, bare faces; for
 `makeup quantise --inputs FILE`.
@@ -21,19 +21,18 @@ from makeup_training.mobile.samples import Samples
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoints")
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the .npz to write")
     parser.add_argument("--looks", type=int, default=32)
     options = parser.parse_args()
-    record(options.checkpoint, Samples.open(options.samples), options.looks, options.out)
+    record(options.run, Samples.open(options.samples), options.looks, options.out)
 
 
 @torch.no_grad()
-def record(checkpoint: Path, samples: Samples, looks: int, path: Path) -> None:
+def record(run: Path, samples: Samples, looks: int, path: Path) -> None:
     """Write the painter's inputs for the first `looks` makeups, each on another face."""
-    network = Mobile().eval()
-    network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    network = Mobile.load(run)
     images, regions, laid = [], [], []
     for makeup in range(min(looks, len(samples) // samples.faces)):
         row = makeup * samples.faces

@@ -1,6 +1,6 @@
 """Write trained `mobile` networks as a bundle.
 
-    python -m makeup_training.mobile.export --checkpoint mobile.pt --out DIR
+    python -m makeup_training.mobile.export --run DIR --out DIR
 
 Two graphs take pixels and region maps as the face analysis gives them; weights are stored in half
 precision.
@@ -31,8 +31,8 @@ from makeup_training.faces.export import (
     store_in_half_precision,
     write_graphs,
 )
-from makeup_training.mobile.model import MAP_STRIDE, Mobile
-from makeup_training.mobile.networks import CODES
+from makeup_training.mobile.model import PARTS, Mobile
+from makeup_training.mobile.networks import CODES, MAP_STRIDE
 
 CHANNEL_BLOCK = 16
 
@@ -68,20 +68,17 @@ def _pixels(image: Tensor) -> Tensor:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoints")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     parser.add_argument("--metrics", type=Path, help="benchmarks/results/quality.json to quote")
     options = parser.parse_args()
     metrics = json.loads(options.metrics.read_text()) if options.metrics else {}
-    export(options.checkpoint, options.out, metrics)
+    export(options.run, options.out, metrics)
 
 
-def export(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> None:
+def export(run: Path, folder: Path, metrics: dict[str, Any]) -> None:
     """Bundle `mobile`: graphs `reader` and `painter`, for any number of faces."""
-    saved = torch.load(checkpoint, weights_only=True)
-    network = Mobile()
-    network.load_state_dict(saved["average"])
-    network.eval()
+    network = Mobile.load(run)
     image = torch.zeros(1, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
     regions = torch.zeros(1, CROP_SIZE, CROP_SIZE, dtype=torch.uint8)
     codes = torch.zeros(1, CODES, GRID, GRID)
@@ -105,11 +102,15 @@ def export(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> None:
             REGION_TEACHER,
             "makeup_training.cosmetics: the renderer that paints the training samples",
         ],
-        "steps": saved["step"],
+        "steps": {part: _steps(run / f"{part}.pt") for part in PARTS},
         "metrics": metrics,
     }
     manifest = bundle_manifest("mobile", graphs=graphs, constants={}, weights=weights)
     write_graphs(folder, files, manifest)
+
+
+def _steps(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, weights_only=True)["step"])
 
 
 def _onnx(network: nn.Module, example: tuple[Tensor, ...], graph: dict[str, Any]) -> bytes:

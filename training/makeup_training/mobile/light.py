@@ -37,22 +37,25 @@ class Relight:
         A power of 2.2 stands for the transfer function, so that a factor on the light is a factor
         on the code.
         """
-        gain = F.interpolate(self._gain, image.shape[2:], mode="bilinear", align_corners=True)
-        return (image * gain).clamp(0, 1)
+        return (image * self.gain(image.shape[2])).clamp(0, 1)
+
+    def gain(self, side: int) -> Tensor:
+        """float (B, 3, side, side): the factor on the code of each pixel."""
+        return F.interpolate(self._gain, (side, side), mode="bilinear", align_corners=True)
 
 
 def degrade(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Low resolution, blur and noise on some faces of a batch, float (B, 3, S, S) in [0, 1]."""
+    """Low resolution, blur and noise on some faces of a batch, float (B, 3, H, W) in [0, 1]."""
     return torch.cat([_seen_by_a_camera(face, generator) for face in image.split(1)])
 
 
 def _seen_by_a_camera(face: Tensor, generator: torch.Generator) -> Tensor:
-    side = face.shape[-1]
+    size = face.shape[2], face.shape[3]
     resolution, share, motion, kind, grain = torch.rand(5, generator=generator).tolist()
     if resolution < 0.25:
-        small = max(64, int(side * (0.3 + 0.6 * share)))
-        face = F.interpolate(face, (small, small), mode="area")
-        face = F.interpolate(face, (side, side), mode="bilinear")
+        height, width = (int(side * (0.3 + 0.6 * share)) for side in size)
+        face = F.interpolate(face, (height, width), mode="area")
+        face = F.interpolate(face, size, mode="bilinear")
     if motion < 0.15:
         length = 3 + 2 * int(2 * share)
         kernel = face.new_zeros(3, 1, length, length)

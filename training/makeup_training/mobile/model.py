@@ -1,6 +1,7 @@
-"""`mobile` whole, as training sees it: both networks and the morph between them."""
+"""`mobile` as training sees it: two networks and the morph between them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +10,11 @@ from torch.nn import functional as F
 from makeup_sdk.classic.layout import FaceLayout
 from makeup_sdk.mobile.layout import template_layout
 from makeup_training.mobile.lay import Lay
-from makeup_training.mobile.networks import Painter, Reader
+from makeup_training.mobile.networks import MAP_STRIDE, FacePainter, FaceReader
+from makeup_training.mobile.whole import Painter, Reader
 
-MAP_STRIDE = 2
-"""Crop pixels per cell of the change."""
+PARTS = ("face", "lips", "eyes")
+"""What is trained apart."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,32 @@ class Faces:
 
 
 class Mobile(nn.Module):
-    """Both networks and the morph between them."""
+    """A reader, a painter, and the morph between them.
 
-    def __init__(self) -> None:
+    Args:
+        reader: of all regions, or of skin and brows.
+        painter: of the same.
+    """
+
+    def __init__(self, reader: Reader | FaceReader, painter: Painter | FacePainter) -> None:
         super().__init__()
-        self.reader = Reader()
-        self.painter = Painter()
+        self.reader = reader
+        self.painter = painter
+
+    @classmethod
+    def load(cls, folder: Path) -> "Mobile":
+        """All regions, from the checkpoints of a training: face.pt, lips.pt, eyes.pt."""
+        mobile = cls(Reader(), Painter())
+        for part in PARTS:
+            saved = torch.load(folder / f"{part}.pt", weights_only=True)["average"]
+            for name in ("reader", "painter"):
+                weights = {
+                    key.removeprefix(f"{name}."): value
+                    for key, value in saved.items()
+                    if key.startswith(f"{name}.")
+                }
+                getattr(getattr(mobile, name), part).load_state_dict(weights)
+        return mobile.eval()
 
     def read(self, faces: Faces) -> tuple[Tensor, Tensor]:
         """Codes on the faces themselves and on the template, float (B, 16, 64, 64) each."""
@@ -65,7 +87,7 @@ def on_faces(codes: Tensor, faces: Faces) -> Tensor:
     return torch.stack([lay(code) for lay, code in zip(lays, codes, strict=True)])
 
 
-def paint(painter: Painter, faces: Faces, codes: Tensor) -> Tensor:
+def paint(painter: Painter | FacePainter, faces: Faces, codes: Tensor) -> Tensor:
     """The painter's change of each face by codes on the template, 0 outside its regions."""
     change: Tensor = painter(faces.image, faces.regions, on_faces(codes, faces)).float()
     return change * faces.inside

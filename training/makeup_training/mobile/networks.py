@@ -1,26 +1,30 @@
-"""The two networks of `mobile`: one reads a look off a face, one paints it on another.
+"""The networks of `mobile` for the whole face: one reads what skin and brows wear, one paints it.
 
-Both are given what physics knows, so that they learn little else: the log light of each cell
-relative to the mean skin (`evidence`), in which exposure and the light's colour cancel out, and
-that of the mean skin, since the same pigment looks lighter on dark skin. On a path beside the
-convolutions each region has an affine map of its own from evidence to answer.
+Lips and eyes have networks of their own (`closeups`). Both are given what physics knows, so that
+they learn little else: the log light of each cell relative to the mean skin (`evidence`), in which
+exposure and the light's colour cancel out, and that of the mean skin, since the same pigment looks
+lighter on dark skin. On a path beside the convolutions each region has an affine map of its own
+from evidence to answer.
 
 A cell belongs to one region, and what is said of it is said of its pixels in that region alone;
 the painter answers for each region apart, and mixes the answers by the finer shares that regions
-have in the cells of the change. Otherwise every lip would have a fringe, half lip and half skin.
+have in the cells of the change. Otherwise every brow would have a fringe, half brow and half skin.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from makeup_kernels import Region
+
 CODES = 16
-"""Maps that describe a look: how makeup changed the log light of the face that it was read from
-(3), that face's evidence (6), and what the reader found worth adding (7)."""
+"""Maps that describe a look. On skin and brows: how makeup changed the log light of the face that
+it was read from (3), that face's evidence (6), and what the reader found worth adding (7). On lips
+and on eyes: one list of numbers for all cells of the region."""
 
 EVIDENCE = 6
 CHANGED, SEEN = slice(0, 3), slice(3, 3 + EVIDENCE)
-"""The first two kinds of codes."""
+"""The first two kinds of codes on skin and brows."""
 
 SLOPE = 0.1
 """Of the activations below 0."""
@@ -28,11 +32,20 @@ SLOPE = 0.1
 REGION_PLANES = 4
 """Lips, skin, eyes, brows."""
 
+FACE = (Region.SKIN, Region.BROWS)
+"""What the networks of this module are for."""
+
 GAMMA, LOG_FLOOR = 2.2, 0.012
 """Light is code to this power; what is added to it before the logarithm."""
 
 CHANGE = 6
 """Planes of a change."""
+
+MAP_STRIDE = 2
+"""Crop pixels per cell of a change."""
+
+SHINE = 0.1
+"""Log light over that of the skin around, from which on skin shines."""
 
 DETAIL = 8
 """Features on the grid of the change."""
@@ -124,8 +137,8 @@ class Merge(nn.Module):
         return mixed
 
 
-class Reader(nn.Module):
-    """A made-up face to code maps; runs once per look."""
+class FaceReader(nn.Module):
+    """A made-up face to code maps of skin and brows."""
 
     def __init__(self, widths: tuple[int, int, int] = (32, 48, 64), blocks: int = 2) -> None:
         super().__init__()
@@ -147,12 +160,13 @@ class Reader(nn.Module):
         return torch.cat([found[:, :3], seen, found[:, 3:]], 1)
 
 
-class Painter(nn.Module):
-    """A bare face and laid codes to a change of its colours; runs for every frame.
+class FacePainter(nn.Module):
+    """A bare face and laid codes to a change of the colours of skin and brows.
 
     The change is (gain − 1, offset) for B, G, R on a 128×128 grid, offset in units of 255:
     result = face + change[:3] · face + change[3:]. It is the mean of what each region asks for,
-    by their shares, and a correction that sees the face itself on that grid (gloss, liner).
+    by their shares, and two corrections that see the face itself on that grid: how far the skin's
+    unevenness is levelled out (foundation), and what a small convolution finds (pores, hairs).
     """
 
     def __init__(self, widths: tuple[int, int, int] = (32, 48, 64), blocks: int = 2) -> None:
@@ -161,13 +175,14 @@ class Painter(nn.Module):
         self.encoder = Encoder(widths, blocks)
         self.middle = Merge(coarse, middle, CODES)
         self.fine = Merge(middle, fine, CODES)
-        self.head = nn.Sequential(ConvNorm(fine, fine), nn.Conv2d(fine, CHANGE * REGION_PLANES, 1))
+        self.head = nn.Sequential(ConvNorm(fine, fine), nn.Conv2d(fine, CHANGE * len(FACE), 1))
         self.direct = region_maps(3 + 2 * EVIDENCE, CHANGE)
         self.context = nn.Conv2d(fine, 4 * DETAIL, 1)
         self.detail = nn.Sequential(
-            ConvNorm(DETAIL + 3 + REGION_PLANES, 2 * DETAIL), nn.Conv2d(2 * DETAIL, CHANGE, 1)
+            ConvNorm(DETAIL + 3 + REGION_PLANES + 1, 2 * DETAIL), nn.Conv2d(2 * DETAIL, CHANGE, 1)
         )
-        for last in (self.head[1], self.detail[1]):
+        self.level = nn.Conv2d(fine, 3 * 3, 1)
+        for last in (self.head[1], self.detail[1], self.level):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
@@ -175,21 +190,37 @@ class Painter(nn.Module):
         """image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256), codes (B, 16, 64, 64);
         returns (B, 6, 128, 128)."""
         shares, seen = region_shares(regions), evidence(image, regions)
+        codes = codes * of_face(planes(regions[:, ::4, ::4])).sum(1, keepdim=True)
         fine, middle, coarse = self.encoder(image, shares, seen)
         middle = self.middle(coarse, middle, F.avg_pool2d(codes, 2))
         fine = self.fine(middle, fine, codes)
         direct = self.direct(torch.cat([codes[:, CHANGED], codes[:, SEEN], seen], 1))
         asked = spread(direct, regions) + HEAD_SCALE * self.head(fine)
-        fine_shares = F.avg_pool2d(_planes(regions), 2)
+        fine_shares = F.avg_pool2d(planes(regions), 2)
         light = log_light(F.avg_pool2d(image.float(), 2)) - seen[:, 3:, :1, :1]
+        uneven = unevenness(light, fine_shares[:, 1:2])
+        mean = uneven.mean(1, keepdim=True)
         context = F.pixel_shuffle(self.context(fine), 2)
-        detail = self.detail(torch.cat([context, light, fine_shares], 1))
-        return mix(asked, fine_shares) + HEAD_SCALE * detail
+        detail = self.detail(torch.cat([context, light, fine_shares, mean], 1))
+        weights = weights_of(fine_shares)
+        answer = mix(asked, weights) + HEAD_SCALE * detail * weights.sum(1, keepdim=True)
+        own, all_alike, shine = _finer(HEAD_SCALE * self.level(fine)).split(3, 1)
+        levelled = own * uneven + all_alike * mean + shine * F.relu(mean - SHINE)
+        return answer + F.pad(levelled * weights[:, :1], (0, 0, 0, 0, 0, 3))
 
 
 def log_light(image: Tensor) -> Tensor:
     """Codes in [0, 1] to log light."""
     return torch.log(image.clamp(min=1e-6).pow(GAMMA) + LOG_FLOOR)
+
+
+def unevenness(light: Tensor, skin: Tensor) -> Tensor:
+    """Log light of the skin relative to that of the skin around it, 0 elsewhere.
+
+    light (B, 3, 128, 128), skin (B, 1, 128, 128) its share; returns (B, 3, 128, 128).
+    """
+    around = F.avg_pool2d(F.avg_pool2d(torch.cat([light * skin, skin], 1), 2), 7, 1, 3)
+    return (light - _finer(around[:, :3] / around[:, 3:].clamp(min=1e-3))) * skin
 
 
 def evidence(image: Tensor, regions: Tensor) -> Tensor:
@@ -198,9 +229,18 @@ def evidence(image: Tensor, regions: Tensor) -> Tensor:
     image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256); returns (B, 6, 64, 64).
     """
     light = cell_means(log_light(F.avg_pool2d(image.float(), 2)), regions)
-    skin = region_shares(regions)[:, 1:2]
-    mean = (light * skin).sum((2, 3), keepdim=True) / (skin.sum((2, 3), keepdim=True) + 1e-3)
+    mean = _over_skin(light, regions)
     return torch.cat([light - mean, mean.expand_as(light)], 1)
+
+
+def skin_light(image: Tensor, regions: Tensor) -> Tensor:
+    """Mean log light of the skin, (B, 3, 1, 1); arguments as of `evidence`."""
+    return _over_skin(cell_means(log_light(F.avg_pool2d(image.float(), 2)), regions), regions)
+
+
+def _over_skin(light: Tensor, regions: Tensor) -> Tensor:
+    skin = region_shares(regions)[:, 1:2]
+    return (light * skin).sum((2, 3), keepdim=True) / (skin.sum((2, 3), keepdim=True) + 1e-3)
 
 
 def cell_means(values: Tensor, regions: Tensor) -> Tensor:
@@ -216,8 +256,8 @@ def cell_means(values: Tensor, regions: Tensor) -> Tensor:
 
 
 def region_maps(inputs: int, outputs: int) -> nn.Conv2d:
-    """An affine map for each region, of each cell's values; the regions' outputs in turn."""
-    maps = nn.Conv2d(inputs, outputs * REGION_PLANES, 1)
+    """An affine map for each of `FACE`, of each cell's values; their outputs in turn."""
+    maps = nn.Conv2d(inputs, outputs * len(FACE), 1)
     nn.init.zeros_(maps.weight)
     assert maps.bias is not None
     nn.init.zeros_(maps.bias)
@@ -227,9 +267,9 @@ def region_maps(inputs: int, outputs: int) -> nn.Conv2d:
 def by_region(answers: Tensor, regions: Tensor) -> Tensor:
     """Of each cell the answer of its own region, 0 where it has none.
 
-    answers (B, 4 · N, 64, 64), regions uint8 (B, 256, 256); returns (B, N, 64, 64).
+    answers (B, 2 · N, 64, 64), regions uint8 (B, 256, 256); returns (B, N, 64, 64).
     """
-    return _weighted(answers, _planes(regions[:, ::4, ::4]))
+    return _weighted(answers, of_face(planes(regions[:, ::4, ::4])))
 
 
 def spread(answers: Tensor, regions: Tensor) -> Tensor:
@@ -237,41 +277,54 @@ def spread(answers: Tensor, regions: Tensor) -> Tensor:
 
     That is as far as a pixel of the region can be from the middles of its cells.
 
-    answers (B, 4 · N, 64, 64), regions uint8 (B, 256, 256); returns the shape of `answers`.
+    answers (B, 2 · N, 64, 64), regions uint8 (B, 256, 256); returns the shape of `answers`.
     """
-    own = _planes(regions[:, ::4, ::4])
+    own = of_face(planes(regions[:, ::4, ::4]))
     around = (1 - own) / F.avg_pool2d(own, 5, 1, 2).clamp(min=0.01)
-    count = int(answers.shape[1]) // REGION_PLANES
-    of_region = [region for region in range(REGION_PLANES) for _ in range(count)]
+    count = int(answers.shape[1]) // len(FACE)
+    of_region = [region for region in range(len(FACE)) for _ in range(count)]
     inside = answers * own[:, of_region]
     return inside + F.avg_pool2d(inside, 5, 1, 2) * around[:, of_region]
 
 
-def mix(answers: Tensor, shares: Tensor) -> Tensor:
-    """The regions' answers, on a grid twice as fine, by their shares in it.
+def mix(answers: Tensor, weights: Tensor) -> Tensor:
+    """The regions' answers on a grid twice as fine, weighted.
 
-    answers (B, 4 · N, 64, 64), shares (B, 4, 128, 128); returns (B, N, 128, 128).
+    answers (B, 2 · N, 64, 64), weights (B, 2, 128, 128); returns (B, N, 128, 128).
     """
-    fine = F.interpolate(answers, scale_factor=2, mode="bilinear", align_corners=False)
-    return _weighted(fine, shares / shares.sum(1, keepdim=True).clamp(min=1e-3))
+    return _weighted(_finer(answers), weights)
+
+
+def weights_of(shares: Tensor) -> Tensor:
+    """How much each region of `FACE` counts where several meet; shares (B, 4, H, W) of all."""
+    return of_face(shares) / shares.sum(1, keepdim=True).clamp(min=1e-3)
+
+
+def of_face(values: Tensor) -> Tensor:
+    """Of (B, 4, H, W), one for each region, those of `FACE`."""
+    return values[:, [region - 1 for region in FACE]]
 
 
 def region_shares(regions: Tensor) -> Tensor:
     """uint8 (B, 256, 256) region maps to float (B, 4, 64, 64), the share of each region in each
     cell, of which every other row and column is looked at."""
-    return F.avg_pool2d(_planes(regions[:, ::2, ::2]), 2)
+    return F.avg_pool2d(planes(regions[:, ::2, ::2]), 2)
 
 
-def _planes(regions: Tensor) -> Tensor:
-    """uint8 (B, H, W) to float (B, 4, H, W): 1 where a region is."""
+def planes(regions: Tensor) -> Tensor:
+    """Region maps, uint8 (B, H, W), to float (B, 4, H, W): 1 where a region is."""
     ids = torch.arange(1, REGION_PLANES + 1, dtype=torch.int32, device=regions.device)
     return (regions[:, None].int() == ids.view(1, -1, 1, 1)).float()
 
 
+def _finer(answers: Tensor) -> Tensor:
+    return F.interpolate(answers, scale_factor=2, mode="bilinear", align_corners=False)
+
+
 def _weighted(answers: Tensor, weights: Tensor) -> Tensor:
-    """Sum over the regions of (B, 4 · N, H, W) times (B, 4, H, W); returns (B, N, H, W)."""
-    parts = answers.chunk(REGION_PLANES, 1)
+    """Sum over `FACE` of (B, 2 · N, H, W) times (B, 2, H, W); returns (B, N, H, W)."""
+    parts = answers.chunk(len(FACE), 1)
     total = parts[0] * weights[:, :1]
-    for k in range(1, REGION_PLANES):
+    for k in range(1, len(FACE)):
         total = total + parts[k] * weights[:, k : k + 1]
     return total

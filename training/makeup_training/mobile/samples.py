@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, crop_face
@@ -18,6 +19,7 @@ from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.cosmetics import random_makeup, render
 from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile
 from makeup_training.data.readers import open_collection
+from makeup_training.mobile.networks import skin_light
 
 LANDMARK_JITTER = 0.012
 """Standard deviation of the landmarks that the analysis starts from, in pupil distances."""
@@ -35,6 +37,8 @@ _FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
     "worn": ((CROP_SIZE, CROP_SIZE, 3), np.uint8),
     "worn_regions": ((CROP_SIZE, CROP_SIZE), np.uint8),
     "worn_landmarks": ((68, 2), np.float32),
+    "bare_skin": ((3,), np.float32),
+    "worn_skin": ((3,), np.float32),
 }
 
 
@@ -48,6 +52,7 @@ class Samples:
         bare_regions, bare_landmarks: uint8 (N, 256, 256), float32 (N, 68, 2): found on `bare`.
         worn: uint8 (N, 256, 256, 3), BGR: the made-up face in the crop that its own analysis found.
         worn_regions, worn_landmarks: found on `worn`.
+        bare_skin, worn_skin: float32 (N, 3), mean log light of the skin (`evidence`) of each crop.
         faces: faces per makeup.
     """
 
@@ -58,6 +63,8 @@ class Samples:
     worn: NDArray[np.uint8]
     worn_regions: NDArray[np.uint8]
     worn_landmarks: NDArray[np.float32]
+    bare_skin: NDArray[np.float32]
+    worn_skin: NDArray[np.float32]
     faces: int
 
     @classmethod
@@ -161,6 +168,14 @@ def _store(
     arrays["worn"][row] = worn.crop
     arrays["worn_regions"][row] = worn.regions
     arrays["worn_landmarks"][row] = worn.crop_landmarks
+    arrays["bare_skin"][row] = _skin(bare)
+    arrays["worn_skin"][row] = _skin(worn)
+
+
+def _skin(face: FaceAnalysis) -> NDArray[np.float32]:
+    image = torch.from_numpy(face.crop).permute(2, 0, 1)[None].float() / 255
+    mean: NDArray[np.float32] = skin_light(image, torch.from_numpy(face.regions)[None]).numpy()
+    return mean[0, :, 0, 0]
 
 
 if __name__ == "__main__":

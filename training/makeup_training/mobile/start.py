@@ -9,12 +9,13 @@ from makeup_training.mobile.losses import worn_change
 from makeup_training.mobile.networks import (
     CHANGED,
     EVIDENCE,
+    FACE,
     GAMMA,
-    REGION_PLANES,
     SEEN,
-    Painter,
-    Reader,
+    FacePainter,
+    FaceReader,
     evidence,
+    of_face,
     region_shares,
 )
 from makeup_training.mobile.samples import Samples
@@ -25,7 +26,7 @@ RIDGE = 1e-3
 
 
 @torch.no_grad()
-def start_from_samples(reader: Reader, painter: Painter, samples: Samples) -> None:
+def start_from_samples(reader: FaceReader, painter: FacePainter, samples: Samples) -> None:
     """Set `direct` of both networks from the means of each region in the first makeups.
 
     The reader guesses how makeup changed a face from the evidence alone; the painter guesses the
@@ -42,7 +43,7 @@ def start_from_samples(reader: Reader, painter: Painter, samples: Samples) -> No
         regions = torch.from_numpy(np.stack([samples.bare_regions[row] for row in rows]))
         change = worn_change(truth, bare, regions)
         values = torch.cat([evidence(bare, regions), evidence(truth, regions), change], 1)
-        shares = region_shares(regions)
+        shares = of_face(region_shares(regions))
         weights = shares / (shares.sum((2, 3), keepdim=True) + 1e-3)
         means = torch.einsum("bvhw,brhw->brv", values, weights)
         seen.append(means[..., : 2 * EVIDENCE])
@@ -57,12 +58,12 @@ def start_from_samples(reader: Reader, painter: Painter, samples: Samples) -> No
 
 
 def _set(direct: nn.Conv2d, values: Tensor, wanted: Tensor, scale: float) -> Tensor:
-    """Fit the first three outputs; values (N, 4, V), wanted (N, 4, 3). Returns the guesses."""
+    """Fit the first three outputs; values (N, 2, V), wanted (N, 2, 3). Returns the guesses."""
     count = values.shape[2]
-    outputs = direct.out_channels // REGION_PLANES
+    outputs = direct.out_channels // len(FACE)
     assert direct.bias is not None
     guesses = []
-    for region in range(REGION_PLANES):
+    for region in range(len(FACE)):
         inputs = torch.cat([values[:, region], torch.ones(len(values), 1)], 1).double()
         normal = inputs.T @ inputs + RIDGE * len(inputs) * torch.eye(count + 1).double()
         weights = torch.linalg.solve(normal, inputs.T @ wanted[:, region].double()).float()

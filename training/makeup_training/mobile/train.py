@@ -1,19 +1,22 @@
 """Train `mobile`: `python -m makeup_training.mobile.train --samples DIR --out DIR`.
 
-DIR holds what `makeup_training.mobile.samples` painted. The reader learns alone, the painter
-learns alone, then both together (`--stage` does one of these; the first two can run at the same
-time). Each stage resumes from its checkpoint in --out when there is one.
+DIR holds what `makeup_training.mobile.samples` painted. Of skin and brows the reader learns alone,
+the painter learns alone, then both together (`face`); the networks of `lips` and of `eyes` learn
+together from the start. `--stage` does one of these; all but `face` need nothing of one another and
+can run at the same time. Each stage resumes from its checkpoint in --out when there is one.
 """
 
 import argparse
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
-from torch import Tensor
+from torch import Tensor, nn
 
+from makeup_kernels import Region
 from makeup_training.data.portraits import BadDataError
 from makeup_training.faces.training import Schedule, Training
 from makeup_training.mobile.apart import painter_losses, perfect_codes, reader_losses
@@ -26,6 +29,7 @@ from makeup_training.mobile.batches import (
     to_pictures,
     to_tensor,
 )
+from makeup_training.mobile.feature import FeatureNetworks, evaluate_feature, feature_losses
 from makeup_training.mobile.losses import (
     REGION_WEIGHTS,
     painting_losses,
@@ -33,16 +37,21 @@ from makeup_training.mobile.losses import (
     worn_change,
 )
 from makeup_training.mobile.model import Faces, Mobile, apply_change, on_template, paint
-from makeup_training.mobile.networks import Painter, Reader
+from makeup_training.mobile.networks import FacePainter, FaceReader
 from makeup_training.mobile.samples import Samples
 from makeup_training.mobile.start import start_from_samples
 
 READING_WEIGHT, READING_SHARE = 0.05, 0.5
 """Weight of the reader's own loss while both learn, and the share of references it is known for."""
 
-STEPS = {"reader": 5000, "painter": 2200, "both": 3200}
-RATES = {"reader": 2e-3, "painter": 2e-3, "both": 1.2e-3}
-"""Of each stage: its length, and the highest learning rate."""
+STEPS = {"reader": 5000, "painter": 2200, "face": 3200, "lips": 19500, "eyes": 12500}
+RATES = {"reader": 2e-3, "painter": 2e-3, "face": 1.2e-3, "lips": 2e-3, "eyes": 2e-3}
+LOOKS = {"reader": 8, "painter": 8, "face": 8, "lips": 12, "eyes": 12}
+"""Of each stage: its length, the highest learning rate, and the references per step."""
+
+FEATURES = {"lips": Region.LIPS, "eyes": Region.EYES}
+
+Report = dict[str, float]
 
 
 def main() -> None:
@@ -54,7 +63,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=STEPS, help="only this one")
     for stage, steps in STEPS.items():
         parser.add_argument(f"--{stage}-steps", type=int, default=steps)
-    parser.add_argument("--looks", type=int, default=8, help="references per step")
+    parser.add_argument("--looks", type=int, help="references per step; default of the stage")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -68,37 +77,53 @@ def train(stage: str, options: argparse.Namespace) -> None:
     samples = Samples.open(options.samples)
     held = Samples.open(options.held) if options.held else None
     torch.manual_seed(options.seed)
-    mobile = Mobile().to(memory_format=torch.channels_last)
-    start_from_samples(mobile.reader, mobile.painter, samples)
-    if stage == "both":
-        for name in ("reader", "painter"):
-            path = options.out / f"{name}.pt"
-            if not path.exists():
-                raise BadDataError(f"{path}: not there; train it first (--stage {name})")
-            alone = torch.load(path, weights_only=True)
-            getattr(mobile, name).load_state_dict(alone["average"])
-    network = mobile if stage == "both" else getattr(mobile, stage)
-    measure, evaluate, name = {
-        "reader": (reader_losses, evaluate_reader, "reader.pt"),
-        "painter": (painter_losses, evaluate_painter, "painter.pt"),
-        "both": (step_losses, evaluate_both, "mobile.pt"),
-    }[stage]
-    steps = getattr(options, f"{stage}_steps")
+    network, measure, evaluate = (
+        _feature(stage) if stage in FEATURES else _face(stage, samples, options.out)
+    )
+    network.to(memory_format=torch.channels_last)
+    steps, looks = getattr(options, f"{stage}_steps"), options.looks or LOOKS[stage]
     schedule = Schedule(steps, RATES[stage], clip=1.0, save_every=100, report_every=300)
 
     def losses_of(step: int) -> dict[str, Tensor]:
-        return measure(network, samples, options.looks, np.random.default_rng([options.seed, step]))
+        return measure(network, samples, looks, np.random.default_rng([options.seed, step]))
 
-    def report(state: Mapping[str, Tensor]) -> dict[str, float]:
+    def report(state: Mapping[str, Tensor]) -> Report:
         return evaluate(state, held) if held else {}
 
-    Training(network, options.out / name, schedule, {}).run(losses_of, report)
+    Training(network, options.out / f"{stage}.pt", schedule, {}).run(losses_of, report)
+
+
+_Stage = tuple[
+    nn.Module, Callable[..., dict[str, Tensor]], Callable[[Mapping[str, Tensor], Samples], Report]
+]
+"""Network, its losses, and its figures on held-back faces."""
+
+
+def _feature(stage: str) -> _Stage:
+    region = FEATURES[stage]
+    return FeatureNetworks(region), feature_losses, partial(evaluate_feature, region)
+
+
+def _face(stage: str, samples: Samples, folder: Path) -> _Stage:
+    face = Mobile(reader := FaceReader(), painter := FacePainter())
+    if stage == "reader":
+        start_from_samples(reader, painter, samples)
+        return reader, reader_losses, evaluate_reader
+    if stage == "painter":
+        start_from_samples(reader, painter, samples)
+        return painter, painter_losses, evaluate_painter
+    for name, network in (("reader", reader), ("painter", painter)):
+        path = folder / f"{name}.pt"
+        if not path.exists():
+            raise BadDataError(f"{path}: not there; train it first (--stage {name})")
+        network.load_state_dict(torch.load(path, weights_only=True)["average"])
+    return face, step_losses, evaluate_face
 
 
 def step_losses(
     network: Mobile, samples: Samples, looks: int, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """One step of both: each look is read from one face and painted on two others."""
+    """One step of the face's two networks: each look is read from one and painted on two others."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     triples = draw_triples(samples, looks, rng, READING_SHARE)
     shown = photographed(triples.references, generator)
@@ -116,9 +141,9 @@ def step_losses(
 
 
 @torch.no_grad()
-def evaluate_reader(state: Mapping[str, Tensor], held: Samples) -> dict[str, float]:
+def evaluate_reader(state: Mapping[str, Tensor], held: Samples) -> Report:
     """Mean losses of the reader on made-up faces, and those of reading nothing."""
-    reader = Reader().eval()
+    reader = FaceReader().eval()
     reader.load_state_dict(state)
     found: dict[str, list[float]] = {}
     for row in range(len(held)):
@@ -131,9 +156,9 @@ def evaluate_reader(state: Mapping[str, Tensor], held: Samples) -> dict[str, flo
     return {name: round(float(np.mean(values)), 4) for name, values in found.items()}
 
 
-def evaluate_painter(state: Mapping[str, Tensor], held: Samples) -> dict[str, float]:
+def evaluate_painter(state: Mapping[str, Tensor], held: Samples) -> Report:
     """`evaluate` of the painter after a perfect reader."""
-    painter = Painter().eval()
+    painter = FacePainter().eval()
     painter.load_state_dict(state)
 
     def paint_looks(rows: list[int], sources: Faces) -> Tensor:
@@ -145,9 +170,9 @@ def evaluate_painter(state: Mapping[str, Tensor], held: Samples) -> dict[str, fl
     return evaluate(paint_looks, held)
 
 
-def evaluate_both(state: Mapping[str, Tensor], held: Samples, pairs: int = 48) -> dict[str, float]:
+def evaluate_face(state: Mapping[str, Tensor], held: Samples, pairs: int = 48) -> Report:
     """`evaluate` of both networks."""
-    network = Mobile().eval()
+    network = Mobile(FaceReader(), FacePainter()).eval()
     network.load_state_dict(state)
 
     def paint_looks(rows: list[int], sources: Faces) -> Tensor:
@@ -160,7 +185,7 @@ def evaluate_both(state: Mapping[str, Tensor], held: Samples, pairs: int = 48) -
 @torch.no_grad()
 def evaluate(
     paint_looks: Callable[[list[int], Faces], Tensor], held: Samples, pairs: int = 48
-) -> dict[str, float]:
+) -> Report:
     """Mean ΔE2000 to the truth by region, of the result and of doing nothing.
 
     Args:
