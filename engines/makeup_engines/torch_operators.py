@@ -101,10 +101,10 @@ def _pad(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
     axes = _ints(x[3]) if len(x) > 3 and x[3] is not None else list(range(rank))
     count = len(axes)
     both = {axis % rank: (pads[i], pads[i + count]) for i, axis in enumerate(axes)}
-    flat: list[int] = []
-    for axis in range(rank - 1, 1, -1):
-        flat += both.get(axis, (0, 0))
     mode = _PADDING[a.get("mode", "constant")]
+    flat: list[int] = []
+    for axis in range(rank - 1, -1 if mode == "constant" else 1, -1):
+        flat += both.get(axis, (0, 0))
     if mode != "constant":
         return torch.nn.functional.pad(x[0], flat, mode)
     value = float(x[2]) if len(x) > 2 and x[2] is not None else 0.0
@@ -115,10 +115,15 @@ def _slice(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
     starts, ends = _ints(x[1]), _ints(x[2])
     axes = _ints(x[3]) if len(x) > 3 and x[3] is not None else list(range(len(starts)))
     steps = _ints(x[4]) if len(x) > 4 and x[4] is not None else [1] * len(starts)
-    index: list[slice] = [slice(None)] * x[0].dim()
+    sliced = x[0]
+    index: list[slice] = [slice(None)] * sliced.dim()
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        index[axis] = slice(start, end, step)
-    return x[0][tuple(index)]
+        if step > 0:
+            index[axis] = slice(start, end, step)
+        else:
+            chosen = list(range(sliced.shape[axis])[start:end:step])
+            sliced = sliced.index_select(axis, torch.tensor(chosen, device=sliced.device))
+    return sliced[tuple(index)]
 
 
 def _depth_to_space(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
@@ -156,7 +161,7 @@ def _gather(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
     axis = a.get("axis", 0) % x[0].dim()
     # a flat index: on a GPU one without dimensions would be waited for
     rows = x[0].movedim(axis, 0)[x[1].reshape(-1)].movedim(0, axis)
-    return rows.reshape(*x[0].shape[:axis], *x[1].shape, *x[0].shape[axis + 1 :])
+    return rows.reshape((*x[0].shape[:axis], *x[1].shape, *x[0].shape[axis + 1 :]))
 
 
 def _split(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:

@@ -134,7 +134,7 @@ def test_a_window_is_put_back_where_it_was_cut(region):
     pixels = F.interpolate(plane, scale_factor=2, mode="nearest")
     window = WINDOWS[region]
     cut = window.pixels(pixels)[..., ::2, ::2]
-    back = window.put(cut, 128)
+    back = window.put(cut)
     assert back.shape == plane.shape
     inside = back != 0
     assert torch.equal(back[inside], plane[inside])

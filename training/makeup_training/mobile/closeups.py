@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from makeup_kernels import Region
+from makeup_kernels import CROP_SIZE, Region
 from makeup_training.mobile.networks import (
     CHANGE,
     CODES,
     HEAD_SCALE,
+    MAP_STRIDE,
     REGION_PLANES,
     SLOPE,
     ConvNorm,
@@ -48,8 +49,9 @@ class Window:
         rows, columns = slice(2 * self.top, 2 * self.bottom), slice(2 * self.left, 2 * self.right)
         return image[..., rows, columns]
 
-    def put(self, change: Tensor, side: int) -> Tensor:
-        """(B, N, h, w) of the window to (B, N, side, side), 0 around it."""
+    def put(self, change: Tensor) -> Tensor:
+        """(B, N, h, w) of the window to (B, N, 128, 128), 0 around it."""
+        side = CROP_SIZE // MAP_STRIDE
         around = (self.left, side - self.right, self.top, side - self.bottom)
         return F.pad(change, around)
 

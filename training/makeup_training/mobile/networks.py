@@ -206,7 +206,7 @@ class FacePainter(nn.Module):
         answer = mix(asked, weights) + HEAD_SCALE * detail * weights.sum(1, keepdim=True)
         own, all_alike, shine = _finer(HEAD_SCALE * self.level(fine)).split(3, 1)
         levelled = own * uneven + all_alike * mean + shine * F.relu(mean - SHINE)
-        return answer + F.pad(levelled * weights[:, :1], (0, 0, 0, 0, 0, 3))
+        return torch.cat([answer[:, :3] + levelled * weights[:, :1], answer[:, 3:]], 1)
 
 
 def log_light(image: Tensor) -> Tensor:

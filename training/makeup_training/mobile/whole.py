@@ -63,7 +63,7 @@ class Painter(nn.Module):
             worn = mean_code(codes, own[:, region - 1 : region])
             asked = painter(window.pixels(image), window.pixels(regions), skin, worn)
             weight = weights[:, region - 1 : region]
-            change = change + window.put(asked, weight.shape[2]) * weight
+            change = change + window.put(asked) * weight
         return change
 
 
