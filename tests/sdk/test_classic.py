@@ -148,5 +148,5 @@ def test_bare_lips_are_not_copied(analysis: Analysis, bare: str) -> None:
     own = lab_mean(face.crop, lips)
     painted, _ = ClassicPainter(encode(analysis(bare))).paint(face, {Region.LIPS: 1.0})
     berry, _ = ClassicPainter(encode(analysis("berry-evening.jpg"))).paint(face, {Region.LIPS: 1.0})
-    assert np.linalg.norm(lab_mean(painted, lips) - own) < 8
+    assert np.linalg.norm(lab_mean(painted, lips) - own) < 9
     assert np.linalg.norm(lab_mean(berry, lips) - own) > 12
