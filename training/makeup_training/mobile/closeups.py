@@ -44,9 +44,17 @@ class Window:
     left: int
     right: int
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns in the crop, in pixels."""
+        return (
+            slice(MAP_STRIDE * self.top, MAP_STRIDE * self.bottom),
+            slice(MAP_STRIDE * self.left, MAP_STRIDE * self.right),
+        )
+
     def pixels(self, image: Tensor) -> Tensor:
         """Of (..., 256, 256) the window."""
-        rows, columns = slice(2 * self.top, 2 * self.bottom), slice(2 * self.left, 2 * self.right)
+        rows, columns = self.slices
         return image[..., rows, columns]
 
     def put(self, change: Tensor) -> Tensor:
@@ -64,8 +72,8 @@ class CloseUpReader(nn.Module):
     """A made-up feature to the list of numbers that describes what it wears.
 
     It sees the mean light of the region in cells of 4 pixels, in training under noise, and nothing
-    finer: a reader that saw the pixels told faces that the renderer had painted from all others by
-    what brushwork leaves behind, and took every real lipstick for bare lips.
+    finer: a reader that saw the pixels took real lipsticks for bare lips, apparently because it
+    knew painted faces by what the renderer's brushwork leaves behind.
 
     Args:
         region: the feature.

@@ -53,14 +53,9 @@ def view(
 ) -> Views:
     """Windows of samples: `bare`, `worn`, or `truth`, made-up in the crop of the bare face."""
     place = "worn" if kind == "worn" else "bare"
-    window = WINDOWS[region]
-    rows_, columns = (
-        slice(MAP_STRIDE * first, MAP_STRIDE * last)
-        for first, last in ((window.top, window.bottom), (window.left, window.right))
-    )
 
     def cut(name: str) -> Tensor:
-        parts = [getattr(samples, name)[row][rows_, columns] for row in rows]
+        parts = [getattr(samples, name)[row][WINDOWS[region].slices] for row in rows]
         return torch.from_numpy(
             np.stack([part[:, ::-1] if m else part for part, m in zip(parts, mirrors, strict=True)])
         )

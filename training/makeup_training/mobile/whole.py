@@ -7,10 +7,10 @@ from makeup_kernels import Region
 from makeup_sdk.mobile.layout import STRIDE
 from makeup_training.mobile.closeups import CloseUpPainter, CloseUpReader
 from makeup_training.mobile.networks import (
-    FACE,
     MAP_STRIDE,
     FacePainter,
     FaceReader,
+    of_face,
     planes,
     skin_light,
 )
@@ -28,8 +28,7 @@ class Reader(nn.Module):
     def forward(self, image: Tensor, regions: Tensor) -> Tensor:
         """image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256); gives (B, 16, 64, 64)."""
         own = planes(regions[:, ::STRIDE, ::STRIDE])
-        of_face = sum(own[:, region - 1 : region] for region in FACE)
-        codes: Tensor = self.face(image, regions) * of_face
+        codes: Tensor = self.face(image, regions) * of_face(own).sum(1, keepdim=True)
         skin = skin_light(image, regions)
         for reader in (self.lips, self.eyes):
             window, region = reader.window, reader.region
