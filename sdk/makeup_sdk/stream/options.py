@@ -13,13 +13,14 @@ class TrackerOptions:
     """How faces are followed.
 
     Attributes:
-        detect_every: frames from one run of the detector to the next while every face is tracked;
-            it also runs as soon as a face is lost, and while there is none.
+        detect_every: frames from one run of the detector to the next while every face is tracked,
+            so that newcomers are seen; it does not run for them while `max_faces` are tracked. It
+            also runs as soon as a face is lost, and while there is none.
         memory: seconds for which the id of a face that was lost is kept for its return.
         min_score: confidence in [0, 1] of the landmark network below which a face counts as lost.
     """
 
-    detect_every: int = 10
+    detect_every: int = 24
     memory: float = 3.0
     min_score: float = 0.5
 

@@ -247,6 +247,8 @@ class Tracker:
         if not self._tracks:
             return True
         missing = any(track.lost for track in self._tracks)
+        if not missing and len(self._tracks) >= self._max_faces:
+            return False
         wait = _DETECT_WHILE_LOST if missing else self._options.detect_every
         return self._since_detect >= min(wait, self._options.detect_every)
 

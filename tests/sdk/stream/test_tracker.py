@@ -61,9 +61,20 @@ def seen(faces: list[TrackedFace]) -> dict[int, float]:
 
 
 def test_the_detector_runs_every_n_frames(counting: CountingAnalyzer) -> None:
-    history = follow(counting, film([Actor("light.jpg", still())], 25, noise=2))
+    films = film([Actor("light.jpg", still())], 25, noise=2)
+    history = follow(counting, films, options=TrackerOptions(detect_every=10))
     assert counting.detected_at == [0, 10, 20]
     assert [list(seen(faces)) for faces in history] == [[0]] * 25
+
+
+def test_the_detector_rests_while_as_many_faces_are_tracked_as_may_be(
+    counting: CountingAnalyzer,
+) -> None:
+    films = film([Actor("light.jpg", still())], 8, noise=2)
+    options = TrackerOptions(detect_every=2)
+    history = follow(counting, films, options=options, max_faces=1)
+    assert [list(seen(faces)) for faces in history] == [[0]] * 8
+    assert counting.detected_at == [0]
 
 
 def test_the_detector_runs_while_there_is_no_face(counting: CountingAnalyzer) -> None:
