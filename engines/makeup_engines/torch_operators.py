@@ -241,6 +241,7 @@ OPERATORS: dict[str, Operator] = {
         x[0] / x[1] if x[0].is_floating_point() else torch.div(x[0], x[1], rounding_mode="trunc")
     ),
     "Equal": lambda torch, a, x: x[0] == x[1],
+    "Exp": lambda torch, a, x: x[0].exp(),
     "Expand": _expand,
     "Gather": _gather,
     "GatherElements": lambda torch, a, x: x[0].gather(a.get("axis", 0), x[1]),

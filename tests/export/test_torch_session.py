@@ -208,10 +208,12 @@ def node(kind: str, inputs: str, output: str, **attributes) -> onnx.NodeProto:
 
 
 CHAINS = {
-    "root and logarithm": [
+    "root, logarithm and power of e": [
         node("Sigmoid", "x", "s"),
         node("Sqrt", "s", "r"),
-        node("Log", "r", "y"),
+        node("Log", "r", "l"),
+        node("Exp", "s", "e"),
+        node("Sub", "l e", "y"),
     ],
     "computed shape": [
         node("Shape", "x", "s"),
