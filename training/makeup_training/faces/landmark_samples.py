@@ -36,6 +36,51 @@ def face_sample(
     picture = pictures[index] if rng.random() < 0.5 else mirrored(pictures[index])
     rough = rng.random() < ROUGH_SHARE
     homography = _jittered(picture.landmarks, size, rng, rough=rough)
+    return _crop_sample(picture, pictures, homography, size, rng)
+
+
+def face_pair(
+    pair: tuple[FacePicture, FacePicture],
+    pictures: list[FacePicture],
+    size: int,
+    rng: np.random.Generator,
+) -> tuple[CropSample, CropSample]:
+    """One face twice, framed nearly alike, lit and recorded differently.
+
+    Args:
+        pair: the same picture in different makeup, or none: their labels are the same.
+        pictures: lend backgrounds and textures.
+        size: side of the crops.
+        rng: source of all randomness.
+    """
+    if rng.random() < 0.5:
+        pair = mirrored(pair[0]), mirrored(pair[1])
+    rough = rng.random() < ROUGH_SHARE
+    homography = _jittered(pair[0].landmarks, size, rng, rough=rough)
+    seed = int(rng.integers(2**63))
+    first, second = (
+        _crop_sample(
+            picture,
+            pictures,
+            _nudge(size, rng) @ homography,
+            size,
+            np.random.default_rng(seed),
+            relighting=rng,
+        )
+        for picture in pair
+    )
+    return first, second
+
+
+def _crop_sample(
+    picture: FacePicture,
+    pictures: list[FacePicture],
+    homography: NDArray[np.float64],
+    size: int,
+    rng: np.random.Generator,
+    relighting: np.random.Generator | None = None,
+) -> CropSample:
+    """The crop before another background or not, occluded or not, relit."""
     image = cv2.warpPerspective(
         picture.image, homography, (size, size), flags=cv2.INTER_LINEAR, borderMode=_border(rng)
     )
@@ -54,7 +99,7 @@ def face_sample(
     cv2.fillConvexPoly(hull, cv2.convexHull(np.round(landmarks).astype(np.int32)), 1)
     face = hull > 0
     hidden = float(covered[face].mean()) if face.any() else 1.0
-    image = relight(image, rng)
+    image = relight(image, relighting or rng)
     is_face = 0 if hidden > 0.75 else (-1 if hidden > 0.6 else 1)
     fractions = ((landmarks + 0.5) / size).astype(np.float32)
     return CropSample(image, fractions, regions, is_face)
@@ -124,19 +169,33 @@ def _jittered(
         scale, angle = np.exp(rng.normal(0, 0.05)), np.deg2rad(rng.normal(0, 4))
         shift = rng.normal(0, 0.03, 2) * size
     aligned = np.vstack([crop_matrix(landmarks, size), [0, 0, 1]])
-    middle = size / 2
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    stretch = np.exp(rng.normal(0, 0.04))
-    jitter = np.array(
-        [[cos * stretch, -sin / stretch, 0], [sin * stretch, cos / stretch, 0], [0, 0, 1]]
-    )
-    jitter[:2, 2] = middle + shift - jitter[:2, :2] @ [middle, middle]
+    jitter = _similarity(size, scale, angle, shift, stretch=np.exp(rng.normal(0, 0.04)))
     if rng.random() < 0.4:
+        middle = size / 2
         tilt = np.eye(3)
         tilt[2, :2] = rng.uniform(-0.22, 0.22, 2) / size
         centred = np.array([[1, 0, -middle], [0, 1, -middle], [0, 0, 1]], np.float64)
         jitter = np.linalg.inv(centred) @ tilt @ centred @ jitter
     return np.asarray(jitter @ aligned)
+
+
+def _nudge(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """3x3: what framing differs by from one picture of a face to the next."""
+    scale, angle = np.exp(rng.normal(0, 0.015)), np.deg2rad(rng.normal(0, 1.0))
+    return _similarity(size, scale, angle, rng.normal(0, 0.01, 2) * size)
+
+
+def _similarity(
+    size: int, scale: float, angle: float, shift: NDArray[np.float64], stretch: float = 1.0
+) -> NDArray[np.float64]:
+    """3x3: scaled and turned about the middle of the crop, then shifted."""
+    middle = size / 2
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    matrix = np.array(
+        [[cos * stretch, -sin / stretch, 0], [sin * stretch, cos / stretch, 0], [0, 0, 1]]
+    )
+    matrix[:2, 2] = middle + shift - matrix[:2, :2] @ [middle, middle]
+    return matrix
 
 
 def without_doubtful_labels(

@@ -33,6 +33,12 @@ LIP_WEIGHT, BROW_WEIGHT, NEAR = 3.0, 1.0, 7
 
 WING, WING_CURVE = 0.10, 0.02
 FACELESS_SHARE = 0.12
+LEAST_WIDTH = 70
+"""Of a face in a whole picture, pixels."""
+
+WHOLE_SHARE = 0.35
+"""How often a whole picture is drawn for each time that a crop is."""
+
 COARSE_SHARE = 0.45
 """Share of the steps that run on crops 32 pixels smaller, at two thirds of the cost. After them the
 network reads its training crops once and doubtful labels are dropped."""
@@ -58,10 +64,8 @@ def train(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     crops = load_crops(options.data / "train", side=320, held=False)
-    whole = [with_room(p) for p in load_pictures(options.data / "detect", held=False)]
-    pictures = crops + [p for p in whole if np.ptp(p.landmarks[:, 0]) > 70]
-    shares = np.array([1.0] * len(crops) + [0.35] * (len(pictures) - len(crops)))
-    shares /= shares.sum()
+    pictures = crops + whole_pictures(options.data)
+    shares = shares_of(len(crops), len(pictures))
     held = load_crops(options.data / "train", side=320, held=True)
     print(f"{len(crops)} crops, {len(pictures) - len(crops)} pictures, {len(held)} held back")
 
@@ -92,14 +96,38 @@ def train(options: argparse.Namespace) -> None:
     training.run(losses_of, lambda state: evaluate(state, options.width, options.size, held))
 
 
+def whole_pictures(data: Path) -> list[FacePicture]:
+    """Those of `detect/` whose face is not tiny, cut to its surroundings; without region maps."""
+    whole = [with_room(p) for p in load_pictures(data / "detect", held=False)]
+    return [p for p in whole if np.ptp(p.landmarks[:, 0]) > LEAST_WIDTH]
+
+
+def shares_of(crops: int, pictures: int) -> NDArray[np.float64]:
+    """How often each picture is drawn, the crops being the first of them."""
+    shares = np.array([1.0] * crops + [WHOLE_SHARE] * (pictures - crops))
+    return shares / shares.sum()
+
+
 def batch_losses(network: LandmarkRegionNet, samples: list[CropSample]) -> dict[str, Tensor]:
     """The losses of landmarks (wing), regions (cross-entropy and dice) and score, weighted."""
-    image = to_input([s.image for s in samples])
+    return answer_losses(answers(network, samples), samples)
+
+
+def answers(network: LandmarkRegionNet, samples: list[CropSample]) -> tuple[Tensor, Tensor, Tensor]:
+    """Landmarks, confidences and region logits of a batch, in half precision where it serves."""
+    with torch.autocast("cpu", torch.bfloat16):
+        found: tuple[Tensor, Tensor, Tensor] = network(to_input([s.image for s in samples]))
+    return found
+
+
+def answer_losses(
+    answer: tuple[Tensor, Tensor, Tensor], samples: list[CropSample]
+) -> dict[str, Tensor]:
+    """`batch_losses` of what `answers` gave."""
+    points, confidence, logits = answer
     landmarks = torch.from_numpy(np.stack([s.landmarks for s in samples]))
     regions = torch.from_numpy(np.stack([s.regions for s in samples])).long()
     is_face = torch.tensor([s.is_face for s in samples])
-    with torch.autocast("cpu", torch.bfloat16):
-        points, confidence, logits = network(image)
     faces, judged = is_face != 0, is_face >= 0
     score = F.binary_cross_entropy_with_logits(confidence[judged], is_face[judged].float())
     entropy, dice = region_losses(logits, regions)

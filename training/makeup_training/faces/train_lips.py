@@ -1,11 +1,13 @@
 """Train the lip net: `python -m makeup_training.faces.train_lips --data DIR --out DIR`.
 
 DIR is the faces folder (train/, detect/). The shipped landmark + region net frames the mouths, so
-that one is trained first. Resumes from the checkpoint in --out when there is one.
+that one is trained first. Resumes from the checkpoint in --out when there is one. The masks are
+rough: a net that learns from them and from what two earlier ones say in the mean (`--teachers`)
+comes nearer to held-back ones than either.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,13 +17,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_training.faces.data import load_crops, load_pictures
+from makeup_training.faces.data import load_crops
 from makeup_training.faces.lip_samples import LipSamples, lip_samples
 from makeup_training.faces.networks import LipNet
-from makeup_training.faces.train_landmarks import with_room
+from makeup_training.faces.train_landmarks import whole_pictures
 from makeup_training.faces.training import Schedule, Training
 
 ENTROPY_WEIGHT = 4.0
+
+TEACHERS_WEIGHT = 0.5
+"""Of the teachers' mean answer in the cross-entropy's target; the rest is the mask's."""
 
 OUTLINED_SHARE, OUTLINED_UNTIL = 0.3, 0.6
 """Share of the steps on faces whose lips are known by their landmarks only, and until when. They
@@ -30,9 +35,6 @@ double the number of faces; masks are finer."""
 CLEAR_SHARE, CLEAR_FROM = 0.7, 0.8
 """Share of the steps on faces that are neither occluded nor relit, and from when: for the last
 fraction of a pixel."""
-
-LEAST_WIDTH = 70
-"""Of a face in a whole picture, pixels."""
 
 
 def main() -> None:
@@ -46,6 +48,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="earlier checkpoints")
     train(parser.parse_args())
 
 
@@ -58,8 +61,7 @@ def train(options: argparse.Namespace) -> None:
         load_crops(options.data / "train", side=384, held=held) for held in (False, True)
     )
     samples = lip_samples(crops, analyzer, options.views, options.seed)
-    whole = [with_room(p) for p in load_pictures(options.data / "detect", held=False)]
-    whole = [p for p in whole if np.ptp(p.landmarks[:, 0]) > LEAST_WIDTH]
+    whole = whole_pictures(options.data)
     outlined = lip_samples(whole, analyzer, options.views // 2, options.seed + 1)
     held = lip_samples(held_crops, analyzer, 0, options.seed)
     clear = lip_samples(crops, analyzer, options.views, options.seed + 2, clear=True)
@@ -68,6 +70,7 @@ def train(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     network = LipNet().to(memory_format=torch.channels_last)
     schedule = Schedule(options.steps, options.rate, clip=5.0, save_every=100, report_every=500)
+    teachers = [_teacher(path) for path in options.teachers]
 
     def losses_of(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([options.seed, step])
@@ -77,14 +80,16 @@ def train(options: argparse.Namespace) -> None:
         if step < OUTLINED_UNTIL * options.steps and rng.random() < OUTLINED_SHARE:
             drawn = outlined
         rows = rng.integers(len(drawn.image), size=options.batch)
-        return lip_losses(network, drawn, rows.tolist())
+        return lip_losses(network, drawn, rows.tolist(), teachers)
 
     training = Training(network, options.out / "lips.pt", schedule, {})
     training.run(losses_of, lambda state: evaluate_lips(state, held))
 
 
-def lip_losses(network: LipNet, samples: LipSamples, rows: list[int]) -> dict[str, Tensor]:
-    """Cross-entropy, and 1 - soft IoU of each face."""
+def lip_losses(
+    network: LipNet, samples: LipSamples, rows: list[int], teachers: Sequence[LipNet] = ()
+) -> dict[str, Tensor]:
+    """Cross-entropy, with teachers to what they and the mask say; 1 - soft IoU of each face."""
     image, regions, lips = _batch(samples, rows)
     with torch.autocast("cpu", torch.bfloat16):
         odds = network(image, regions)
@@ -92,7 +97,12 @@ def lip_losses(network: LipNet, samples: LipSamples, rows: list[int]) -> dict[st
     share = fine.sigmoid()
     both = (share * lips).sum((1, 2))
     union = share.sum((1, 2)) + lips.sum((1, 2)) - both
-    entropy = F.binary_cross_entropy_with_logits(fine, lips)
+    wanted = lips
+    if teachers:
+        with torch.no_grad():
+            said = [_enlarged(teacher(image, regions), lips).sigmoid() for teacher in teachers]
+        wanted = torch.lerp(lips, torch.stack(said).mean(0), TEACHERS_WEIGHT)
+    entropy = F.binary_cross_entropy_with_logits(fine, wanted)
     return {"entropy": ENTROPY_WEIGHT * entropy, "iou": (1 - (both + 1) / (union + 1)).mean()}
 
 
@@ -109,6 +119,12 @@ def evaluate_lips(state: Mapping[str, Tensor], held: LipSamples) -> dict[str, fl
         both, union = (guess & truth).sum((1, 2)), (guess | truth).sum((1, 2))
         found += (both / union.clamp(min=1)).tolist()
     return {"iou": round(float(np.mean(found)), 4)}
+
+
+def _teacher(checkpoint: Path) -> LipNet:
+    network = LipNet().eval()
+    network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    return network.to(memory_format=torch.channels_last)
 
 
 def _enlarged(odds: Tensor, lips: Tensor) -> Tensor:
