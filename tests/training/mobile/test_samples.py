@@ -2,11 +2,14 @@
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_dilation
 
+from makeup_kernels import Region
+from makeup_training.data.portraits import regions_of
 from makeup_training.data.readers import open_collection
 from makeup_training.mobile.batches import batch, draw_triples, sample
 from makeup_training.mobile.networks import skin_light
-from makeup_training.mobile.samples import Samples, paint
+from makeup_training.mobile.samples import Samples, paint, with_other_lips
 
 
 def test_samples_wear_the_same_makeup(samples):
@@ -47,3 +50,15 @@ def test_skin_of_the_samples_is_what_the_networks_measure(samples):
         faces = batch([sample(samples, row, kind, False) for row in range(len(samples))])
         found = skin_light(faces.image, faces.regions)[:, :, 0, 0].numpy()
         assert np.abs(found - getattr(samples, f"{kind}_skin")).max() < 1e-4
+
+
+def test_other_lips_change_the_lips_alone(faces_folder):
+    face = open_collection(faces_folder).bare[0].load()
+    changed = [
+        (with_other_lips(face, np.random.default_rng(seed)).image != face.image).any(axis=2)
+        for seed in range(4)
+    ]
+    lips = regions_of(face, "sdk") == Region.LIPS
+    near = binary_dilation(lips, iterations=4)
+    assert all(part[lips].mean() > 0.5 for part in changed)
+    assert not any(part[~near].any() for part in changed)

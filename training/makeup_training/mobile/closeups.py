@@ -17,6 +17,7 @@ from makeup_kernels import CROP_SIZE, Region
 from makeup_training.mobile.networks import (
     CHANGE,
     CODES,
+    GAMMA,
     HEAD_SCALE,
     MAP_STRIDE,
     REGION_PLANES,
@@ -26,8 +27,9 @@ from makeup_training.mobile.networks import (
     planes,
 )
 
-TONE = 6
-"""Mean log light of a region relative to the skin's (3), and the mean skin's (3)."""
+TONE = 9
+"""Mean log light of a region (3) and of the skin in its window (3), both relative to that of the
+whole face's skin, and that one's own (3)."""
 
 HIDDEN = 128
 
@@ -113,6 +115,9 @@ class CloseUpReader(nn.Module):
 class CloseUpPainter(nn.Module):
     """A bare feature and such a list to a change of its colours.
 
+    Beside the convolutions an affine map from list and tone to a change of log light, the same in
+    all cells, is the first guess of the gain.
+
     Args:
         region: the feature.
         widths: channels at strides 2, 4 and 8.
@@ -137,9 +142,11 @@ class CloseUpPainter(nn.Module):
         self.on_middle, self.on_fine = ConvNorm(middle, middle), ConvNorm(fine, fine)
         self.told_last = nn.Conv2d(CODES + TONE, fine, 1)
         self.head = nn.Conv2d(fine, CHANGE, 1)
-        nn.init.zeros_(self.head.weight)
-        assert self.head.bias is not None
-        nn.init.zeros_(self.head.bias)
+        self.direct = nn.Conv2d(CODES + TONE, 3, 1)
+        for last in (self.head, self.direct):
+            nn.init.zeros_(last.weight)
+            assert last.bias is not None
+            nn.init.zeros_(last.bias)
 
     def forward(self, image: Tensor, regions: Tensor, skin: Tensor, codes: Tensor) -> Tensor:
         """See `view`; codes (B, 16, 1, 1); gives (B, 6, h / 2, w / 2)."""
@@ -151,22 +158,23 @@ class CloseUpPainter(nn.Module):
         coarse = self.coarse_on(self.coarse(middle) + to_coarse)
         middle = self.on_middle(middle + _doubled(self.to_middle(coarse)))
         fine = self.on_fine(fine + _doubled(self.to_fine(middle)) + self.told_last(given))
-        change: Tensor = HEAD_SCALE * self.head(fine)
-        return change
+        first = torch.exp(self.direct(given).float() / GAMMA) - 1
+        found: Tensor = HEAD_SCALE * self.head(fine)
+        return torch.cat([found[:, :3] + first, found[:, 3:]], 1)
 
 
 def view(
     region: Region, image: Tensor, regions: Tensor, skin: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Log light relative to the skin (B, 3, h, w), shares of the regions (B, 4, h, w), and the tone
-    (B, 6, 1, 1) of one of them.
+    (B, 9, 1, 1) of one of them.
 
     image (B, 3, h, w) in [0, 1] and regions uint8 (B, h, w), both of the window; skin (B, 3, 1, 1),
     mean log light of the whole face's skin.
     """
     light, shares = log_light(image.float()) - skin, planes(regions)
-    mean = _mean(light, shares[:, region - 1 : region])
-    return light, shares, torch.cat([mean, skin], 1)
+    means = [_mean(light, shares[:, k - 1 : k]) for k in (region, Region.SKIN)]
+    return light, shares, torch.cat([*means, skin], 1)
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

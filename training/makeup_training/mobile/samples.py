@@ -14,18 +14,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from makeup_kernels import CROP_SIZE, crop_face
+from makeup_kernels import CROP_SIZE, Region, crop_face
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
-from makeup_training.cosmetics import random_makeup, render
-from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile
+from makeup_training.cosmetics import Makeup, random_makeup, render
+from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile, regions_of
 from makeup_training.data.readers import open_collection
-from makeup_training.mobile.networks import skin_light
+from makeup_training.mobile.networks import GAMMA, skin_light
 
 LANDMARK_JITTER = 0.012
 """Standard deviation of the landmarks that the analysis starts from, in pupil distances."""
 
 BARE_LIPS_SHARE = 0.12
 """How many of the makeups leave the lips alone, which `random_makeup` never does."""
+
+OTHER_LIPS_SHARE = 0.6
+"""How many of the faces that borrow a makeup get bare lips of another colour. The portraits are lit
+so dramatically that light lips mostly are lips in the light, on which lipstick is light too; in
+everyday photos they are pale lips, on which it is not. The lips of a face that lends its makeup
+stay its own: a reader that has seen all sorts of bare lips takes lipstick for one of them."""
 
 MIN_SCORE = 0.5
 
@@ -50,7 +56,8 @@ class Samples:
         bare: uint8 (N, 256, 256, 3), BGR: the crop of the bare face.
         truth: likewise: the same crop of the face wearing its makeup.
         bare_regions, bare_landmarks: uint8 (N, 256, 256), float32 (N, 68, 2): found on `bare`.
-        worn: uint8 (N, 256, 256, 3), BGR: the made-up face in the crop that its own analysis found.
+        worn: uint8 (N, 256, 256, 3), BGR: the made-up face in the crop that its own analysis found,
+            where its lips were its own (`OTHER_LIPS_SHARE`).
         worn_regions, worn_landmarks: found on `worn`.
         bare_skin, worn_skin: float32 (N, 3), mean log light of the skin (`evidence`) of each crop.
         faces: faces per makeup.
@@ -108,7 +115,7 @@ def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, see
     }
     portraits: dict[int, Portrait | None] = {}
     for number in range(makeups):
-        rng = np.random.default_rng([seed, number])
+        rng, birth = (np.random.default_rng([seed, number, *kind]) for kind in ((), (1,)))
         makeup = random_makeup(rng)
         if rng.random() < BARE_LIPS_SHARE:
             makeup = replace(makeup, lipstick=None)
@@ -118,10 +125,13 @@ def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, see
             face = _load(portraits, files, chosen)
             if face is None:
                 continue
-            hand = np.random.default_rng(int(rng.integers(2**63)))
-            painted = render(face.image, face.landmarks, makeup, hand, face.parsing)
+            hand = int(rng.integers(2**63))
+            lent = painted = _made_up(face, makeup, hand)
+            if birth.random() < OTHER_LIPS_SHARE:
+                face = with_other_lips(face, birth)
+                painted = _made_up(face, makeup, hand)
             bare = analyzer.analyze(face.image, _jittered(face.landmarks, rng))
-            worn = analyzer.analyze(painted, _jittered(face.landmarks, rng))
+            worn = analyzer.analyze(lent, _jittered(face.landmarks, rng))
             if min(bare.score, worn.score) < MIN_SCORE:
                 continue
             row = number * faces + done
@@ -132,6 +142,10 @@ def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, see
     for array in arrays.values():
         array.flush()
     (folder / "faces.txt").write_text(str(faces))
+
+
+def _made_up(face: Portrait, makeup: Makeup, hand: int) -> NDArray[np.uint8]:
+    return render(face.image, face.landmarks, makeup, np.random.default_rng(hand), face.parsing)
 
 
 def _load(
@@ -145,6 +159,15 @@ def _load(
             print(f"left out: {error}", flush=True)
             known[number] = None
     return known[number]
+
+
+def with_other_lips(face: Portrait, rng: np.random.Generator) -> Portrait:
+    """The same face, born with lighter or darker, redder or paler lips."""
+    lips = (regions_of(face, "sdk") == Region.LIPS).astype(np.float32)
+    soft = cv2.GaussianBlur(lips, (0, 0), face.image.shape[0] / 320)
+    shift = rng.normal(0.1, 0.3) + rng.normal(0, 0.12, 3)
+    code = np.exp(soft[..., None] * shift.astype(np.float32) / GAMMA)
+    return replace(face, image=np.clip(face.image * code + 0.5, 0, 255).astype(np.uint8))
 
 
 def _jittered(landmarks: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
