@@ -16,6 +16,7 @@ from makeup_training.faces.networks import LandmarkRegionNet
 from makeup_training.faces.steady import (
     difference,
     in_makeup,
+    mean_weights,
     measure_statistics,
     start_from_bundle,
 )
@@ -96,6 +97,14 @@ def test_a_bundle_gives_back_its_network(tmp_path, pairs):
     exported, *_ = start_from_bundle(tmp_path / "bundle")
     with torch.no_grad():
         assert (exported(torch.from_numpy(image))[0] - landmarks).abs().max() < 2e-3
+
+
+def test_mean_weights_lie_half_way():
+    one = {"weight": torch.tensor([0.0, 2.0]), "batches": torch.tensor(3)}
+    other = {"weight": torch.tensor([1.0, 4.0]), "batches": torch.tensor(8)}
+    mean = mean_weights(one, other)
+    assert mean["weight"].tolist() == [0.5, 3.0]
+    assert mean["batches"] == 8
 
 
 def test_answers_come_in_single_precision_where_it_counts(pairs):

@@ -62,7 +62,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--detector", type=Path, help="checkpoint of train_detector")
-    parser.add_argument("--landmarks", type=Path, help="checkpoint of train_landmarks")
+    parser.add_argument("--landmarks", type=Path, help="checkpoint of train_landmarks or steady")
     parser.add_argument("--lips", type=Path, help="checkpoint of train_lips")
     parser.add_argument("--out", type=Path, required=True, help="folder of the two bundles")
     parser.add_argument("--metrics", type=Path, help="benchmarks/results/faces.json to quote")
@@ -152,6 +152,7 @@ def export_landmarks(checkpoint: Path, folder: Path, metrics: dict[str, Any]) ->
             "training_data": [*TRAINING_DATA, SFHQ],
             "teachers": [LANDMARK_TEACHER, REGION_TEACHER],
             "steps": saved["step"],
+            "steady_steps": saved.get("steady_steps", 0),
             "metrics": {
                 k: metrics[k] for k in ("landmarks", "regions", "occluders") if k in metrics
             },
