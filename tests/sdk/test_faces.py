@@ -145,7 +145,7 @@ def test_a_box_without_area_still_gives_a_crop():
 def test_yaw_of_a_template_whose_nose_moves(yaw, roll):
     points = TEMPLATE.astype(np.float64)
     length = np.hypot(*(points[27] - points[8]))
-    points[[30, 33], 0] += np.sin(np.deg2rad(yaw)) * length / 2.512
+    points[[30, 33], 0] += np.sin(np.deg2rad(yaw)) * length / 2.763
     turn = np.deg2rad(roll)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     rotated = (points @ rotation.T).astype(np.float32)

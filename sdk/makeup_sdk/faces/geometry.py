@@ -9,7 +9,7 @@ from makeup_sdk.faces.types import FaceAnalysis, FloatArray
 
 _CROP_PER_BOX = 1.606
 _CROP_DROP = -0.022
-_YAW_GAIN = 2.512
+_YAW_GAIN = 2.763
 _PUPIL_RISE = 0.045
 
 
@@ -59,8 +59,8 @@ def yaw_degrees(landmarks: FloatArray) -> float:
     """Turn of the head to the side, degrees; positive when the nose points to the frame's right.
 
     arcsin of the nose's offset from the middle of the outer eye corners, across the line from the
-    bridge of the nose to the chin and in units of its length. Fitted to the labelled faces: mean
-    error 2°, 8° beyond 35°.
+    bridge of the nose to the chin and in units of its length. Fitted to the points that the shipped
+    network finds on the labelled faces: mean error below 2° up to 25°, 4° up to 35°, 9° beyond.
     """
     points = np.asarray(landmarks, np.float64)
     upward = points[27] - points[8]
