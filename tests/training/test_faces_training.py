@@ -8,7 +8,7 @@ from torch import nn
 
 from makeup_training.faces import training
 from makeup_training.faces.checkpoints import learning_rate
-from makeup_training.faces.training import Schedule, Training
+from makeup_training.faces.training import Ahead, Schedule, Training
 
 SCHEDULE = Schedule(steps=4, rate=0.1, clip=0.5, save_every=2)
 
@@ -86,3 +86,15 @@ def test_log_has_mean_losses_and_reports(tmp_path, capsys, monkeypatch):
     assert [line.split()[0] for line in lines[:2]] == ["2/4", "4/4"]
     assert [line.split()[-1] for line in lines[:2]] == ["2.0000", "5.5000"]
     assert json.loads(lines[2]) == {"step": 4, "size": 3.0}
+
+
+def test_batches_are_drawn_one_step_ahead_and_once():
+    drawn = []
+
+    def draw(step: int) -> int:
+        drawn.append(step)
+        return 10 * step
+
+    ahead = Ahead(draw)
+    assert [ahead.batch(step) for step in (3, 4, 5)] == [30, 40, 50]
+    assert drawn[:3] == [3, 4, 5]

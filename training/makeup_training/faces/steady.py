@@ -14,7 +14,6 @@ the mean beside it, as `mean.pt`. DIR is the faces folder (train/, detect/).
 import argparse
 import json
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from makeup_training.cosmetics import random_makeup, render
-from makeup_training.data.portraits import BadDataError
+from makeup_training.data.portraits import BadDataError, Portrait
 from makeup_training.data.readers import open_collection
 from makeup_training.faces.checkpoints import save_atomically
 from makeup_training.faces.data import FacePicture, load_crops
@@ -34,6 +33,7 @@ from makeup_training.faces.landmark_samples import CropSample, face_pair, facele
 from makeup_training.faces.networks import LandmarkRegionNet
 from makeup_training.faces.train_landmarks import (
     FACELESS_SHARE,
+    SIDE,
     answer_losses,
     answers,
     cleaned,
@@ -42,9 +42,8 @@ from makeup_training.faces.train_landmarks import (
     to_input,
     whole_pictures,
 )
-from makeup_training.faces.training import Schedule, Training
+from makeup_training.faces.training import Ahead, Schedule, Training
 
-SIDE = 320
 STEADY_WEIGHT = 20.0
 STATISTICS_BATCHES = 8
 
@@ -102,13 +101,10 @@ def train(options: argparse.Namespace) -> None:
     facts = {"width": width, "size": size}
     training = Training(network, options.out / "landmarks.pt", schedule, facts)
     print(evaluate(training.average.state, width, size, held), flush=True)
-    painter = ThreadPoolExecutor(max_workers=1)
-    following: Future[list[CropSample]] | None = None
+    ahead = Ahead(draw_batch)
 
     def losses_of(step: int) -> dict[str, Tensor]:
-        nonlocal following
-        samples = following.result() if following else draw_batch(step)
-        following = painter.submit(draw_batch, step + 1)
+        samples = ahead.batch(step)
         answer = answers(network, samples)
         return answer_losses(answer, samples) | {
             "steady": STEADY_WEIGHT * difference(answer[0], samples, options.pairs)
@@ -137,19 +133,20 @@ def in_makeup(
     files = {file.name: file for file in open_collection(data).bare}
     found = []
     for number, crop in enumerate(crops):
+        rngs = [np.random.default_rng([seed, number, makeup]) for makeup in range(count)]
         try:
             face = files[crop.name].load() if crop.name in files else None
         except BadDataError:
             face = None
-        made_up = []
-        for makeup in range(count if face else 0):
-            assert face is not None
-            rng = np.random.default_rng([seed, number, makeup])
-            worn = render(face.image, face.landmarks, random_makeup(rng), rng, face.parsing)
-            small = cv2.resize(worn, crop.image.shape[1::-1], interpolation=cv2.INTER_AREA)
-            made_up.append(replace(crop, image=np.asarray(small, np.uint8)))
-        found.append(made_up)
+        found.append([_made_up(crop, face, rng) for rng in rngs] if face else [])
     return found
+
+
+def _made_up(crop: FacePicture, face: Portrait, rng: np.random.Generator) -> FacePicture:
+    """The crop of a face, in a random makeup."""
+    worn = render(face.image, face.landmarks, random_makeup(rng), rng, face.parsing)
+    small = cv2.resize(worn, crop.image.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return replace(crop, image=np.asarray(small, np.uint8))
 
 
 def difference(points: Tensor, samples: list[CropSample], pairs: int) -> Tensor:

@@ -5,7 +5,6 @@ DIR is the faces folder (train/, detect/). Resumes from the checkpoint in --out 
 
 import argparse
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -26,13 +25,16 @@ from makeup_training.faces.landmark_samples import (
     without_doubtful_labels,
 )
 from makeup_training.faces.networks import REGIONS, LandmarkRegionNet
-from makeup_training.faces.training import Schedule, Training
+from makeup_training.faces.training import Ahead, Schedule, Training
 
 LIP_WEIGHT, BROW_WEIGHT, NEAR = 3.0, 1.0, 7
 """Extra weight of the pixels within a window of 7 that holds lips or brows, on either side."""
 
 WING, WING_CURVE = 0.10, 0.02
 FACELESS_SHARE = 0.12
+SIDE = 320
+"""Of the crops in memory, pixels."""
+
 LEAST_WIDTH = 70
 """Of a face in a whole picture, pixels."""
 
@@ -63,10 +65,10 @@ def train(options: argparse.Namespace) -> None:
     """Train to `options.steps`, checkpointing every 100 steps."""
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
-    crops = load_crops(options.data / "train", side=320, held=False)
+    crops = load_crops(options.data / "train", side=SIDE, held=False)
     pictures = crops + whole_pictures(options.data)
     shares = shares_of(len(crops), len(pictures))
-    held = load_crops(options.data / "train", side=320, held=True)
+    held = load_crops(options.data / "train", side=SIDE, held=True)
     print(f"{len(crops)} crops, {len(pictures) - len(crops)} pictures, {len(held)} held back")
 
     torch.manual_seed(options.seed)
@@ -81,16 +83,13 @@ def train(options: argparse.Namespace) -> None:
         size = options.size if step >= coarse else options.size - 32
         return [_draw(pictures, shares, size, rng) for _ in range(options.batch)]
 
-    painter = ThreadPoolExecutor(max_workers=1)
-    following: Future[list[CropSample]] | None = None
+    ahead = Ahead(draw_batch)
 
     def losses_of(step: int) -> dict[str, Tensor]:
-        nonlocal following
         if step == max(training.first, coarse):
             state = training.average.state
             pictures[: len(crops)] = cleaned(crops, state, options.width, options.size)
-        samples = following.result() if following else draw_batch(step)
-        following = painter.submit(draw_batch, step + 1)
+        samples = ahead.batch(step)
         return batch_losses(network, samples)
 
     training.run(losses_of, lambda state: evaluate(state, options.width, options.size, held))

@@ -1,10 +1,12 @@
-"""The loop that both face trainings share."""
+"""What the face trainings share: batches drawn ahead, and the loop."""
 
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,8 @@ from makeup_training.faces.checkpoints import (
 )
 
 LOG_EVERY = 100
+
+Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,25 @@ class Schedule:
     clip: float
     save_every: int
     report_every: int = 1000
+
+
+class Ahead(Generic[Batch]):
+    """Draws the batch of the next step in a thread of its own while this one's is learned from.
+
+    Args:
+        draw: the batch of a step.
+    """
+
+    def __init__(self, draw: Callable[[int], Batch]) -> None:
+        self._draw = draw
+        self._painter = ThreadPoolExecutor(max_workers=1)
+        self._following: Future[Batch] | None = None
+
+    def batch(self, step: int) -> Batch:
+        """That of `step`, which is one more than at the last call."""
+        batch = self._following.result() if self._following else self._draw(step)
+        self._following = self._painter.submit(self._draw, step + 1)
+        return batch
 
 
 class Training:

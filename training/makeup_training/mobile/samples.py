@@ -115,7 +115,8 @@ def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, see
     }
     portraits: dict[int, Portrait | None] = {}
     for number in range(makeups):
-        rng, birth = (np.random.default_rng([seed, number, *kind]) for kind in ((), (1,)))
+        rng = np.random.default_rng([seed, number])
+        birth = np.random.default_rng([seed, number, 1])
         makeup = random_makeup(rng)
         if rng.random() < BARE_LIPS_SHARE:
             makeup = replace(makeup, lipstick=None)
