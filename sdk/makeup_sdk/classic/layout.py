@@ -67,7 +67,9 @@ class FaceLayout:
     def grid(self, placement: Placement) -> RegionMap:
         """uint8 (256/stride, 256/stride): the placement's regions on its grid, others 0."""
         cells = self.regions[:: placement.stride, :: placement.stride]
-        wanted = np.isin(cells, placement.regions)
+        member = np.zeros(256, bool)
+        member[list(placement.regions)] = True
+        wanted = member[cells]
         if placement.side:
             right = self.landmarks[36:42].mean(axis=0)
             left = self.landmarks[42:48].mean(axis=0)
