@@ -121,13 +121,13 @@ class LayerPainter(Painter, Protocol):
 
 @runtime_checkable
 class ChangePainter(Painter, Protocol):
-    """A painter whose makeup is a change of colours on a coarse grid (`mobile.paint`).
+    """A painter whose makeup is a change of colours on coarse grids (`mobile.paint`).
 
     Streams average it over time.
     """
 
-    def change(self, face: FaceAnalysis) -> FloatArray:
-        """float32 (6, 128, 128), before strength; see `makeup_sdk.mobile.paint.ChangePaint`."""
+    def change(self, face: FaceAnalysis) -> Mapping[str, FloatArray]:
+        """The full change, before strength; see `makeup_sdk.mobile.paint.Change`."""
         ...
 
 

@@ -7,12 +7,10 @@ from makeup_kernels import CROP_SIZE
 from makeup_sdk.classic.layout import FaceLayout
 from makeup_sdk.device.device import Device, Tensor
 from makeup_sdk.device.faces import DeviceFaces
-from makeup_sdk.mobile.layout import LaidCodes, template_layout
+from makeup_sdk.mobile.layout import CHANGE_GRIDS, LaidCodes, template_layout
 from makeup_sdk.mobile.makeup import MobileMakeup
-from makeup_sdk.mobile.paint import CHANGE_SIDE, TO_RGB, cells_of, weaken
+from makeup_sdk.mobile.paint import TO_RGB, cells_of, worn_shares
 from makeup_sdk.model import Strength
-
-_FULL = np.ones((1, CHANGE_SIDE, CHANGE_SIDE), np.float32)
 
 
 class DeviceMobilePainter:
@@ -42,13 +40,15 @@ class DeviceMobilePainter:
             "regions": faces.regions,
             "codes": self._device.upload(np.stack([self._codes.on(face) for face in layouts])),
         }
-        change = self._device.run(self._session, inputs)["change"]
+        changes = self._device.run(self._session, inputs)
         shares = [
-            weaken(_FULL, face.regions, strength).change
+            worn_shares(face.regions, strength)
             for face, strength in zip(faces.analyses, strengths, strict=True)
         ]
-        change = change * self._device.upload(np.stack(shares))
-        if faces.color == "rgb":
-            change = change[:, TO_RGB].contiguous()
-        cells = np.stack([cells_of(face.matrix) for face in faces.analyses])
-        self._device.apply_color_map(image, change, cells)
+        for part, grid in CHANGE_GRIDS.items():
+            share = np.stack([share[part][None] for share in shares])
+            change = changes[part] * self._device.upload(share)
+            if faces.color == "rgb":
+                change = change[:, TO_RGB].contiguous()
+            cells = np.stack([cells_of(face.matrix, grid) for face in faces.analyses])
+            self._device.apply_color_map(image, change, cells)

@@ -26,6 +26,29 @@ class FaceStatus(Enum):
 
 
 @dataclass(frozen=True)
+class CropGrid:
+    """Where the cells of a map lie in the crop.
+
+    Attributes:
+        top, left: the crop pixel where the first cell begins.
+        rows, columns: cells.
+        cell: crop pixels per cell, each way.
+    """
+
+    top: int
+    left: int
+    rows: int
+    columns: int
+    cell: int
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Rows and columns of the crop that it covers."""
+        bottom, right = self.top + self.cell * self.rows, self.left + self.cell * self.columns
+        return slice(self.top, bottom), slice(self.left, right)
+
+
+@dataclass(frozen=True)
 class Detection:
     """A face found in a frame.
 

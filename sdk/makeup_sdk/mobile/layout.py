@@ -14,11 +14,20 @@ from makeup_kernels import CROP_SIZE, Region
 from makeup_sdk.classic import layout
 from makeup_sdk.classic.layout import FaceLayout, LaidFields, Placement
 from makeup_sdk.classic.template import template_landmarks, template_regions
+from makeup_sdk.faces.types import CropGrid
 
 FloatArray = NDArray[np.float32]
 
 STRIDE = 4
 GRID = CROP_SIZE // STRIDE
+
+CHANGE_GRIDS = {
+    "face": CropGrid(0, 0, 128, 128, cell=2),
+    "lips": CropGrid(160, 88, 48, 80, cell=1),
+    "eyes": CropGrid(80, 64, 56, 128, cell=1),
+}
+"""Of the changes that the painter answers with: skin and brows, lips, eyes. The windows of lips and
+eyes hold 999 of 1000 of their pixels on the training faces."""
 
 _SKIN_TEMPERATURE = 150.0
 """A standard deviation of about 6 pixels: skin codes are smooth, and lie 8 pixels apart."""

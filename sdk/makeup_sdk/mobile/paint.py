@@ -1,5 +1,6 @@
 """Put a `mobile` look on a face: a gain and an offset per channel, all over the face."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -7,35 +8,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_engines import Session
-from makeup_kernels import CROP_SIZE, Region, apply_color_map
+from makeup_kernels import Region, apply_color_map
 from makeup_sdk.classic.layout import FaceLayout
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
-from makeup_sdk.mobile.layout import LaidCodes, template_layout
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image
+from makeup_sdk.mobile.layout import CHANGE_GRIDS, LaidCodes, template_layout
 from makeup_sdk.mobile.makeup import MobileMakeup
 from makeup_sdk.model import Strength
-
-CHANGE_SIDE = 128
-_CELL = CROP_SIZE // CHANGE_SIDE
 
 TO_RGB = [2, 1, 0, 5, 4, 3]
 """Planes of a change for frames in RGB order."""
 
+Change = Mapping[str, FloatArray]
+"""A change of a face's colours, in the parts of `CHANGE_GRIDS`: float32 (6, rows, columns) each,
+gain − 1 of B, G, R, then their offsets in pixel values."""
+
+_PAINTED = {
+    "face": (Region.SKIN, Region.BROWS),
+    "lips": (Region.LIPS,),
+    "eyes": (Region.EYES,),
+}
+"""Regions that each part paints."""
+
+_BLUR, _REACH = 0.8, 1.4
+"""Of the outlines of lips and eyes: pixels, and the factor on what they are blurred to, up to 1."""
+
 
 @dataclass(frozen=True)
 class ChangePaint:
-    """A change of a face's colours.
+    """A change of a face's colours, 0 outside the makeup."""
 
-    Attributes:
-        change: float32 (6, 128, 128), of the crop's cells of 2×2 pixels: gain − 1 of B, G, R, then
-            their offsets in pixel values; 0 outside the makeup.
-    """
-
-    change: FloatArray
+    change: Change
 
     def put(self, image: Image, face: FaceAnalysis, *, color: str, threads: int | None) -> None:
         """See `Paint.put`; the frame's own detail is kept, since it is what is multiplied."""
-        change = self.change if color == "bgr" else np.ascontiguousarray(self.change[TO_RGB])
-        apply_color_map(image, change, cells_of(face.matrix), out=image, threads=threads)
+        for part, change in self.change.items():
+            planes = change if color == "bgr" else np.ascontiguousarray(change[TO_RGB])
+            cells = cells_of(face.matrix, CHANGE_GRIDS[part])
+            apply_color_map(image, planes, cells, out=image, threads=threads)
 
 
 class MobilePainter:
@@ -55,30 +64,44 @@ class MobilePainter:
         """See `Painter.paint`."""
         return weaken(self.change(face), face.regions, strength)
 
-    def change(self, face: FaceAnalysis) -> FloatArray:
-        """float32 (6, 128, 128): the full change, before strength; see `ChangePaint`."""
+    def change(self, face: FaceAnalysis) -> Change:
+        """The full change, before strength; what it says outside the regions means nothing."""
         codes = self._codes.on(FaceLayout(face.crop_landmarks, face.regions))
         found = self._session.run(
             {"image": face.crop[None], "regions": face.regions[None], "codes": codes[None]}
         )
-        change: FloatArray = found["change"][0]
-        return change
+        return {part: found[part][0] for part in CHANGE_GRIDS}
 
 
-def weaken(change: FloatArray, regions: NDArray[np.uint8], strength: Strength) -> ChangePaint:
-    """A change as far as each region wears it, faded over the regions' edges."""
-    amounts = np.zeros(256, np.float32)
-    for region, amount in strength.items():
-        if region is not Region.NONE:
-            amounts[region] = amount
-    share = cv2.resize(
-        amounts[regions], (CHANGE_SIDE, CHANGE_SIDE), interpolation=cv2.INTER_AREA
-    ).astype(np.float32)
-    return ChangePaint(change * share)
+def weaken(change: Change, regions: NDArray[np.uint8], strength: Strength) -> ChangePaint:
+    """A change as far as each region wears it."""
+    shares = worn_shares(regions, strength)
+    return ChangePaint({part: change[part] * shares[part] for part in change})
 
 
-def cells_of(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Frame pixel to crop pixel, (2, 3), to frame pixel to cell of the change."""
-    cells = matrix / _CELL
-    cells[:, 2] += 0.5 / _CELL - 0.5
+def worn_shares(regions: NDArray[np.uint8], strength: Strength) -> Change:
+    """float32 (rows, columns) of each part: how much of its change each cell wears.
+
+    Lips and eyes reach half a pixel beyond their outlines, so that they close over the line between
+    closed lips and meet the lashes, and fade away there.
+    """
+    shares = {}
+    for part, grid in CHANGE_GRIDS.items():
+        here, size = regions[grid.pixels], (grid.columns, grid.rows)
+        share = np.zeros(here.shape, np.float32)
+        for region in _PAINTED[part]:
+            share += strength.get(region, 0.0) * (here == region).astype(np.float32)
+        if grid.cell > 1:
+            share = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
+        else:
+            most = strength.get(_PAINTED[part][0], 0.0)
+            share = np.minimum(_REACH * cv2.GaussianBlur(share, (3, 3), _BLUR), most)
+        shares[part] = share.astype(np.float32)
+    return shares
+
+
+def cells_of(matrix: NDArray[np.float64], grid: CropGrid) -> NDArray[np.float64]:
+    """Frame pixel to crop pixel, (2, 3), to frame pixel to cell of a grid."""
+    cells = matrix / grid.cell
+    cells[:, 2] += 0.5 / grid.cell - 0.5 - np.array([grid.left, grid.top]) / grid.cell
     return cells

@@ -1,6 +1,6 @@
 """One frame of a stream: follow the faces, steady them, put on what each wears."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from makeup_sdk.images import check_frame
 from makeup_sdk.mobile.paint import weaken
 from makeup_sdk.model import ChangePainter, CropPaint, LayerPainter, Paint
 from makeup_sdk.stream.options import FadeOptions, StreamOptions
-from makeup_sdk.stream.steady import MovingAverage, SteadyFace
+from makeup_sdk.stream.steady import PaintPast, SteadyFace
 from makeup_sdk.stream.tracker import TrackedFace, Tracker
 
 FloatArray = NDArray[np.float32]
@@ -127,14 +127,13 @@ class _Wearer:
 
     def dress(self, outfit: Outfit | None, dt: float) -> None:
         """Move on from the looks worn until now to one outfit."""
-        average = self._steady.new_layer() if self._steady else None
         if not self._worn or self._fade.look <= 0:
             if not self._worn or self._worn[-1].outfit is not outfit:
-                self._worn = [_Worn(outfit, average, 1.0)]
+                self._worn = [_Worn(outfit, 1.0)]
             return
         current = next((worn for worn in self._worn if worn.outfit is outfit), None)
         if current is None:
-            current = _Worn(outfit, average, 0.0)
+            current = _Worn(outfit, 0.0)
             kept = sorted(self._worn, key=lambda worn: worn.share)[1 - _MOST_LAYERS :]
             self._worn = [*kept, current]
         others = sum(worn.share for worn in self._worn if worn is not current)
@@ -161,8 +160,8 @@ class _Wearer:
                 continue
             if isinstance(outfit.painter, ChangePainter):
                 change = outfit.painter.change(face)
-                if self._steady is not None and worn.average is not None:
-                    change = self._steady.change(worn.average, change)
+                if self._steady is not None:
+                    change = self._steady.change(worn.past, change)
                 paints.append(weaken(change, face.regions, strength))
             else:
                 paints.append(outfit.painter.paint(face, strength))
@@ -185,8 +184,8 @@ class _Wearer:
         change = np.zeros_like(light)
         for worn, painter, strength in layers:
             layer, _ = painter.layer(face, light, tone, strength)
-            if self._steady is not None and worn.average is not None:
-                layer = self._steady.layer(worn.average, layer)
+            if self._steady is not None:
+                layer = self._steady.layer(worn.past, layer)
             change += layer * np.float32(self._opacity * worn.share)
         faint = (-_FAINTEST_CHANGE,) * 3, (_FAINTEST_CHANGE,) * 3
         mask = (cv2.inRange(change, *faint) == 0).astype(np.float32)
@@ -195,11 +194,11 @@ class _Wearer:
 
 @dataclass
 class _Worn:
-    """An outfit, the average of its paint, and how much of it shows."""
+    """An outfit, how much of it shows, and the averages of its paint."""
 
     outfit: Outfit | None
-    average: MovingAverage | None
     share: float
+    past: PaintPast = field(default_factory=dict)
 
 
 def faded(opacity: float, target: float, dt: float, fade: FadeOptions) -> float:

@@ -1,6 +1,7 @@
 """Temporally steady region maps, skin colour and paint of one face."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -8,16 +9,19 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, similarity
 from makeup_sdk.classic.tone import SkinTone
-from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis
+from makeup_sdk.mobile.layout import CHANGE_GRIDS
+from makeup_sdk.mobile.paint import Change
 from makeup_sdk.stream.options import StillnessOptions
 
 FloatArray = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
-_SIDE = CROP_SIZE // 2
-"""Cells of the averaged map, per side."""
-_PICTURE = CROP_SIZE // 4
-"""Cells of the picture in which change is looked for, per side."""
+_PICTURE_GRID = CropGrid(0, 0, CROP_SIZE // 4, CROP_SIZE // 4, cell=4)
+"""Of the picture in which change is looked for."""
+_REGION_GRID = CropGrid(0, 0, CROP_SIZE // 2, CROP_SIZE // 2, cell=2)
+"""Of the averaged region map."""
+_LAYER_GRID = CropGrid(0, 0, CROP_SIZE, CROP_SIZE, cell=1)
 _CHANGE = (9.0, 22.0)
 """Grey steps by which a cell may differ from the last frame while it counts as standing still, and
 from which it counts as something new."""
@@ -47,12 +51,18 @@ class Step:
     shift: float
     news: FloatArray
 
-    def share(self, seconds: float, side: int) -> FloatArray:
-        """float32 (side, side, 1) in [0, 1]: what new values count in an average over seconds."""
+    def share(self, seconds: float, grid: CropGrid) -> FloatArray:
+        """float32 (rows, columns) in [0, 1]: what new values of a grid count in an average over
+        seconds."""
         still = 1 - np.exp(-self.seconds / seconds)
         least = np.float32(max(still, min(self.shift / _FULL_SHIFT, 1) * _MOVING_SHARE))
-        share = cv2.resize(least + (1 - least) * self.news, (side, side))
-        return np.asarray(share[..., None], np.float32)
+        rows, columns = (
+            slice(part.start // _PICTURE_GRID.cell, part.stop // _PICTURE_GRID.cell)
+            for part in grid.pixels
+        )
+        news = self.news[rows, columns]
+        share = cv2.resize(least + (1 - least) * news, (grid.columns, grid.rows))
+        return np.asarray(share, np.float32)
 
 
 class FaceWatch:
@@ -64,10 +74,9 @@ class FaceWatch:
 
     def __call__(self, face: FaceAnalysis, dt: float) -> Step | None:
         """Take a face, dt seconds after the last; None at first."""
-        size = (_PICTURE, _PICTURE)
-        picture = np.asarray(
-            cv2.resize(face.crop, size, interpolation=cv2.INTER_AREA).astype(np.float32), np.float32
-        )
+        size = (_PICTURE_GRID.columns, _PICTURE_GRID.rows)
+        small = cv2.resize(face.crop, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        picture = np.stack(cv2.split(small))
         landmarks, before, last = face.crop_landmarks, self._landmarks, self._picture
         self._landmarks = landmarks
         if last is None:
@@ -75,42 +84,49 @@ class FaceWatch:
             return None
         motion = similarity(before, landmarks)
         shift = float(np.hypot(*(landmarks.mean(axis=0) - before.mean(axis=0))))
-        last = _moved(last, motion)
+        last = _moved(last, motion, _PICTURE_GRID)
         change = picture - last
-        light = np.median(change, axis=(0, 1))  # a lamp went on: the face is the same
-        distance = cv2.GaussianBlur(np.abs(change - light).max(axis=2), (0, 0), 1.0)
+        light = np.median(change, axis=(1, 2), keepdims=True)  # a lamp went on: the same face
+        distance = cv2.GaussianBlur(np.abs(change - light).max(axis=0), (0, 0), 1.0)
         low, high = _CHANGE
         news = np.clip((distance - low) / (high - low), 0, 1).astype(np.float32)
         step = Step(dt, motion, shift, news)
-        self._picture = last + step.share(_PICTURE_SECONDS, _PICTURE) * change
+        self._picture = last + step.share(_PICTURE_SECONDS, _PICTURE_GRID) * change
         return step
 
 
 class MovingAverage:
-    """A recursive average of an image of the crop, carried along with the face.
+    """A recursive average of a map of the crop, carried along with the face.
 
     Where the picture is new, the new values count at once; elsewhere slowly, so that they do not
     tremble with the sensor's noise. In motion they count more, since carrying blurs.
 
     Args:
         seconds: time constant of a still face.
+        grid: where the map's cells lie.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, grid: CropGrid) -> None:
+        self._seconds, self._grid = seconds, grid
         self._values: FloatArray | None = None
         self._count = 0
 
     def __call__(self, values: FloatArray, step: Step | None) -> FloatArray:
-        """Take float32 (S, S, C) values of this frame; returns their average."""
+        """Take float32 (C, rows, columns) values of this frame; returns their average."""
         if self._values is not None and step is not None and self._seconds > 0:
-            kept = _moved(self._values, step.motion)
-            share = step.share(self._seconds, values.shape[0])
+            kept = _moved(self._values, step.motion, self._grid)
+            share = step.share(self._seconds, self._grid)
             share = np.maximum(share, np.float32(1 / (self._count + 1)))  # at first a plain mean
             values = kept + share * (values - kept)
+        else:
+            values = values.copy()  # whoever gave them may reuse the memory
         self._values = values
         self._count += 1
         return values
+
+
+PaintPast: TypeAlias = dict[str, MovingAverage]
+"""Averages of one look's paint, by its parts."""
 
 
 class SteadyTone:
@@ -150,7 +166,7 @@ class SteadyFace:
     def __init__(self, options: StillnessOptions) -> None:
         self._layer_seconds = options.layer
         self._watch = FaceWatch()
-        self._shares = MovingAverage(options.regions)
+        self._shares = MovingAverage(options.regions, _REGION_GRID)
         self._tone = SteadyTone(options.colors)
         self._step: Step | None = None
 
@@ -163,32 +179,36 @@ class SteadyFace:
         """The bare skin of that frame, steadied."""
         return self._tone(tone, dt)
 
-    def new_layer(self) -> MovingAverage:
-        """An average for the layer of a look that is put on."""
-        return MovingAverage(self._layer_seconds)
-
-    def layer(self, average: MovingAverage, change: FloatArray) -> FloatArray:
+    def layer(self, past: PaintPast, layer: FloatArray) -> FloatArray:
         """The layer of that frame, float32 (256, 256, 3), steadied."""
-        return average(change, self._step)
+        average = past.setdefault("layer", MovingAverage(self._layer_seconds, _LAYER_GRID))
+        planes = average(np.stack(cv2.split(layer)), self._step)
+        return np.asarray(cv2.merge(list(planes)), np.float32)
 
-    def change(self, average: MovingAverage, change: FloatArray) -> FloatArray:
-        """The change of that frame, float32 (6, 128, 128), steadied."""
-        steadied = average(np.ascontiguousarray(change.transpose(1, 2, 0)), self._step)
-        return np.ascontiguousarray(steadied.transpose(2, 0, 1))
+    def change(self, past: PaintPast, change: Change) -> Change:
+        """The change of that frame, steadied."""
+        steadied = {}
+        for part, values in change.items():
+            new = MovingAverage(self._layer_seconds, CHANGE_GRIDS[part])
+            average = past.setdefault(part, new)
+            steadied[part] = average(values, self._step)
+        return steadied
 
 
 def _shares(regions: Image) -> FloatArray:
-    """float32 (128, 128, 4): share of each makeup region in each cell of 2 × 2 pixels."""
-    planes = [cv2.compare(regions, int(region), cv2.CMP_EQ) for region in _REGIONS]
-    cells = cv2.resize(cv2.merge(planes), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(cells.astype(np.float32) / 255, np.float32)
+    """float32 (4, 128, 128): share of each makeup region in each cell of 2 × 2 pixels."""
+    size = (_REGION_GRID.columns, _REGION_GRID.rows)
+    shares = np.empty((len(_REGIONS), *size), np.float32)
+    for region, plane in zip(_REGIONS, shares, strict=True):
+        here = cv2.compare(regions, int(region), cv2.CMP_EQ)
+        np.multiply(cv2.resize(here, size, interpolation=cv2.INTER_AREA), 1 / 255, out=plane)
+    return shares
 
 
 def _best_regions(shares: FloatArray) -> Image:
     """uint8 (256, 256): the region with the largest share, none included."""
     size = (CROP_SIZE, CROP_SIZE)
-    fine = cv2.resize(shares, size, interpolation=cv2.INTER_LINEAR)
-    planes = cv2.split(fine)
+    planes = [cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in shares]
     best = 1 - (planes[0] + planes[1] + planes[2] + planes[3])
     regions = np.zeros(size, np.uint8)
     for region, plane in zip(_REGIONS, planes, strict=True):
@@ -198,21 +218,14 @@ def _best_regions(shares: FloatArray) -> Image:
     return np.asarray(regions, np.uint8)
 
 
-def _moved(values: FloatArray, motion: NDArray[np.float64]) -> FloatArray:
-    """Values (S, S, C) of the crop, in cells of any size, carried along a motion in crop pixels."""
-    side = values.shape[0]
-    step = CROP_SIZE / side
-    matrix = motion.copy()  # cell c has its centre at crop pixel step · (c + 0.5) − 0.5
-    middle = np.full(2, step / 2 - 0.5)
-    matrix[:, 2] = (motion[:, :2] @ middle + motion[:, 2] - middle) / step
-    moved = [  # OpenCV takes four channels at once
+def _moved(values: FloatArray, motion: NDArray[np.float64], grid: CropGrid) -> FloatArray:
+    """Values (C, rows, columns) of a grid, carried along a motion in crop pixels."""
+    matrix = motion.copy()  # cell c has its centre at crop pixel first + cell · c
+    first = np.array([grid.left, grid.top]) + grid.cell / 2 - 0.5
+    matrix[:, 2] = (motion[:, :2] @ first + motion[:, 2] - first) / grid.cell
+    moved = np.empty_like(values)
+    for plane, target in zip(values, moved, strict=True):
         cv2.warpAffine(
-            np.ascontiguousarray(values[..., first : first + 4]),
-            matrix,
-            (side, side),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
+            plane, matrix, (grid.columns, grid.rows), target, borderMode=cv2.BORDER_REPLICATE
         )
-        for first in range(0, values.shape[2], 4)
-    ]
-    return np.dstack(moved).astype(np.float32, copy=False)
+    return moved

@@ -8,10 +8,17 @@ import pytest
 
 from makeup_kernels import BundleError, InvalidInputError, Region, crop_face
 from makeup_sdk import Look, MakeupEngine
-from makeup_sdk.mobile.layout import GRID, LaidCodes, template_cells, template_layout
+from makeup_sdk.faces import FaceAnalysis
+from makeup_sdk.mobile.layout import (
+    CHANGE_GRIDS,
+    GRID,
+    LaidCodes,
+    template_cells,
+    template_layout,
+)
 from makeup_sdk.mobile.makeup import CODES, MobileMakeup
 from makeup_sdk.mobile.model import MobileModel
-from makeup_sdk.mobile.paint import CHANGE_SIDE, ChangePaint, cells_of, weaken
+from makeup_sdk.mobile.paint import ChangePaint, cells_of, weaken, worn_shares
 from makeup_sdk.model import MAKEUP_REGIONS, ChangePainter
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
@@ -67,31 +74,79 @@ def test_reddens_lips_with_a_red_look(engine, demo, analyzer):
     assert redness(result) > redness(frame) + 15
 
 
+def ones():
+    """A change of 1 everywhere."""
+    return {
+        part: np.ones((6, grid.rows, grid.columns), np.float32)
+        for part, grid in CHANGE_GRIDS.items()
+    }
+
+
 def test_change_is_linear_in_strength_and_region(analysis, looks, model):
     face = analysis("dark.jpg")
     painter = model.painter(looks["teal-smoky"])
     assert isinstance(painter, ChangePainter)
     full = painter.paint(face, FULL).change
-    assert np.allclose(painter.paint(face, dict.fromkeys(FULL, 0.25)).change, 0.25 * full)
-    parts = [painter.paint(face, {region: 1.0}).change for region in MAKEUP_REGIONS]
-    assert np.allclose(sum(parts), full, atol=1e-5)
-    assert not painter.paint(face, {}).change.any()
+    quarter = painter.paint(face, dict.fromkeys(FULL, 0.25)).change
+    alone = [painter.paint(face, {region: 1.0}).change for region in MAKEUP_REGIONS]
+    nothing = painter.paint(face, {}).change
+    for part in CHANGE_GRIDS:
+        assert full[part].any()
+        assert np.allclose(quarter[part], 0.25 * full[part])
+        assert np.allclose(sum(one[part] for one in alone), full[part], atol=1e-5)
+        assert not nothing[part].any()
 
 
 def test_change_is_zero_outside_the_regions():
     regions = np.zeros((256, 256), np.uint8)
     regions[100:150, 60:90] = Region.SKIN
-    change = weaken(np.ones((6, CHANGE_SIDE, CHANGE_SIDE), np.float32), regions, FULL).change
-    assert (change[:, 50:75, 30:45] == 1).all()
-    change[:, 50:75, 30:45] = 0
-    assert not change.any()
+    regions[180:190, 100:131] = Region.LIPS
+    change = weaken(ones(), regions, FULL).change
+    for part, inside, reach in (
+        ("face", np.s_[:, 50:75, 30:45], np.s_[:, 50:75, 30:45]),
+        ("lips", np.s_[:, 20:30, 12:43], np.s_[:, 19:31, 11:44]),
+    ):
+        assert (change[part][inside] > 0.75).all()  # corners of lips are rounded off
+        assert (change[part][inside] == 1).mean() > 0.95
+        change[part][inside] *= 0.5
+        assert change[part].max() == 0.5
+        change[part][reach] = 0
+    assert not any(values.any() for values in change.values())
+
+
+def test_lips_close_over_the_line_between_them():
+    regions = np.zeros((256, 256), np.uint8)
+    regions[180:184, 100:130] = regions[185:190, 100:130] = Region.LIPS
+    share = worn_shares(regions, FULL)["lips"]
+    assert share[24, 14:40].min() > 0.6
+    assert share[18].max() == 0
+
+
+def test_regions_that_meet_leave_no_gap_and_no_ridge():
+    """Lips go over into skin within two crop pixels, nearly between what both are."""
+    regions = np.full((256, 256), Region.SKIN, np.uint8)
+    regions[170:195, 101:150] = Region.LIPS
+    change = {part: np.float32(0.5) * values for part, values in ones().items()}
+    change["face"] *= 0.2
+    for values in change.values():
+        values[3:] = 0
+    frame = np.full((256, 256, 3), 100, np.uint8)
+    face = FaceAnalysis(np.zeros((68, 2), np.float32), 1.0, np.eye(2, 3), frame, regions)
+    weaken(change, regions, FULL).put(frame, face, color="bgr", threads=1)
+    frame = frame[8:-8, 8:-8]  # the map fades at the border of the crop
+    assert frame.min() >= 110 - 5
+    assert frame.max() <= 150 + 8
+    assert (frame[164:185, 95:140] == 150).all()
+    assert (frame[152:160, 91:144] == 110).all()
 
 
 def test_cells_lie_on_the_crop():
-    """Cell (0, 0) covers the crop's first 2 × 2 pixels, so that its centre is at 0.5."""
-    cells = cells_of(np.array([[1.0, 0, 0], [0, 1.0, 0]]))
+    """Of the face's grid, cell (0, 0) covers the crop's first 2 × 2 pixels: its centre is at 0.5;
+    that of the lips begins at crop pixel (88, 160)."""
+    cells = cells_of(np.eye(2, 3), CHANGE_GRIDS["face"])
     assert np.allclose(cells @ [0.5, 0.5, 1], [0, 0])
     assert np.allclose(cells @ [254.5, 254.5, 1], [127, 127])
+    assert np.allclose(cells_of(np.eye(2, 3), CHANGE_GRIDS["lips"]) @ [90, 161, 1], [2, 1])
 
 
 def test_rgb_frames_get_the_same_makeup(engine, looks, demo, analyzer):
@@ -104,14 +159,14 @@ def test_a_large_frame_keeps_its_texture(analysis, looks, model):
     """A gain multiplies the frame's own pixels: noise finer than the crop survives."""
     rng = np.random.default_rng(0)
     face = analysis("medium.jpg")
-    change = np.zeros((6, CHANGE_SIDE, CHANGE_SIDE), np.float32)
+    change = np.zeros((6, 128, 128), np.float32)
     change[:3] = -0.5
     scale = 1 / 8
     frame = rng.integers(100, 160, (400, 400, 3)).astype(np.uint8)
     matrix = np.array([[scale, 0, 50], [0, scale, 50]])
     large = type(face)(face.landmarks, 1.0, matrix, face.crop, face.regions)
     result = frame.copy()
-    ChangePaint(change).put(result, large, color="bgr", threads=1)
+    ChangePaint({"face": change}).put(result, large, color="bgr", threads=1)
     assert np.abs(result - frame / 2).max() <= 0.5
 
 

@@ -27,7 +27,7 @@ from makeup_sdk.device.device import Device
 from makeup_sdk.device.mobile import DeviceMobilePainter
 from makeup_sdk.device.path import DevicePath
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.mobile.layout import template_cells
+from makeup_sdk.mobile.layout import CHANGE_GRIDS, template_cells
 from makeup_sdk.mobile.makeup import MobileMakeup
 from makeup_sdk.mobile.model import MobileModel
 from makeup_sdk.mobile.paint import MobilePainter
@@ -118,11 +118,14 @@ class ChangeSession:
 
     def run(self, inputs: Mapping[str, Any], outputs: Any = None) -> dict[str, Any]:
         assert outputs is None
-        cells = {name: inputs[name][:, ::2, ::2] for name in ("image", "regions")}
-        codes = inputs["codes"].repeat(2, axis=2).repeat(2, axis=3)
-        gains = codes[:, :3] * (cells["regions"] > 0)[:, None]
-        offsets = (cells["image"].astype(np.float32) - 128).transpose(0, 3, 1, 2) * 0.2
-        return {"change": np.concatenate([gains, offsets], axis=1).astype(np.float32)}
+        codes = inputs["codes"].repeat(4, axis=2).repeat(4, axis=3)
+        gains = codes[:, :3] * (inputs["regions"] > 0)[:, None]
+        offsets = (inputs["image"].astype(np.float32) - 128).transpose(0, 3, 1, 2) * 0.2
+        change = np.concatenate([gains, offsets], axis=1).astype(np.float32)
+        return {
+            part: np.ascontiguousarray(change[(..., *grid.pixels)][..., :: grid.cell, :: grid.cell])
+            for part, grid in CHANGE_GRIDS.items()
+        }
 
 
 class ChangeModel:
@@ -193,7 +196,7 @@ def test_batch_of_faces_as_on_the_cpu(
     options = {"model": models[name]()} if name in models else {}
     on_device, on_cpu = engines(color=color, **options)
     found, expected = (engine.process_detailed(frame) for engine in (on_device, on_cpu))
-    assert device.composites == [2]
+    assert device.composites == [2] * (3 if name in ("mobile", "changes") else 1)
     # the detector, and both passes of the landmark network
     assert device.torch_runs[:3] == [("model.onnx", 1), ("model.onnx", 2), ("model.onnx", 2)]
     painted = [("painter.onnx", 2)] if name == "mobile" else []
@@ -219,7 +222,7 @@ def test_more_faces_than_a_batch_holds(
     whole = engine.process(frame)
     monkeypatch.setattr("makeup_sdk.device.path.FACES_AT_ONCE", 1)
     np.testing.assert_array_equal(engine.process(frame), whole)
-    assert device.composites == [2, 1, 1]
+    assert device.composites == [2, 2, 2, 1, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("size", "calls"), [("batch", [2, 1]), (1, [1, 1, 1])])

@@ -14,10 +14,11 @@ from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.classic.light import from_log, to_log
 from makeup_sdk.classic.tone import SkinTone
 from makeup_sdk.faces import BundledFaceAnalyzer
+from makeup_sdk.mobile.layout import CHANGE_GRIDS
 from makeup_sdk.model import Paint
 from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions, processor
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
-from makeup_sdk.stream.steady import SteadyFace, SteadyTone
+from makeup_sdk.stream.steady import MovingAverage, SteadyFace, SteadyTone, Step
 
 Image = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
@@ -179,6 +180,30 @@ def test_flickering_edges_stand_still(analysis: Callable[[str], FaceAnalysis]) -
         return float(np.mean([(a != b).mean() for a, b in pairwise(maps[20:])]))
 
     assert flips(smooth) < 0.15 * flips(raw)
+
+
+@pytest.mark.parametrize("part", CHANGE_GRIDS)
+def test_every_grid_is_carried_along_the_same_motion(part: str) -> None:
+    """A picture of the crop, and what a grid sees of it, move alike."""
+    grid = CHANGE_GRIDS[part]
+    noise = np.random.default_rng(2).normal(size=(256, 256)).astype(np.float32)
+    picture = cv2.GaussianBlur(noise, (0, 0), 6)
+    motion = np.array([[0.99, -0.02, 4.3], [0.02, 0.99, -2.2]])
+    moved = cv2.warpAffine(picture, motion, (256, 256))
+
+    def seen(image: FloatArray) -> FloatArray:
+        cut = np.ascontiguousarray(image[grid.pixels])
+        size = (grid.columns, grid.rows)
+        return cv2.resize(cut, size, interpolation=cv2.INTER_AREA).astype(np.float32)[None]
+
+    average = MovingAverage(1e6, grid)
+    average(seen(picture), None)
+    step = Step(1 / FPS, motion, 0.0, np.zeros((64, 64), np.float32))
+    half = average(np.zeros_like(seen(picture)), step)  # of two frames the plain mean
+    inside = np.s_[:, 8:-8, 8:-8]
+    away = np.abs(2 * half - seen(moved))[inside].max()
+    assert away < 0.12 * np.abs(picture).max()
+    assert away < 0.3 * np.abs(seen(moved) - seen(picture))[inside].max()
 
 
 def test_tone_is_steady_until_the_light_changes() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from makeup_kernels import TEMPLATE_LANDMARKS, apply_color_map
-from makeup_sdk.mobile.layout import GRID, LaidCodes, template_layout
+from makeup_sdk.mobile.layout import CHANGE_GRIDS, GRID, LaidCodes, template_layout
 from makeup_sdk.mobile.paint import cells_of
 from makeup_training.mobile.lay import Lay
 from makeup_training.mobile.model import apply_change
@@ -41,7 +41,7 @@ def test_change_in_training_is_the_kernels():
     tensor = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
     trained = apply_change(tensor, torch.from_numpy(change)[None])[0].permute(1, 2, 0) * 255
     pixels = np.concatenate([change[:3], 255 * change[3:]])
-    painted = apply_color_map(image, pixels, cells_of(np.eye(2, 3)))
+    painted = apply_color_map(image, pixels, cells_of(np.eye(2, 3), CHANGE_GRIDS["face"]))
     inside = np.s_[1:-1, 1:-1]
     assert np.abs(painted - trained.clamp(0, 255).numpy())[inside].max() <= 0.51
 

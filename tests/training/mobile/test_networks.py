@@ -7,17 +7,25 @@ from torch.nn import functional as F
 
 from makeup_kernels import Region
 from makeup_sdk.classic.template import template_regions
-from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpReader
+from makeup_sdk.mobile.layout import CHANGE_GRIDS
+from makeup_training.mobile.closeups import (
+    WINDOWS,
+    CloseUpPainter,
+    CloseUpReader,
+    cut,
+    structure,
+)
 from makeup_training.mobile.networks import (
     CODES,
     GAMMA,
     by_region,
     cell_means,
+    cheek_light,
     evidence,
+    log_light,
     mix,
     planes,
     region_shares,
-    skin_light,
     spread,
     unevenness,
     weights_of,
@@ -27,9 +35,10 @@ from makeup_training.mobile.whole import Painter, Reader
 
 def test_an_untrained_painter_changes_nothing():
     regions = torch.from_numpy(template_regions()[None].copy()).repeat(2, 1, 1)
-    change = Painter()(torch.rand(2, 3, 256, 256), regions, torch.randn(2, CODES, 64, 64))
-    assert change.shape == (2, 6, 128, 128)
-    assert not change.any()
+    changes = Painter()(torch.rand(2, 3, 256, 256), regions, torch.randn(2, CODES, 64, 64))
+    for change, grid in zip(changes, CHANGE_GRIDS.values(), strict=True):
+        assert change.shape == (2, 6, grid.rows, grid.columns)
+        assert not change.any()
 
 
 def test_sizes_are_those_of_a_mobile_model():
@@ -121,24 +130,55 @@ def test_unevenness_is_of_the_skin_relative_to_its_surroundings():
 
 @pytest.mark.parametrize("region", WINDOWS)
 def test_windows_hold_the_template_and_are_symmetric(region):
-    window = WINDOWS[region]
+    grid = WINDOWS[region]
     regions = torch.from_numpy(template_regions()[None].copy())
-    assert (window.pixels(regions) == region).sum() == (regions == region).sum()
-    assert window.left + window.right == 128
-    assert all(side % 4 == 0 for side in (window.top, window.bottom, window.left, window.right))
+    assert (cut(region, regions) == region).sum() == (regions == region).sum()
+    assert 2 * grid.left + grid.columns == 256
+    assert all(side % 8 == 0 for side in (grid.top, grid.left, grid.rows, grid.columns))
 
 
-@pytest.mark.parametrize("region", WINDOWS)
-def test_a_window_is_put_back_where_it_was_cut(region):
-    plane = torch.rand(2, 6, 128, 128)
-    pixels = F.interpolate(plane, scale_factor=2, mode="nearest")
-    window = WINDOWS[region]
-    cut = window.pixels(pixels)[..., ::2, ::2]
-    back = window.put(cut)
-    assert back.shape == plane.shape
-    inside = back != 0
-    assert torch.equal(back[inside], plane[inside])
-    assert inside.sum() == cut.numel()
+def test_the_cheeks_say_how_bright_the_light_is():
+    """Not the shadow on one side of the face, not its highlights, not what is no skin."""
+    torch.manual_seed(0)
+    regions = torch.from_numpy(template_regions()[None].copy())
+    image = 0.5 + 0.01 * torch.randn(1, 3, 256, 256)
+    even = cheek_light(image, regions)
+    assert torch.allclose(even, log_light(torch.full((1, 3, 1, 1), 0.5)), atol=0.02)
+    spoilt = image.clone()
+    spoilt[..., :80] *= 0.5
+    spoilt[..., 120:132, 120:132] = 1.0
+    spoilt = torch.where(regions[:, None] == Region.SKIN, spoilt, 0.9)
+    assert torch.allclose(cheek_light(spoilt, regions), even, atol=0.1)
+    assert torch.isfinite(cheek_light(image, torch.zeros_like(regions))).all()
+
+
+def test_structure_tells_liner_and_gloss_from_plain_lips():
+    regions = torch.full((1, 48, 80), int(Region.SKIN), dtype=torch.uint8)
+    regions[:, 10:30, 10:70] = Region.LIPS
+    shares = planes(regions)
+    lips, rim = shares[:, :1], shares[:, :1].clone()
+    rim[..., 12:28, 12:68] = 0
+    light = 1.0 + torch.zeros(1, 3, 48, 80)
+    plain = structure(Region.LIPS, light * lips, shares)[0, :, 0, 0]
+    assert plain.abs().max() < 1e-3
+    lined = structure(Region.LIPS, light * lips - 0.6 * rim, shares)[0, :, 0, 0]
+    assert torch.allclose(lined, torch.tensor([-0.6, -0.6, -0.6, 0, 0]), atol=0.02)
+    shiny = light.clone()
+    shiny[..., 20:23, 30:50] += 1.0
+    spots = structure(Region.LIPS, shiny * lips, shares)[0, 3:, 0, 0]
+    assert spots[0] > 0.03
+    assert spots[1] == 0
+
+
+def test_structure_of_eyes_begins_at_the_eyeball():
+    regions = torch.zeros(1, 56, 128, dtype=torch.uint8)
+    regions[:, 5:50, 5:60] = Region.EYES
+    regions[:, 25:35, 15:50] = Region.NONE
+    shares = planes(regions)
+    light = torch.zeros(1, 3, 56, 128)
+    light[..., 24, 15:50] = -1.0
+    found = structure(Region.EYES, light, shares)[0, :3, 0, 0]
+    assert (found < -0.05).all()
 
 
 @pytest.mark.parametrize("region", WINDOWS)
@@ -149,10 +189,9 @@ def test_a_look_of_a_feature_is_the_same_in_all_its_cells(region):
     reader = Reader().eval()
     with torch.no_grad():
         codes = reader(image, regions)
-        window = WINDOWS[region]
         feature = reader.lips if region == Region.LIPS else reader.eyes
-        skin = skin_light(image, regions)
-        alone = feature(window.pixels(image), window.pixels(regions), skin)
+        cheeks = cheek_light(image, regions)
+        alone = feature(cut(region, image), cut(region, regions), cheeks)
     cells = regions[0, ::4, ::4] == region
     assert cells.sum() > 20
     assert torch.allclose(codes[0][:, cells], alone[0, :, 0].expand(-1, int(cells.sum())))
@@ -168,24 +207,23 @@ def test_a_feature_is_painted_by_its_own_codes_only(region):
     image = torch.rand(1, 3, 256, 256)
     codes = torch.randn(1, CODES, 64, 64)
     own = (regions[:, None, ::4, ::4] == region).float()
+    part = list(CHANGE_GRIDS).index(name)
     with torch.no_grad():
         first = painter(image, regions, codes)
         elsewhere = painter(image, regions, codes * own)
         here = painter(image, regions, codes + own)
-    assert torch.allclose(first, elsewhere, atol=1e-6)
-    assert not torch.allclose(first, here)
-    share = F.avg_pool2d((regions[:, None] == region).float(), 2)
-    assert first[:, :, share[0, 0] == 0].abs().max() == 0
-    assert first[:, :, share[0, 0] == 1].abs().max() > 0
+    assert torch.allclose(first[part], elsewhere[part], atol=1e-6)
+    assert not torch.allclose(first[part], here[part])
+    assert torch.equal(first[0], here[0])
 
 
 @pytest.mark.parametrize("region", WINDOWS)
 def test_a_missing_feature_is_read_and_painted_without_nan(region):
-    image, skin = torch.rand(1, 3, 256, 256), torch.zeros(1, 3, 1, 1)
+    image, cheeks = torch.rand(1, 3, 256, 256), torch.zeros(1, 3, 1, 1)
     regions = torch.zeros(1, 256, 256, dtype=torch.uint8)
-    pixels, window_regions = WINDOWS[region].pixels(image), WINDOWS[region].pixels(regions)
+    pixels, window_regions = cut(region, image), cut(region, regions)
     with torch.no_grad():
-        codes = CloseUpReader(region).eval()(pixels, window_regions, skin)
-        change = CloseUpPainter(region).eval()(pixels, window_regions, skin, codes)
+        codes = CloseUpReader(region).eval()(pixels, window_regions, cheeks)
+        change = CloseUpPainter(region).eval()(pixels, window_regions, cheeks, codes)
     assert torch.isfinite(codes).all()
     assert torch.isfinite(change).all()

@@ -8,7 +8,7 @@ from makeup_kernels import Region
 from makeup_training.data.portraits import regions_of
 from makeup_training.data.readers import open_collection
 from makeup_training.mobile.batches import batch, draw_triples, sample
-from makeup_training.mobile.networks import skin_light
+from makeup_training.mobile.networks import cheek_light
 from makeup_training.mobile.samples import Samples, paint, with_other_lips
 
 
@@ -45,11 +45,11 @@ def test_references_are_known_when_the_bare_face_lies_beneath(samples):
             assert torch.equal(triples.sources.image[of_it], triples.truth[of_it])
 
 
-def test_skin_of_the_samples_is_what_the_networks_measure(samples):
+def test_cheeks_of_the_samples_are_what_the_networks_measure(samples):
     for kind in ("bare", "worn"):
         faces = batch([sample(samples, row, kind, False) for row in range(len(samples))])
-        found = skin_light(faces.image, faces.regions)[:, :, 0, 0].numpy()
-        assert np.abs(found - getattr(samples, f"{kind}_skin")).max() < 1e-4
+        found = cheek_light(faces.image, faces.regions)[:, :, 0, 0].numpy()
+        assert np.abs(found - getattr(samples, f"{kind}_cheeks")).max() < 1e-4
 
 
 def test_other_lips_change_the_lips_alone(faces_folder):

@@ -11,22 +11,24 @@ from makeup_training.mobile.apart import painter_losses, reader_losses
 from makeup_training.mobile.calibration import record
 from makeup_training.mobile.export import CHANNEL_BLOCK, export
 from makeup_training.mobile.feature import FeatureNetworks, evaluate_feature, feature_losses
-from makeup_training.mobile.model import PARTS, Mobile
+from makeup_training.mobile.model import PARTS, FaceNetworks, Mobile
 from makeup_training.mobile.networks import CODES, FacePainter, FaceReader
 from makeup_training.mobile.start import start_from_samples
 from makeup_training.mobile.train import (
     FEATURES,
+    TOLD_SHARE,
     evaluate_face,
     evaluate_painter,
     evaluate_reader,
     main,
     step_losses,
+    told_share,
 )
 
 
 def test_the_painters_start_is_better_than_nothing(samples):
     torch.manual_seed(0)
-    network = Mobile(FaceReader(), FacePainter())
+    network = FaceNetworks(FaceReader(), FacePainter())
 
     def loss():
         with torch.no_grad():
@@ -41,7 +43,7 @@ def test_the_painters_start_is_better_than_nothing(samples):
 @pytest.mark.parametrize("stage", ["reader", "painter"])
 def test_each_network_learns_alone(samples, stage):
     torch.manual_seed(0)
-    mobile = Mobile(FaceReader(), FacePainter())
+    mobile = FaceNetworks(FaceReader(), FacePainter())
     start_from_samples(mobile.reader, mobile.painter, samples)
     measure, evaluate, network = {
         "reader": (reader_losses, evaluate_reader, mobile.reader),
@@ -93,7 +95,7 @@ def test_the_face_wants_its_networks_alone_first(samples_folder, tmp_path, monke
 
 def test_two_steps_and_an_export(samples, tmp_path):
     torch.manual_seed(0)
-    network = Mobile(FaceReader(), FacePainter()).to(memory_format=torch.channels_last)
+    network = FaceNetworks(FaceReader(), FacePainter()).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
     losses = []
     for _ in range(6):
@@ -115,7 +117,7 @@ def run(tmp_path):
         network = (
             FeatureNetworks(FEATURES[stage])
             if stage in FEATURES
-            else Mobile(FaceReader(), FacePainter())
+            else FaceNetworks(FaceReader(), FacePainter())
         )
         for parameter in network.parameters():
             if not parameter.any():
@@ -133,8 +135,7 @@ def test_exported_graphs_are_the_networks(samples, run, tmp_path):
     maps = torch.from_numpy(np.array(regions))
     with torch.no_grad():
         read = network.reader(image, maps).numpy()
-        change = network.painter(image, maps, torch.from_numpy(codes)).numpy()
-    change[:, 3:] *= 255
+        changes = [part.numpy() for part in network.painter(image, maps, torch.from_numpy(codes))]
     feeds = {"image": np.array(crop), "regions": np.array(regions), "codes": codes}
     graphs = {
         name: onnxruntime.InferenceSession(str(tmp_path / "bundle" / f"{name}.onnx"))
@@ -149,8 +150,9 @@ def test_exported_graphs_are_the_networks(samples, run, tmp_path):
             continue
         if widths[node.input[1]][1] > CHANNEL_BLOCK:
             assert widths[node.input[1]][1] % CHANNEL_BLOCK == 0
-    found = graphs["painter"].run(None, feeds)[0]
-    assert np.abs(found - change).max() < 0.05 * max(np.abs(change).max(), 1)
+    for found, change in zip(graphs["painter"].run(None, feeds), changes, strict=True):
+        change[:, 3:] *= 255
+        assert np.abs(found - change).max() < 0.05 * max(np.abs(change).max(), 1)
 
 
 def test_calibration_is_what_the_painter_is_given(samples, run, tmp_path):
@@ -176,9 +178,34 @@ def test_a_feature_learns(samples, stage):
     assert before[stage] == pytest.approx(before[f"none_{stage}"], abs=1e-3)
     losses = []
     for _ in range(12):
-        loss = feature_losses(network.train(), samples, 2, np.random.default_rng(4))[stage]
+        rng = np.random.default_rng(4)
+        loss = feature_losses(network.train(), samples, 2, rng, told_share=0.0)[stage]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("stage", FEATURES)
+def test_who_knows_the_makeup_is_believed_as_often_as_said(samples, stage):
+    """Told, the painting is lowered through the numbers; not told, through the reader."""
+    torch.manual_seed(0)
+    network = FeatureNetworks(FEATURES[stage])
+    torch.nn.init.normal_(network.painter.direct.weight, std=0.1)
+
+    def learns(part, share):
+        network.zero_grad()
+        losses = feature_losses(network, samples, 2, np.random.default_rng(1), told_share=share)
+        assert set(losses) == {stage, f"{stage}_codes"}
+        losses[stage].backward()
+        return any(p.grad is not None and p.grad.any() for p in part.parameters())
+
+    assert learns(network.knower, 1.0)
+    assert not learns(network.reader, 1.0)
+    assert learns(network.reader, 0.0)
+    assert not learns(network.knower, 0.0)
+
+
+def test_nobody_is_told_in_the_last_part_of_a_training():
+    assert [told_share(step, 100) for step in (0, 74, 75, 99)] == [TOLD_SHARE, TOLD_SHARE, 0, 0]

@@ -36,7 +36,7 @@ def record(run: Path, samples: Samples, looks: int, path: Path) -> None:
     images, regions, laid = [], [], []
     for makeup in range(min(looks, len(samples) // samples.faces)):
         row = makeup * samples.faces
-        _, codes = network.read(batch([sample(samples, row, "worn", False)]))
+        codes = network.read(batch([sample(samples, row, "worn", False)]))
         bare = sample(samples, row + 1, "bare", False)
         images.append(bare[0])
         regions.append(bare[1].regions)

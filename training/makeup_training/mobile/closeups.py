@@ -7,75 +7,67 @@ of numbers (pigment, opacity, gloss, extent, liner, as the network sees fit), th
 of its region; where it goes, the painter knows from the face itself.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from makeup_kernels import CROP_SIZE, Region
+from makeup_kernels import Region
+from makeup_sdk.mobile.layout import CHANGE_GRIDS
 from makeup_training.mobile.networks import (
     CHANGE,
     CODES,
+    DETAIL,
     GAMMA,
     HEAD_SCALE,
-    MAP_STRIDE,
     REGION_PLANES,
     SLOPE,
     ConvNorm,
+    finer,
     log_light,
     planes,
+    weighted_mean,
 )
 
 TONE = 9
 """Mean log light of a region (3) and of the skin in its window (3), both relative to that of the
-whole face's skin, and that one's own (3)."""
+cheeks, and that one's own (3)."""
+
+FINE = 5
+"""What is read of the finer structure: log light of the edge relative to the rest (3), highlights
+and dark spots of the rest."""
+
+EDGE = 2
+"""Pixels; so wide is the edge of lips towards the skin, where lip liner is, and that of eyes
+towards the eyeball, where liner and lashes are."""
+
+SPOT = 0.2
+"""Log light; what differs more from the mean is a highlight or a dark spot."""
 
 HIDDEN = 128
 
 CELL_NOISE = 0.06
 """Log light; standard deviation of the noise that the reader learns under."""
 
-
-@dataclass(frozen=True)
-class Window:
-    """A part of the crop, in cells of the change (2 pixels), each a multiple of 4."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Its rows and columns in the crop, in pixels."""
-        return (
-            slice(MAP_STRIDE * self.top, MAP_STRIDE * self.bottom),
-            slice(MAP_STRIDE * self.left, MAP_STRIDE * self.right),
-        )
-
-    def pixels(self, image: Tensor) -> Tensor:
-        """Of (..., 256, 256) the window."""
-        rows, columns = self.slices
-        return image[..., rows, columns]
-
-    def put(self, change: Tensor) -> Tensor:
-        """(B, N, h, w) of the window to (B, N, 128, 128), 0 around it."""
-        side = CROP_SIZE // MAP_STRIDE
-        around = (self.left, side - self.right, self.top, side - self.bottom)
-        return F.pad(change, around)
+FINE_NOISE = 0.04
+"""The same on the finer structure."""
 
 
-WINDOWS = {Region.LIPS: Window(80, 104, 44, 84), Region.EYES: Window(40, 68, 32, 96)}
-"""With 999 of 1000 of the regions' pixels on the training faces."""
+WINDOWS = {Region.LIPS: CHANGE_GRIDS["lips"], Region.EYES: CHANGE_GRIDS["eyes"]}
+
+
+def cut(region: Region, image: Tensor) -> Tensor:
+    """Of (..., 256, 256) the region's window."""
+    rows, columns = WINDOWS[region].pixels
+    return image[..., rows, columns]
 
 
 class CloseUpReader(nn.Module):
     """A made-up feature to the list of numbers that describes what it wears.
 
-    It sees the mean light of the region in cells of 4 pixels, in training under noise, and nothing
-    finer: a reader that saw the pixels took real lipsticks for bare lips, apparently because it
-    knew painted faces by what the renderer's brushwork leaves behind.
+    It sees the mean light of the region in cells of 4 pixels, in training under noise, and of
+    anything finer five numbers only (`structure`): a reader that saw the pixels took real lipsticks
+    for bare lips, apparently because it knew painted faces by what the renderer's brushwork leaves
+    behind.
 
     Args:
         region: the feature.
@@ -84,22 +76,22 @@ class CloseUpReader(nn.Module):
 
     def __init__(self, region: Region, widths: tuple[int, int] = (48, 64)) -> None:
         super().__init__()
-        self.region, self.window = region, WINDOWS[region]
+        self.region = region
         fine, coarse = widths
         self.fine = ConvNorm(3 + REGION_PLANES, fine)
         self.told = nn.Conv2d(TONE, fine, 1)
         self.coarse = nn.Sequential(ConvNorm(fine, coarse, 2), ConvNorm(coarse, coarse))
         self.sum_up = nn.Sequential(
-            nn.Conv2d(fine + coarse + TONE, HIDDEN, 1),
+            nn.Conv2d(fine + coarse + TONE + FINE, HIDDEN, 1),
             nn.LeakyReLU(SLOPE),
             nn.Conv2d(HIDDEN, HIDDEN, 1),
             nn.LeakyReLU(SLOPE),
             nn.Conv2d(HIDDEN, CODES, 1),
         )
 
-    def forward(self, image: Tensor, regions: Tensor, skin: Tensor) -> Tensor:
+    def forward(self, image: Tensor, regions: Tensor, cheeks: Tensor) -> Tensor:
         """See `view`; gives (B, 16, 1, 1)."""
-        light, shares, tone = view(self.region, image, regions, skin)
+        light, shares, tone = view(self.region, image, regions, cheeks)
         own = shares[:, self.region - 1 : self.region]
         cells, own = F.avg_pool2d(light * own, 4), F.avg_pool2d(own, 4)
         cells = cells / own.clamp(min=0.05)
@@ -107,8 +99,11 @@ class CloseUpReader(nn.Module):
             cells = cells + CELL_NOISE * torch.randn_like(cells) * (own > 0)
         fine = self.fine(torch.cat([cells, F.avg_pool2d(shares, 4)], 1)) + self.told(tone)
         coarse = self.coarse(fine)
-        means = [_mean(fine, own), _mean(coarse, F.avg_pool2d(own, 2))]
-        codes: Tensor = self.sum_up(torch.cat([*means, tone], 1))
+        means = [weighted_mean(fine, own), weighted_mean(coarse, F.avg_pool2d(own, 2))]
+        finest = structure(self.region, light, shares)
+        if self.training:
+            finest = finest + FINE_NOISE * torch.randn_like(finest)
+        codes: Tensor = self.sum_up(torch.cat([*means, tone, finest], 1))
         return codes
 
 
@@ -116,7 +111,8 @@ class CloseUpPainter(nn.Module):
     """A bare feature and such a list to a change of its colours.
 
     Beside the convolutions an affine map from list and tone to a change of log light, the same in
-    all cells, is the first guess of the gain.
+    all pixels, is the first guess of the gain. A last small convolution sees the pixels themselves:
+    lips are 16 of them high, their liner is one wide.
 
     Args:
         region: the feature.
@@ -125,7 +121,7 @@ class CloseUpPainter(nn.Module):
 
     def __init__(self, region: Region, widths: tuple[int, int, int] = (32, 48, 64)) -> None:
         super().__init__()
-        self.region, self.window = region, WINDOWS[region]
+        self.region = region
         fine, middle, coarse = widths
         self.stem = nn.Sequential(
             nn.Conv2d(3 + REGION_PLANES, fine, 4, 2, 1, bias=False),
@@ -142,15 +138,19 @@ class CloseUpPainter(nn.Module):
         self.on_middle, self.on_fine = ConvNorm(middle, middle), ConvNorm(fine, fine)
         self.told_last = nn.Conv2d(CODES + TONE, fine, 1)
         self.head = nn.Conv2d(fine, CHANGE, 1)
+        self.context = nn.Conv2d(fine, 4 * DETAIL, 1)
+        self.detail = nn.Sequential(
+            ConvNorm(DETAIL + 3 + REGION_PLANES + 1, 2 * DETAIL), nn.Conv2d(2 * DETAIL, CHANGE, 1)
+        )
         self.direct = nn.Conv2d(CODES + TONE, 3, 1)
-        for last in (self.head, self.direct):
+        for last in (self.head, self.detail[1], self.direct):
             nn.init.zeros_(last.weight)
             assert last.bias is not None
             nn.init.zeros_(last.bias)
 
-    def forward(self, image: Tensor, regions: Tensor, skin: Tensor, codes: Tensor) -> Tensor:
-        """See `view`; codes (B, 16, 1, 1); gives (B, 6, h / 2, w / 2)."""
-        light, shares, tone = view(self.region, image, regions, skin)
+    def forward(self, image: Tensor, regions: Tensor, cheeks: Tensor, codes: Tensor) -> Tensor:
+        """See `view`; codes (B, 16, 1, 1); gives (B, 6, h, w)."""
+        light, shares, tone = view(self.region, image, regions, cheeks)
         given = torch.cat([codes, tone], 1)
         to_fine, to_middle, to_coarse = (told(given) for told in self.told)
         fine = self.fine(self.stem(torch.cat([light, shares], 1)) + to_fine)
@@ -159,28 +159,39 @@ class CloseUpPainter(nn.Module):
         middle = self.on_middle(middle + _doubled(self.to_middle(coarse)))
         fine = self.on_fine(fine + _doubled(self.to_fine(middle)) + self.told_last(given))
         first = torch.exp(self.direct(given).float() / GAMMA) - 1
-        found: Tensor = HEAD_SCALE * self.head(fine)
+        context = F.pixel_shuffle(self.context(fine), 2)
+        mean = light.mean(1, keepdim=True)
+        detail = self.detail(torch.cat([context, light, shares, mean], 1))
+        found: Tensor = HEAD_SCALE * (finer(self.head(fine)) + detail)
         return torch.cat([found[:, :3] + first, found[:, 3:]], 1)
 
 
 def view(
-    region: Region, image: Tensor, regions: Tensor, skin: Tensor
+    region: Region, image: Tensor, regions: Tensor, cheeks: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Log light relative to the skin (B, 3, h, w), shares of the regions (B, 4, h, w), and the tone
     (B, 9, 1, 1) of one of them.
 
-    image (B, 3, h, w) in [0, 1] and regions uint8 (B, h, w), both of the window; skin (B, 3, 1, 1),
-    mean log light of the whole face's skin.
+    image (B, 3, h, w) in [0, 1] and regions uint8 (B, h, w), both of the window; cheeks
+    (B, 3, 1, 1), see `cheek_light`.
     """
-    light, shares = log_light(image.float()) - skin, planes(regions)
-    means = [_mean(light, shares[:, k - 1 : k]) for k in (region, Region.SKIN)]
-    return light, shares, torch.cat([*means, skin], 1)
+    light, shares = log_light(image.float()) - cheeks, planes(regions)
+    means = [weighted_mean(light, shares[:, k - 1 : k]) for k in (region, Region.SKIN)]
+    return light, shares, torch.cat([*means, cheeks], 1)
 
 
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Over (B, V, h, w), weighted by (B, 1, h, w); gives (B, V, 1, 1)."""
-    total = (values.float() * weights).sum((2, 3), keepdim=True)
-    return total / (weights.sum((2, 3), keepdim=True) + 1e-3)
+def structure(region: Region, light: Tensor, shares: Tensor) -> Tensor:
+    """See `FINE`; light and shares as `view` gives them; returns (B, 5, 1, 1)."""
+    own = shares[:, region - 1 : region]
+    beyond = shares[:, Region.SKIN - 1 : Region.SKIN]
+    if region == Region.EYES:
+        beyond = 1 - shares.sum(1, keepdim=True)
+    edge = F.max_pool2d(beyond, 2 * EDGE + 1, 1, EDGE) * own
+    rest = own - edge
+    mean = weighted_mean(light, rest)
+    away = (light - mean).mean(1, keepdim=True)
+    spots = [weighted_mean(F.relu(side * away - SPOT), rest) for side in (1, -1)]
+    return torch.cat([weighted_mean(light - mean, edge), *spots], 1)
 
 
 def _doubled(features: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from makeup_kernels import CROP_SIZE
-from makeup_sdk.mobile.layout import GRID
+from makeup_sdk.mobile.layout import CHANGE_GRIDS, GRID
 from makeup_training.faces.export import (
     LANDMARK_TEACHER,
     OPSET,
@@ -32,7 +32,7 @@ from makeup_training.faces.export import (
     write_graphs,
 )
 from makeup_training.mobile.model import PARTS, Mobile
-from makeup_training.mobile.networks import CODES, MAP_STRIDE
+from makeup_training.mobile.networks import CHANGE, CODES
 
 CHANNEL_BLOCK = 16
 
@@ -50,15 +50,16 @@ class _Reading(nn.Module):
 
 
 class _Painting(nn.Module):
-    """uint8 crop and region map, and laid codes, to the change in pixel values."""
+    """uint8 crop and region map, and laid codes, to the changes in pixel values."""
 
     def __init__(self, network: Mobile) -> None:
         super().__init__()
         self.painter = network.painter
 
-    def forward(self, image: Tensor, regions: Tensor, codes: Tensor) -> Tensor:
-        change: Tensor = self.painter(_pixels(image), regions, codes)
-        return change * torch.tensor([1.0] * 3 + [255.0] * 3).view(1, 6, 1, 1)
+    def forward(self, image: Tensor, regions: Tensor, codes: Tensor) -> tuple[Tensor, ...]:
+        scale = torch.tensor([1.0] * 3 + [255.0] * 3).view(1, CHANGE, 1, 1)
+        changes = self.painter(_pixels(image), regions, codes)
+        return tuple(change * scale for change in changes)
 
 
 def _pixels(image: Tensor) -> Tensor:
@@ -82,14 +83,16 @@ def export(run: Path, folder: Path, metrics: dict[str, Any]) -> None:
     image = torch.zeros(1, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
     regions = torch.zeros(1, CROP_SIZE, CROP_SIZE, dtype=torch.uint8)
     codes = torch.zeros(1, CODES, GRID, GRID)
-    side = CROP_SIZE // MAP_STRIDE
     pixels = {"name": "image", "dtype": "uint8", "shape": ["batch", *image.shape[1:]]}
     map_ = {"name": "regions", "dtype": "uint8", "shape": ["batch", *regions.shape[1:]]}
     laid = {"name": "codes", "dtype": "float32", "shape": ["batch", *codes.shape[1:]]}
-    change = {"name": "change", "dtype": "float32", "shape": ["batch", 6, side, side]}
+    changes = [
+        {"name": part, "dtype": "float32", "shape": ["batch", CHANGE, grid.rows, grid.columns]}
+        for part, grid in CHANGE_GRIDS.items()
+    ]
     graphs = {
         "reader": {"file": "reader.onnx", "inputs": [pixels, map_], "outputs": [laid]},
-        "painter": {"file": "painter.onnx", "inputs": [pixels, map_, laid], "outputs": [change]},
+        "painter": {"file": "painter.onnx", "inputs": [pixels, map_, laid], "outputs": changes},
     }
     files = {
         "reader.onnx": _onnx(_Reading(network), (image, regions), graphs["reader"]),

@@ -7,26 +7,38 @@ import numpy as np
 import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from makeup_kernels import Region
 from makeup_training.mobile.batches import BARE_SHARE, to_pictures
-from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpReader
+from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpReader, cut
 from makeup_training.mobile.light import Relight, degrade
 from makeup_training.mobile.losses import LEAST_AREA, ROUNDING, rounded_cie94
 from makeup_training.mobile.model import apply_change
-from makeup_training.mobile.networks import GAMMA, MAP_STRIDE
+from makeup_training.mobile.networks import CODES, GAMMA, SLOPE
 from makeup_training.mobile.samples import Samples
+from makeup_training.mobile.worn import NUMBERS
+
+AGREEMENT_WEIGHT = 0.01
+"""Of how far the reader is from saying what the renderer would."""
+
+HIDDEN = 64
 
 
 class FeatureNetworks(nn.Module):
-    """The reader and the painter of one region."""
+    """The reader and the painter of one region; and, while they learn, one who knows the makeup.
+
+    It turns the renderer's own numbers into codes. The painter learns from those what it can do
+    when it is told the truth, the reader learns to say the same.
+    """
 
     def __init__(self, region: Region) -> None:
         super().__init__()
         self.region = region
         self.reader = CloseUpReader(region)
         self.painter = CloseUpPainter(region)
+        self.knower = nn.Sequential(
+            nn.Linear(NUMBERS[region], HIDDEN), nn.LeakyReLU(SLOPE), nn.Linear(HIDDEN, CODES)
+        )
 
 
 @dataclass(frozen=True)
@@ -36,12 +48,12 @@ class Views:
     Attributes:
         image: float (B, 3, h, w), BGR in [0, 1].
         regions: uint8 (B, h, w).
-        skin: float (B, 3, 1, 1), mean log light of the faces' skin.
+        cheeks: float (B, 3, 1, 1), see `cheek_light`.
     """
 
     image: Tensor
     regions: Tensor
-    skin: Tensor
+    cheeks: Tensor
 
     def own(self, region: Region) -> Tensor:
         """float (B, 1, h, w): 1 in the region."""
@@ -54,15 +66,15 @@ def view(
     """Windows of samples: `bare`, `worn`, or `truth`, made-up in the crop of the bare face."""
     place = "worn" if kind == "worn" else "bare"
 
-    def cut(name: str) -> Tensor:
-        parts = [getattr(samples, name)[row][WINDOWS[region].slices] for row in rows]
+    def windows(name: str) -> Tensor:
+        parts = [getattr(samples, name)[row][WINDOWS[region].pixels] for row in rows]
         return torch.from_numpy(
             np.stack([part[:, ::-1] if m else part for part, m in zip(parts, mirrors, strict=True)])
         )
 
-    image = cut(kind).permute(0, 3, 1, 2).float() / 255
-    skin = torch.from_numpy(np.stack([getattr(samples, f"{place}_skin")[row] for row in rows]))
-    return Views(image, cut(f"{place}_regions"), skin[:, :, None, None])
+    image = windows(kind).permute(0, 3, 1, 2).float() / 255
+    cheeks = torch.from_numpy(getattr(samples, f"{place}_cheeks")[rows])
+    return Views(image, windows(f"{place}_regions"), cheeks[:, :, None, None])
 
 
 def relit(
@@ -70,21 +82,34 @@ def relit(
 ) -> tuple[Views, Tensor | None]:
     """The same in other light, and `also`, of the same faces, in the same light."""
     gain = Relight(len(views.image), generator).gain(256)
-    here = WINDOWS[region].pixels(gain)
-    middle = gain[..., 64:224, 48:208].mean((2, 3), keepdim=True)
-    lit = Views((views.image * here).clamp(0, 1), views.regions, views.skin + GAMMA * middle.log())
+    here = cut(region, gain)
+    middle = gain[..., 100:192, 52:204].mean((2, 3), keepdim=True)
+    cheeks = views.cheeks + GAMMA * middle.log()
+    lit = Views((views.image * here).clamp(0, 1), views.regions, cheeks)
     return lit, None if also is None else (also * here).clamp(0, 1)
 
 
 def seen(views: Views, generator: torch.Generator) -> Views:
     """The same as a worse camera sees it."""
-    return Views(degrade(views.image, generator), views.regions, views.skin)
+    return Views(degrade(views.image, generator), views.regions, views.cheeks)
 
 
 def feature_losses(
-    feature: FeatureNetworks, samples: Samples, looks: int, rng: np.random.Generator
+    feature: FeatureNetworks,
+    samples: Samples,
+    looks: int,
+    rng: np.random.Generator,
+    told_share: float,
 ) -> dict[str, Tensor]:
-    """One step: each look is read from one face and painted on two others."""
+    """One step: each look is read from one face and painted on two others.
+
+    Args:
+        feature: what learns.
+        samples: to draw from.
+        looks: references.
+        rng: source of all randomness.
+        told_share: of the paintings whose codes come from the one who knows the makeup.
+    """
     region = feature.region
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     makeups = rng.integers(len(samples) // samples.faces, size=looks)
@@ -100,8 +125,10 @@ def feature_losses(
     references = Views(
         torch.where(bare_look[:, None, None, None], unworn.image, worn.image),
         torch.where(bare_look[:, None, None], unworn.regions, worn.regions),
-        torch.where(bare_look[:, None, None, None], unworn.skin, worn.skin),
+        torch.where(bare_look[:, None, None, None], unworn.cheeks, worn.cheeks),
     )
+    worn_numbers = torch.from_numpy(getattr(samples, region.name.lower())[rows[:, 0]])
+    worn_numbers = torch.where(bare_look[:, None], torch.zeros(()), worn_numbers)
     others = rows[:, 1:].flatten().tolist()
     flips = [m for pair in mirrors for m in pair[1:]]
     bare, truth = (view(samples, region, others, kind, flips) for kind in ("bare", "truth"))
@@ -112,15 +139,18 @@ def feature_losses(
     assert wanted_lit is not None
     shown, sources = seen(references, generator), seen(clean, generator)
     with torch.autocast("cpu", torch.bfloat16):
-        codes = feature.reader(shown.image, shown.regions, shown.skin)
-        change = feature.painter(
-            sources.image, sources.regions, sources.skin, codes.repeat_interleave(2, 0)
-        )
+        codes = feature.reader(shown.image, shown.regions, shown.cheeks)
+        known = feature.knower(worn_numbers)[:, :, None, None]
+        told = torch.from_numpy(rng.random(2 * looks) < told_share)[:, None, None, None]
+        used = torch.where(told, known.repeat_interleave(2, 0), codes.repeat_interleave(2, 0))
+        change = feature.painter(sources.image, sources.regions, sources.cheeks, used)
     own = clean.own(region)
-    result = apply_change(clean.image, change.float() * F.avg_pool2d(own, MAP_STRIDE))
+    result = apply_change(clean.image, change.float())
     distance = rounded_cie94(result, wanted_lit, ROUNDING[region]) * own
     mean = distance.sum((1, 2, 3)) / own.sum((1, 2, 3)).clamp(min=LEAST_AREA)
-    return {region.name.lower(): mean.mean()}
+    disagreement = (codes.float() - known.float()).square().mean()
+    name = region.name.lower()
+    return {name: mean.mean(), f"{name}_codes": AGREEMENT_WEIGHT * disagreement}
 
 
 @torch.no_grad()
@@ -139,9 +169,9 @@ def evaluate_feature(
         worn = view(held, region, lenders, "worn", straight)
         bare, truth = (view(held, region, rows, kind, straight) for kind in ("bare", "truth"))
         own = bare.own(region)
-        codes = feature.reader(worn.image, worn.regions, worn.skin)
-        change = feature.painter(bare.image, bare.regions, bare.skin, codes)
-        result = apply_change(bare.image, change * F.avg_pool2d(own, MAP_STRIDE)).clamp(0, 1)
+        codes = feature.reader(worn.image, worn.regions, worn.cheeks)
+        change = feature.painter(bare.image, bare.regions, bare.cheeks, codes)
+        result = apply_change(bare.image, change).clamp(0, 1)
         pictures = [
             [rgb2lab(picture[..., ::-1]) for picture in to_pictures(images)]
             for images in (truth.image, result, bare.image)

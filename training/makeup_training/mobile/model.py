@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from makeup_sdk.classic.layout import FaceLayout
 from makeup_sdk.mobile.layout import template_layout
 from makeup_training.mobile.lay import Lay
-from makeup_training.mobile.networks import MAP_STRIDE, FacePainter, FaceReader
+from makeup_training.mobile.networks import MAP_STRIDE, FacePainter, FaceReader, of_face, planes
 from makeup_training.mobile.whole import Painter, Reader
 
 PARTS = ("face", "lips", "eyes")
@@ -33,27 +33,45 @@ class Faces:
 
     @property
     def inside(self) -> Tensor:
-        """float (B, 1, 128, 128): how much of each cell of the change any region has."""
-        return F.avg_pool2d((self.regions[:, None] > 0).float(), MAP_STRIDE)
+        """float (B, 1, 128, 128): how much of each cell of the change is skin or brows."""
+        return F.avg_pool2d(of_face(planes(self.regions)).sum(1, keepdim=True), MAP_STRIDE)
 
 
-class Mobile(nn.Module):
-    """A reader, a painter, and the morph between them.
+class FaceNetworks(nn.Module):
+    """The reader and the painter of skin and brows, and the morph between them.
 
     Args:
-        reader: of all regions, or of skin and brows.
+        reader: of skin and brows.
         painter: of the same.
     """
 
-    def __init__(self, reader: Reader | FaceReader, painter: Painter | FacePainter) -> None:
+    def __init__(self, reader: FaceReader, painter: FacePainter) -> None:
         super().__init__()
         self.reader = reader
         self.painter = painter
 
+    def read(self, faces: Faces) -> tuple[Tensor, Tensor]:
+        """Codes on the faces themselves and on the template, float (B, 16, 64, 64) each."""
+        codes = self.reader(faces.image, faces.regions).float()
+        return codes, on_template(codes, faces)
+
+    def paint(self, faces: Faces, codes: Tensor) -> Tensor:
+        """See `paint`."""
+        return paint(self.painter, faces, codes)
+
+
+class Mobile(nn.Module):
+    """The networks of all regions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = Reader()
+        self.painter = Painter()
+
     @classmethod
     def load(cls, folder: Path) -> "Mobile":
-        """All regions, from the checkpoints of a training: face.pt, lips.pt, eyes.pt."""
-        mobile = cls(Reader(), Painter())
+        """From the checkpoints of a training: face.pt, lips.pt, eyes.pt."""
+        mobile = cls()
         for part in PARTS:
             saved = torch.load(folder / f"{part}.pt", weights_only=True)["average"]
             for name in ("reader", "painter"):
@@ -65,14 +83,9 @@ class Mobile(nn.Module):
                 getattr(getattr(mobile, name), part).load_state_dict(weights)
         return mobile.eval()
 
-    def read(self, faces: Faces) -> tuple[Tensor, Tensor]:
-        """Codes on the faces themselves and on the template, float (B, 16, 64, 64) each."""
-        codes = self.reader(faces.image, faces.regions).float()
-        return codes, on_template(codes, faces)
-
-    def paint(self, faces: Faces, codes: Tensor) -> Tensor:
-        """The change of each face, float (B, 6, 128, 128), 0 outside its regions."""
-        return paint(self.painter, faces, codes)
+    def read(self, faces: Faces) -> Tensor:
+        """Codes on the template, float (B, 16, 64, 64)."""
+        return on_template(self.reader(faces.image, faces.regions).float(), faces)
 
 
 def on_template(codes: Tensor, faces: Faces) -> Tensor:
@@ -87,13 +100,14 @@ def on_faces(codes: Tensor, faces: Faces) -> Tensor:
     return torch.stack([lay(code) for lay, code in zip(lays, codes, strict=True)])
 
 
-def paint(painter: Painter | FacePainter, faces: Faces, codes: Tensor) -> Tensor:
-    """The painter's change of each face by codes on the template, 0 outside its regions."""
+def paint(painter: FacePainter, faces: Faces, codes: Tensor) -> Tensor:
+    """The painter's change of each face by codes on the template, float (B, 6, 128, 128), 0 outside
+    skin and brows."""
     change: Tensor = painter(faces.image, faces.regions, on_faces(codes, faces)).float()
     return change * faces.inside
 
 
 def apply_change(image: Tensor, change: Tensor) -> Tensor:
-    """image · (1 + gain) + offset, the change interpolated; float (B, 3, 256, 256)."""
+    """image (B, 3, H, W) · (1 + gain) + offset, a coarser change interpolated."""
     fine = F.interpolate(change, image.shape[2:], mode="bilinear", align_corners=False)
     return image + fine[:, :3] * image + fine[:, 3:]

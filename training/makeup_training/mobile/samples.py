@@ -19,7 +19,8 @@ from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile, regions_of
 from makeup_training.data.readers import open_collection
-from makeup_training.mobile.networks import GAMMA, skin_light
+from makeup_training.mobile.networks import GAMMA, cheek_light
+from makeup_training.mobile.worn import numbers
 
 LANDMARK_JITTER = 0.012
 """Standard deviation of the landmarks that the analysis starts from, in pupil distances."""
@@ -43,8 +44,10 @@ _FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
     "worn": ((CROP_SIZE, CROP_SIZE, 3), np.uint8),
     "worn_regions": ((CROP_SIZE, CROP_SIZE), np.uint8),
     "worn_landmarks": ((68, 2), np.float32),
-    "bare_skin": ((3,), np.float32),
-    "worn_skin": ((3,), np.float32),
+    "bare_cheeks": ((3,), np.float32),
+    "worn_cheeks": ((3,), np.float32),
+    "lips": ((12,), np.float32),
+    "eyes": ((32,), np.float32),
 }
 
 
@@ -59,7 +62,8 @@ class Samples:
         worn: uint8 (N, 256, 256, 3), BGR: the made-up face in the crop that its own analysis found,
             where its lips were its own (`OTHER_LIPS_SHARE`).
         worn_regions, worn_landmarks: found on `worn`.
-        bare_skin, worn_skin: float32 (N, 3), mean log light of the skin (`evidence`) of each crop.
+        bare_cheeks, worn_cheeks: float32 (N, 3), `cheek_light` of each crop.
+        lips, eyes: float32 (N, 12), (N, 32): what each wears (`worn.numbers`).
         faces: faces per makeup.
     """
 
@@ -70,8 +74,10 @@ class Samples:
     worn: NDArray[np.uint8]
     worn_regions: NDArray[np.uint8]
     worn_landmarks: NDArray[np.float32]
-    bare_skin: NDArray[np.float32]
-    worn_skin: NDArray[np.float32]
+    bare_cheeks: NDArray[np.float32]
+    worn_cheeks: NDArray[np.float32]
+    lips: NDArray[np.float32]
+    eyes: NDArray[np.float32]
     faces: int
 
     @classmethod
@@ -137,6 +143,8 @@ def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, see
                 continue
             row = number * faces + done
             _store(arrays, row, bare, worn, crop_face(painted, bare.matrix))
+            arrays["lips"][row] = numbers(makeup, Region.LIPS)
+            arrays["eyes"][row] = numbers(makeup, Region.EYES)
             done += 1
         if (number + 1) % 100 == 0:
             print(f"{number + 1}/{makeups} makeups", flush=True)
@@ -192,14 +200,14 @@ def _store(
     arrays["worn"][row] = worn.crop
     arrays["worn_regions"][row] = worn.regions
     arrays["worn_landmarks"][row] = worn.crop_landmarks
-    arrays["bare_skin"][row] = _skin(bare)
-    arrays["worn_skin"][row] = _skin(worn)
+    arrays["bare_cheeks"][row] = _cheeks(bare)
+    arrays["worn_cheeks"][row] = _cheeks(worn)
 
 
-def _skin(face: FaceAnalysis) -> NDArray[np.float32]:
+def _cheeks(face: FaceAnalysis) -> NDArray[np.float32]:
     image = torch.from_numpy(face.crop).permute(2, 0, 1)[None].float() / 255
-    mean: NDArray[np.float32] = skin_light(image, torch.from_numpy(face.regions)[None]).numpy()
-    return mean[0, :, 0, 0]
+    light: NDArray[np.float32] = cheek_light(image, torch.from_numpy(face.regions)[None]).numpy()
+    return light[0, :, 0, 0]
 
 
 if __name__ == "__main__":

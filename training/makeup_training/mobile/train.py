@@ -36,7 +36,7 @@ from makeup_training.mobile.losses import (
     reading_losses,
     worn_change,
 )
-from makeup_training.mobile.model import Faces, Mobile, apply_change, on_template, paint
+from makeup_training.mobile.model import FaceNetworks, Faces, apply_change, on_template, paint
 from makeup_training.mobile.networks import FacePainter, FaceReader
 from makeup_training.mobile.samples import Samples
 from makeup_training.mobile.start import start_from_samples
@@ -48,6 +48,10 @@ STEPS = {"reader": 5000, "painter": 2200, "face": 3200, "lips": 19500, "eyes": 1
 RATES = {"reader": 2e-3, "painter": 2e-3, "face": 1.2e-3, "lips": 2e-3, "eyes": 2e-3}
 LOOKS = {"reader": 8, "painter": 8, "face": 8, "lips": 12, "eyes": 12}
 """Of each stage: its length, the highest learning rate, and the references per step."""
+
+TOLD_SHARE, TOLD_UNTIL = 0.5, 0.75
+"""Of the paintings of lips and eyes that know the makeup instead of reading it, and the part of the
+training after which none does."""
 
 FEATURES = {"lips": Region.LIPS, "eyes": Region.EYES}
 
@@ -85,12 +89,20 @@ def train(stage: str, options: argparse.Namespace) -> None:
     schedule = Schedule(steps, RATES[stage], clip=1.0, save_every=100, report_every=300)
 
     def losses_of(step: int) -> dict[str, Tensor]:
-        return measure(network, samples, looks, np.random.default_rng([options.seed, step]))
+        rng = np.random.default_rng([options.seed, step])
+        if stage not in FEATURES:
+            return measure(network, samples, looks, rng)
+        return measure(network, samples, looks, rng, told_share(step, steps))
 
     def report(state: Mapping[str, Tensor]) -> Report:
         return evaluate(state, held) if held else {}
 
     Training(network, options.out / f"{stage}.pt", schedule, {}).run(losses_of, report)
+
+
+def told_share(step: int, steps: int) -> float:
+    """`TOLD_SHARE` in the first part of the training, then 0."""
+    return TOLD_SHARE if step < TOLD_UNTIL * steps else 0.0
 
 
 _Stage = tuple[
@@ -105,7 +117,7 @@ def _feature(stage: str) -> _Stage:
 
 
 def _face(stage: str, samples: Samples, folder: Path) -> _Stage:
-    face = Mobile(reader := FaceReader(), painter := FacePainter())
+    face = FaceNetworks(reader := FaceReader(), painter := FacePainter())
     if stage == "reader":
         start_from_samples(reader, painter, samples)
         return reader, reader_losses, evaluate_reader
@@ -121,7 +133,7 @@ def _face(stage: str, samples: Samples, folder: Path) -> _Stage:
 
 
 def step_losses(
-    network: Mobile, samples: Samples, looks: int, rng: np.random.Generator
+    network: FaceNetworks, samples: Samples, looks: int, rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """One step of the face's two networks: each look is read from one and painted on two others."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
@@ -172,7 +184,7 @@ def evaluate_painter(state: Mapping[str, Tensor], held: Samples) -> Report:
 
 def evaluate_face(state: Mapping[str, Tensor], held: Samples, pairs: int = 48) -> Report:
     """`evaluate` of both networks."""
-    network = Mobile(FaceReader(), FacePainter()).eval()
+    network = FaceNetworks(FaceReader(), FacePainter()).eval()
     network.load_state_dict(state)
 
     def paint_looks(rows: list[int], sources: Faces) -> Tensor:

@@ -1,18 +1,16 @@
 """The two networks of `mobile` as the product runs them: all regions in one."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from makeup_kernels import Region
 from makeup_sdk.mobile.layout import STRIDE
-from makeup_training.mobile.closeups import CloseUpPainter, CloseUpReader
+from makeup_training.mobile.closeups import CloseUpPainter, CloseUpReader, cut
 from makeup_training.mobile.networks import (
-    MAP_STRIDE,
     FacePainter,
     FaceReader,
+    cheek_light,
     of_face,
     planes,
-    skin_light,
 )
 
 
@@ -29,18 +27,19 @@ class Reader(nn.Module):
         """image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256); gives (B, 16, 64, 64)."""
         own = planes(regions[:, ::STRIDE, ::STRIDE])
         codes: Tensor = self.face(image, regions) * of_face(own).sum(1, keepdim=True)
-        skin = skin_light(image, regions)
+        cheeks = cheek_light(image, regions)
         for reader in (self.lips, self.eyes):
-            window, region = reader.window, reader.region
-            found = reader(window.pixels(image), window.pixels(regions), skin)
+            region = reader.region
+            found = reader(cut(region, image), cut(region, regions), cheeks)
             codes = codes + found * own[:, region - 1 : region]
         return codes
 
 
 class Painter(nn.Module):
-    """A bare face and laid codes to a change of its colours; runs for every frame.
+    """A bare face and laid codes to changes of its colours; runs for every frame.
 
-    See `FacePainter` for what a change is. Where regions meet, their changes are mixed by shares.
+    See `FacePainter` for what a change is. That of the face is 0 on lips and eyes, which have
+    changes of their own, each on the grid that `CHANGE_GRIDS` says; they hold inside the region.
     """
 
     def __init__(self) -> None:
@@ -49,21 +48,19 @@ class Painter(nn.Module):
         self.lips = CloseUpPainter(Region.LIPS)
         self.eyes = CloseUpPainter(Region.EYES)
 
-    def forward(self, image: Tensor, regions: Tensor, codes: Tensor) -> Tensor:
+    def forward(
+        self, image: Tensor, regions: Tensor, codes: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256), codes (B, 16, 64, 64);
-        returns (B, 6, 128, 128)."""
+        returns those of face (B, 6, 128, 128), lips (B, 6, 48, 80) and eyes (B, 6, 56, 128)."""
         own = planes(regions[:, ::STRIDE, ::STRIDE])
-        shares = F.avg_pool2d(planes(regions), MAP_STRIDE)
-        weights = shares / shares.sum(1, keepdim=True).clamp(min=1e-3)
-        change: Tensor = self.face(image, regions, codes)
-        skin = skin_light(image, regions)
+        cheeks = cheek_light(image, regions)
+        changes = [self.face(image, regions, codes)]
         for painter in (self.lips, self.eyes):
-            window, region = painter.window, painter.region
+            region = painter.region
             worn = mean_code(codes, own[:, region - 1 : region])
-            asked = painter(window.pixels(image), window.pixels(regions), skin, worn)
-            weight = weights[:, region - 1 : region]
-            change = change + window.put(asked) * weight
-        return change
+            changes.append(painter(cut(region, image), cut(region, regions), cheeks, worn))
+        return changes[0], changes[1], changes[2]
 
 
 def mean_code(codes: Tensor, own: Tensor) -> Tensor:
