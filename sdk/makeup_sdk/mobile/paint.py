@@ -79,7 +79,7 @@ def weaken(change: Change, regions: NDArray[np.uint8], strength: Strength) -> Ch
     return ChangePaint({part: change[part] * shares[part] for part in change})
 
 
-def worn_shares(regions: NDArray[np.uint8], strength: Strength) -> Change:
+def worn_shares(regions: NDArray[np.uint8], strength: Strength) -> Mapping[str, FloatArray]:
     """float32 (rows, columns) of each part: how much of its change each cell wears.
 
     Lips and eyes reach half a pixel beyond their outlines, so that they close over the line between

@@ -181,7 +181,7 @@ class SteadyFace:
 
     def layer(self, past: PaintPast, layer: FloatArray) -> FloatArray:
         """The layer of that frame, float32 (256, 256, 3), steadied."""
-        average = past.setdefault("layer", MovingAverage(self._layer_seconds, _LAYER_GRID))
+        average = self._average(past, "layer", _LAYER_GRID)
         planes = average(np.stack(cv2.split(layer)), self._step)
         return np.asarray(cv2.merge(list(planes)), np.float32)
 
@@ -189,10 +189,14 @@ class SteadyFace:
         """The change of that frame, steadied."""
         steadied = {}
         for part, values in change.items():
-            new = MovingAverage(self._layer_seconds, CHANGE_GRIDS[part])
-            average = past.setdefault(part, new)
-            steadied[part] = average(values, self._step)
+            steadied[part] = self._average(past, part, CHANGE_GRIDS[part])(values, self._step)
         return steadied
+
+    def _average(self, past: PaintPast, part: str, grid: CropGrid) -> MovingAverage:
+        """That of one part of a look's paint, new at first."""
+        if part not in past:
+            past[part] = MovingAverage(self._layer_seconds, grid)
+        return past[part]
 
 
 def _shares(regions: Image) -> FloatArray:

@@ -169,8 +169,8 @@ class CloseUpPainter(nn.Module):
 def view(
     region: Region, image: Tensor, regions: Tensor, cheeks: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Log light relative to the skin (B, 3, h, w), shares of the regions (B, 4, h, w), and the tone
-    (B, 9, 1, 1) of one of them.
+    """Log light relative to the cheeks (B, 3, h, w), shares of the regions (B, 4, h, w), and the
+    tone (B, 9, 1, 1) of one of them.
 
     image (B, 3, h, w) in [0, 1] and regions uint8 (B, h, w), both of the window; cheeks
     (B, 3, 1, 1), see `cheek_light`.

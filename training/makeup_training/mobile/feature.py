@@ -14,7 +14,7 @@ from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpRead
 from makeup_training.mobile.light import Relight, degrade
 from makeup_training.mobile.losses import LEAST_AREA, ROUNDING, rounded_cie94
 from makeup_training.mobile.model import apply_change
-from makeup_training.mobile.networks import CODES, GAMMA, SLOPE
+from makeup_training.mobile.networks import CHEEKS, CODES, GAMMA, SLOPE
 from makeup_training.mobile.samples import Samples
 from makeup_training.mobile.worn import NUMBERS
 
@@ -83,7 +83,7 @@ def relit(
     """The same in other light, and `also`, of the same faces, in the same light."""
     gain = Relight(len(views.image), generator).gain(256)
     here = cut(region, gain)
-    middle = gain[..., 100:192, 52:204].mean((2, 3), keepdim=True)
+    middle = gain[(..., *CHEEKS)].mean((2, 3), keepdim=True)
     cheeks = views.cheeks + GAMMA * middle.log()
     lit = Views((views.image * here).clamp(0, 1), views.regions, cheeks)
     return lit, None if also is None else (also * here).clamp(0, 1)

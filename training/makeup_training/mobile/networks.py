@@ -243,11 +243,11 @@ def cheek_light(image: Tensor, regions: Tensor) -> Tensor:
     unlike the mean over all skin. Cells count by how near they are to a level somewhat above the
     mean; then once more, around the mean that this gives.
     """
-    rows, columns = (slice(*span) for span in _CHEEKS)
+    rows, columns = (slice(span.start // 4, span.stop // 4) for span in CHEEKS)
     light = cell_means(log_light(F.avg_pool2d(image.float(), 2)), regions)[..., rows, columns]
     skin = region_shares(regions)[:, 1:2, rows, columns]
     level = (light * _LUMINANCE.to(light)).sum(1, keepdim=True)
-    weight, mean = skin, weighted_mean(level, skin)
+    mean = weighted_mean(level, skin)
     spread = (weighted_mean((level - mean).square(), skin) + 1e-4).sqrt()
     for _ in range(2):
         away = ((level - mean) / spread - _ABOVE) / _WITHIN
@@ -256,8 +256,8 @@ def cheek_light(image: Tensor, regions: Tensor) -> Tensor:
     return weighted_mean(light, weight)
 
 
-_CHEEKS = ((25, 48), (13, 51))
-"""Rows and columns of the cells between eyes and mouth, with nose and cheeks."""
+CHEEKS = (slice(100, 192), slice(52, 204))
+"""Rows and columns of the crop between eyes and mouth, with nose and cheeks."""
 
 _LUMINANCE = torch.tensor([0.0722, 0.7152, 0.2126])[:, None, None]
 """Of B, G, R."""

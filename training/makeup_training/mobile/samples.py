@@ -20,7 +20,7 @@ from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile, regions_of
 from makeup_training.data.readers import open_collection
 from makeup_training.mobile.networks import GAMMA, cheek_light
-from makeup_training.mobile.worn import numbers
+from makeup_training.mobile.worn import NUMBERS, numbers
 
 LANDMARK_JITTER = 0.012
 """Standard deviation of the landmarks that the analysis starts from, in pupil distances."""
@@ -46,8 +46,8 @@ _FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
     "worn_landmarks": ((68, 2), np.float32),
     "bare_cheeks": ((3,), np.float32),
     "worn_cheeks": ((3,), np.float32),
-    "lips": ((12,), np.float32),
-    "eyes": ((32,), np.float32),
+    "lips": ((NUMBERS[Region.LIPS],), np.float32),
+    "eyes": ((NUMBERS[Region.EYES],), np.float32),
 }
 
 
