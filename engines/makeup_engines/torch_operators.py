@@ -225,6 +225,7 @@ def _clip(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
 
 
 OPERATORS: dict[str, Operator] = {
+    "Abs": lambda torch, a, x: x[0].abs(),
     "Add": lambda torch, a, x: x[0] + x[1],
     "And": lambda torch, a, x: x[0] & x[1],
     "AveragePool": _pool("avg_pool2d"),
@@ -246,6 +247,7 @@ OPERATORS: dict[str, Operator] = {
     "Gather": _gather,
     "GatherElements": lambda torch, a, x: x[0].gather(a.get("axis", 0), x[1]),
     "Gemm": _gemm,
+    "Greater": lambda torch, a, x: x[0] > x[1],
     "GreaterOrEqual": lambda torch, a, x: x[0] >= x[1],
     "GridSample": _grid_sample,
     "Identity": lambda torch, a, x: x[0],
@@ -256,6 +258,7 @@ OPERATORS: dict[str, Operator] = {
     "MatMul": lambda torch, a, x: x[0] @ x[1],
     "MaxPool": _pool("max_pool2d"),
     "Mul": lambda torch, a, x: x[0] * x[1],
+    "Neg": lambda torch, a, x: -x[0],
     "Pad": _pad,
     "Pow": lambda torch, a, x: (x[0] ** x[1]).to(x[0].dtype),
     "QuantizeLinear": _quantize,

@@ -8,13 +8,7 @@ from torch.nn import functional as F
 from makeup_kernels import Region
 from makeup_sdk.classic.template import template_regions
 from makeup_sdk.mobile.layout import CHANGE_GRIDS
-from makeup_training.mobile.closeups import (
-    WINDOWS,
-    CloseUpPainter,
-    CloseUpReader,
-    cut,
-    structure,
-)
+from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpReader, cut
 from makeup_training.mobile.networks import (
     CODES,
     GAMMA,
@@ -150,35 +144,6 @@ def test_the_cheeks_say_how_bright_the_light_is():
     spoilt = torch.where(regions[:, None] == Region.SKIN, spoilt, 0.9)
     assert torch.allclose(cheek_light(spoilt, regions), even, atol=0.1)
     assert torch.isfinite(cheek_light(image, torch.zeros_like(regions))).all()
-
-
-def test_structure_tells_liner_and_gloss_from_plain_lips():
-    regions = torch.full((1, 48, 80), int(Region.SKIN), dtype=torch.uint8)
-    regions[:, 10:30, 10:70] = Region.LIPS
-    shares = planes(regions)
-    lips, rim = shares[:, :1], shares[:, :1].clone()
-    rim[..., 12:28, 12:68] = 0
-    light = 1.0 + torch.zeros(1, 3, 48, 80)
-    plain = structure(Region.LIPS, light * lips, shares)[0, :, 0, 0]
-    assert plain.abs().max() < 1e-3
-    lined = structure(Region.LIPS, light * lips - 0.6 * rim, shares)[0, :, 0, 0]
-    assert torch.allclose(lined, torch.tensor([-0.6, -0.6, -0.6, 0, 0]), atol=0.02)
-    shiny = light.clone()
-    shiny[..., 20:23, 30:50] += 1.0
-    spots = structure(Region.LIPS, shiny * lips, shares)[0, 3:, 0, 0]
-    assert spots[0] > 0.03
-    assert spots[1] == 0
-
-
-def test_structure_of_eyes_begins_at_the_eyeball():
-    regions = torch.zeros(1, 56, 128, dtype=torch.uint8)
-    regions[:, 5:50, 5:60] = Region.EYES
-    regions[:, 25:35, 15:50] = Region.NONE
-    shares = planes(regions)
-    light = torch.zeros(1, 3, 56, 128)
-    light[..., 24, 15:50] = -1.0
-    found = structure(Region.EYES, light, shares)[0, :3, 0, 0]
-    assert (found < -0.05).all()
 
 
 @pytest.mark.parametrize("region", WINDOWS)

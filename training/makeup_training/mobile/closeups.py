@@ -27,29 +27,26 @@ from makeup_training.mobile.networks import (
     planes,
     weighted_mean,
 )
+from makeup_training.mobile.structure import STRUCTURE, place, structure
 
 TONE = 9
 """Mean log light of a region (3) and of the skin in its window (3), both relative to that of the
 cheeks, and that one's own (3)."""
 
-FINE = 5
-"""What is read of the finer structure: log light of the edge relative to the rest (3), highlights
-and dark spots of the rest."""
+PLACE = 2
+"""Planes that `place` gives."""
 
-EDGE = 2
-"""Pixels; so wide is the edge of lips towards the skin, where lip liner is, and that of eyes
-towards the eyeball, where liner and lashes are."""
-
-SPOT = 0.2
-"""Log light; what differs more from the mean is a highlight or a dark spot."""
+SHOWN = {Region.LIPS: slice(0, 3), Region.EYES: slice(1, 4)}
+"""Planes of the regions that a window can show: brows are never in that of lips, nor lips in that
+of eyes."""
 
 HIDDEN = 128
 
 CELL_NOISE = 0.06
 """Log light; standard deviation of the noise that the reader learns under."""
 
-FINE_NOISE = 0.04
-"""The same on the finer structure."""
+STRUCTURE_NOISE = 0.04
+"""The same on `structure`."""
 
 
 WINDOWS = {Region.LIPS: CHANGE_GRIDS["lips"], Region.EYES: CHANGE_GRIDS["eyes"]}
@@ -65,8 +62,8 @@ class CloseUpReader(nn.Module):
     """A made-up feature to the list of numbers that describes what it wears.
 
     It sees the mean light of the region in cells of 4 pixels, in training under noise, and of
-    anything finer five numbers only (`structure`): a reader that saw the pixels took real lipsticks
-    for bare lips, apparently because it knew painted faces by what the renderer's brushwork leaves
+    anything finer only what `structure` says: a reader that saw the pixels took real lipsticks for
+    bare lips, apparently because it knew painted faces by what the renderer's brushwork leaves
     behind.
 
     Args:
@@ -82,7 +79,7 @@ class CloseUpReader(nn.Module):
         self.told = nn.Conv2d(TONE, fine, 1)
         self.coarse = nn.Sequential(ConvNorm(fine, coarse, 2), ConvNorm(coarse, coarse))
         self.sum_up = nn.Sequential(
-            nn.Conv2d(fine + coarse + TONE + FINE, HIDDEN, 1),
+            nn.Conv2d(fine + coarse + TONE + STRUCTURE[region], HIDDEN, 1),
             nn.LeakyReLU(SLOPE),
             nn.Conv2d(HIDDEN, HIDDEN, 1),
             nn.LeakyReLU(SLOPE),
@@ -102,7 +99,7 @@ class CloseUpReader(nn.Module):
         means = [weighted_mean(fine, own), weighted_mean(coarse, F.avg_pool2d(own, 2))]
         finest = structure(self.region, light, shares)
         if self.training:
-            finest = finest + FINE_NOISE * torch.randn_like(finest)
+            finest = finest + STRUCTURE_NOISE * torch.randn_like(finest)
         codes: Tensor = self.sum_up(torch.cat([*means, tone, finest], 1))
         return codes
 
@@ -124,7 +121,7 @@ class CloseUpPainter(nn.Module):
         self.region = region
         fine, middle, coarse = widths
         self.stem = nn.Sequential(
-            nn.Conv2d(3 + REGION_PLANES, fine, 4, 2, 1, bias=False),
+            nn.Conv2d(3 + REGION_PLANES + PLACE, fine, 4, 2, 1, bias=False),
             nn.BatchNorm2d(fine),
             nn.LeakyReLU(SLOPE, inplace=True),
         )
@@ -139,11 +136,12 @@ class CloseUpPainter(nn.Module):
         self.told_last = nn.Conv2d(CODES + TONE, fine, 1)
         self.head = nn.Conv2d(fine, CHANGE, 1)
         self.context = nn.Conv2d(fine, 4 * DETAIL, 1)
-        self.detail = nn.Sequential(
-            ConvNorm(DETAIL + 3 + REGION_PLANES + 1, 2 * DETAIL), nn.Conv2d(2 * DETAIL, CHANGE, 1)
-        )
+        self.detail = ConvNorm(DETAIL + 3 + 3 + PLACE, 2 * DETAIL)
+        self.detail_on = ConvNorm(2 * DETAIL, 2 * DETAIL)
+        nn.init.zeros_(self.detail_on[1].weight)
+        self.last = nn.Conv2d(2 * DETAIL, CHANGE, 1)
         self.direct = nn.Conv2d(CODES + TONE, 3, 1)
-        for last in (self.head, self.detail[1], self.direct):
+        for last in (self.head, self.last, self.direct):
             nn.init.zeros_(last.weight)
             assert last.bias is not None
             nn.init.zeros_(last.bias)
@@ -151,18 +149,21 @@ class CloseUpPainter(nn.Module):
     def forward(self, image: Tensor, regions: Tensor, cheeks: Tensor, codes: Tensor) -> Tensor:
         """See `view`; codes (B, 16, 1, 1); gives (B, 6, h, w)."""
         light, shares, tone = view(self.region, image, regions, cheeks)
+        where = place(self.region, shares)
         given = torch.cat([codes, tone], 1)
         to_fine, to_middle, to_coarse = (told(given) for told in self.told)
-        fine = self.fine(self.stem(torch.cat([light, shares], 1)) + to_fine)
+        fine = self.fine(self.stem(torch.cat([light, shares, where], 1)) + to_fine)
         middle = self.middle_on(self.middle(fine) + to_middle)
         coarse = self.coarse_on(self.coarse(middle) + to_coarse)
         middle = self.on_middle(middle + _doubled(self.to_middle(coarse)))
         fine = self.on_fine(fine + _doubled(self.to_fine(middle)) + self.told_last(given))
         first = torch.exp(self.direct(given).float() / GAMMA) - 1
         context = F.pixel_shuffle(self.context(fine), 2)
-        mean = light.mean(1, keepdim=True)
-        detail = self.detail(torch.cat([context, light, shares, mean], 1))
-        found: Tensor = HEAD_SCALE * (finer(self.head(fine)) + detail)
+        near = [light, shares[:, SHOWN[self.region]], where]
+        detail = self.detail(torch.cat([context, *near], 1))
+        found: Tensor = HEAD_SCALE * (
+            finer(self.head(fine)) + self.last(detail + self.detail_on(detail))
+        )
         return torch.cat([found[:, :3] + first, found[:, 3:]], 1)
 
 
@@ -178,20 +179,6 @@ def view(
     light, shares = log_light(image.float()) - cheeks, planes(regions)
     means = [weighted_mean(light, shares[:, k - 1 : k]) for k in (region, Region.SKIN)]
     return light, shares, torch.cat([*means, cheeks], 1)
-
-
-def structure(region: Region, light: Tensor, shares: Tensor) -> Tensor:
-    """See `FINE`; light and shares as `view` gives them; returns (B, 5, 1, 1)."""
-    own = shares[:, region - 1 : region]
-    beyond = shares[:, Region.SKIN - 1 : Region.SKIN]
-    if region == Region.EYES:
-        beyond = 1 - shares.sum(1, keepdim=True)
-    edge = F.max_pool2d(beyond, 2 * EDGE + 1, 1, EDGE) * own
-    rest = own - edge
-    mean = weighted_mean(light, rest)
-    away = (light - mean).mean(1, keepdim=True)
-    spots = [weighted_mean(F.relu(side * away - SPOT), rest) for side in (1, -1)]
-    return torch.cat([weighted_mean(light - mean, edge), *spots], 1)
 
 
 def _doubled(features: Tensor) -> Tensor:
