@@ -74,6 +74,7 @@ def structure(region: Region, light: Tensor, shares: Tensor) -> Tensor:
     away = (light - mean).mean(1, keepdim=True)
     spots = [weighted_mean(F.relu(side * away - SPOT), rest) for side in (1, -1)]
     places = eye_rings(shares) if region == Region.EYES else lip_rings(own, skin)
+    # lips from 2 pixels inside: their outline is no texture
     inner = own if region == Region.EYES else F.relu(25 * F.avg_pool2d(own, 5, 1, 2) - 24)
     return torch.cat(
         [
