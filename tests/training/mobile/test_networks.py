@@ -8,7 +8,13 @@ from torch.nn import functional as F
 from makeup_kernels import Region
 from makeup_sdk.classic.template import template_regions
 from makeup_sdk.mobile.layout import CHANGE_GRIDS
-from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpReader, cut
+from makeup_training.mobile.closeups import (
+    SHOWN,
+    WINDOWS,
+    CloseUpPainter,
+    CloseUpReader,
+    cut,
+)
 from makeup_training.mobile.networks import (
     CODES,
     GAMMA,
@@ -127,6 +133,7 @@ def test_windows_hold_the_template_and_are_symmetric(region):
     grid = WINDOWS[region]
     regions = torch.from_numpy(template_regions()[None].copy())
     assert (cut(region, regions) == region).sum() == (regions == region).sum()
+    assert planes(cut(region, regions))[:, SHOWN[region]].sum() == (cut(region, regions) > 0).sum()
     assert 2 * grid.left + grid.columns == 256
     assert all(side % 8 == 0 for side in (grid.top, grid.left, grid.rows, grid.columns))
 

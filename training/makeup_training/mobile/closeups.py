@@ -27,14 +27,11 @@ from makeup_training.mobile.networks import (
     planes,
     weighted_mean,
 )
-from makeup_training.mobile.structure import STRUCTURE, place, structure
+from makeup_training.mobile.structure import PLACE, STRUCTURE, place, structure
 
 TONE = 9
 """Mean log light of a region (3) and of the skin in its window (3), both relative to that of the
 cheeks, and that one's own (3)."""
-
-PLACE = 2
-"""Planes that `place` gives."""
 
 SHOWN = {Region.LIPS: slice(0, 3), Region.EYES: slice(1, 4)}
 """Planes of the regions that a window can show: brows are never in that of lips, nor lips in that
@@ -108,8 +105,9 @@ class CloseUpPainter(nn.Module):
     """A bare feature and such a list to a change of its colours.
 
     Beside the convolutions an affine map from list and tone to a change of log light, the same in
-    all pixels, is the first guess of the gain. A last small convolution sees the pixels themselves:
-    lips are 16 of them high, their liner is one wide.
+    all pixels, is the first guess of the gain. The convolutions are told where a pixel is
+    (`place`). Two last small ones see the pixels themselves: lips are 16 of them high, their liner
+    is one wide.
 
     Args:
         region: the feature.

@@ -267,7 +267,7 @@ _ABOVE, _WITHIN = 0.25, 0.6
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Over (B, V, H, W), weighted by (B, 1, H, W); gives (B, V, 1, 1)."""
+    """Over (B, V, H, W), weighted by (B, 1, H, W) or each by its own; gives (B, V, 1, 1)."""
     total = (values.float() * weights).sum((2, 3), keepdim=True)
     return total / (weights.sum((2, 3), keepdim=True) + 1e-3)
 

@@ -12,6 +12,9 @@ from torch.nn import functional as F
 from makeup_kernels import Region
 from makeup_training.mobile.networks import weighted_mean
 
+PLACE = 2
+"""Planes that `place` gives."""
+
 EDGE = 2
 """Pixels; so wide is the edge of lips towards the skin, where lip liner is, and that of eyes
 towards the eyeball, where liner and lashes are."""
@@ -48,8 +51,11 @@ COLORS = {
 
 SPOTS = 2
 
-TEXTURE = 7 * 2 * 2 * len(TEXTURE_SCALES)
-"""Statistics of the region and of the skin around, as it is and relative to its surroundings."""
+STATISTICS = VARIED + 2 * (VARIED - 1)
+"""Of these planes: deviations; slopes and correlations of the later ones by the first."""
+
+TEXTURE = 2 * 2 * STATISTICS * len(TEXTURE_SCALES)
+"""Numbers about the region and the skin around, as they are and relative to what is around."""
 
 STRUCTURE = {region: 3 * colors + SPOTS + TEXTURE for region, colors in COLORS.items()}
 """Numbers that `structure` gives."""
