@@ -153,6 +153,12 @@ def _reshape(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
     return x[0].reshape(sizes)
 
 
+def _flatten(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
+    axis = a.get("axis", 1)
+    rows = x[0].shape[:axis].numel()
+    return x[0].reshape(rows, x[0].shape[axis:].numel())
+
+
 def _expand(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
     return x[0].expand(torch.broadcast_shapes(x[0].shape, tuple(_ints(x[1]))))
 
@@ -244,6 +250,7 @@ OPERATORS: dict[str, Operator] = {
     "Equal": lambda torch, a, x: x[0] == x[1],
     "Exp": lambda torch, a, x: x[0].exp(),
     "Expand": _expand,
+    "Flatten": _flatten,
     "Gather": _gather,
     "GatherElements": lambda torch, a, x: x[0].gather(a.get("axis", 0), x[1]),
     "Gemm": _gemm,
