@@ -86,8 +86,15 @@ class FaceLayout:
 
     def mirrored(self) -> "FaceLayout":
         """The same face, its crop flipped left to right."""
-        landmarks = self.landmarks[MIRRORED_POINTS] * [-1, 1] + [CROP_SIZE - 1, 0]
-        return FaceLayout(landmarks.astype(np.float32), np.ascontiguousarray(self.regions[:, ::-1]))
+        regions = np.ascontiguousarray(self.regions[:, ::-1])
+        return FaceLayout(mirrored_landmarks(self.landmarks), regions)
+
+
+def mirrored_landmarks(landmarks: FloatArray) -> FloatArray:
+    """float32 (68, 2), crop pixels: those of the same face in a flipped crop."""
+    mirrored: FloatArray = landmarks[MIRRORED_POINTS]
+    mirrored[:, 0] = CROP_SIZE - 1 - mirrored[:, 0]
+    return mirrored
 
 
 class LaidFields:

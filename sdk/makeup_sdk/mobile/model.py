@@ -72,6 +72,7 @@ class MobileModel:
             {
                 "image": np.stack([face.crop, face.crop[:, ::-1]]),
                 "regions": np.stack([layout.regions for layout in layouts]),
+                "landmarks": np.stack([layout.landmarks for layout in layouts]),
             }
         )["codes"]
         laid = [

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from makeup_kernels import Region
-from makeup_sdk.classic.template import template_regions
+from makeup_sdk.classic.template import template_landmarks, template_regions
 from makeup_sdk.mobile.layout import CHANGE_GRIDS
 from makeup_training.mobile.closeups import (
     SHOWN,
@@ -157,13 +157,14 @@ def test_the_cheeks_say_how_bright_the_light_is():
 def test_a_look_of_a_feature_is_the_same_in_all_its_cells(region):
     torch.manual_seed(0)
     regions = torch.from_numpy(template_regions()[None].copy())
+    landmarks = torch.from_numpy(template_landmarks()[None])
     image = torch.rand(1, 3, 256, 256)
     reader = Reader().eval()
     with torch.no_grad():
-        codes = reader(image, regions)
+        codes = reader(image, regions, landmarks)
         feature = reader.lips if region == Region.LIPS else reader.eyes
         cheeks = cheek_light(image, regions)
-        alone = feature(cut(region, image), cut(region, regions), cheeks)
+        alone = feature(cut(region, image), cut(region, regions), cheeks, landmarks)
     cells = regions[0, ::4, ::4] == region
     assert cells.sum() > 20
     assert torch.allclose(codes[0][:, cells], alone[0, :, 0].expand(-1, int(cells.sum())))
@@ -194,8 +195,9 @@ def test_a_missing_feature_is_read_and_painted_without_nan(region):
     image, cheeks = torch.rand(1, 3, 256, 256), torch.zeros(1, 3, 1, 1)
     regions = torch.zeros(1, 256, 256, dtype=torch.uint8)
     pixels, window_regions = cut(region, image), cut(region, regions)
+    landmarks = torch.from_numpy(template_landmarks()[None])
     with torch.no_grad():
-        codes = CloseUpReader(region).eval()(pixels, window_regions, cheeks)
+        codes = CloseUpReader(region).eval()(pixels, window_regions, cheeks, landmarks)
         change = CloseUpPainter(region).eval()(pixels, window_regions, cheeks, codes)
     assert torch.isfinite(codes).all()
     assert torch.isfinite(change).all()

@@ -1,5 +1,7 @@
 """The stages of the training, the export of what they leave, and its calibration."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,7 +12,13 @@ from makeup_training.data.portraits import BadDataError
 from makeup_training.mobile.apart import painter_losses, reader_losses
 from makeup_training.mobile.calibration import record
 from makeup_training.mobile.export import CHANNEL_BLOCK, export
-from makeup_training.mobile.feature import FeatureNetworks, evaluate_feature, feature_losses
+from makeup_training.mobile.feature import (
+    FeatureNetworks,
+    evaluate_feature,
+    feature_losses,
+    lenders,
+    view,
+)
 from makeup_training.mobile.model import PARTS, FaceNetworks, Mobile
 from makeup_training.mobile.networks import CODES, FacePainter, FaceReader
 from makeup_training.mobile.start import start_from_samples
@@ -24,6 +32,9 @@ from makeup_training.mobile.train import (
     step_losses,
     told_share,
 )
+
+ALL = np.arange(6)
+"""Rows of the samples."""
 
 
 def test_the_painters_start_is_better_than_nothing(samples):
@@ -131,17 +142,18 @@ def test_exported_graphs_are_the_networks(samples, run, tmp_path):
     network = Mobile.load(run)
     crop, regions = samples.bare[:2], samples.bare_regions[:2]
     codes = np.random.default_rng(0).normal(size=(2, CODES, 64, 64)).astype(np.float32)
+    landmarks = np.array(samples.bare_landmarks[:2])
     image = torch.from_numpy(np.array(crop)).permute(0, 3, 1, 2) / 255
     maps = torch.from_numpy(np.array(regions))
     with torch.no_grad():
-        read = network.reader(image, maps).numpy()
+        read = network.reader(image, maps, torch.from_numpy(landmarks)).numpy()
         changes = [part.numpy() for part in network.painter(image, maps, torch.from_numpy(codes))]
-    feeds = {"image": np.array(crop), "regions": np.array(regions), "codes": codes}
+    shown = {"image": np.array(crop), "regions": np.array(regions)}
     graphs = {
         name: onnxruntime.InferenceSession(str(tmp_path / "bundle" / f"{name}.onnx"))
         for name in ("reader", "painter")
     }
-    found = graphs["reader"].run(None, {k: feeds[k] for k in ("image", "regions")})[0]
+    found = graphs["reader"].run(None, {**shown, "landmarks": landmarks})[0]
     assert np.abs(found - read).max() < 0.02
     convolutions = onnx.load(tmp_path / "bundle" / "painter.onnx").graph
     widths = {t.name.removesuffix(".half"): t.dims for t in convolutions.initializer}
@@ -150,7 +162,8 @@ def test_exported_graphs_are_the_networks(samples, run, tmp_path):
             continue
         if widths[node.input[1]][1] > CHANNEL_BLOCK:
             assert widths[node.input[1]][1] % CHANNEL_BLOCK == 0
-    for found, change in zip(graphs["painter"].run(None, feeds), changes, strict=True):
+    painted = graphs["painter"].run(None, {**shown, "codes": codes})
+    for found, change in zip(painted, changes, strict=True):
         change[:, 3:] *= 255
         assert np.abs(found - change).max() < 0.05 * max(np.abs(change).max(), 1)
 
@@ -179,7 +192,7 @@ def test_a_feature_learns(samples, stage):
     losses = []
     for _ in range(12):
         rng = np.random.default_rng(4)
-        loss = feature_losses(network.train(), samples, 2, rng, told_share=0.0)[stage]
+        loss = feature_losses(network.train(), samples, ALL, 2, rng, told_share=0.0)[stage]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -196,7 +209,8 @@ def test_who_knows_the_makeup_is_believed_as_often_as_said(samples, stage):
 
     def learns(part, share):
         network.zero_grad()
-        losses = feature_losses(network, samples, 2, np.random.default_rng(1), told_share=share)
+        rng = np.random.default_rng(1)
+        losses = feature_losses(network, samples, ALL, 2, rng, told_share=share)
         assert set(losses) == {stage, f"{stage}_codes"}
         losses[stage].backward()
         return any(p.grad is not None and p.grad.any() for p in part.parameters())
@@ -205,6 +219,36 @@ def test_who_knows_the_makeup_is_believed_as_often_as_said(samples, stage):
     assert not learns(network.reader, 1.0)
     assert learns(network.reader, 0.0)
     assert not learns(network.knower, 0.0)
+
+
+@pytest.mark.parametrize("region", FEATURES.values())
+def test_who_looks_made_up_lends_no_makeup(samples, region):
+    found = lenders(samples, region).tolist()
+    assert found
+    row = found[0]
+    bare = np.array(samples.bare)
+    own = samples.bare_regions[row] == region
+    bare[row][own] = bare[row][own] * (0.9, 0.5, 0.9)
+    assert lenders(replace(samples, bare=bare), region).tolist() == found[1:]
+    grey = np.full_like(bare, 128)
+    grey[samples.bare_regions == region] = (128, 40, 128)
+    with pytest.raises(BadDataError, match="in none of 6 faces"):
+        lenders(replace(samples, bare=grey), region)
+
+
+@pytest.mark.parametrize("stage", FEATURES)
+def test_makeup_is_lent_by_lenders_only(samples, stage, monkeypatch):
+    rows = {}
+
+    def watched(samples, region, shown, kind, mirrors):
+        rows.setdefault(kind, []).extend(shown)
+        return view(samples, region, shown, kind, mirrors)
+
+    monkeypatch.setattr("makeup_training.mobile.feature.view", watched)
+    network, rng = FeatureNetworks(FEATURES[stage]), np.random.default_rng(0)
+    feature_losses(network, samples, np.array([1, 5]), 8, rng, told_share=0.0)
+    assert set(rows["worn"]) == {1, 5}
+    assert set(rows["truth"]) == {0, 2, 3, 4}
 
 
 def test_nobody_is_told_in_the_last_part_of_a_training():

@@ -83,8 +83,8 @@ class CloseUpReader(nn.Module):
             nn.Conv2d(HIDDEN, CODES, 1),
         )
 
-    def forward(self, image: Tensor, regions: Tensor, cheeks: Tensor) -> Tensor:
-        """See `view`; gives (B, 16, 1, 1)."""
+    def forward(self, image: Tensor, regions: Tensor, cheeks: Tensor, landmarks: Tensor) -> Tensor:
+        """See `view`; landmarks (B, 68, 2), crop pixels; gives (B, 16, 1, 1)."""
         light, shares, tone = view(self.region, image, regions, cheeks)
         own = shares[:, self.region - 1 : self.region]
         cells, own = F.avg_pool2d(light * own, 4), F.avg_pool2d(own, 4)
@@ -94,7 +94,7 @@ class CloseUpReader(nn.Module):
         fine = self.fine(torch.cat([cells, F.avg_pool2d(shares, 4)], 1)) + self.told(tone)
         coarse = self.coarse(fine)
         means = [weighted_mean(fine, own), weighted_mean(coarse, F.avg_pool2d(own, 2))]
-        finest = structure(self.region, light, shares)
+        finest = structure(self.region, light, shares, landmarks)
         if self.training:
             finest = finest + STRUCTURE_NOISE * torch.randn_like(finest)
         codes: Tensor = self.sum_up(torch.cat([*means, tone, finest], 1))

@@ -2,8 +2,8 @@
 
     python -m makeup_training.mobile.export --run DIR --out DIR
 
-Two graphs take pixels and region maps as the face analysis gives them; weights are stored in half
-precision.
+Two graphs take pixels, region maps and landmarks as the face analysis gives them; weights are
+stored in half precision.
 """
 
 import argparse
@@ -38,14 +38,14 @@ CHANNEL_BLOCK = 16
 
 
 class _Reading(nn.Module):
-    """uint8 crop and region map to codes."""
+    """uint8 crop, region map and landmarks to codes."""
 
     def __init__(self, network: Mobile) -> None:
         super().__init__()
         self.reader = network.reader
 
-    def forward(self, image: Tensor, regions: Tensor) -> Tensor:
-        codes: Tensor = self.reader(_pixels(image), regions)
+    def forward(self, image: Tensor, regions: Tensor, landmarks: Tensor) -> Tensor:
+        codes: Tensor = self.reader(_pixels(image), regions, landmarks)
         return codes
 
 
@@ -82,20 +82,22 @@ def export(run: Path, folder: Path, metrics: dict[str, Any]) -> None:
     network = Mobile.load(run)
     image = torch.zeros(1, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
     regions = torch.zeros(1, CROP_SIZE, CROP_SIZE, dtype=torch.uint8)
+    landmarks = torch.zeros(1, 68, 2)
     codes = torch.zeros(1, CODES, GRID, GRID)
     pixels = {"name": "image", "dtype": "uint8", "shape": ["batch", *image.shape[1:]]}
     map_ = {"name": "regions", "dtype": "uint8", "shape": ["batch", *regions.shape[1:]]}
+    points = {"name": "landmarks", "dtype": "float32", "shape": ["batch", *landmarks.shape[1:]]}
     laid = {"name": "codes", "dtype": "float32", "shape": ["batch", *codes.shape[1:]]}
     changes = [
         {"name": part, "dtype": "float32", "shape": ["batch", CHANGE, grid.rows, grid.columns]}
         for part, grid in CHANGE_GRIDS.items()
     ]
     graphs = {
-        "reader": {"file": "reader.onnx", "inputs": [pixels, map_], "outputs": [laid]},
+        "reader": {"file": "reader.onnx", "inputs": [pixels, map_, points], "outputs": [laid]},
         "painter": {"file": "painter.onnx", "inputs": [pixels, map_, laid], "outputs": changes},
     }
     files = {
-        "reader.onnx": _onnx(_Reading(network), (image, regions), graphs["reader"]),
+        "reader.onnx": _onnx(_Reading(network), (image, regions, landmarks), graphs["reader"]),
         "painter.onnx": _onnx(_Painting(network), (image, regions, codes), graphs["painter"]),
     }
     weights = {

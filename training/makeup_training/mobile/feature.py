@@ -1,16 +1,20 @@
 """One feature, lips or eyes: its reader and its painter learn together, in their window."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor, nn
 
 from makeup_kernels import Region
+from makeup_sdk.classic.layout import mirrored_landmarks
+from makeup_training.data.portraits import BadDataError
 from makeup_training.mobile.batches import BARE_SHARE, to_pictures
 from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpReader, cut
+from makeup_training.mobile.closeups import view as look_at
 from makeup_training.mobile.light import Relight, degrade
 from makeup_training.mobile.losses import LEAST_AREA, ROUNDING, rounded_cie94
 from makeup_training.mobile.model import apply_change
@@ -20,6 +24,14 @@ from makeup_training.mobile.worn import NUMBERS
 
 AGREEMENT_WEIGHT = 0.01
 """Of how far the reader is from saying what the renderer would."""
+
+EVERYDAY = {
+    Region.LIPS: ((-0.5, 0.95), (-0.2, 0.8), (-0.2, 0.6)),
+    Region.EYES: ((-0.2, 0.9), (-0.2, 0.2), (-0.15, 0.25)),
+}
+"""Least and most that a bare region is darker than the skin around it, and how much redder and
+bluer than green its light, all in log light. Wider than of 98 of 100 people in everyday photos;
+of the portraits some have lipstick on, and nearly half have eyes darker than that."""
 
 HIDDEN = 64
 
@@ -49,11 +61,13 @@ class Views:
         image: float (B, 3, h, w), BGR in [0, 1].
         regions: uint8 (B, h, w).
         cheeks: float (B, 3, 1, 1), see `cheek_light`.
+        landmarks: float (B, 68, 2), crop pixels.
     """
 
     image: Tensor
     regions: Tensor
     cheeks: Tensor
+    landmarks: Tensor
 
     def own(self, region: Region) -> Tensor:
         """float (B, 1, h, w): 1 in the region."""
@@ -74,7 +88,45 @@ def view(
 
     image = windows(kind).permute(0, 3, 1, 2).float() / 255
     cheeks = torch.from_numpy(getattr(samples, f"{place}_cheeks")[rows])
-    return Views(image, windows(f"{place}_regions"), cheeks[:, :, None, None])
+    points = getattr(samples, f"{place}_landmarks")
+    landmarks = np.stack(
+        [
+            mirrored_landmarks(points[row]) if m else points[row]
+            for row, m in zip(rows, mirrors, strict=True)
+        ]
+    )
+    regions = windows(f"{place}_regions")
+    return Views(image, regions, cheeks[:, :, None, None], torch.from_numpy(landmarks))
+
+
+@torch.no_grad()
+def lenders(samples: Samples, region: Region) -> NDArray[np.intp]:
+    """Rows of the faces that may lend their makeup: those whose own lips or eyes are `EVERYDAY`.
+
+    A reader that learns from faces that were made-up or deep in shadow before the renderer came
+    takes real makeup for such a face.
+
+    Raises:
+        BadDataError: there are none.
+    """
+    found = []
+    for first in range(0, len(samples), 64):
+        part = list(range(first, min(first + 64, len(samples))))
+        bare = view(samples, region, part, "bare", [False] * len(part))
+        tone = look_at(region, bare.image, bare.regions, bare.cheeks)[2][:, :, 0, 0]
+        blue, green, red = (tone[:, :3] - tone[:, 3:6]).unbind(1)
+        values = -(blue + green + red) / 3, red - green, blue - green
+        plain = torch.ones(len(part), dtype=torch.bool)
+        for value, (least, most) in zip(values, EVERYDAY[region], strict=True):
+            plain &= (value > least) & (value < most)
+        found.append(first + np.flatnonzero(plain.numpy()))
+    rows = np.concatenate(found)
+    if not len(rows):
+        raise BadDataError(
+            f"samples: in none of {len(samples)} faces the bare {region.name.lower()} look like "
+            "those of everyday photos, see EVERYDAY; paint more samples, or of other faces"
+        )
+    return rows
 
 
 def relit(
@@ -85,18 +137,19 @@ def relit(
     here = cut(region, gain)
     middle = gain[(..., *CHEEKS)].mean((2, 3), keepdim=True)
     cheeks = views.cheeks + GAMMA * middle.log()
-    lit = Views((views.image * here).clamp(0, 1), views.regions, cheeks)
+    lit = replace(views, image=(views.image * here).clamp(0, 1), cheeks=cheeks)
     return lit, None if also is None else (also * here).clamp(0, 1)
 
 
 def seen(views: Views, generator: torch.Generator) -> Views:
     """The same as a worse camera sees it."""
-    return Views(degrade(views.image, generator), views.regions, views.cheeks)
+    return replace(views, image=degrade(views.image, generator))
 
 
 def feature_losses(
     feature: FeatureNetworks,
     samples: Samples,
+    lending: NDArray[np.intp],
     looks: int,
     rng: np.random.Generator,
     told_share: float,
@@ -106,15 +159,16 @@ def feature_losses(
     Args:
         feature: what learns.
         samples: to draw from.
+        lending: rows that references are drawn from, see `lenders`.
         looks: references.
         rng: source of all randomness.
         told_share: of the paintings whose codes come from the one who knows the makeup.
     """
     region = feature.region
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    makeups = rng.integers(len(samples) // samples.faces, size=looks)
-    faces = np.stack([rng.permutation(samples.faces)[:3] for _ in makeups])
-    rows = makeups[:, None] * samples.faces + faces
+    rows = np.stack(
+        [_and_two_others(row, samples.faces, rng) for row in rng.choice(lending, looks)]
+    )
     mirrors = (rng.random(rows.shape) < 0.5).tolist()
     nothing = rng.random(looks) < BARE_SHARE
     worn, unworn = (
@@ -126,6 +180,7 @@ def feature_losses(
         torch.where(bare_look[:, None, None, None], unworn.image, worn.image),
         torch.where(bare_look[:, None, None], unworn.regions, worn.regions),
         torch.where(bare_look[:, None, None, None], unworn.cheeks, worn.cheeks),
+        torch.where(bare_look[:, None, None], unworn.landmarks, worn.landmarks),
     )
     worn_numbers = torch.from_numpy(getattr(samples, region.name.lower())[rows[:, 0]])
     worn_numbers = torch.where(bare_look[:, None], torch.zeros(()), worn_numbers)
@@ -139,7 +194,7 @@ def feature_losses(
     assert wanted_lit is not None
     shown, sources = seen(references, generator), seen(clean, generator)
     with torch.autocast("cpu", torch.bfloat16):
-        codes = feature.reader(shown.image, shown.regions, shown.cheeks)
+        codes = feature.reader(shown.image, shown.regions, shown.cheeks, shown.landmarks)
         known = feature.knower(worn_numbers)[:, :, None, None]
         told = torch.from_numpy(rng.random(2 * looks) < told_share)[:, None, None, None]
         used = torch.where(told, known.repeat_interleave(2, 0), codes.repeat_interleave(2, 0))
@@ -153,23 +208,33 @@ def feature_losses(
     return {name: mean.mean(), f"{name}_codes": AGREEMENT_WEIGHT * disagreement}
 
 
+def _and_two_others(row: int, faces: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """A row, and two more that wear the same makeup."""
+    first = row // faces * faces
+    others = rng.permutation(np.delete(np.arange(first, first + faces), row - first))
+    return np.append(row, others[:2])
+
+
 @torch.no_grad()
 def evaluate_feature(
     region: Region, state: Mapping[str, Tensor], held: Samples
 ) -> dict[str, float]:
-    """Mean ΔE2000 to the truth, of the result and of doing nothing; and of the mean colours."""
+    """Mean ΔE2000 to the truth, of the result and of doing nothing; and of the mean colours.
+
+    Each of `lenders` lends to the face before it that wears the same makeup.
+    """
     feature = FeatureNetworks(region).eval()
     feature.load_state_dict(state)
     name = region.name.lower()
     found: dict[str, list[float]] = {name: [], f"none_{name}": [], f"mean_{name}": []}
-    for first in range(0, len(held), 16):
-        rows = list(range(first, min(first + 16, len(held))))
-        lenders = [row // held.faces * held.faces + (row + 1) % held.faces for row in rows]
+    lending = lenders(held, region)
+    for part in np.array_split(lending, -(-len(lending) // 16)):
+        rows = [row // held.faces * held.faces + (row - 1) % held.faces for row in part.tolist()]
         straight = [False] * len(rows)
-        worn = view(held, region, lenders, "worn", straight)
+        worn = view(held, region, part.tolist(), "worn", straight)
         bare, truth = (view(held, region, rows, kind, straight) for kind in ("bare", "truth"))
         own = bare.own(region)
-        codes = feature.reader(worn.image, worn.regions, worn.cheeks)
+        codes = feature.reader(worn.image, worn.regions, worn.cheeks, worn.landmarks)
         change = feature.painter(bare.image, bare.regions, bare.cheeks, codes)
         result = apply_change(bare.image, change).clamp(0, 1)
         pictures = [

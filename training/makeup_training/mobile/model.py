@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -85,7 +86,8 @@ class Mobile(nn.Module):
 
     def read(self, faces: Faces) -> Tensor:
         """Codes on the template, float (B, 16, 64, 64)."""
-        return on_template(self.reader(faces.image, faces.regions).float(), faces)
+        landmarks = torch.from_numpy(np.stack([layout.landmarks for layout in faces.layouts]))
+        return on_template(self.reader(faces.image, faces.regions, landmarks).float(), faces)
 
 
 def on_template(codes: Tensor, faces: Faces) -> Tensor:

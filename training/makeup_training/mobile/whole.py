@@ -23,14 +23,15 @@ class Reader(nn.Module):
         self.lips = CloseUpReader(Region.LIPS)
         self.eyes = CloseUpReader(Region.EYES)
 
-    def forward(self, image: Tensor, regions: Tensor) -> Tensor:
-        """image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256); gives (B, 16, 64, 64)."""
+    def forward(self, image: Tensor, regions: Tensor, landmarks: Tensor) -> Tensor:
+        """image (B, 3, 256, 256) in [0, 1], regions uint8 (B, 256, 256), landmarks (B, 68, 2), crop
+        pixels; gives (B, 16, 64, 64)."""
         own = planes(regions[:, ::STRIDE, ::STRIDE])
         codes: Tensor = self.face(image, regions) * of_face(own).sum(1, keepdim=True)
         cheeks = cheek_light(image, regions)
         for reader in (self.lips, self.eyes):
             region = reader.region
-            found = reader(cut(region, image), cut(region, regions), cheeks)
+            found = reader(cut(region, image), cut(region, regions), cheeks, landmarks)
             codes = codes + found * own[:, region - 1 : region]
         return codes
 
