@@ -29,6 +29,9 @@ AT_LID = (-0.06, 0.0, 0.05, 0.1, 0.18)
 
 EYE_CELLS = len(ALONG) * (len(TO_BROW) + len(BELOW) + len(AT_LID))
 
+LEAST_PLACE = 2.0
+"""Pixels; the colour of a smaller cell counts less."""
+
 _SPREADS = {ALONG: 0.14, TO_BROW: 0.17, BELOW: 0.06, AT_LID: 0.035}
 """Distance from a cell's middle at which its weight is 1/e."""
 
@@ -45,8 +48,6 @@ _BROW_THICKNESS = 0.2
 """In eye widths; the landmarks run along the brows' tops."""
 
 _FAR = 2.0
-_LEAST_AREA = 2.0
-"""Pixels; the colour of a smaller cell counts less."""
 
 
 def eye_cells(light: Tensor, own: Tensor, landmarks: Tensor, window: CropGrid) -> Tensor:
@@ -60,7 +61,7 @@ def eye_cells(light: Tensor, own: Tensor, landmarks: Tensor, window: CropGrid) -
     over = _near(upwards, TO_BROW) * (above > 0).float()
     rows = torch.cat([over, _near(below, BELOW), _near(above, AT_LID)], 1) * own
     rows = rows.flatten(2).transpose(1, 2)
-    area = columns @ rows + _LEAST_AREA
+    area = columns @ rows + LEAST_PLACE
     found = [(columns * light[:, c : c + 1].flatten(2)) @ rows / area for c in range(3)]
     return torch.cat([mean.flatten(1) for mean in found], 1)[:, :, None, None]
 

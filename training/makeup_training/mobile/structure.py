@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from makeup_kernels import Region
 from makeup_sdk.mobile.layout import CHANGE_GRIDS
-from makeup_training.mobile.eye_cells import EYE_CELLS, eye_cells
+from makeup_training.mobile.eye_cells import EYE_CELLS, LEAST_PLACE, eye_cells
 from makeup_training.mobile.networks import weighted_mean
 
 PLACE = 2
@@ -40,9 +40,6 @@ SPOTS = 2
 
 STRUCTURE = {region: 3 * colors + SPOTS for region, colors in COLORS.items()}
 """Numbers that `structure` gives."""
-
-_LEAST = 2.0
-"""Pixels; the colour of a smaller place counts less."""
 
 
 def structure(region: Region, light: Tensor, shares: Tensor, landmarks: Tensor) -> Tensor:
@@ -125,6 +122,6 @@ def _between(masks: list[Tensor]) -> list[Tensor]:
 def colors_of(light: Tensor, places: Tensor) -> Tensor:
     """Mean light of each place, less where it is small, channel by channel; (B, 3, h, w) and
     (B, N, h, w) to (B, 3 · N, 1, 1)."""
-    area = places.sum((2, 3), keepdim=True) + _LEAST
+    area = places.sum((2, 3), keepdim=True) + LEAST_PLACE
     totals = [(light[:, c : c + 1] * places).sum((2, 3), keepdim=True) for c in range(3)]
     return torch.cat([total / area for total in totals], 1)
