@@ -40,6 +40,10 @@ _LOWER = ((39, 40, 41, 36), (42, 47, 46, 45))
 _BROW = ((21, 20, 19, 18, 17), (22, 23, 24, 25, 26))
 """Landmarks of the eye on the left of the picture, then of the other, from the nose outwards."""
 
+_SPLINES = {count: spline(np.eye(count), samples=2) for count in (4, 5)}
+"""(2 · N - 1, N): the points of eyelids and of brows to these and, on a curve through them, those
+halfway between."""
+
 _LEAST_WIDTH, _LEAST_STEP, _LEAST_ROOM = 8.0, 0.02, 0.22
 """Of an eye, pixels; between points of a curve along the eye, and between lid and brow, in eye
 widths: faces seen from the side."""
@@ -72,19 +76,21 @@ def eye_axes(landmarks: Tensor, window: CropGrid) -> Tensor:
 
     landmarks (B, 68, 2), crop pixels; returns (B, 4, h, w), at most 2 away from 0.
     """
-    upper, lower, brow = (landmarks[:, _indices(of, landmarks)] for of in (_UPPER, _LOWER, _BROW))
+    upper, lower, brow = (
+        landmarks[:, _constant(of, landmarks, np.int64)] for of in (_UPPER, _LOWER, _BROW)
+    )
     inner = upper[:, :, 0]
     axis = upper[:, :, 3] - inner
     width = axis.square().sum(2, keepdim=True).sqrt().clamp(min=_LEAST_WIDTH)
     axis = axis / width
     # towards the brow: up the picture on both sides, though the axes run apart
-    normal = torch.stack([axis[..., 1], -axis[..., 0]], 2) * _values(((-1,), (1,)), landmarks)
+    normal = torch.stack([axis[..., 1], -axis[..., 0]], 2) * _constant(((-1,), (1,)), landmarks)
     half = window.columns // 2
-    rows = _values(range(window.rows), landmarks) + window.top
-    columns = (_values(range(2 * half), landmarks) + window.left).view(2, half)
+    rows = _constant(range(window.rows), landmarks) + window.top
+    columns = (_constant(range(2 * half), landmarks) + window.left).view(2, half)
 
     def curve(points: Tensor) -> tuple[Tensor, Tensor]:
-        finer = _values(_SPLINES[int(points.shape[2])], landmarks) @ points
+        finer = _constant(_SPLINES[int(points.shape[2])], landmarks) @ points
         away = (finer - inner[:, :, None]) / width[:, :, None]
         return (away * axis[:, :, None]).sum(3), (away * normal[:, :, None]).sum(3)
 
@@ -101,11 +107,6 @@ def eye_axes(landmarks: Tensor, window: CropGrid) -> Tensor:
     return torch.cat([axes[:, :, 0], axes[:, :, 1]], 3)
 
 
-_SPLINES = {count: spline(np.eye(count), samples=2) for count in (4, 5)}
-"""(2 · N - 1, N): the points of eyelids and of brows to these and, on a curve through them, those
-halfway between."""
-
-
 def _height(along: Tensor, height: Tensor, at: Tensor) -> Tensor:
     """Height of curves at places along the eye; flat beyond their ends.
 
@@ -120,14 +121,10 @@ def _height(along: Tensor, height: Tensor, at: Tensor) -> Tensor:
 
 def _near(values: Tensor, middles: tuple[float, ...]) -> Tensor:
     """(B, 1, h, w) to (B, N, h, w): how near to each of the middles."""
-    away = (values - _values(middles, values).view(1, -1, 1, 1)) / _SPREADS[middles]
+    away = (values - _constant(middles, values).view(1, -1, 1, 1)) / _SPREADS[middles]
     return torch.exp(-away.square())
 
 
-def _values(values: Any, like: Tensor) -> Tensor:
-    """A constant where `like` lies; by way of NumPy, so that exported graphs hold it ready."""
-    return torch.from_numpy(np.array(values, np.float32)).to(like.device)
-
-
-def _indices(of: tuple[tuple[int, ...], ...], like: Tensor) -> Tensor:
-    return torch.from_numpy(np.array(of)).to(like.device)
+def _constant(values: Any, like: Tensor, dtype: type[np.generic] = np.float32) -> Tensor:
+    """Where `like` lies; by way of NumPy, so that exported graphs hold it ready."""
+    return torch.from_numpy(np.array(values, dtype)).to(like.device)
