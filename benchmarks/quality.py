@@ -9,7 +9,8 @@ folder of your own (`--people DIR`): they are not ours to publish.
    outside the face's regions; how far landmarks found after makeup lie from those before.
 3. Fairness: measure 1 by terciles of the source's skin lightness.
 4. Real references: portraits of people who wear makeup, on real faces; how near the colours of each
-   region come to the reference's, both relative to their own skin.
+   region come to the reference's, both relative to their own skin. The same of pairs of measure 1,
+   where the truth itself shows how near the right makeup comes.
 5. Stillness: change of the makeup layer from frame to frame of moving, noisy films, after undoing
    the motion.
 6. Removal of nothing: a bare reference leaves a bare face.
@@ -30,6 +31,7 @@ from quality_data import (
     REGIONS,
     FilmFrame,
     Image,
+    Method,
     analysed,
     film,
     labelled_regions,
@@ -75,6 +77,7 @@ def main() -> None:
     report["real_references"] = real_references(
         faces[:: len(faces) // 40][:40], references, analyzer
     )
+    report["rendered_references"] = rendered_references(faces, 100, analyzer)
     report["stillness"] = stillness(faces, 4, analyzer)
     (options.out / "quality.json").write_text(json.dumps(report, indent=2) + "\n")
     (options.out / "quality.md").write_text(table(report))
@@ -185,27 +188,39 @@ def real_references(
     """
     found: dict[str, list[float]] = defaultdict(list)
     before = [analysed(analyzer, face.image) for face in faces]
+    competitors = _of_measure_4(analyzer)
     for reference in references:
         wanted = _relative_colors(analysed(analyzer, reference.image))
         if wanted is None:
             continue
-        for name, method in methods(analyzer).items():
-            if name == "histogram":
-                continue
+        for name, method in competitors.items():
             for source, face in zip(faces, before, strict=True):
                 image = method(source.image, reference.image)
-                if face is None or image is None:
-                    continue
-                made_up = replace(face, crop=crop_face(image, face.matrix))
-                colors = _relative_colors(made_up, bare=face)
-                if colors is None:
-                    continue
-                for region in (Region.LIPS, Region.EYES):
-                    distance = np.abs(wanted[region] - colors[region]).mean()
-                    found[f"{name}.{region.name.lower()}"].append(float(distance))
+                for region, distance in _color_distances(wanted, face, image).items():
+                    found[f"{name}.{region}"].append(distance)
     return {"references": len(references), "faces": len(faces)} | {
         name: _mean(values) for name, values in found.items()
     }
+
+
+def rendered_references(
+    faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer
+) -> Figures:
+    """Measure 4 of pairs of measure 1, the truth among the methods."""
+    found: dict[str, list[float]] = defaultdict(list)
+    competitors = _of_measure_4(analyzer)
+    for pair in pairs(faces, count, seed=4):
+        wanted = _relative_colors(analysed(analyzer, pair.reference))
+        face = analysed(analyzer, pair.source.image)
+        if wanted is None:
+            continue
+        results = {
+            name: method(pair.source.image, pair.reference) for name, method in competitors.items()
+        }
+        for name, image in {**results, "truth": pair.truth}.items():
+            for region, distance in _color_distances(wanted, face, image).items():
+                found[f"{name}.{region}"].append(distance)
+    return {"pairs": count} | {name: _mean(values) for name, values in found.items()}
 
 
 def stillness(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> Figures:
@@ -304,6 +319,26 @@ def _in_frame(face: FaceAnalysis, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return cv2.warpAffine(grown, face.matrix, shape[1::-1], flags=flags) > 0
 
 
+def _of_measure_4(analyzer: BundledFaceAnalyzer) -> dict[str, Method]:
+    return {name: how for name, how in methods(analyzer).items() if name != "histogram"}
+
+
+def _color_distances(
+    wanted: dict[Region, NDArray[np.float32]], face: FaceAnalysis | None, result: Image | None
+) -> dict[str, float]:
+    """Of lips and of eyes of a result, its bare face known; empty where there is none."""
+    if face is None or result is None:
+        return {}
+    made_up = replace(face, crop=crop_face(result, face.matrix))
+    colors = _relative_colors(made_up, bare=face)
+    if colors is None:
+        return {}
+    return {
+        region.name.lower(): float(np.abs(wanted[region] - colors[region]).mean())
+        for region in (Region.LIPS, Region.EYES)
+    }
+
+
 def _relative_colors(
     face: FaceAnalysis | None, bare: FaceAnalysis | None = None
 ) -> dict[Region, NDArray[np.float32]] | None:
@@ -349,7 +384,15 @@ def table(report: Figures) -> str:
         lines.append(f"| {name} | {row} |")
     lines += ["", "`mobile` over the best other method:", ""]
     lines += [f"- {key}: {value}" for key, value in accuracy_["mobile_over_best_other"].items()]
-    for title in ("fairness", "identity", "bare_reference", "real_references", "stillness"):
+    titles = (
+        "fairness",
+        "identity",
+        "bare_reference",
+        "real_references",
+        "rendered_references",
+        "stillness",
+    )
+    for title in titles:
         lines += ["", f"## {title.replace('_', ' ').capitalize()}", ""]
         lines += [f"- {key}: {value}" for key, value in report[title].items()]
     return "\n".join(lines) + "\n"
