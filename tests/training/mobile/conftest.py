@@ -1,5 +1,9 @@
 """Two makeups on three faces each, and a face unlike the template."""
 
+import json
+import shutil
+
+import cv2
 import numpy as np
 import pytest
 
@@ -10,10 +14,26 @@ from makeup_training.mobile.samples import Samples, paint
 
 
 @pytest.fixture(scope="module")
-def samples_folder(faces_folder, tmp_path_factory):
+def everyday_faces(faces_folder, tmp_path_factory):
+    """The faces in neutral light, with lighter eyes; theirs is warm and their eyes are dark."""
+    folder = shutil.copytree(faces_folder, tmp_path_factory.mktemp("everyday") / "faces")
+    for name, label in json.loads((folder / "labels.json").read_text()).items():
+        path = str(folder / "images" / f"{name}.jpg")
+        image, landmarks = cv2.imread(path), np.array(label["landmarks68"])
+        eyes = np.zeros(image.shape[:2], np.float32)
+        for points in (landmarks[36:42], landmarks[42:48]):
+            middle, width = points.mean(axis=0), np.ptp(points[:, 0])
+            cv2.circle(eyes, np.round(middle).astype(int).tolist(), int(0.8 * width), 0.2, -1)
+        lighter = 1 + cv2.GaussianBlur(eyes, (0, 0), width / 4)[..., None]
+        cv2.imwrite(path, np.clip(image * lighter * [1.15, 1, 1], 0, 255))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def samples_folder(everyday_faces, tmp_path_factory):
     """Two makeups on three faces each."""
     folder = tmp_path_factory.mktemp("samples")
-    paint(open_collection(faces_folder).bare, folder, makeups=2, faces=3, seed=0)
+    paint(open_collection(everyday_faces).bare, folder, makeups=2, faces=3, seed=0)
     return folder
 
 

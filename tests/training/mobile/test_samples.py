@@ -1,15 +1,15 @@
 """Painted samples, and the batches drawn from them."""
 
 import numpy as np
+import pytest
 import torch
-from scipy.ndimage import binary_dilation
 
-from makeup_kernels import Region
-from makeup_training.data.portraits import regions_of
+from makeup_training.data.portraits import BadDataError
 from makeup_training.data.readers import open_collection
 from makeup_training.mobile.batches import batch, draw_triples, sample
+from makeup_training.mobile.everyday import EVEN, Limits
 from makeup_training.mobile.networks import cheek_light
-from makeup_training.mobile.samples import Samples, paint, with_other_lips
+from makeup_training.mobile.samples import Samples, paint
 
 
 def test_samples_wear_the_same_makeup(samples):
@@ -22,10 +22,18 @@ def test_samples_wear_the_same_makeup(samples):
         assert changed[:8].sum() == 0
 
 
-def test_samples_are_drawn_again_from_the_seed(samples, faces_folder, tmp_path):
-    paint(open_collection(faces_folder).bare, tmp_path, makeups=1, faces=3, seed=0)
+def test_samples_are_drawn_again_from_the_seed(samples, everyday_faces, tmp_path):
+    paint(open_collection(everyday_faces).bare, tmp_path, makeups=1, faces=3, seed=0)
     again = Samples.open(tmp_path)
     assert np.array_equal(again.truth, samples.truth[:3])
+
+
+def test_faces_in_other_light_are_not_made_up(faces_folder, tmp_path, monkeypatch):
+    nobody = Limits(light=0, red=0, cast=(0, 0), features=EVEN.features)
+    monkeypatch.setattr("makeup_training.mobile.everyday.EVERYDAY", nobody)
+    with pytest.raises(BadDataError, match="none of 5 bare faces stands in everyday light"):
+        paint(open_collection(faces_folder).bare, tmp_path / "out", makeups=1, faces=3, seed=0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_references_are_known_when_the_bare_face_lies_beneath(samples):
@@ -50,15 +58,3 @@ def test_cheeks_of_the_samples_are_what_the_networks_measure(samples):
         faces = batch([sample(samples, row, kind, False) for row in range(len(samples))])
         found = cheek_light(faces.image, faces.regions)[:, :, 0, 0].numpy()
         assert np.abs(found - getattr(samples, f"{kind}_cheeks")).max() < 1e-4
-
-
-def test_other_lips_change_the_lips_alone(faces_folder):
-    face = open_collection(faces_folder).bare[0].load()
-    changed = [
-        (with_other_lips(face, np.random.default_rng(seed)).image != face.image).any(axis=2)
-        for seed in range(4)
-    ]
-    lips = regions_of(face, "sdk") == Region.LIPS
-    near = binary_dilation(lips, iterations=4)
-    assert all(part[lips].mean() > 0.5 for part in changed)
-    assert not any(part[~near].any() for part in changed)

@@ -5,16 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor, nn
 
 from makeup_kernels import Region
 from makeup_sdk.classic.layout import mirrored_landmarks
-from makeup_training.data.portraits import BadDataError
 from makeup_training.mobile.batches import BARE_SHARE, to_pictures
 from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpReader, cut
-from makeup_training.mobile.closeups import view as look_at
 from makeup_training.mobile.light import Relight, degrade
 from makeup_training.mobile.losses import LEAST_AREA, ROUNDING, rounded_cie94
 from makeup_training.mobile.model import apply_change
@@ -24,14 +21,6 @@ from makeup_training.mobile.worn import NUMBERS
 
 AGREEMENT_WEIGHT = 0.01
 """Of how far the reader is from saying what the renderer would."""
-
-EVERYDAY = {
-    Region.LIPS: ((-0.5, 0.95), (-0.2, 0.8), (-0.2, 0.6)),
-    Region.EYES: ((-0.2, 0.9), (-0.2, 0.2), (-0.15, 0.25)),
-}
-"""Least and most that a bare region is darker than the skin around it, and how much redder and
-bluer than green its light, all in log light. Wider than of 98 of 100 people in everyday photos;
-of the portraits some have lipstick on, and nearly half have eyes darker than that."""
 
 HIDDEN = 64
 
@@ -99,36 +88,6 @@ def view(
     return Views(image, regions, cheeks[:, :, None, None], torch.from_numpy(landmarks))
 
 
-@torch.no_grad()
-def lenders(samples: Samples, region: Region) -> NDArray[np.intp]:
-    """Rows of the faces that may lend their makeup: those whose own lips or eyes are `EVERYDAY`.
-
-    A reader that learns from faces that were made-up or deep in shadow before the renderer came
-    takes real makeup for such a face.
-
-    Raises:
-        BadDataError: there are none.
-    """
-    found = []
-    for first in range(0, len(samples), 64):
-        part = list(range(first, min(first + 64, len(samples))))
-        bare = view(samples, region, part, "bare", [False] * len(part))
-        tone = look_at(region, bare.image, bare.regions, bare.cheeks)[2][:, :, 0, 0]
-        blue, green, red = (tone[:, :3] - tone[:, 3:6]).unbind(1)
-        values = -(blue + green + red) / 3, red - green, blue - green
-        plain = torch.ones(len(part), dtype=torch.bool)
-        for value, (least, most) in zip(values, EVERYDAY[region], strict=True):
-            plain &= (value > least) & (value < most)
-        found.append(first + np.flatnonzero(plain.numpy()))
-    rows = np.concatenate(found)
-    if not len(rows):
-        raise BadDataError(
-            f"samples: in none of {len(samples)} faces the bare {region.name.lower()} look like "
-            "those of everyday photos, see EVERYDAY; paint more samples, or of other faces"
-        )
-    return rows
-
-
 def relit(
     views: Views, region: Region, generator: torch.Generator, also: Tensor | None = None
 ) -> tuple[Views, Tensor | None]:
@@ -149,7 +108,6 @@ def seen(views: Views, generator: torch.Generator) -> Views:
 def feature_losses(
     feature: FeatureNetworks,
     samples: Samples,
-    lending: NDArray[np.intp],
     looks: int,
     rng: np.random.Generator,
     told_share: float,
@@ -159,16 +117,14 @@ def feature_losses(
     Args:
         feature: what learns.
         samples: to draw from.
-        lending: rows that references are drawn from, see `lenders`.
         looks: references.
         rng: source of all randomness.
         told_share: of the paintings whose codes come from the one who knows the makeup.
     """
     region = feature.region
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    rows = np.stack(
-        [_and_two_others(row, samples.faces, rng) for row in rng.choice(lending, looks)]
-    )
+    makeups = rng.integers(len(samples) // samples.faces, size=looks)
+    rows = np.stack([m * samples.faces + rng.permutation(samples.faces)[:3] for m in makeups])
     mirrors = (rng.random(rows.shape) < 0.5).tolist()
     nothing = rng.random(looks) < BARE_SHARE
     worn, unworn = (
@@ -208,27 +164,19 @@ def feature_losses(
     return {name: mean.mean(), f"{name}_codes": AGREEMENT_WEIGHT * disagreement}
 
 
-def _and_two_others(row: int, faces: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """A row, and two more that wear the same makeup."""
-    first = row // faces * faces
-    others = rng.permutation(np.delete(np.arange(first, first + faces), row - first))
-    return np.append(row, others[:2])
-
-
 @torch.no_grad()
 def evaluate_feature(
     region: Region, state: Mapping[str, Tensor], held: Samples
 ) -> dict[str, float]:
     """Mean ΔE2000 to the truth, of the result and of doing nothing; and of the mean colours.
 
-    Each of `lenders` lends to the face before it that wears the same makeup.
+    Each face lends to the one before it that wears the same makeup.
     """
     feature = FeatureNetworks(region).eval()
     feature.load_state_dict(state)
     name = region.name.lower()
     found: dict[str, list[float]] = {name: [], f"none_{name}": [], f"mean_{name}": []}
-    lending = lenders(held, region)
-    for part in np.array_split(lending, -(-len(lending) // 16)):
+    for part in np.array_split(np.arange(len(held)), -(-len(held) // 16)):
         rows = [row // held.faces * held.faces + (row - 1) % held.faces for row in part.tolist()]
         straight = [False] * len(rows)
         worn = view(held, region, part.tolist(), "worn", straight)

@@ -6,6 +6,10 @@ from torch.nn import functional as F
 
 from makeup_training.mobile.networks import GAMMA
 
+RELIT_SHARE, DEGRADED_SHARE = 0.25, 0.5
+"""Of the faces of a batch, those whose light is changed, and those that a worse camera sees. With
+more of them everything is read and painted less exactly in everyday light."""
+
 
 class Relight:
     """A random light on each face of a batch: exposure, cast, and a coloured light from one side.
@@ -16,7 +20,7 @@ class Relight:
         share: of the faces whose light is changed at all.
     """
 
-    def __init__(self, count: int, generator: torch.Generator, share: float = 0.6) -> None:
+    def __init__(self, count: int, generator: torch.Generator, share: float = RELIT_SHARE) -> None:
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator)
 
@@ -46,7 +50,9 @@ class Relight:
 
 def degrade(image: Tensor, generator: torch.Generator) -> Tensor:
     """Low resolution, blur and noise on some faces of a batch, float (B, 3, H, W) in [0, 1]."""
-    return torch.cat([_seen_by_a_camera(face, generator) for face in image.split(1)])
+    worse = torch.rand(len(image), generator=generator) < DEGRADED_SHARE
+    faces = zip(image.split(1), worse.tolist(), strict=True)
+    return torch.cat([_seen_by_a_camera(f, generator) if w else f for f, w in faces])
 
 
 def _seen_by_a_camera(face: Tensor, generator: torch.Generator) -> Tensor:

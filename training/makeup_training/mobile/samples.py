@@ -1,8 +1,9 @@
 """Paint the training samples of `mobile`: `python -m makeup_training.mobile.samples --data DIR`.
 
 One makeup goes on several faces; any two of these are a training triple (bare source, made-up
-reference, truth). Crops, landmarks and region maps are those that the product's own face analysis
-finds, so that its errors are part of what the network learns to live with.
+reference, truth). The faces stand in everyday light, and their lips and eyes get other colours
+before they are made up (`everyday`). Crops, landmarks and region maps are those that the product's
+own face analysis finds, so that its errors are part of what the network learns to live with.
 """
 
 import argparse
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, crop_face
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
-from makeup_training.cosmetics import Makeup, random_makeup, render
-from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile, regions_of
+from makeup_training.cosmetics import random_makeup, render
+from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile
 from makeup_training.data.readers import open_collection
-from makeup_training.mobile.networks import GAMMA, cheek_light
+from makeup_training.mobile.everyday import Tone, with_other_features
+from makeup_training.mobile.networks import cheek_light
 from makeup_training.mobile.worn import NUMBERS, numbers
 
 LANDMARK_JITTER = 0.012
@@ -27,12 +29,6 @@ LANDMARK_JITTER = 0.012
 
 BARE_LIPS_SHARE = 0.12
 """How many of the makeups leave the lips alone, which `random_makeup` never does."""
-
-OTHER_LIPS_SHARE = 0.6
-"""How many of the faces that borrow a makeup get bare lips of another colour. The portraits are lit
-so dramatically that light lips mostly are lips in the light, on which lipstick is light too; in
-everyday photos they are pale lips, on which it is not. The lips of a face that lends its makeup
-stay its own: a reader that has seen all sorts of bare lips takes lipstick for one of them."""
 
 MIN_SCORE = 0.5
 
@@ -59,8 +55,7 @@ class Samples:
         bare: uint8 (N, 256, 256, 3), BGR: the crop of the bare face.
         truth: likewise: the same crop of the face wearing its makeup.
         bare_regions, bare_landmarks: uint8 (N, 256, 256), float32 (N, 68, 2): found on `bare`.
-        worn: uint8 (N, 256, 256, 3), BGR: the made-up face in the crop that its own analysis found,
-            where its lips were its own (`OTHER_LIPS_SHARE`).
+        worn: uint8 (N, 256, 256, 3), BGR: the made-up face in the crop that its own analysis found.
         worn_regions, worn_landmarks: found on `worn`.
         bare_cheeks, worn_cheeks: float32 (N, 3), `cheek_light` of each crop.
         lips, eyes: float32 (N, 12), (N, 32): what each wears (`worn.numbers`).
@@ -109,9 +104,10 @@ def main() -> None:
 
 def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, seed: int) -> None:
     """Write `makeups` · `faces` samples to a folder; the same arguments write the same samples."""
-    folder.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     analyzer = BundledFaceAnalyzer(threads=1)
+    people = _everyday_people(files, analyzer)
+    folder.mkdir(parents=True, exist_ok=True)
     count = makeups * faces
     arrays = {
         name: np.lib.format.open_memmap(
@@ -119,26 +115,18 @@ def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, see
         )
         for name, (shape, kind) in _FIELDS.items()
     }
-    portraits: dict[int, Portrait | None] = {}
     for number in range(makeups):
         rng = np.random.default_rng([seed, number])
-        birth = np.random.default_rng([seed, number, 1])
         makeup = random_makeup(rng)
         if rng.random() < BARE_LIPS_SHARE:
             makeup = replace(makeup, lipstick=None)
         done = 0
         while done < faces:
-            chosen = int(rng.integers(len(files)))
-            face = _load(portraits, files, chosen)
-            if face is None:
-                continue
-            hand = int(rng.integers(2**63))
-            lent = painted = _made_up(face, makeup, hand)
-            if birth.random() < OTHER_LIPS_SHARE:
-                face = with_other_lips(face, birth)
-                painted = _made_up(face, makeup, hand)
+            face = with_other_features(*people[int(rng.integers(len(people)))], rng)
+            hand = np.random.default_rng(int(rng.integers(2**63)))
+            painted = render(face.image, face.landmarks, makeup, hand, face.parsing)
             bare = analyzer.analyze(face.image, _jittered(face.landmarks, rng))
-            worn = analyzer.analyze(lent, _jittered(face.landmarks, rng))
+            worn = analyzer.analyze(painted, _jittered(face.landmarks, rng))
             if min(bare.score, worn.score) < MIN_SCORE:
                 continue
             row = number * faces + done
@@ -153,30 +141,27 @@ def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, see
     (folder / "faces.txt").write_text(str(faces))
 
 
-def _made_up(face: Portrait, makeup: Makeup, hand: int) -> NDArray[np.uint8]:
-    return render(face.image, face.landmarks, makeup, np.random.default_rng(hand), face.parsing)
-
-
-def _load(
-    known: dict[int, Portrait | None], files: list[PortraitFile], number: int
-) -> Portrait | None:
-    """A face, read once; None where its labels are bad, which is printed."""
-    if number not in known:
+def _everyday_people(
+    files: list[PortraitFile], analyzer: BundledFaceAnalyzer
+) -> list[tuple[Portrait, Tone]]:
+    """Those that may be made up; what is left out for bad labels is printed."""
+    people = []
+    for file in files:
         try:
-            known[number] = files[number].load()
+            portrait = file.load()
         except BadDataError as error:
             print(f"left out: {error}", flush=True)
-            known[number] = None
-    return known[number]
-
-
-def with_other_lips(face: Portrait, rng: np.random.Generator) -> Portrait:
-    """The same face, born with lighter or darker, redder or paler lips."""
-    lips = (regions_of(face, "sdk") == Region.LIPS).astype(np.float32)
-    soft = cv2.GaussianBlur(lips, (0, 0), face.image.shape[0] / 320)
-    shift = rng.normal(0.1, 0.3) + rng.normal(0, 0.12, 3)
-    code = np.exp(soft[..., None] * shift.astype(np.float32) / GAMMA)
-    return replace(face, image=np.clip(face.image * code + 0.5, 0, 255).astype(np.uint8))
+            continue
+        tone = Tone.of(analyzer.analyze(portrait.image, portrait.landmarks))
+        if tone.usable:
+            people.append((portrait, tone))
+    if not people:
+        raise BadDataError(
+            f"none of {len(files)} bare faces stands in everyday light with bare lips, see"
+            " makeup_training.mobile.everyday; add portraits that do"
+        )
+    print(f"{len(people)} of {len(files)} faces are lit as in everyday photos", flush=True)
+    return people
 
 
 def _jittered(landmarks: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

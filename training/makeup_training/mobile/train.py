@@ -29,12 +29,7 @@ from makeup_training.mobile.batches import (
     to_pictures,
     to_tensor,
 )
-from makeup_training.mobile.feature import (
-    FeatureNetworks,
-    evaluate_feature,
-    feature_losses,
-    lenders,
-)
+from makeup_training.mobile.feature import FeatureNetworks, evaluate_feature, feature_losses
 from makeup_training.mobile.losses import (
     REGION_WEIGHTS,
     painting_losses,
@@ -93,13 +88,10 @@ def train(stage: str, options: argparse.Namespace) -> None:
     steps, looks = getattr(options, f"{stage}_steps"), options.looks or LOOKS[stage]
     schedule = Schedule(steps, RATES[stage], clip=1.0, save_every=100, report_every=300)
 
-    lending = lenders(samples, FEATURES[stage]) if stage in FEATURES else None
-
     def losses_of(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([options.seed, step])
-        if lending is None:
-            return measure(network, samples, looks, rng)
-        return measure(network, samples, lending, looks, rng, told_share(step, steps))
+        told = (told_share(step, steps),) if stage in FEATURES else ()
+        return measure(network, samples, looks, rng, *told)
 
     def report(state: Mapping[str, Tensor]) -> Report:
         return evaluate(state, held) if held else {}
