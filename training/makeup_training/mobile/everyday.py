@@ -10,6 +10,7 @@ in that light, by a linear model of the most evenly lit portraits, which the com
 """
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import Region
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
-from makeup_training.data.portraits import BadDataError, Portrait, regions_of
+from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile, regions_of
 from makeup_training.data.readers import open_collection
 from makeup_training.mobile.closeups import cut, view
 from makeup_training.mobile.networks import (
@@ -205,6 +206,19 @@ class Tone:
         return self.lit(EVERYDAY) and all(self.bare(EVERYDAY, region) for region in BORN)
 
 
+def measured(
+    files: list[PortraitFile], analyzer: BundledFaceAnalyzer
+) -> Iterator[tuple[Portrait, Tone]]:
+    """Bare faces and their tones; what is left out for bad labels is printed."""
+    for file in files:
+        try:
+            portrait = file.load()
+        except BadDataError as error:
+            print(f"left out: {error}", flush=True)
+            continue
+        yield portrait, Tone.of(analyzer.analyze(portrait.image, portrait.landmarks))
+
+
 def with_other_features(face: Portrait, tone: Tone, rng: np.random.Generator) -> Portrait:
     """The same face, born with lips and eyes of other colours."""
     regions = regions_of(face, "sdk")
@@ -225,16 +239,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the faces folder")
     options = parser.parse_args()
-    analyzer = BundledFaceAnalyzer(threads=1)
-    tones = []
-    for file in open_collection(options.data).bare:
-        try:
-            portrait = file.load()
-        except BadDataError as error:
-            print(f"left out: {error}")
-            continue
-        tones.append(Tone.of(analyzer.analyze(portrait.image, portrait.landmarks)))
-    even = [tone for tone in tones if tone.lit(EVEN)]
+    faces = measured(open_collection(options.data).bare, BundledFaceAnalyzer(threads=1))
+    even = [tone for _, tone in faces if tone.lit(EVEN)]
     for region in BORN:
         bare = [tone for tone in even if tone.bare(EVEN, region)]
         cheeks = np.array([tone.cheeks for tone in bare])

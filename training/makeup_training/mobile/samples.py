@@ -20,7 +20,7 @@ from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.cosmetics import random_makeup, render
 from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile
 from makeup_training.data.readers import open_collection
-from makeup_training.mobile.everyday import Tone, with_other_features
+from makeup_training.mobile.everyday import Tone, measured, with_other_features
 from makeup_training.mobile.networks import cheek_light
 from makeup_training.mobile.worn import NUMBERS, numbers
 
@@ -144,17 +144,8 @@ def paint(files: list[PortraitFile], folder: Path, makeups: int, faces: int, see
 def _everyday_people(
     files: list[PortraitFile], analyzer: BundledFaceAnalyzer
 ) -> list[tuple[Portrait, Tone]]:
-    """Those that may be made up; what is left out for bad labels is printed."""
-    people = []
-    for file in files:
-        try:
-            portrait = file.load()
-        except BadDataError as error:
-            print(f"left out: {error}", flush=True)
-            continue
-        tone = Tone.of(analyzer.analyze(portrait.image, portrait.landmarks))
-        if tone.usable:
-            people.append((portrait, tone))
+    """Those that may be made up."""
+    people = [(face, tone) for face, tone in measured(files, analyzer) if tone.usable]
     if not people:
         raise BadDataError(
             f"none of {len(files)} bare faces stands in everyday light with bare lips, see"
