@@ -2,7 +2,7 @@
 people's lips and eyes have: `python -m makeup_training.mobile.everyday --data DIR`.
 
 How opaque a lipstick is can only be told by what lips look like without. A reader learns that from
-the portraits, and most of these teach it wrong: many wear lipstick already, have eyes deep in
+the portraits, and most of these teach it wrong: some wear lipstick already, have eyes deep in
 shadow, or stand in light that is more uneven and warmer than in everyday photos; and they are few
 enough to be known by heart. So only faces in everyday light are made up, and each time lips and
 eyes get other colours first (`with_other_features`): such as people have whose skin looks like that
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from makeup_kernels import Region
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
@@ -169,8 +170,7 @@ class Tone:
     @torch.no_grad()
     def of(cls, face: FaceAnalysis) -> "Tone":
         """Measure a face."""
-        image = torch.from_numpy(face.crop).permute(2, 0, 1)[None].float() / 255
-        regions = torch.from_numpy(face.regions)[None]
+        image, regions = tensors_of(face)
         light = evidence(image, regions)[:, :3]
         skin = region_shares(regions)[:, Region.SKIN - 1 : Region.SKIN]
         values = torch.stack([light.mean(1), light[:, 2] - light[:, 1]], 1)
@@ -217,6 +217,12 @@ def measured(
             print(f"left out: {error}", flush=True)
             continue
         yield portrait, Tone.of(analyzer.analyze(portrait.image, portrait.landmarks))
+
+
+def tensors_of(face: FaceAnalysis) -> tuple[Tensor, Tensor]:
+    """Its crop, (1, 3, 256, 256) in [0, 1], and its regions, (1, 256, 256)."""
+    image = torch.from_numpy(face.crop).permute(2, 0, 1)[None].float() / 255
+    return image, torch.from_numpy(face.regions)[None]
 
 
 def with_other_features(face: Portrait, tone: Tone, rng: np.random.Generator) -> Portrait:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, crop_face
@@ -20,7 +19,7 @@ from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.cosmetics import random_makeup, render
 from makeup_training.data.portraits import BadDataError, Portrait, PortraitFile
 from makeup_training.data.readers import open_collection
-from makeup_training.mobile.everyday import Tone, measured, with_other_features
+from makeup_training.mobile.everyday import Tone, measured, tensors_of, with_other_features
 from makeup_training.mobile.networks import cheek_light
 from makeup_training.mobile.worn import NUMBERS, numbers
 
@@ -181,8 +180,7 @@ def _store(
 
 
 def _cheeks(face: FaceAnalysis) -> NDArray[np.float32]:
-    image = torch.from_numpy(face.crop).permute(2, 0, 1)[None].float() / 255
-    light: NDArray[np.float32] = cheek_light(image, torch.from_numpy(face.regions)[None]).numpy()
+    light: NDArray[np.float32] = cheek_light(*tensors_of(face)).numpy()
     return light[0, :, 0, 0]
 
 

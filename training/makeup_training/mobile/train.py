@@ -90,8 +90,9 @@ def train(stage: str, options: argparse.Namespace) -> None:
 
     def losses_of(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([options.seed, step])
-        told = (told_share(step, steps),) if stage in FEATURES else ()
-        return measure(network, samples, looks, rng, *told)
+        if stage not in FEATURES:
+            return measure(network, samples, looks, rng)
+        return measure(network, samples, looks, rng, told_share(step, steps))
 
     def report(state: Mapping[str, Tensor]) -> Report:
         return evaluate(state, held) if held else {}
