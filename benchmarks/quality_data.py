@@ -1,4 +1,4 @@
-"""What `quality.py` measures on: faces, made-up pairs, a film, and the methods that compete."""
+"""What `quality.py` measures on: faces, made-up pairs, and the methods that compete."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import NoFaceError, Region, match_region_histograms
-from makeup_sdk import Look, MakeupEngine
+from makeup_sdk import MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import Portrait, regions_of
@@ -124,35 +124,3 @@ def analysed(analyzer: BundledFaceAnalyzer, photo: Image) -> FaceAnalysis | None
 def labelled_regions(face: Portrait) -> NDArray[np.uint8]:
     """uint8 (H, W): the regions that the labels give, in which errors are measured."""
     return regions_of(face, "sdk")
-
-
-@dataclass(frozen=True)
-class FilmFrame:
-    """A frame of the film, uint8 (H, W, 3), and where its face came from: (2, 3), photo pixel to
-    frame pixel."""
-
-    image: Image
-    motion: NDArray[np.float64]
-
-
-def film(photo: Image, frames: int, seed: int) -> Iterator[FilmFrame]:
-    """A portrait, moved by less than a pixel per frame, zoomed, in changing light, with noise."""
-    rng = np.random.default_rng(seed)
-    side = photo.shape[0]
-    for number in range(frames):
-        t = number / 30
-        scale = 1.0 + 0.05 * np.sin(0.9 * t)
-        angle = 1.5 * np.sin(1.1 * t + 1)
-        motion = cv2.getRotationMatrix2D((side / 2, side / 2), angle, scale)
-        motion[:, 2] += 6 * np.sin(0.7 * t), 5 * np.sin(1.3 * t)
-        moved = cv2.warpAffine(
-            photo, motion, (side, side), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE
-        )
-        light = 1 + 0.08 * np.sin(1.7 * t)
-        noisy = moved.astype(np.float32) * light + rng.normal(0, 3, moved.shape)
-        yield FilmFrame(np.clip(np.round(noisy), 0, 255).astype(np.uint8), motion)
-
-
-def look_of(reference: Image, model: str, analyzer: BundledFaceAnalyzer) -> Look:
-    """The look of a reference photo for a model."""
-    return Look.from_photo(reference, model=model, analyzer=analyzer)

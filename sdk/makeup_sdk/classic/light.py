@@ -38,6 +38,15 @@ _FROM_LOG = np.round(
 ).astype(np.uint8)
 
 
+_VALUES = np.arange(256.0)
+_AROUND = np.minimum(_VALUES + 0.5, 255), np.maximum(_VALUES - 0.5, 0)
+LIGHT_SLOPE: FloatArray = np.divide(
+    np.log((_decode(_AROUND[0] / 255) + _FLOOR) / (_decode(_AROUND[1] / 255) + _FLOOR)),
+    _AROUND[0] - _AROUND[1],
+).astype(np.float32)
+"""float32 (256,): by how much log light rises with one step of a pixel value, at each of them."""
+
+
 def to_log(image: Image) -> FloatArray:
     """uint8 sRGB (any shape) to float32 log-linear light."""
     light: FloatArray = _TO_LOG[image]

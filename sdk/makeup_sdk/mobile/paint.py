@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from makeup_engines import Session
 from makeup_kernels import Region, apply_color_map
 from makeup_sdk.classic.layout import FaceLayout
+from makeup_sdk.classic.light import LIGHT_SLOPE
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image
 from makeup_sdk.mobile.layout import CHANGE_GRIDS, LaidCodes, template_layout
 from makeup_sdk.mobile.makeup import MobileMakeup
@@ -31,6 +32,12 @@ _PAINTED = {
 
 _BLUR, _REACH = 0.8, 1.4
 """Of the outlines of lips and eyes: pixels, and the factor on what they are blurred to, up to 1."""
+
+
+_SMOOTH = 1.0
+"""Cells; standard deviation of the blur of the picture around whose values contrast is kept."""
+
+_STEPS_PER_LIGHT = 1 / LIGHT_SLOPE
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,36 @@ def weaken(change: Change, regions: NDArray[np.uint8], strength: Strength) -> Ch
     """A change as far as each region wears it."""
     shares = worn_shares(regions, strength)
     return ChangePaint({part: change[part] * shares[part] for part in change})
+
+
+def keep_contrast(change: Change, crop: Image) -> Change:
+    """The same change of a crop, with gains that keep its contrast in log light.
+
+    Where the smoothed crop is x, a change asks for y = x + gain · x + offset. Any gain can lead
+    there; that of the networks also says how much of the face's texture an opaque colour hides. A
+    camera's noise is hidden with it, and the makeup's layer of log light L trembles. With gain =
+    L'(x) / L'(y) − 1 and offset = y − x − gain · x it does so by a third less, since what differs
+    from x by a little then differs by as much log light before and after.
+
+    Args:
+        change: of the crop.
+        crop: uint8 (256, 256, 3), BGR.
+    """
+    kept = {}
+    for part, values in change.items():
+        grid = CHANGE_GRIDS[part]
+        size = (grid.columns, grid.rows)
+        cells = cv2.resize(crop[grid.pixels], size, interpolation=cv2.INTER_AREA)
+        seen = cv2.split(cv2.GaussianBlur(cells, (0, 0), _SMOOTH))
+        kept[part] = np.empty_like(values)
+        for channel, x in enumerate(seen):
+            here = x.astype(np.float32)
+            wanted = here + values[channel] * here + values[channel + 3]
+            y = cv2.add(wanted, 0.0, dtype=cv2.CV_8U)  # rounds, and keeps to the range of a pixel
+            gain = cv2.LUT(x, LIGHT_SLOPE) * cv2.LUT(y, _STEPS_PER_LIGHT) - 1
+            kept[part][channel] = gain
+            kept[part][channel + 3] = wanted - here - gain * here
+    return kept
 
 
 def worn_shares(regions: NDArray[np.uint8], strength: Strength) -> Mapping[str, FloatArray]:

@@ -161,7 +161,7 @@ class _Wearer:
             if isinstance(outfit.painter, ChangePainter):
                 change = outfit.painter.change(face)
                 if self._steady is not None:
-                    change = self._steady.change(worn.past, change)
+                    change = self._steady.change(worn.past, change, face.crop)
                 paints.append(weaken(change, face.regions, strength))
             else:
                 paints.append(outfit.painter.paint(face, strength))

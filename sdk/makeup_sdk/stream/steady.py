@@ -11,7 +11,7 @@ from makeup_kernels import CROP_SIZE, Region, similarity
 from makeup_sdk.classic.tone import SkinTone
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.mobile.layout import CHANGE_GRIDS
-from makeup_sdk.mobile.paint import Change
+from makeup_sdk.mobile.paint import Change, keep_contrast
 from makeup_sdk.stream.options import StillnessOptions
 
 FloatArray = NDArray[np.float32]
@@ -185,10 +185,10 @@ class SteadyFace:
         planes = average(np.stack(cv2.split(layer)), self._step)
         return np.asarray(cv2.merge(list(planes)), np.float32)
 
-    def change(self, past: PaintPast, change: Change) -> Change:
-        """The change of that frame, steadied."""
+    def change(self, past: PaintPast, change: Change, crop: Image) -> Change:
+        """The change of that frame, whose crop is uint8 (256, 256, 3), BGR, steadied."""
         steadied = {}
-        for part, values in change.items():
+        for part, values in keep_contrast(change, crop).items():
             steadied[part] = self._average(past, part, CHANGE_GRIDS[part])(values, self._step)
         return steadied
 

@@ -8,6 +8,7 @@ import pytest
 
 from makeup_kernels import BundleError, InvalidInputError, Region, crop_face
 from makeup_sdk import Look, MakeupEngine
+from makeup_sdk.classic.light import to_log
 from makeup_sdk.faces import FaceAnalysis
 from makeup_sdk.mobile.layout import (
     CHANGE_GRIDS,
@@ -18,7 +19,7 @@ from makeup_sdk.mobile.layout import (
 )
 from makeup_sdk.mobile.makeup import CODES, MobileMakeup
 from makeup_sdk.mobile.model import MobileModel
-from makeup_sdk.mobile.paint import ChangePaint, cells_of, weaken, worn_shares
+from makeup_sdk.mobile.paint import ChangePaint, cells_of, keep_contrast, weaken, worn_shares
 from makeup_sdk.model import MAKEUP_REGIONS, ChangePainter
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
@@ -112,6 +113,66 @@ def test_change_is_zero_outside_the_regions():
         assert change[part].max() == 0.5
         change[part][reach] = 0
     assert not any(values.any() for values in change.values())
+
+
+CONTRASTS = [(200, -60, 40), (30, 90, -60), (128, -128, 0), (0, 0, 30), (250, 0, 60)]
+"""A grey, and what a change adds to it as gain times grey and as offset."""
+
+
+def flat(value, gain, offset):
+    """A grey crop, and the same change everywhere."""
+    change = {
+        part: np.concatenate([values[:3] * gain / max(value, 1), values[3:] * offset])
+        for part, values in ones().items()
+    }
+    return np.full((256, 256, 3), value, np.uint8), change
+
+
+@pytest.mark.parametrize(("value", "gain", "offset"), CONTRASTS)
+def test_contrast_is_kept_around_the_same_colour(value, gain, offset):
+    crop, change = flat(value, gain, offset)
+    for part, values in keep_contrast(change, crop).items():
+        assert values.dtype == np.float32
+        assert values.shape == change[part].shape
+        there = value * (1 + values[:3]) + values[3:]
+        np.testing.assert_allclose(
+            there, value * (1 + change[part][:3]) + change[part][3:], atol=1e-3
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "gain", "offset"), [(200, -60, 40), (60, 90, -60), (128, -90, 20)]
+)
+def test_kept_contrast_is_that_of_log_light(value, gain, offset):
+    crop, change = flat(value, gain, offset)
+    values = keep_contrast(change, crop)["lips"][:, 20, 40]
+    around = value + np.array([-4, 4], np.float32)
+    painted = around * (1 + values[0]) + values[3]
+    light = np.interp(
+        np.stack([around, painted]), np.arange(256), to_log(np.arange(256, dtype=np.uint8))
+    )
+    before, after = np.diff(light)[:, 0]
+    assert after == pytest.approx(before, rel=0.05)
+
+
+def test_noise_does_not_show_in_the_layer(analysis, looks, model):
+    """Noise moves the makeup's layer less than it does with the change as it was."""
+    face = analysis("medium.jpg")
+    change = model.painter(looks["red-classic"]).change(face)
+    noise = np.random.default_rng(0).normal(0, 3, face.crop.shape)
+    noisy = np.clip(np.round(face.crop + noise), 0, 255).astype(np.uint8)
+    lips = face.regions == Region.LIPS
+
+    def layer(image, change):
+        painted = image.copy()
+        whole = FaceAnalysis(face.landmarks, face.score, np.eye(3)[:2], image, face.regions)
+        weaken(change, face.regions, FULL).put(painted, whole, color="bgr", threads=1)
+        return to_log(painted) - to_log(image)
+
+    def trembling(change):
+        return np.abs(layer(noisy, change) - layer(face.crop, change))[lips].mean()
+
+    assert trembling(keep_contrast(change, face.crop)) < 0.8 * trembling(change)
 
 
 def test_lips_close_over_the_line_between_them():
