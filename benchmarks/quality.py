@@ -37,6 +37,7 @@ from quality_data import (
     pairs,
     people,
 )
+from quality_landmarks import MediaPipeLandmarks
 from quality_sheets import write_sheets
 from quality_stillness import stillness
 from skimage.color import deltaE_ciede2000, rgb2lab
@@ -67,7 +68,7 @@ def main() -> None:
     faces = people(options.data)
     report: Figures = {"machine": machine_info(2, ("makeup-sdk", "opencv", "onnxruntime"))}
     report["accuracy"], report["fairness"] = accuracy(faces, options.pairs, analyzer)
-    report["identity"] = identity(faces, 60, analyzer)
+    report["identity"] = identity(faces, 60, analyzer, MediaPipeLandmarks(options.data))
     report["bare_reference"] = bare_reference(faces, 40, analyzer)
     references = made_up_portraits(options.data)
     report["real_references"] = real_references(
@@ -126,10 +127,17 @@ def accuracy(
     return {"pairs": len(lightness), "delta_e": means, "mobile_over_best_other": ratio}, fairness
 
 
-def identity(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> Figures:
-    """Measure 2, on soft looks."""
+def identity(
+    faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer, judge: MediaPipeLandmarks
+) -> Figures:
+    """Measure 2, on soft looks.
+
+    Landmarks are found by MediaPipe's detector, which is more exact than ours and knows nothing of
+    it, and, as `own`, by ours.
+    """
     structure: list[float] = []
-    outside, drift, true_drift = 0, [], []
+    drift: dict[str, list[float]] = defaultdict(list)
+    outside = 0
     engine = MakeupEngine(model="mobile", analyzer=analyzer)
     for pair in pairs(faces, count, seed=2, style="natural"):
         source = pair.source.image
@@ -141,18 +149,20 @@ def identity(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -
         inside = _in_frame(face, source.shape)
         outside += int((result != source).any(axis=2)[~inside].sum())
         structure.append(_structure(source, result, inside))
-        for made_up, drifts in ((result, drift), (pair.truth, true_drift)):
+        unit = pupil_distance(face.landmarks) / 100
+        before = judge.find(source, face)
+        for whose, made_up in (("", result), ("_of_the_truth", pair.truth)):
             after = analysed(analyzer, made_up)
             if after is not None:
-                moved = np.hypot(*(after.landmarks - face.landmarks).T).mean()
-                drifts.append(100 * moved / pupil_distance(face.landmarks))
+                moved = judge.find(made_up, after) - before
+                drift[f"landmark_drift_percent{whose}"].append(_length(moved) / unit)
+                moved = after.landmarks - face.landmarks
+                drift[f"own_landmark_drift_percent{whose}"].append(_length(moved) / unit)
     return {
         "faces": len(structure),
         "gradient_structure": _mean(structure),
         "pixels_changed_outside": outside,
-        "landmark_drift_percent": _mean(drift),
-        "landmark_drift_percent_of_the_truth": _mean(true_drift),
-    }
+    } | {name: _mean(values) for name, values in drift.items()}
 
 
 def bare_reference(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> Figures:
@@ -179,8 +189,9 @@ def real_references(
 ) -> Figures:
     """Measure 4: distance between the region colours of result and reference.
 
-    Colours are log light relative to the own face's bare skin, so that the reference's light does
-    not count; their distribution is compared channel by channel (1-Wasserstein distance).
+    Colours are log light relative to the own face's bare skin, so that the light's colour does not
+    count; their distribution is compared channel by channel (1-Wasserstein distance). Their
+    lightness is that of shadows too, which are not to be copied: chroma is also compared alone.
     """
     found: dict[str, list[float]] = defaultdict(list)
     before = [analysed(analyzer, face.image) for face in faces]
@@ -247,23 +258,26 @@ def _of_measure_4(analyzer: BundledFaceAnalyzer) -> dict[str, Method]:
 def _color_distances(
     wanted: dict[Region, NDArray[np.float32]], face: FaceAnalysis | None, result: Image | None
 ) -> dict[str, float]:
-    """Of lips and of eyes of a result, its bare face known; empty where there is none."""
+    """Of lips and of eyes of a result, its bare face known, and of their chroma alone; empty where
+    there is none."""
     if face is None or result is None:
         return {}
     made_up = replace(face, crop=crop_face(result, face.matrix))
     colors = _relative_colors(made_up, bare=face)
     if colors is None:
         return {}
-    return {
-        region.name.lower(): float(np.abs(wanted[region] - colors[region]).mean())
-        for region in (Region.LIPS, Region.EYES)
-    }
+    distances = {}
+    for region in (Region.LIPS, Region.EYES):
+        apart = np.abs(wanted[region] - colors[region])
+        distances[region.name.lower()] = float(apart.mean())
+        distances[f"{region.name.lower()}_chroma"] = float(apart[:, 1:].mean())
+    return distances
 
 
 def _relative_colors(
     face: FaceAnalysis | None, bare: FaceAnalysis | None = None
 ) -> dict[Region, NDArray[np.float32]] | None:
-    """Quantiles of each region's colour (log light without its mean lightness' light), (33, 3)."""
+    """Quantiles of each region's lightness, redness and blueness in log light, (33, 3)."""
     if face is None:
         return None
     skin = bare or face
@@ -311,6 +325,11 @@ def table(report: Figures) -> str:
         lines += ["", f"## {title.replace('_', ' ').capitalize()}", ""]
         lines += [f"- {key}: {value}" for key, value in figures.items()]
     return "\n".join(lines) + "\n"
+
+
+def _length(moved: NDArray[np.floating[Any]]) -> float:
+    """Mean length of (N, 2)."""
+    return float(np.hypot(*moved.T).mean())
 
 
 def _mean(values: Any) -> float:
