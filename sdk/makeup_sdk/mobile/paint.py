@@ -34,9 +34,6 @@ _BLUR, _REACH = 0.8, 1.4
 """Of the outlines of lips and eyes: pixels, and the factor on what they are blurred to, up to 1."""
 
 
-_SMOOTH = 1.0
-"""Cells; standard deviation of the blur of the picture around whose values contrast is kept."""
-
 _STEPS_PER_LIGHT = 1 / LIGHT_SLOPE
 
 
@@ -89,11 +86,11 @@ def weaken(change: Change, regions: NDArray[np.uint8], strength: Strength) -> Ch
 def keep_contrast(change: Change, crop: Image) -> Change:
     """The same change of a crop, with gains that keep its contrast in log light.
 
-    Where the smoothed crop is x, a change asks for y = x + gain · x + offset. Any gain can lead
-    there; that of the networks also says how much of the face's texture an opaque colour hides. A
-    camera's noise is hidden with it, and the makeup's layer of log light L trembles. With gain =
-    L'(x) / L'(y) − 1 and offset = y − x − gain · x it does so by a third less, since what differs
-    from x by a little then differs by as much log light before and after.
+    Where the crop is x, a change asks for y = x + gain · x + offset. Any gain can lead there; that
+    of the networks also says how much of the face's texture an opaque colour hides. A camera's
+    noise is hidden with it, and the makeup's layer of log light L trembles. With gain = L'(x) /
+    L'(y) − 1 and offset = y − x − gain · x it does so by two fifths less, since what differs from x
+    by a little then differs by as much log light before and after.
 
     Args:
         change: of the crop.
@@ -104,15 +101,14 @@ def keep_contrast(change: Change, crop: Image) -> Change:
         grid = CHANGE_GRIDS[part]
         size = (grid.columns, grid.rows)
         cells = cv2.resize(crop[grid.pixels], size, interpolation=cv2.INTER_AREA)
-        seen = cv2.split(cv2.GaussianBlur(cells, (0, 0), _SMOOTH))
         kept[part] = np.empty_like(values)
-        for channel, x in enumerate(seen):
-            here = x.astype(np.float32)
-            wanted = here + values[channel] * here + values[channel + 3]
-            y = cv2.add(wanted, 0.0, dtype=cv2.CV_8U)  # rounds, and keeps to the range of a pixel
-            gain = cv2.LUT(x, LIGHT_SLOPE) * cv2.LUT(y, _STEPS_PER_LIGHT) - 1
-            kept[part][channel] = gain
-            kept[part][channel + 3] = wanted - here - gain * here
+        for channel, x in enumerate(cv2.split(cells)):
+            gain, offset = kept[part][channel], kept[part][channel + 3]
+            added = cv2.multiply(x, values[channel], dtype=cv2.CV_32F) + values[channel + 3]
+            y = cv2.add(x, added, dtype=cv2.CV_8U)  # rounds, and keeps to the range of a pixel
+            np.multiply(cv2.LUT(x, LIGHT_SLOPE), cv2.LUT(y, _STEPS_PER_LIGHT), out=gain)
+            gain -= 1
+            np.subtract(added, cv2.multiply(x, gain, dtype=cv2.CV_32F), out=offset)
     return kept
 
 
