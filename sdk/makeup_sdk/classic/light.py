@@ -38,12 +38,7 @@ _FROM_LOG = np.round(
 ).astype(np.uint8)
 
 
-_VALUES = np.arange(256.0)
-_AROUND = np.minimum(_VALUES + 0.5, 255), np.maximum(_VALUES - 0.5, 0)
-LIGHT_SLOPE: FloatArray = np.divide(
-    np.log((_decode(_AROUND[0] / 255) + _FLOOR) / (_decode(_AROUND[1] / 255) + _FLOOR)),
-    _AROUND[0] - _AROUND[1],
-).astype(np.float32)
+LIGHT_SLOPE: FloatArray = np.gradient(_TO_LOG)
 """float32 (256,): by how much log light rises with one step of a pixel value, at each of them."""
 
 

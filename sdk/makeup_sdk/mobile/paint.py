@@ -33,7 +33,6 @@ _PAINTED = {
 _BLUR, _REACH = 0.8, 1.4
 """Of the outlines of lips and eyes: pixels, and the factor on what they are blurred to, up to 1."""
 
-
 _STEPS_PER_LIGHT = 1 / LIGHT_SLOPE
 
 
