@@ -117,7 +117,9 @@ class MovingAverage:
             kept = _moved(self._values, step.motion, self._grid)
             share = step.share(self._seconds, self._grid)
             share = np.maximum(share, np.float32(1 / (self._count + 1)))  # at first a plain mean
-            values = kept + share * (values - kept)
+            values = values - kept
+            values *= share
+            values += kept
         else:
             values = values.copy()  # whoever gave them may reuse the memory
         self._values = values
