@@ -132,8 +132,8 @@ def identity(
 ) -> Figures:
     """Measure 2, on soft looks.
 
-    Landmarks are found by MediaPipe's detector, which is more exact than ours and knows nothing of
-    it, and, as `own`, by ours.
+    Landmarks are found by our own network, and by MediaPipe's, which labelled the pictures that
+    ours learned from and is more exact.
     """
     structure: list[float] = []
     drift: dict[str, list[float]] = defaultdict(list)
@@ -154,10 +154,10 @@ def identity(
         for whose, made_up in (("", result), ("_of_the_truth", pair.truth)):
             after = analysed(analyzer, made_up)
             if after is not None:
-                moved = judge.find(made_up, after) - before
-                drift[f"landmark_drift_percent{whose}"].append(_length(moved) / unit)
                 moved = after.landmarks - face.landmarks
-                drift[f"own_landmark_drift_percent{whose}"].append(_length(moved) / unit)
+                drift[f"landmark_drift_percent{whose}"].append(_length(moved) / unit)
+                moved = judge.find(made_up, after) - before
+                drift[f"mediapipe_landmark_drift_percent{whose}"].append(_length(moved) / unit)
     return {
         "faces": len(structure),
         "gradient_structure": _mean(structure),

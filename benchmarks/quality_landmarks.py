@@ -1,4 +1,4 @@
-"""The landmark detector that judges measure 2 of `quality.py`: MediaPipe's, by OpenCV."""
+"""The second landmark detector of measure 2 of `quality.py`: MediaPipe's, run by OpenCV."""
 
 from pathlib import Path
 
