@@ -45,10 +45,10 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from makeup_kernels import Region, crop_face
 from makeup_sdk import MakeupEngine
 from makeup_sdk.bench.machine import machine_info
-from makeup_sdk.classic.light import luminance, to_log
-from makeup_sdk.classic.tone import SkinTone
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis, pupil_distance
-from makeup_sdk.model import MAKEUP_REGIONS
+from makeup_sdk.faces.light import luminance, to_log
+from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_training.data.portraits import Portrait
 
 RESULTS = Path(__file__).parent / "results"

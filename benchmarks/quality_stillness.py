@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from quality_data import Image, analysed, pairs
 
 from makeup_sdk import Look, MakeupEngine
-from makeup_sdk.classic.light import to_log
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.mobile.paint import MobilePainter, keep_contrast, weaken
+from makeup_sdk.faces.light import to_log
+from makeup_sdk.models.mobile.paint import MobilePainter, keep_contrast, weaken
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 from makeup_training.data.portraits import Portrait
 

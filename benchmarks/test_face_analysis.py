@@ -19,8 +19,8 @@ import pytest
 from makeup_sdk.bench.options import Scenario
 from makeup_sdk.bench.scene import scene
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.faces.bundled import MODELS
 from makeup_sdk.faces.regions import region_map
+from makeup_sdk.weights import FOLDER as MODELS
 
 NETWORK = MODELS / "face_landmarks_regions" / "model.onnx"
 SIDE = 160

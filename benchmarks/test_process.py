@@ -10,7 +10,7 @@ import pytest
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.bench.options import Scenario
 from makeup_sdk.bench.scene import REFERENCE, demo_picture, scene
-from makeup_sdk.model import DEFAULT_MODEL
+from makeup_sdk.models.registry import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="module", params=dict.fromkeys((DEFAULT_MODEL, "classic")))

@@ -123,7 +123,7 @@ def _weights() -> str:
         "\n## Weights\n\nShipped in the wheel, trained by this project; facts from each bundle's "
         "manifest.\n\n| bundle | licence | trained on | labels from |\n|---|---|---|---|\n"
     )
-    for path in sorted((SDK / "models").glob("*/manifest.json")):
+    for path in sorted((SDK / "weights").glob("*/manifest.json")):
         weights = json.loads(path.read_text(encoding="utf-8"))["weights"]
         data = "; ".join(_source(entry) for entry in weights["training_data"]) or "nothing"
         teachers = "; ".join(weights.get("teachers", [])) or "the data itself"

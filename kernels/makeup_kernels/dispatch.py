@@ -46,7 +46,7 @@ def _openmp_threads_sleep_while_waiting() -> Iterator[None]:
 
 
 with _openmp_threads_sleep_while_waiting():
-    from makeup_kernels import _cpu  # every module takes it from here
+    import makeup_kernels._cpu as _cpu  # noqa: PLR0402, every module takes it from here
 
 BACKENDS = ("auto", "cpu", "triton", "cuda")
 """Names that `backend=` knows. "auto" takes the CPU for NumPy arrays, a GPU for arrays on it."""

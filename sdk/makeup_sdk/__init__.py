@@ -12,8 +12,9 @@ from makeup_kernels import (
     NoFaceError,
     Region,
 )
-from makeup_sdk.engine import MakeupEngine, Result
+from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import Detection, Face, FaceAnalysis, FaceAnalyzer, FaceStatus
+from makeup_sdk.frame import Result
 from makeup_sdk.images import read_image, write_image
 from makeup_sdk.look import Look
 

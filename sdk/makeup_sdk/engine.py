@@ -1,93 +1,34 @@
 """The engine: frames in, frames with makeup out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError, Region
-from makeup_sdk.faces import (
-    BundledFaceAnalyzer,
-    Face,
-    FaceAnalysis,
-    FaceAnalyzer,
-    FaceStatus,
-    pupil_distance,
-    visible_share,
-    yaw_degrees,
+from makeup_sdk.faces import BundledFaceAnalyzer, Face, FaceAnalyzer
+from makeup_sdk.faces.types import Image
+from makeup_sdk.frame import (
+    COLORS,
+    Outfit,
+    Result,
+    Stopwatch,
+    Strength,
+    judge,
+    normalize_strength,
+    output,
+    to_bgr,
 )
+from makeup_sdk.gpu.device import Device
+from makeup_sdk.gpu.path import DevicePath
 from makeup_sdk.images import check_frame
 from makeup_sdk.look import Look
-from makeup_sdk.model import (
-    DEFAULT_MODEL,
-    MAKEUP_REGIONS,
-    Model,
-    ModelOptions,
-    Paint,
-    Painter,
-    open_model,
-)
+from makeup_sdk.models.base import Model, ModelOptions
+from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
+from makeup_sdk.stream import Stream, StreamOptions, open_stream
 
-if TYPE_CHECKING:
-    from makeup_sdk.device.device import Device
-    from makeup_sdk.device.path import DevicePainter, DevicePath
-    from makeup_sdk.stream import Stream, StreamOptions
-
-Image = NDArray[np.uint8]
-Strength = float | Mapping[Region, float]
-
-COLORS = ("bgr", "rgb")
 DEVICES = ("cpu", "cuda")
-
-_MIN_PUPIL_DISTANCE = 10.0
-_MIN_SCORE = 0.5
-_MIN_VISIBLE = 0.4
-_SIDE_VIEW = (30.0, 48.0)
-"""Degrees of yaw between which makeup fades out."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What `MakeupEngine.process_detailed` returns.
-
-    Attributes:
-        image: the frame with makeup, layout as the input.
-        faces: every face that was found, most certain first, painted or not (`Face.status`).
-        timings: milliseconds per stage: detect, analyze, generate, composite.
-    """
-
-    image: Image
-    faces: tuple[Face, ...]
-    timings: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Outfit:
-    """What a face wears: a look, made ready to be painted."""
-
-    look: Look
-    painter: Painter
-    on_device: "DevicePainter | None" = None
-
-
-@dataclass
-class Stopwatch:
-    """Adds up wall time per stage."""
-
-    timings: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("detect", "analyze", "generate", "composite"), 0.0)
-    )
-    _since: float = field(default_factory=perf_counter)
-
-    def lap(self, stage: str) -> None:
-        """Book the time since the last lap to a stage."""
-        now = perf_counter()
-        self.timings[stage] += (now - self._since) * 1e3
-        self._since = now
 
 
 class MakeupEngine:
@@ -148,9 +89,9 @@ class MakeupEngine:
         if device not in DEVICES:
             raise InvalidInputError(f"device: {device!r} is unknown; expected one of {DEVICES}")
         options = ModelOptions(backend, threads, device)
-        gpu = _open_device() if device == "cuda" else None
+        gpu = Device() if device == "cuda" else None
         self.model = open_model(model, options)
-        self._path = _device_path(self.model, options, gpu) if gpu else None
+        self._path = DevicePath(self.model, options, gpu) if gpu else None
         self.analyzer = analyzer or BundledFaceAnalyzer(threads=threads)
         self._outfit: Outfit | None = None
         self._outfits: dict[int, Outfit | None] = {}
@@ -199,8 +140,8 @@ class MakeupEngine:
                 f"look: got {type(look).__name__}, expected a Look, a path or a frame"
             )
         look = look.made_for(self.model)
-        on_device = self._path.painter(look) if self._path else None
-        return Outfit(look, self.model.painter(look), on_device)
+        on_device = self._path.painter(look.makeup) if self._path else None
+        return Outfit(look, self.model.painter(look.makeup), on_device)
 
     @property
     def strength(self) -> Mapping[Region, float]:
@@ -265,13 +206,13 @@ class MakeupEngine:
                 analysis, {region: amount * fade for region, amount in strength.items()}
             )
             watch.lap("generate")
-            self.put(image, analysis, paint)
+            paint.put(image, analysis, color=self.color, threads=self.threads)
             watch.lap("composite")
         return Result(image, tuple(faces), watch.timings)
 
     def stream(
-        self, source: Any, sink: Any = None, *, options: "StreamOptions | None" = None
-    ) -> "Stream":
+        self, source: Any, sink: Any = None, *, options: StreamOptions | None = None
+    ) -> Stream:
         """Put looks on the faces of a video or camera, frame by frame.
 
             for result in engine.stream(0):
@@ -293,8 +234,6 @@ class MakeupEngine:
             InvalidInputError: the source cannot be opened, or the sink not written.
             BackendUnavailableError: source or sink need something that is not installed.
         """
-        from makeup_sdk.stream import open_stream
-
         return open_stream(self, source, sink, options)
 
     def strength_of(self, outfit: Outfit) -> dict[Region, float]:
@@ -304,81 +243,3 @@ class MakeupEngine:
             for region, amount in self._strength.items()
             if amount > 0 and region in outfit.look.regions
         }
-
-    def put(self, image: Image, face: FaceAnalysis, paint: Paint) -> None:
-        """Put the paint of a face into an image of the engine's channel order, in place."""
-        paint.put(image, face, color=self.color, threads=self.threads)
-
-
-def _open_device() -> "Device":
-    """The GPU; what it needs is imported only where it is asked for."""
-    from makeup_sdk.device.device import Device
-
-    return Device()
-
-
-def _device_path(model: Model, options: ModelOptions, device: "Device") -> "DevicePath":
-    """The way of frames on the GPU."""
-    from makeup_sdk.device.path import DevicePath
-
-    return DevicePath(model, options, device)
-
-
-def to_bgr(frame: Image, color: str) -> Image:
-    """A frame of channel order "bgr" (as it is) or "rgb" (turned around, contiguous) as BGR."""
-    return np.ascontiguousarray(frame[..., ::-1]) if color == "rgb" else frame
-
-
-def normalize_strength(strength: Strength) -> dict[Region, float]:
-    """A number or mapping to one number in [0, 1] per makeup region.
-
-    Raises:
-        InvalidInputError: a number is not in [0, 1], or a key is no makeup region.
-    """
-    if isinstance(strength, Mapping):
-        unknown = [key for key in strength if key not in MAKEUP_REGIONS]
-        if unknown:
-            raise InvalidInputError(
-                f"strength: {unknown[0]!r} is no makeup region; expected Region.LIPS, SKIN, EYES "
-                "or BROWS"
-            )
-        amounts = {region: float(strength.get(region, 0.0)) for region in MAKEUP_REGIONS}
-    else:
-        amounts = dict.fromkeys(MAKEUP_REGIONS, float(strength))
-    for region, amount in amounts.items():
-        if not 0 <= amount <= 1:
-            raise InvalidInputError(
-                f"strength: {amount} for {region.name.lower()}, expected a number in [0, 1]"
-            )
-    return amounts
-
-
-def judge(face: FaceAnalysis) -> tuple[FaceStatus, float]:
-    """Whether a face can wear makeup: its status, and the share in [0, 1] that it may wear."""
-    if face.score < _MIN_SCORE:
-        return FaceStatus.UNSURE, 0.0
-    if pupil_distance(face.landmarks) < _MIN_PUPIL_DISTANCE:
-        return FaceStatus.TOO_SMALL, 0.0
-    if visible_share(face) < _MIN_VISIBLE:
-        return FaceStatus.OCCLUDED, 0.0
-    start, end = _SIDE_VIEW
-    fade = float(np.clip((end - abs(yaw_degrees(face.landmarks))) / (end - start), 0, 1))
-    return (FaceStatus.OK if fade == 1 else FaceStatus.SIDE_VIEW), fade
-
-
-def output(frame: Image, out: Image | None) -> Image:
-    """The array that the result is written to, already holding the frame."""
-    if out is frame:
-        if not frame.flags.writeable:
-            raise InvalidInputError("out: the frame is read-only; leave out=, or give a copy")
-        return frame
-    if out is None:
-        return np.array(frame, order="C")
-    out = check_frame(out, "out")
-    if out.shape != frame.shape or not out.flags.writeable:
-        raise InvalidInputError(
-            f"out: got shape {out.shape}, writeable {out.flags.writeable}, "
-            f"expected a writeable array of the frame's shape {frame.shape}"
-        )
-    np.copyto(out, frame)
-    return out

@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region
-from makeup_sdk.classic.color_card import from_colors
-from makeup_sdk.classic.fields import MakeupFields
-from makeup_sdk.classic.paint import ClassicPainter
 from makeup_sdk.colors import parse_color
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
+from makeup_sdk.faces.demo_face import demo_face
+from makeup_sdk.faces.types import Image
 from makeup_sdk.images import check_frame, read_image, write_atomically
-from makeup_sdk.mobile.makeup import MobileMakeup
-from makeup_sdk.model import DEFAULT_MODEL, MAKEUP_REGIONS, Makeup, Model, open_model
-from makeup_sdk.published.references import MAX_FACES, References
-from makeup_sdk.published.style import STYLE_REGIONS, Style
-from makeup_sdk.shipped_face import painted_shipped_face
+from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
+from makeup_sdk.makeup.codes import MobileMakeup
+from makeup_sdk.makeup.fields import MakeupFields
+from makeup_sdk.makeup.references import MAX_FACES, References
+from makeup_sdk.makeup.style import STYLE_REGIONS, Style
+from makeup_sdk.models.base import Model, Painter
+from makeup_sdk.models.classic.color_card import from_colors
+from makeup_sdk.models.classic.paint import ClassicPainter
+from makeup_sdk.models.registry import DEFAULT_MODEL, MAKEUPS, open_model
 
 _FORMAT = 1
 _MIN_SCORE = 0.5
 _REFERENCE_FACES = 16
 _MAX_FILE_BYTES = 8 << 20
-_KINDS: Mapping[str, type[Makeup]] = {
-    kind.kind: kind for kind in (MobileMakeup, MakeupFields, References, Style)
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,10 +245,35 @@ class Look:
         return replace(self, makeup=makeup, regions=self.regions & model.regions)
 
     def _painted(self) -> References | None:
-        """A shipped face wearing it, if that takes no network."""
+        """The demo face wearing it, if that takes no network."""
         if not isinstance(self.makeup, MakeupFields):
             return None
-        return References.of(painted_shipped_face(ClassicPainter(self.makeup), self.regions))
+        return References.of(self._on_demo_face(ClassicPainter(self.makeup)))
+
+    def swatch(self) -> Image:
+        """A picture of the look, for people to see.
+
+        Returns:
+            uint8 (256, 256, 3), BGR: the demo face wearing it; of a look that holds whole reference
+            faces, the first of them.
+
+        Raises:
+            InvalidInputError: a style, which has no picture before a network paints it.
+        """
+        if isinstance(self.makeup, References):
+            return self.makeup.faces[0].crop
+        if isinstance(self.makeup, Style):
+            raise InvalidInputError(
+                f"style {self.makeup.name!r} has no picture before a face wears it"
+            )
+        return self._on_demo_face(_shipped_model().painter(self.makeup)).crop
+
+    def _on_demo_face(self, painter: Painter) -> FaceAnalysis:
+        face = demo_face()
+        picture = face.crop.copy()
+        paint = painter.paint(face, dict.fromkeys(self.regions, 1.0))
+        paint.put(picture, face, color="bgr", threads=None)
+        return replace(face, crop=picture)
 
     def to_bytes(self) -> bytes:
         """The content of a look file: a NumPy archive without objects, some 50 KB.
@@ -301,6 +327,12 @@ class Look:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise BundleError(f"{path}: larger than 8 MiB; this is no look file")
         return cls.from_bytes(path.read_bytes(), str(path))
+
+
+@cache
+def _shipped_model() -> Model:
+    """The default model, which wears photos and colours."""
+    return open_model(DEFAULT_MODEL)
 
 
 def _bare_photos() -> list[Path]:
@@ -382,9 +414,9 @@ def _read(data: bytes) -> Look:
     if head["format"] != _FORMAT:
         raise ValueError(f"format {head['format']!r}, this release reads {_FORMAT}")
     kind = head.get("kind", MakeupFields.kind)
-    if kind not in _KINDS:
-        raise ValueError(f"kind {kind!r}, this release reads {', '.join(_KINDS)}")
-    makeup = _KINDS[kind].from_arrays(arrays)
+    if kind not in MAKEUPS:
+        raise ValueError(f"kind {kind!r}, this release reads {', '.join(MAKEUPS)}")
+    makeup = MAKEUPS[kind].from_arrays(arrays)
     regions = frozenset(Region[name.upper()] for name in head["regions"]) - {Region.NONE}
     reference = makeup if isinstance(makeup, References) else None
     return Look(makeup, regions, str(head["title"]), reference)

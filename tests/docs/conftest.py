@@ -43,7 +43,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _write_bundle(path: Path) -> None:
     """The shipped landmark network under the name of a makeup graph."""
-    shipped = Bundle.open(str(_PACKAGE / "models" / "face_landmarks_regions"))
+    shipped = Bundle.open(str(_PACKAGE / "weights" / "face_landmarks_regions"))
     fields: dict[str, Any] = json.loads(shipped.manifest_bytes)
     fields["graphs"] = {"source": fields["graphs"]["model"]}
     del fields["files"]

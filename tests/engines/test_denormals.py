@@ -42,7 +42,7 @@ def test_other_threads_keep_theirs():
 _PROGRAM = """
 import numpy as np
 from makeup_engines import Bundle
-from makeup_sdk.faces.bundled import MODELS
+from makeup_sdk.weights import FOLDER as MODELS
 
 def halved():
     return float((np.array([1e-40], np.float32) * np.float32(0.5))[0])

@@ -17,7 +17,7 @@ from makeup_export.requantise import quantise_bundle, widen_weights
 from makeup_kernels import BundleError
 from makeup_sdk import MakeupEngine
 from makeup_sdk.cli import app
-from makeup_sdk.faces.bundled import MODELS
+from makeup_sdk.weights import FOLDER as MODELS
 
 MOBILE = MODELS / "mobile"
 DEMO = Path(str(resources.files("makeup_sdk") / "assets" / "demo"))

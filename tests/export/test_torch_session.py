@@ -13,7 +13,7 @@ from makeup_engines.torch_session import TorchSession
 from makeup_export.catalogue import CATALOGUE
 from makeup_export.parity import graph_spec
 from makeup_kernels import BackendUnavailableError, BundleError, InvalidInputError
-from makeup_sdk.faces.bundled import MODELS
+from makeup_sdk.weights import FOLDER as MODELS
 
 
 def both(graph: onnx.ModelProto, runs: str = "frame"):

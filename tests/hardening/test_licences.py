@@ -37,7 +37,7 @@ def test_every_dependency_has_a_line():
     names = {re.match(r"[A-Za-z0-9._-]+", line)[0] for line in asked} - {"makeup-sdk"}
     assert {"numpy", "torch", "pytest"} <= names
     assert names <= listed
-    for folder in (ROOT / "sdk" / "makeup_sdk" / "models").glob("*/manifest.json"):
+    for folder in (ROOT / "sdk" / "makeup_sdk" / "weights").glob("*/manifest.json"):
         assert folder.parent.name in table
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import makeup_sdk
 from makeup_sdk import Look, MakeupEngine, read_image
-from makeup_sdk.model import DEFAULT_MODEL, MODELS
+from makeup_sdk.models.registry import DEFAULT_MODEL, MODELS
 
 DEMO = Path(makeup_sdk.__file__).parent / "assets" / "demo"
 CALLERS = 8

@@ -13,7 +13,7 @@ from makeup_engines.manifest import DTYPES, Manifest
 from makeup_kernels import BundleError, InvalidInputError, Region
 from makeup_sdk.cli.options import NAMES, parse_look, parse_share, parse_strength
 from makeup_sdk.colors import parse_color
-from makeup_sdk.engine import normalize_strength
+from makeup_sdk.frame import normalize_strength
 
 BOUNDED = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 

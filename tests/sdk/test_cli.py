@@ -9,7 +9,7 @@ import pytest
 
 from makeup_sdk import BundleError, Look, Region, read_image, write_image
 from makeup_sdk.cli import main
-from makeup_sdk.model import open_model
+from makeup_sdk.models.registry import open_model
 
 
 def demo_path(file: str) -> str:

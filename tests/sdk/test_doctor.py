@@ -111,13 +111,13 @@ def together(*fakes: Fake) -> Fake:
 
 def no_models(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """A shipped graph was changed on disk."""
-    from makeup_sdk.faces import bundled
+    from makeup_sdk import weights
 
-    whole = bundled.MODELS / "face_detector"
+    whole = weights.FOLDER / "face_detector"
     (folder / "face_detector").mkdir()
     (folder / "face_detector" / "manifest.json").write_bytes((whole / "manifest.json").read_bytes())
     (folder / "face_detector" / "model.onnx").write_bytes(b"\0")
-    monkeypatch.setattr(bundled, "MODELS", folder)
+    monkeypatch.setattr(weights, "FOLDER", folder)
 
 
 def unwritable_cache(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

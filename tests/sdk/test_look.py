@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from makeup_sdk import BundleError, FaceAnalysis, InvalidInputError, Look, Region
-from makeup_sdk.classic.model import ClassicModel
-from makeup_sdk.classic.paint import ClassicPainter
-from makeup_sdk.published.references import References
+from makeup_sdk.makeup.references import References
+from makeup_sdk.models.classic.model import ClassicModel
+from makeup_sdk.models.classic.paint import ClassicPainter
 
 ALL = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS), 1.0)
 
@@ -116,7 +116,7 @@ class ReferenceModel:
     def encode(self, face: FaceAnalysis) -> References:
         return References.of(face)
 
-    def painter(self, look: Look) -> None:
+    def painter(self, makeup: References) -> None:
         raise AssertionError
 
 
@@ -202,7 +202,7 @@ def test_styles(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"styles \(bare, smoky\) cannot be mixed"):
         Look.mix({look: 0.5, Look.from_style("bare"): 0.5})
     with pytest.raises(InvalidInputError, match="style 'smoky' has no picture"):
-        look.makeup.swatch()
+        look.swatch()
 
 
 def _damage(look: Look, path: Path, how: str) -> None:

@@ -23,7 +23,7 @@ from makeup_training.faces.steady import (
 from makeup_training.faces.train_landmarks import answers, to_input
 
 SIZE = 96
-MODELS = Path(str(importlib.resources.files("makeup_sdk"))) / "models"
+MODELS = Path(str(importlib.resources.files("makeup_sdk"))) / "weights"
 SHIPPED = MODELS / "face_landmarks_regions"
 
 

@@ -20,7 +20,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from makeup_kernels.attentive_morph.triton import (
+from makeup_kernels.attentive_morph.triton_forward import (
     _LOG2_E,
     hold_features,
     key_span,

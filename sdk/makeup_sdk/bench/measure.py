@@ -8,8 +8,9 @@ from makeup_kernels import InvalidInputError
 from makeup_sdk.bench.options import BenchOptions, Scenario
 from makeup_sdk.bench.report import Measurement, Samples
 from makeup_sdk.bench.scene import REFERENCE, Image, demo_picture, scene
-from makeup_sdk.engine import MakeupEngine, Result
-from makeup_sdk.model import DEFAULT_MODEL
+from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.frame import Result
+from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
 _FRAME_TIME = 1 / 30

@@ -14,7 +14,7 @@ from makeup_sdk.cli.options import parse_look, parse_strength
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import Face
 from makeup_sdk.images import IMAGE_SUFFIXES, read_image, write_image
-from makeup_sdk.model import DEFAULT_MODEL
+from makeup_sdk.models.registry import DEFAULT_MODEL
 
 
 def apply(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from makeup_sdk.engine import MakeupEngine, Result
+from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.frame import Result
 from makeup_sdk.images import decode_image, write_image
 from makeup_sdk.look import Look
 

@@ -213,14 +213,13 @@ def _usable_cores() -> int:
 
 
 def _models() -> Iterator[Finding]:
-    from makeup_engines import Bundle
     from makeup_sdk import faces
-    from makeup_sdk.faces.bundled import MODELS
+    from makeup_sdk.weights import open_shipped, shipped_names
 
     try:
         faces.BundledFaceAnalyzer()
-        for folder in sorted(MODELS.iterdir()):
-            Bundle.open(folder)
+        for name in shipped_names():
+            open_shipped(name)
     except (MakeupError, OSError) as error:
         yield Finding("face models", "broken", str(error), _REINSTALL)
     else:

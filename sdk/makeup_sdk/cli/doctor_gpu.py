@@ -126,11 +126,10 @@ def _pycuda(gpu: bool) -> Finding:
 
 def _onnxruntime_cuda() -> Finding:
     """Start the provider: it says that it is there even when its libraries are not."""
-    from makeup_engines import Bundle
-    from makeup_sdk.faces.bundled import MODELS
+    from makeup_sdk.weights import open_shipped
 
     try:
-        Bundle.open(MODELS / "face_detector").session("model", backend="onnxruntime-cuda")
+        open_shipped("face_detector").session("model", backend="onnxruntime-cuda")
     except MakeupError as error:
         return Finding(
             "onnxruntime-cuda",

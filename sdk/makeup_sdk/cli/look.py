@@ -12,7 +12,7 @@ from makeup_kernels import CROP_SIZE, InvalidInputError
 from makeup_sdk.cli.options import parse_share
 from makeup_sdk.images import write_image
 from makeup_sdk.look import Look
-from makeup_sdk.model import DEFAULT_MODEL
+from makeup_sdk.models.registry import DEFAULT_MODEL
 
 app = typer.Typer(help="Make, mix and show look files.", no_args_is_help=True)
 
@@ -74,7 +74,7 @@ def show(
     console.print("regions  " + ", ".join(sorted(region.name.lower() for region in look.regions)))
     if picture is not None:
         size = (2 * CROP_SIZE, 2 * CROP_SIZE)
-        write_image(picture, cv2.resize(look.makeup.swatch(), size).astype(np.uint8))
+        write_image(picture, cv2.resize(look.swatch(), size).astype(np.uint8))
         console.print(f"picture  {picture}", markup=False)
 
 

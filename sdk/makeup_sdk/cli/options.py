@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from makeup_kernels import InvalidInputError, Region
-from makeup_sdk.engine import Strength
+from makeup_sdk.frame import Strength
 from makeup_sdk.look import Look
-from makeup_sdk.model import MAKEUP_REGIONS
+from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
 NAMES = {region.name.lower(): region for region in MAKEUP_REGIONS}
 

@@ -18,7 +18,7 @@ from makeup_kernels import InvalidInputError
 from makeup_sdk.cli.options import parse_look, parse_strength
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.look import Look
-from makeup_sdk.model import DEFAULT_MODEL
+from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream import (
     Ending,
     StillnessOptions,

@@ -4,7 +4,7 @@
 `FaceAnalyzer` protocol.
 """
 
-from makeup_sdk.faces.bundled import BundledFaceAnalyzer
+from makeup_sdk.faces.analyzer import BundledFaceAnalyzer
 from makeup_sdk.faces.geometry import pupil_distance, visible_share, yaw_degrees
 from makeup_sdk.faces.types import Detection, Face, FaceAnalysis, FaceAnalyzer, FaceStatus
 

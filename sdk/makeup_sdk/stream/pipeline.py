@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
-from makeup_sdk.engine import MakeupEngine, Result, to_bgr
+from makeup_sdk.frame import Result, Wardrobe, to_bgr
 from makeup_sdk.stream.channel import Channel, ChannelClosedError
 from makeup_sdk.stream.errors import SinkFullError, SourceLostError
 from makeup_sdk.stream.options import StreamOptions
@@ -255,7 +255,7 @@ class Stream:
 
 
 def open_stream(
-    engine: MakeupEngine, source: Any, sink: Any = None, options: StreamOptions | None = None
+    engine: Wardrobe, source: Any, sink: Any = None, options: StreamOptions | None = None
 ) -> Stream:
     """See `MakeupEngine.stream`."""
     options = options or StreamOptions()

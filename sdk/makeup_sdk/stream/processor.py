@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
-from makeup_sdk.classic.light import from_log, to_log
-from makeup_sdk.classic.tone import SkinTone
-from makeup_sdk.engine import MakeupEngine, Outfit, Result, Stopwatch, judge, to_bgr
 from makeup_sdk.faces import Face, FaceAnalysis, FaceStatus
+from makeup_sdk.faces.light import from_log, to_log
+from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.frame import Outfit, Result, Stopwatch, Wardrobe, judge, to_bgr
 from makeup_sdk.images import check_frame
-from makeup_sdk.mobile.paint import weaken
-from makeup_sdk.model import ChangePainter, CropPaint, LayerPainter, Paint
+from makeup_sdk.models.base import ChangePainter, CropPaint, LayerPainter, Paint
+from makeup_sdk.models.mobile.paint import weaken
 from makeup_sdk.stream.options import FadeOptions, StreamOptions
 from makeup_sdk.stream.steady import PaintPast, SteadyFace
 from makeup_sdk.stream.tracker import TrackedFace, Tracker
@@ -40,7 +40,7 @@ class FrameProcessor:
         options: see there.
     """
 
-    def __init__(self, engine: MakeupEngine, options: StreamOptions) -> None:
+    def __init__(self, engine: Wardrobe, options: StreamOptions) -> None:
         self._engine = engine
         self._options = options
         self._tracker = Tracker(
@@ -83,7 +83,7 @@ class FrameProcessor:
             if face.lost and not paints:  # faded out
                 continue
             for paint in paints:
-                self._engine.put(image, analysis, paint)
+                paint.put(image, analysis, color=self._engine.color, threads=self._engine.threads)
             watch.lap("composite")
             faces.append(
                 Face(
@@ -142,7 +142,7 @@ class _Wearer:
             worn.share = 1 - left if worn is current else worn.share * left / others
         self._worn = [worn for worn in self._worn if worn is current or worn.share > 0]
 
-    def paint(self, face: FaceAnalysis, engine: MakeupEngine, dt: float) -> list[Paint]:
+    def paint(self, face: FaceAnalysis, engine: Wardrobe, dt: float) -> list[Paint]:
         """What goes into the frame; nothing if it stays bare."""
         if self._opacity <= 0:
             return []

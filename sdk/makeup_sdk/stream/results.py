@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from makeup_sdk.engine import Result
+from makeup_sdk.frame import Result
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, similarity
-from makeup_sdk.classic.tone import SkinTone
+from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
-from makeup_sdk.mobile.layout import CHANGE_GRIDS
-from makeup_sdk.mobile.paint import Change, keep_contrast
+from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
+from makeup_sdk.models.mobile.paint import Change, keep_contrast
 from makeup_sdk.stream.options import StillnessOptions
 
 FloatArray = NDArray[np.float32]

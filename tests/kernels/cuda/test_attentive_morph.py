@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from makeup_kernels import InvalidInputError
-from makeup_kernels.attentive_morph import cuda_splits
+from makeup_kernels.attentive_morph import cuda_measure, cuda_splits
 from makeup_kernels.attentive_morph.cuda import MorphReference, attentive_morph
 from makeup_kernels.attentive_morph.cuda_splits import splits_by_rule
 from makeup_kernels.attentive_morph.reference import attentive_morph_reference
@@ -234,7 +234,7 @@ def test_measured_choices_are_kept_per_gpu(host_gpu, monkeypatch, tmp_path, caps
     host_gpu.counts_only = True
     with on_gpu() as gpu:
         assert cuda_splits.choose_splits(gpu, "morph_half_256_2", 128) == 2
-        assert cuda_splits.main(["--report", str(tmp_path / "report.json")]) == 0
+        assert cuda_measure.main(["--report", str(tmp_path / "report.json")]) == 0
         assert cuda_splits.choose_splits(gpu, "morph_half_256_2", 128) == 1
         assert cuda_splits.choose_splits(gpu, "morph_half_256_2", 64) == 4  # by the rule
     assert "morph_half_256_2   1 faces  us by splits 1:" in capsys.readouterr().out
@@ -251,7 +251,7 @@ def test_measured_choices_are_kept_per_gpu(host_gpu, monkeypatch, tmp_path, caps
 
 def test_measuring_without_a_gpu_says_why(host_gpu, capsys):
     host_gpu.trouble = "no_gpu"
-    assert cuda_splits.main([]) == 1
+    assert cuda_measure.main([]) == 1
     assert "no CUDA GPU (no CUDA-capable device is detected)" in capsys.readouterr().err
 
 

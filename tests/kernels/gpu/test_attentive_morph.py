@@ -270,7 +270,8 @@ def test_every_block_shape_gives_the_result(backend, rng, monkeypatch):
     """The shapes that are timed on a GPU, more of them than this problem has cells among them."""
     if backend != "triton":
         pytest.skip("block shapes are Triton's")
-    forward = importlib.import_module("makeup_kernels.attentive_morph.triton")
+    public = importlib.import_module("makeup_kernels.attentive_morph.triton")
+    forward = importlib.import_module("makeup_kernels.attentive_morph.triton_forward")
     backward = importlib.import_module("makeup_kernels.attentive_morph.triton_backward")
     problem = make_problem(rng, 16, source=(11, 13), reference=(12, 9), unrelated=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -284,7 +285,7 @@ def test_every_block_shape_gives_the_result(backend, rng, monkeypatch):
 
         monkeypatch.setattr(forward, "tuned", chosen)
         monkeypatch.setattr(backward, "tuned", chosen)
-        result = forward.attentive_morph(
+        result = public.attentive_morph(
             *tensors, precision="ieee", visual_weight=0.3, temperature=20.0
         )
         gradients = torch.autograd.grad(result.square().sum(), [tensors[i] for i in (0, 1, 6)])

@@ -9,7 +9,7 @@ import pytest
 from makeup_sdk import BackendUnavailableError
 from makeup_sdk.bench import Report, load_report
 from makeup_sdk.cli import main
-from makeup_sdk.model import DEFAULT_MODEL
+from makeup_sdk.models.registry import DEFAULT_MODEL
 
 QUICK = ("--size", "320x240", "--frames", "3", "--warmup", "0", "--cold-starts", "0")
 
@@ -90,6 +90,6 @@ def test_a_gpu_that_is_not_there(
     def missing() -> None:
         raise BackendUnavailableError("device 'cuda' cannot be used: there is none")
 
-    monkeypatch.setattr("makeup_sdk.engine._open_device", missing)
+    monkeypatch.setattr("makeup_sdk.engine.Device", missing)
     assert run(monkeypatch, "--device", "cuda") == 1
     assert "device 'cuda' cannot be used" in capsys.readouterr().err

@@ -13,8 +13,8 @@ from makeup_sdk.bench.machine import busy_cores, is_busy, machine_info
 from makeup_sdk.bench.measure import measure, open_engine
 from makeup_sdk.bench.options import parse_size
 from makeup_sdk.bench.scene import scene
-from makeup_sdk.engine import Result
 from makeup_sdk.faces import BundledFaceAnalyzer, Face, FaceStatus
+from makeup_sdk.frame import Result
 
 
 @pytest.mark.parametrize(

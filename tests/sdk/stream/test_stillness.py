@@ -11,11 +11,11 @@ from scenes import FPS, HEIGHT, WIDTH, Actor, Path, film, still
 
 from makeup_kernels import InvalidInputError
 from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
-from makeup_sdk.classic.light import from_log, to_log
-from makeup_sdk.classic.tone import SkinTone
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.mobile.layout import CHANGE_GRIDS
-from makeup_sdk.model import Paint
+from makeup_sdk.faces.light import from_log, to_log
+from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.models.base import Paint
+from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions, processor
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
 from makeup_sdk.stream.steady import MovingAverage, SteadyFace, SteadyTone, Step

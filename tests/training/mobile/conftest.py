@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from makeup_sdk.classic.layout import FaceLayout
-from makeup_sdk.classic.template import template_landmarks, template_regions
+from makeup_sdk.faces.layout import FaceLayout
+from makeup_sdk.faces.template import template_landmarks, template_regions
 from makeup_training.data.readers import open_collection
 from makeup_training.mobile.samples import Samples, paint
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from makeup_kernels import Region
-from makeup_sdk.classic.layout import mirrored_landmarks
-from makeup_sdk.classic.template import template_landmarks, template_regions
-from makeup_sdk.mobile.layout import CHANGE_GRIDS
+from makeup_sdk.faces.layout import mirrored_landmarks
+from makeup_sdk.faces.template import template_landmarks, template_regions
+from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_training.cosmetics.geometry import Eye
 from makeup_training.mobile.eye_cells import ALONG, EYE_CELLS, eye_axes, eye_cells
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from makeup_kernels import TEMPLATE_LANDMARKS, apply_color_map
-from makeup_sdk.mobile.layout import CHANGE_GRIDS, GRID, LaidCodes, template_layout
-from makeup_sdk.mobile.paint import cells_of
+from makeup_sdk.makeup.codes import GRID, template_layout
+from makeup_sdk.models.mobile.layout import CHANGE_GRIDS, LaidCodes
+from makeup_sdk.models.mobile.paint import cells_of
 from makeup_training.mobile.lay import Lay
 from makeup_training.mobile.model import apply_change
 from makeup_training.mobile.networks import CODES

@@ -6,7 +6,7 @@ import torch
 from skimage.color import deltaE_ciede94, rgb2lab
 
 from makeup_kernels import Region
-from makeup_sdk.classic.template import template_regions
+from makeup_sdk.faces.template import template_regions
 from makeup_training.mobile.light import Relight, degrade
 from makeup_training.mobile.losses import (
     REGION_WEIGHTS,

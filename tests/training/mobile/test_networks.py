@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from makeup_kernels import Region
-from makeup_sdk.classic.template import template_landmarks, template_regions
-from makeup_sdk.mobile.layout import CHANGE_GRIDS
+from makeup_sdk.faces.template import template_landmarks, template_regions
+from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_training.mobile.closeups import (
     SHOWN,
     WINDOWS,

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from makeup_kernels import Region
-from makeup_sdk.classic.template import template_landmarks, template_regions
+from makeup_sdk.faces.template import template_landmarks, template_regions
 from makeup_training.mobile.closeups import WINDOWS, cut
 from makeup_training.mobile.networks import planes
 from makeup_training.mobile.structure import (

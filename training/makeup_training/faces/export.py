@@ -23,7 +23,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from makeup_sdk.faces.mouth import LOGIT_WINDOW, PIXEL_WINDOW
+from makeup_sdk.faces.lips import LOGIT_WINDOW, PIXEL_WINDOW
 from makeup_training.faces.networks import (
     REGIONS,
     STRIDES,

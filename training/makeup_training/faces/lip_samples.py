@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.faces.mouth import LOGIT_WINDOW, PIXEL_WINDOW
+from makeup_sdk.faces.lips import LOGIT_WINDOW, PIXEL_WINDOW
 from makeup_training.faces.data import FacePicture
 from makeup_training.faces.landmark_samples import mirrored
 from makeup_training.faces.light import relight

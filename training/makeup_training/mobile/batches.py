@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from makeup_kernels import CROP_SIZE
-from makeup_sdk.classic.layout import FaceLayout
+from makeup_sdk.faces.layout import FaceLayout
 from makeup_training.mobile.light import Relight, degrade
 from makeup_training.mobile.model import Faces
 from makeup_training.mobile.samples import Samples

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makeup_kernels import Region
-from makeup_sdk.mobile.layout import CHANGE_GRIDS
+from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_training.mobile.networks import (
     CHANGE,
     CODES,

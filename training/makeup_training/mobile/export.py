@@ -20,7 +20,8 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from makeup_kernels import CROP_SIZE
-from makeup_sdk.mobile.layout import CHANGE_GRIDS, GRID
+from makeup_sdk.makeup.codes import GRID
+from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_training.faces.export import (
     LANDMARK_TEACHER,
     OPSET,

@@ -9,7 +9,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor, nn
 
 from makeup_kernels import Region
-from makeup_sdk.classic.layout import mirrored_landmarks
+from makeup_sdk.faces.layout import mirrored_landmarks
 from makeup_training.mobile.batches import BARE_SHARE, to_pictures
 from makeup_training.mobile.closeups import WINDOWS, CloseUpPainter, CloseUpReader, cut
 from makeup_training.mobile.light import Relight, degrade

@@ -1,4 +1,4 @@
-"""`makeup_sdk.mobile.layout.LaidCodes` in torch: the same morph with gradients to the codes.
+"""`makeup_sdk.models.mobile.layout.LaidCodes` in torch: the same morph with gradients to the codes.
 
 Positions carry no gradient, so each part of the face is a fixed matrix of weights.
 """
@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from makeup_sdk.classic.layout import FaceLayout, Placement
-from makeup_sdk.mobile.layout import GRID, PLACEMENTS, STRIDE
+from makeup_sdk.faces.layout import FaceLayout, Placement
+from makeup_sdk.makeup.codes import GRID, STRIDE
+from makeup_sdk.models.mobile.layout import PLACEMENTS
 from makeup_training.networks.attention import position_vectors
 
 

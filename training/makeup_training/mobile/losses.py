@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from makeup_kernels import Region
-from makeup_sdk.mobile.layout import STRIDE
+from makeup_sdk.makeup.codes import STRIDE
 from makeup_training.mobile.model import apply_change
 from makeup_training.mobile.networks import CHANGED, cell_means, log_light, region_shares
 

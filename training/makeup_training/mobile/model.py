@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from makeup_sdk.classic.layout import FaceLayout
-from makeup_sdk.mobile.layout import template_layout
+from makeup_sdk.faces.layout import FaceLayout
+from makeup_sdk.makeup.codes import template_layout
 from makeup_training.mobile.lay import Lay
 from makeup_training.mobile.networks import MAP_STRIDE, FacePainter, FaceReader, of_face, planes
 from makeup_training.mobile.whole import Painter, Reader

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from makeup_kernels import Region
-from makeup_sdk.mobile.layout import CHANGE_GRIDS
+from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_training.mobile.eye_cells import EYE_CELLS, LEAST_PLACE, eye_cells
 from makeup_training.mobile.networks import weighted_mean
 

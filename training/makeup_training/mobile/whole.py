@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from makeup_kernels import Region
-from makeup_sdk.mobile.layout import STRIDE
+from makeup_sdk.makeup.codes import STRIDE
 from makeup_training.mobile.closeups import CloseUpPainter, CloseUpReader, cut
 from makeup_training.mobile.networks import (
     FacePainter,

@@ -1,0 +1,96 @@
+"""The bare skin of a face: a smooth model of its tone and light, fitted robustly to the skin.
+
+Makeup is what differs from it. The model takes up one-sided light and colour casts, so that these
+stay with the face they belong to.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import CROP_SIZE, Region
+from makeup_sdk.faces.light import luminance
+
+FloatArray = NDArray[np.float32]
+
+_STEP = 4
+_MIN_CELLS = 40
+_ROUNDS = 4
+_RIDGE = np.array([1e-3, 0.02, 0.02, 0.3, 0.3, 0.3], np.float32)
+"""Pull of each term towards 0, per cell: keeps the model tame where no skin supports it."""
+_DARKEST, _BRIGHTEST = 1.6, 1.2
+"""Log light: how far the model may go from the mean skin where it extrapolates."""
+
+
+@cache
+def _basis(size: int) -> FloatArray:
+    """float32 (size², 6): 1, x, y, x², xy, y² at the cells' centres, x and y in [-1, 1]."""
+    steps = (2 * np.arange(size, dtype=np.float32) + 1) / size - 1
+    x, y = np.meshgrid(steps, steps)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    return terms.reshape(-1, 6)
+
+
+@dataclass(frozen=True)
+class SkinTone:
+    """Bare skin as a polynomial of the place in the crop, in log light.
+
+    Lightness is of second order, for the roundness of a face; colour is of first order, since two
+    lights of different colour shade it from side to side, and anything rounder is blush.
+
+    Attributes:
+        coefficients: float32 (6, 3), of 1, x, y, x², xy, y² per channel.
+        mean: float32 (3,), log light of the typical skin cell.
+    """
+
+    coefficients: FloatArray
+    mean: FloatArray
+
+    @classmethod
+    def fit(cls, light: FloatArray, regions: NDArray[np.uint8]) -> "SkinTone | None":
+        """Fit to the skin of a crop; None where fewer than 40 cells of 4×4 pixels show skin.
+
+        Iteratively re-weighted ridge regression with Tukey's biweight, so that shadows, beards,
+        jewellery and blush count little.
+
+        Args:
+            light: float32 (256, 256, 3), log light.
+            regions: uint8 (256, 256) region map.
+        """
+        size = CROP_SIZE // _STEP
+        cells = cv2.resize(light, (size, size), interpolation=cv2.INTER_AREA).reshape(-1, 3)
+        skin = (regions[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP] == Region.SKIN).reshape(-1)
+        if int(skin.sum()) < _MIN_CELLS:
+            return None
+        basis, colors = _basis(size)[skin], cells[skin]
+        ridge = np.diag(_RIDGE * len(colors))
+        weights = np.ones(len(colors), np.float32)
+        coefficients = np.zeros((6, 3), np.float32)
+        for _ in range(_ROUNDS):
+            weighted = basis * weights[:, None]
+            normal, moments = weighted.T @ basis + ridge, weighted.T @ colors
+            coefficients = np.linalg.solve(normal[:3, :3], moments[:3])
+            coefficients = np.vstack([coefficients, np.zeros_like(coefficients)])
+            lightness = luminance(colors) - basis @ luminance(coefficients)
+            coefficients += np.linalg.solve(normal, weighted.T @ lightness)[:, None]
+            residual = colors - basis @ coefficients
+            distance = np.sqrt((residual * residual).sum(axis=1))
+            width = max(3.0 * float(np.median(distance)), 0.15)
+            weights = np.square(np.maximum(1 - np.square(distance / width), 0))
+        mean = weights @ colors / max(float(weights.sum()), 1e-6)
+        return cls(coefficients.astype(np.float32), mean.astype(np.float32))
+
+    def over_crop(self) -> FloatArray:
+        """float32 (256, 256, 3): the bare skin's log light over the whole crop.
+
+        Worked out on the cells and interpolated; between two cells a parabola of this size is
+        straight.
+        """
+        size = CROP_SIZE // _STEP
+        cells = (_basis(size) @ self.coefficients).reshape(size, size, 3)
+        cells = np.clip(cells, self.mean - _DARKEST, self.mean + _BRIGHTEST)
+        field: FloatArray = cv2.resize(cells, (CROP_SIZE, CROP_SIZE))
+        return field

@@ -1,0 +1,149 @@
+"""Frames and results: channel order, output arrays, what stands in the way of makeup."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from makeup_kernels import InvalidInputError, Region
+from makeup_sdk.faces import (
+    Face,
+    FaceAnalysis,
+    FaceAnalyzer,
+    FaceStatus,
+    pupil_distance,
+    visible_share,
+    yaw_degrees,
+)
+from makeup_sdk.faces.types import Image
+from makeup_sdk.images import check_frame
+from makeup_sdk.look import Look
+from makeup_sdk.makeup.base import MAKEUP_REGIONS
+from makeup_sdk.models.base import Painter
+
+Strength: TypeAlias = float | Mapping[Region, float]
+
+COLORS = ("bgr", "rgb")
+
+_MIN_PUPIL_DISTANCE = 10.0
+_MIN_SCORE = 0.5
+_MIN_VISIBLE = 0.4
+_SIDE_VIEW = (30.0, 48.0)
+"""Degrees of yaw between which makeup fades out."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `MakeupEngine.process_detailed` returns.
+
+    Attributes:
+        image: the frame with makeup, layout as the input.
+        faces: every face that was found, most certain first, painted or not (`Face.status`).
+        timings: milliseconds per stage: detect, analyze, generate, composite.
+    """
+
+    image: Image
+    faces: tuple[Face, ...]
+    timings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """What a face wears: a look, made ready to be painted."""
+
+    look: Look
+    painter: Painter
+    on_device: Any = None
+
+
+@dataclass
+class Stopwatch:
+    """Adds up wall time per stage."""
+
+    timings: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("detect", "analyze", "generate", "composite"), 0.0)
+    )
+    _since: float = field(default_factory=perf_counter)
+
+    def lap(self, stage: str) -> None:
+        """Book the time since the last lap to a stage."""
+        now = perf_counter()
+        self.timings[stage] += (now - self._since) * 1e3
+        self._since = now
+
+
+class Wardrobe(Protocol):
+    """What a stream asks of an engine; see `MakeupEngine`."""
+
+    max_faces: int
+    color: str
+    threads: int | None
+
+    @property
+    def analyzer(self) -> FaceAnalyzer: ...
+
+    def outfit(self, face_id: int) -> Outfit | None: ...
+
+    def strength_of(self, outfit: Outfit) -> dict[Region, float]: ...
+
+
+def to_bgr(frame: Image, color: str) -> Image:
+    """A frame of channel order "bgr" (as it is) or "rgb" (turned around, contiguous) as BGR."""
+    return np.ascontiguousarray(frame[..., ::-1]) if color == "rgb" else frame
+
+
+def normalize_strength(strength: Strength) -> dict[Region, float]:
+    """A number or mapping to one number in [0, 1] per makeup region.
+
+    Raises:
+        InvalidInputError: a number is not in [0, 1], or a key is no makeup region.
+    """
+    if isinstance(strength, Mapping):
+        unknown = [key for key in strength if key not in MAKEUP_REGIONS]
+        if unknown:
+            raise InvalidInputError(
+                f"strength: {unknown[0]!r} is no makeup region; expected Region.LIPS, SKIN, EYES "
+                "or BROWS"
+            )
+        amounts = {region: float(strength.get(region, 0.0)) for region in MAKEUP_REGIONS}
+    else:
+        amounts = dict.fromkeys(MAKEUP_REGIONS, float(strength))
+    for region, amount in amounts.items():
+        if not 0 <= amount <= 1:
+            raise InvalidInputError(
+                f"strength: {amount} for {region.name.lower()}, expected a number in [0, 1]"
+            )
+    return amounts
+
+
+def judge(face: FaceAnalysis) -> tuple[FaceStatus, float]:
+    """Whether a face can wear makeup: its status, and the share in [0, 1] that it may wear."""
+    if face.score < _MIN_SCORE:
+        return FaceStatus.UNSURE, 0.0
+    if pupil_distance(face.landmarks) < _MIN_PUPIL_DISTANCE:
+        return FaceStatus.TOO_SMALL, 0.0
+    if visible_share(face) < _MIN_VISIBLE:
+        return FaceStatus.OCCLUDED, 0.0
+    start, end = _SIDE_VIEW
+    fade = float(np.clip((end - abs(yaw_degrees(face.landmarks))) / (end - start), 0, 1))
+    return (FaceStatus.OK if fade == 1 else FaceStatus.SIDE_VIEW), fade
+
+
+def output(frame: Image, out: Image | None) -> Image:
+    """The array that the result is written to, already holding the frame."""
+    if out is frame:
+        if not frame.flags.writeable:
+            raise InvalidInputError("out: the frame is read-only; leave out=, or give a copy")
+        return frame
+    if out is None:
+        return np.array(frame, order="C")
+    out = check_frame(out, "out")
+    if out.shape != frame.shape or not out.flags.writeable:
+        raise InvalidInputError(
+            f"out: got shape {out.shape}, writeable {out.flags.writeable}, "
+            f"expected a writeable array of the frame's shape {frame.shape}"
+        )
+    np.copyto(out, frame)
+    return out

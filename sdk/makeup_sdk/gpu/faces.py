@@ -1,0 +1,155 @@
+"""Faces of a frame on the device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import CROP_SIZE, Region, crop_matrix
+from makeup_sdk.faces import Detection, FaceAnalysis
+from makeup_sdk.faces.detector import FaceDetector
+from makeup_sdk.faces.geometry import box_crop_matrix
+from makeup_sdk.faces.lips import LOGIT_WINDOW, PIXEL_WINDOW
+from makeup_sdk.faces.types import FloatArray
+from makeup_sdk.gpu.device import Device, Tensor
+from makeup_sdk.models.base import FACES_AT_ONCE, ModelOptions
+from makeup_sdk.weights import open_shipped
+
+_NO_CROP = np.zeros((0, 0, 3), np.uint8)
+"""Crops stay on the device."""
+
+
+@dataclass(frozen=True)
+class DeviceFaces:
+    """Analysed faces of one frame.
+
+    Attributes:
+        frame: uint8 (H, W, 3) on the device, without makeup.
+        color: its channel order, "bgr" or "rgb".
+        analyses: of each face, on the host, with an empty `crop`.
+        regions: uint8 (N, 256, 256) on the device.
+    """
+
+    frame: Tensor
+    color: str
+    analyses: tuple[FaceAnalysis, ...]
+    regions: Tensor
+
+    @property
+    def matrices(self) -> NDArray[np.float64]:
+        """float64 (N, 2, 3): frame to crop."""
+        return np.stack([face.matrix for face in self.analyses])
+
+    def take(self, chosen: Sequence[int]) -> "DeviceFaces":
+        """Some of the faces."""
+        analyses = tuple(self.analyses[i] for i in chosen)
+        return DeviceFaces(self.frame, self.color, analyses, self.regions[list(chosen)])
+
+
+class DeviceFaceAnalyzer:
+    """The shipped face networks on crops that the device cuts.
+
+    Where no TensorRT plan was built for them, torch runs the two small networks. The landmark
+    network sees faces in batches where its bundle takes any batch, else one by one.
+
+    Args:
+        device: where frames lie.
+        options: of the sessions.
+
+    Raises:
+        BundleError: the shipped models are missing or damaged.
+        BackendUnavailableError: onnx, which torch reads them with, is missing.
+    """
+
+    def __init__(self, device: Device, options: ModelOptions) -> None:
+        self._device = device
+        detector = open_shipped("face_detector")
+        network = open_shipped("face_landmarks_regions")
+        constants = detector.manifest.constants
+        self._long_side = int(constants["long_side"])
+        self._detector_session = device.session(detector, "model", options.threads)
+        self._detector = FaceDetector(
+            self._detector_session, self._long_side, tuple(map(int, constants["strides"]))
+        )
+        self._network = device.session(network, "model", options.threads, batch=FACES_AT_ONCE)
+        self._lips = device.session(network, "lips", options.threads, batch=FACES_AT_ONCE)
+        self._size = int(network.manifest.constants["size"])
+
+    def detect(self, frame: Tensor, color: str, max_faces: int) -> list[Detection]:
+        """Faces of a frame, uint8 (H, W, 3) on the device, best first."""
+        height, width = (int(side) for side in frame.shape[:2])
+        place = self._detector.letterbox(height, width)
+        x, y = place.width / width, place.height / height
+        matrix = np.array([[[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]])
+        _, planes = self._device.align_faces(
+            frame, matrix, size=self._long_side, color=color, model_color="bgr"
+        )
+        planes[:, :, place.height :] = 0
+        planes[:, :, :, place.width :] = 0
+        rows, columns = place.padded
+        image = planes[:, :, :rows, :columns].contiguous()
+        cells = self._device.run(self._detector_session, {"image": image})["cells"]
+        return self._detector.boxes(self._device.download(cells)[0], place, max_faces)
+
+    def analyze(self, frame: Tensor, color: str, detections: Sequence[Detection]) -> DeviceFaces:
+        """Landmarks and region maps of all detections, in two passes: rough, then aligned."""
+        rough = np.stack([box_crop_matrix(face.box, self._size) for face in detections])
+        found = self._run(frame, color, rough)
+        points = self._device.download(found["landmarks"]) * np.float32(self._size) - 0.5
+        landmarks = [_to_frame(*pair) for pair in zip(points, rough, strict=True)]
+        matrices = np.stack([crop_matrix(face) for face in landmarks])
+        found = self._run(frame, color, _resized(matrices, self._size))
+        points = self._device.download(found["landmarks"]) * np.float32(CROP_SIZE)
+        points = np.asarray(points - np.float32(0.5), np.float32)
+        scores = self._device.download(found["score"])
+        logits = self._refined(frame, color, matrices, found["regions"])
+        maps = self._device.region_maps(logits, self._device.upload(points))
+        regions = self._device.download(maps)
+        analyses = tuple(
+            FaceAnalysis(
+                _to_frame(points[i], matrices[i]),
+                float(scores[i]),
+                matrices[i],
+                _NO_CROP,
+                regions[i],
+            )
+            for i in range(len(detections))
+        )
+        return DeviceFaces(frame, color, analyses, maps)
+
+    def _refined(
+        self, frame: Tensor, color: str, matrices: NDArray[np.float64], logits: Tensor
+    ) -> Tensor:
+        """See `LipModel.refine`; logits (N, 5, 160, 160), changed in place."""
+        _, planes = self._device.align_faces(
+            frame, matrices, size=CROP_SIZE, color=color, model_color="bgr"
+        )
+        rows, columns = PIXEL_WINDOW
+        window = logits[:, :, LOGIT_WINDOW[0], LOGIT_WINDOW[1]]
+        inputs = {
+            "image": planes[:, :, rows, columns].contiguous(),
+            "regions": window.contiguous(),
+        }
+        others = window[:, Region.NONE].maximum(window[:, Region.SKIN])
+        window[:, Region.LIPS] = others + self._device.run(self._lips, inputs)["lips"]
+        return logits
+
+    def _run(self, frame: Tensor, color: str, matrices: NDArray[np.float64]) -> dict[str, Tensor]:
+        _, planes = self._device.align_faces(
+            frame, matrices, size=self._size, color=color, model_color="bgr"
+        )
+        return self._device.run(self._network, {"image": planes})
+
+
+def _resized(matrices: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Frame to the aligned crop, to frame to that crop resized to another side."""
+    scale = size / CROP_SIZE
+    resized = matrices * scale
+    resized[:, :, 2] += (scale - 1) / 2
+    return resized
+
+
+def _to_frame(points: FloatArray, matrix: NDArray[np.float64]) -> FloatArray:
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.asarray((points - matrix[:, 2]) @ linear.T, np.float32)

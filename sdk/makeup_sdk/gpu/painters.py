@@ -1,0 +1,62 @@
+"""Painters on the device, by model."""
+
+from typing import Any, Protocol
+
+from makeup_kernels import BackendUnavailableError
+from makeup_sdk.gpu.device import Device, Tensor
+from makeup_sdk.gpu.faces import DeviceFaces
+from makeup_sdk.gpu.mobile import DeviceMobilePainter
+from makeup_sdk.gpu.psgan import DevicePSGANPainter
+from makeup_sdk.makeup.codes import MobileMakeup
+from makeup_sdk.makeup.references import References
+from makeup_sdk.models.base import Model, Strength
+from makeup_sdk.models.mobile.model import MobileModel
+from makeup_sdk.models.papers.reference_model import ReferenceModel
+
+_ON_DEVICE = "psgan"
+
+
+class DevicePainter(Protocol):
+    """A look, prepared to be painted on faces of frames on the device."""
+
+    def paint(self, image: Tensor, faces: DeviceFaces, strengths: list[Strength]) -> None:
+        """Paint all faces in one batch.
+
+        Args:
+            image: uint8 (H, W, 3) on the device, a copy of `faces.frame`; written in place.
+            faces: those to paint.
+            strengths: of each; see `Strength`.
+        """
+        ...
+
+
+def check_paints(model: Model) -> None:
+    """Check that a model's looks can be painted on the device.
+
+    Raises:
+        BackendUnavailableError: the model has no way to paint there.
+    """
+    on_device = isinstance(model, MobileModel) or (
+        isinstance(model, ReferenceModel) and model.name == _ON_DEVICE
+    )
+    if not on_device:
+        raise BackendUnavailableError(
+            f"model {model.name!r} cannot paint on the GPU; use device='cpu', or the model "
+            "'mobile' or a psgan bundle"
+        )
+
+
+def device_painter(model: Model, makeup: Any, device: Device) -> DevicePainter:
+    """Prepare a makeup to be painted on the device.
+
+    Raises:
+        BackendUnavailableError: the model cannot paint this makeup there.
+    """
+    check_paints(model)
+    if isinstance(model, ReferenceModel) and isinstance(makeup, References):
+        return DevicePSGANPainter(device, model.graphs, makeup)
+    if isinstance(model, MobileModel) and isinstance(makeup, MobileMakeup):
+        return DeviceMobilePainter(device, makeup, model.session, model.options.threads)
+    raise BackendUnavailableError(
+        "a colour card cannot be painted on the GPU; use device='cpu', or a look of a photo"
+    )

@@ -1,0 +1,1 @@
+"""What a look holds: data only, one module per kind of makeup."""

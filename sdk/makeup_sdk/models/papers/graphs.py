@@ -1,0 +1,156 @@
+"""The graphs of a bundle, opened: crops in, painted crops out."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from makeup_engines import Bundle, Session, SessionOptions
+from makeup_kernels import CROP_SIZE, BundleError
+from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_sdk.models.base import FACES_AT_ONCE, CropPaint, ModelOptions, Strength
+from makeup_sdk.models.papers.faces import NetworkFace, makeup_mask
+
+Signature = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+"""Names of the inputs and outputs of each graph that a model needs."""
+
+_SIZES = range(32, 1025, 4)
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """What all published models share: sessions, and the way from pixels to tensors and back.
+
+    Attributes:
+        where: names the bundle in messages.
+        size: side S of the network's crop in pixels.
+        sessions: by graph.
+        constants: of the manifest.
+        threads: CPU threads; None: one per core.
+        color: channel order of the network's images, "bgr" or "rgb".
+        mean, scale: network input = (pixel - mean) * scale, per channel.
+        output: scale and offset from the network's image to pixel values.
+    """
+
+    where: str
+    size: int
+    sessions: Mapping[str, Session]
+    constants: Mapping[str, Any]
+    threads: int | None
+    color: str
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    output: tuple[float, float]
+
+    @classmethod
+    def open(cls, bundle: Bundle, signature: Signature, options: ModelOptions) -> "Graphs":
+        """Open the graphs of a bundle that a model needs.
+
+        Raises:
+            BundleError: a graph, one of its inputs or outputs, or a constant is missing, or has a
+                value that no network of ours has.
+            BackendUnavailableError: the backend cannot run here.
+        """
+        manifest, where = bundle.manifest, str(bundle.path)
+        for name, (inputs, outputs) in signature.items():
+            spec = manifest.graphs.get(name)
+            if spec is None:
+                raise _unfit(where, "the list of graphs", f"one named {name!r}", [*manifest.graphs])
+            found = [tensor.name for tensor in spec.inputs]
+            if set(found) != set(inputs):
+                raise _unfit(where, f"the list of inputs of graph {name!r}", inputs, found)
+            found = [tensor.name for tensor in spec.outputs]
+            if not set(found) >= set(outputs):
+                raise _unfit(where, f"the list of outputs of graph {name!r}", outputs, found)
+        size, output = manifest.constants.get("size"), manifest.constants.get("output")
+        if type(size) is not int or size not in _SIZES:
+            raise _unfit(where, "constant 'size'", "a multiple of 4, 32 to 1024", size)
+        if not isinstance(output, Mapping):
+            raise _unfit(where, "constant 'output'", "scale and offset", output)
+        on_gpu = options.device == "cuda"
+        backend = "torch" if on_gpu and options.backend == "auto" else options.backend
+        settings = SessionOptions(
+            threads=options.threads, cuda_graph=on_gpu, batch=FACES_AT_ONCE if on_gpu else 1
+        )
+        sessions = {
+            name: bundle.session(name, backend=backend, options=settings) for name in signature
+        }
+        return cls(
+            where,
+            size,
+            sessions,
+            manifest.constants,
+            options.threads,
+            manifest.color,
+            manifest.normalization.mean,
+            manifest.normalization.scale,
+            (
+                _number(where, "'output.scale'", output.get("scale")),
+                _number(where, "'output.offset'", output.get("offset")),
+            ),
+        )
+
+    def number(self, name: str) -> float:
+        """A constant that must be a finite number.
+
+        Raises:
+            BundleError: it is not.
+        """
+        return _number(self.where, repr(name), self.constants.get(name))
+
+    def count(self, name: str, least: int) -> int:
+        """A constant that must be a whole number.
+
+        Raises:
+            BundleError: it is not, or is below `least`.
+        """
+        value = self.constants.get(name)
+        if type(value) is not int or value < least:
+            raise _unfit(self.where, f"constant {name!r}", f"a whole number from {least}", value)
+        return value
+
+    def run(self, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a graph."""
+        return self.sessions[name].run(inputs)
+
+    def face(self, face: FaceAnalysis) -> NetworkFace:
+        """A face on the network's crop."""
+        return NetworkFace.of(face, self.size)
+
+    def pixels(self, image: Image) -> FloatArray:
+        """What the graphs read: uint8 (s, s, 3), BGR, to float32 (1, 3, s, s), normalised."""
+        pixels = image if self.color == "bgr" else image[..., ::-1]
+        normal = (pixels - np.asarray(self.mean, np.float32)) * np.asarray(self.scale, np.float32)
+        return np.ascontiguousarray(normal.transpose(2, 0, 1)[None])
+
+    def paint(self, face: FaceAnalysis, result: FloatArray, strength: Strength) -> CropPaint:
+        """A network's image, float32 (3, S, S), as paint for a face.
+
+        Where the network's crop is smaller than the face's, only the change is enlarged, so that
+        the face's own detail stays.
+        """
+        scale, offset = self.output
+        planes = result if self.color == "bgr" else result[::-1]
+        pixels = planes.transpose(1, 2, 0) * np.float32(scale) + np.float32(offset)
+        if self.size != CROP_SIZE:
+            change = pixels - self.face(face).image
+            side = (CROP_SIZE, CROP_SIZE)
+            pixels = face.crop + cv2.resize(change, side, interpolation=cv2.INTER_LINEAR)
+        crop = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        return CropPaint(np.ascontiguousarray(crop), makeup_mask(face.regions, strength))
+
+
+def _number(where: str, name: str, value: object) -> float:
+    if isinstance(value, (int, float)) and type(value) is not bool and math.isfinite(value):
+        return float(value)
+    raise _unfit(where, f"constant {name}", "a finite number", value)
+
+
+def _unfit(where: str, what: str, expected: object, found: object) -> BundleError:
+    return BundleError(
+        f"{where}: {what} is {str(found)[:200]}, expected {expected}; export the bundle again with "
+        "`makeup export`"
+    )

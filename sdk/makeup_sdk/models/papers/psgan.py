@@ -1,0 +1,104 @@
+"""PSGAN, and PSGAN on small faces with super-resolution.
+
+Jiang et al., "PSGAN: Pose and Expression Robust Spatial-Aware GAN for Customizable Makeup
+Transfer", CVPR 2020. As in the published code landmarks are rounded to whole pixels. Unlike it the
+image is not stretched to the full range of each frame, which would make colours jump in video, and
+strength acts on the image.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from makeup_kernels import BundleError, MorphReference
+from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+from makeup_sdk.makeup.references import References
+from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.papers.faces import NetworkFace, shrunk
+from makeup_sdk.models.papers.graphs import Graphs, Signature
+
+
+class PSGANPainter:
+    """Makeup maps of the references, morphed onto each face."""
+
+    SIGNATURE: ClassVar[Signature] = {
+        "reference": (("image",), ("features", "gamma", "beta")),
+        "source": (("image",), ("features",)),
+        "decoder": (("features", "gamma", "beta"), ("result",)),
+    }
+
+    def __init__(self, graphs: Graphs, references: References) -> None:
+        self._graphs = graphs
+        self._stride = graphs.count("pixel_stride", 1)
+        self._weights = references.weights()
+        self._references = [self._encode(graphs.face(face)) for face in references.faces]
+
+    def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
+        """See `Painter.paint`."""
+        source = self._graphs.face(face)
+        features = self._graphs.run("source", {"image": self._pixels(source)})["features"]
+        regions = self._cells(source)
+        maps = np.zeros((2, *regions.shape), np.float32)
+        for reference, weights in zip(self._references, self._weights, strict=True):
+            laid = reference.morph(
+                features[0], np.rint(source.landmarks), regions, threads=self._graphs.threads
+            )
+            maps += laid * weights[regions]
+        gamma, beta = maps[None, :1], maps[None, 1:]
+        inputs = {"features": features, "gamma": gamma, "beta": beta}
+        return self._graphs.paint(face, self._decode(inputs), strength)
+
+    def _encode(self, face: NetworkFace) -> MorphReference:
+        encoded = self._graphs.run("reference", {"image": self._pixels(face)})
+        return MorphReference(
+            encoded["features"][0],
+            np.rint(face.landmarks),
+            self._cells(face),
+            np.concatenate([encoded["gamma"][0], encoded["beta"][0]]),
+            visual_weight=self._graphs.number("visual_weight"),
+            temperature=self._graphs.number("temperature"),
+            pixel_stride=self._stride,
+        )
+
+    def _pixels(self, face: NetworkFace) -> FloatArray:
+        return self._graphs.pixels(face.image)
+
+    def _cells(self, face: NetworkFace) -> Any:
+        return np.ascontiguousarray(face.regions[:: self._stride, :: self._stride])
+
+    def _decode(self, inputs: dict[str, Any]) -> FloatArray:
+        result: FloatArray = self._graphs.run("decoder", inputs)["result"][0]
+        return result
+
+
+class SuperResolutionPainter(PSGANPainter):
+    """The same on faces shrunk by the bundle's `enlargement`, whose result is enlarged again.
+
+    For frames in which faces are small; a sharp face loses detail.
+    """
+
+    SIGNATURE: ClassVar[Signature] = {
+        **PSGANPainter.SIGNATURE,
+        "decoder": (("features", "gamma", "beta"), ("made_up", "blurry")),
+        "prior": (("blurry",), ("prior",)),
+        "super_resolution": (("prior", "made_up"), ("result",)),
+    }
+
+    def __init__(self, graphs: Graphs, references: References) -> None:
+        self._small = graphs.size // graphs.count("enlargement", 1)
+        if self._small < 1:
+            raise BundleError(
+                f"{graphs.where}: constant 'enlargement' is larger than the crop; export the "
+                "bundle again"
+            )
+        super().__init__(graphs, references)
+
+    def _pixels(self, face: NetworkFace) -> FloatArray:
+        return self._graphs.pixels(shrunk(face.image, self._small))
+
+    def _decode(self, inputs: dict[str, Any]) -> FloatArray:
+        decoded = self._graphs.run("decoder", inputs)
+        prior = self._graphs.run("prior", {"blurry": decoded["blurry"]})["prior"]
+        last = {"prior": prior, "made_up": decoded["made_up"]}
+        result: FloatArray = self._graphs.run("super_resolution", last)["result"][0]
+        return result

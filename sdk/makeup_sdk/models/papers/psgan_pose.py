@@ -1,0 +1,113 @@
+"""PSGAN with pose correction: the reference is warped onto each face.
+
+The warp is a smoothing thin-plate spline through the landmarks (Bookstein, "Principal warps",
+1989). Makeup arrives where the face and the warped reference show the same region.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import Region
+from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+from makeup_sdk.makeup.references import References
+from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.papers.faces import NetworkFace
+from makeup_sdk.models.papers.graphs import Graphs, Signature
+
+_SMOOTHING = 1e-3
+"""Weight of the bending energy in units of the crop, as in training."""
+_SMALLEST_AREA = 0.15
+"""Reference pixels for a pixel of the face below which a place is too stretched to show makeup."""
+_PARTS = 16
+"""Of a crop's pixels, one after another, so that their distances to the points stay in the cache.
+"""
+_BORDER = np.array(
+    [(0, 0), (0.5, 0), (1, 0), (0, 0.5), (1, 0.5), (0, 1), (0.5, 1), (1, 1)], np.float32
+)
+"""Points that stay where they are, in units of the crop."""
+
+
+class PosePainter:
+    """The whole network for each reference and frame; images of several references are mixed."""
+
+    SIGNATURE: ClassVar[Signature] = {
+        "whole": (("image", "reference", "grid", "mask"), ("result",)),
+    }
+
+    def __init__(self, graphs: Graphs, references: References) -> None:
+        self._graphs = graphs
+        self._weights = references.weights()
+        faces = [graphs.face(face) for face in references.faces]
+        self._references = [(face, graphs.pixels(face.image)) for face in faces]
+
+    def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
+        """See `Painter.paint`."""
+        source = self._graphs.face(face)
+        image = self._graphs.pixels(source.image)
+        result = np.zeros(image.shape[1:], np.float32)
+        for (reference, pixels), weights in zip(self._references, self._weights, strict=True):
+            grid, mask = pose_correction(source, reference)
+            inputs = {"image": image, "reference": pixels, "grid": grid, "mask": mask}
+            made_up = self._graphs.run("whole", inputs)["result"][0]
+            result += made_up * weights[source.regions]
+        return self._graphs.paint(face, result, strength)
+
+
+def pose_correction(source: NetworkFace, reference: NetworkFace) -> tuple[FloatArray, FloatArray]:
+    """How the reference is warped onto the source, and where its makeup applies.
+
+    Returns:
+        float32 (1, S, S, 2), x then y of the place in the reference, from -1 to 1 over the crop
+        (pixel i at (2i + 1)/S - 1); and float32 (1, 1, S, S), 1 where both show the same region
+        and the warp is neither folded nor stretched too far, else 0.
+    """
+    size = source.regions.shape[0]
+    places = thin_plate_places(source.landmarks, reference.landmarks, size)
+    grid = (2 * places + 1) / np.float32(size) - 1
+    x, y = np.rint(np.clip(((grid + 1) * np.float32(size) - 1) / 2, 0, size - 1)).astype(int).T
+    warped = reference.regions[y, x].T
+    by_row = np.asarray(np.gradient(places, axis=0))
+    by_column = np.asarray(np.gradient(places, axis=1))
+    area = by_column[..., 0] * by_row[..., 1] - by_column[..., 1] * by_row[..., 0]
+    inside = ((places >= 0) & (places <= size - 1)).all(axis=2)
+    same = (warped == source.regions) & (source.regions != Region.NONE)
+    mask = same & inside & (area > _SMALLEST_AREA)
+    return grid[None], mask[None, None].astype(np.float32)
+
+
+def thin_plate_places(source: FloatArray, reference: FloatArray, size: int) -> FloatArray:
+    """For each pixel of the source, the place in the reference that shows the same.
+
+    Args:
+        source: float32 (K, 2), landmarks x then y, crop pixels.
+        reference: float32 (K, 2), the same points there.
+        size: side S of both crops.
+
+    Returns:
+        float32 (S, S, 2), x then y, reference pixels; may lie outside the crop.
+    """
+    scale = np.float32(size - 1)
+    points = np.concatenate([source / scale, _BORDER]).astype(np.float64)
+    targets = np.concatenate([reference / scale, _BORDER]).astype(np.float64)
+    count = len(points)
+    affine = np.concatenate([np.ones((count, 1)), points], axis=1)
+    system = np.zeros((count + 3, count + 3))
+    system[:count, :count] = _bending(points, points) + _SMOOTHING * np.eye(count)
+    system[:count, count:], system[count:, :count] = affine, affine.T
+    right = np.concatenate([targets, np.zeros((3, 2))])
+    coefficients = np.linalg.solve(system, right).astype(np.float32)
+    steps = np.linspace(0, 1, size, dtype=np.float32)
+    pixels = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    knots = points.astype(np.float32)
+    bent = [_bending(part, knots) @ coefficients[:count] for part in np.array_split(pixels, _PARTS)]
+    places = np.concatenate(bent) + coefficients[count] + pixels @ coefficients[count + 1 :]
+    return np.asarray(places * scale, np.float32).reshape(size, size, 2)
+
+
+def _bending(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
+    """U(r) = r² ln r² / 2 of all pairs, (N, 2), (M, 2) to (N, M); U(0) = 0."""
+    squared = np.square(a[:, :1] - b[:, 0]) + np.square(a[:, 1:] - b[:, 1])
+    squared = np.maximum(squared, np.finfo(squared.dtype).tiny)
+    return np.asarray(squared * np.log(squared) / 2)

@@ -1,0 +1,71 @@
+"""Published networks that read a whole reference face, as a `Model`."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+from makeup_kernels import InvalidInputError
+from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.base import MAKEUP_REGIONS
+from makeup_sdk.makeup.references import References
+from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.papers.graphs import Graphs, Signature
+from makeup_sdk.models.papers.portrait_edit import PortraitPainter
+from makeup_sdk.models.papers.psgan import PSGANPainter, SuperResolutionPainter
+from makeup_sdk.models.papers.psgan_pose import PosePainter
+from makeup_sdk.models.papers.ssat import SSATPainter
+
+
+class ReferencePainter(Protocol):
+    """A painter of references, which it reads through the graphs when it is made."""
+
+    SIGNATURE: ClassVar[Signature]
+
+    def __init__(self, graphs: Graphs, references: References) -> None: ...
+
+    def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint: ...
+
+
+PAINTERS: Mapping[str, type[ReferencePainter]] = {
+    "psgan": PSGANPainter,
+    "psgan-sr": SuperResolutionPainter,
+    "psgan-pose": PosePainter,
+    "ssat": SSATPainter,
+    "portrait-edit": PortraitPainter,
+}
+"""Painters by name of the model."""
+
+_REMOVES = "ssat"
+
+
+class ReferenceModel:
+    """A network that reads a whole reference face, as a `Model`.
+
+    Args:
+        name: of the model.
+        graphs: its graphs.
+    """
+
+    kind = References.kind
+    wears = frozenset({kind})
+    regions = frozenset(MAKEUP_REGIONS)
+
+    def __init__(self, name: str, graphs: Graphs) -> None:
+        self.name = name
+        self.graphs = graphs
+
+    def encode(self, face: FaceAnalysis) -> References:
+        """Keep the reference face; the network reads it when the look is put on."""
+        return References.of(face)
+
+    def painter(self, makeup: References) -> ReferencePainter:
+        """Let the network read the reference faces.
+
+        Raises:
+            InvalidInputError: the look takes makeup off, which this model cannot do.
+        """
+        if makeup.bare and self.name != _REMOVES:
+            raise InvalidInputError(
+                f"the look takes makeup off, which model {self.name!r} cannot do; use a bundle of "
+                f"{_REMOVES!r}"
+            )
+        return PAINTERS[self.name](self.graphs, makeup)

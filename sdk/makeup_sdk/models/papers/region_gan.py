@@ -1,0 +1,93 @@
+"""The region-sensitive GAN: a style by name, on the regions that are asked for; no reference."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from makeup_kernels import BundleError, InvalidInputError, Region
+from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+from makeup_sdk.makeup.style import STYLE_REGIONS, Style
+from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.papers.graphs import Graphs, Signature
+
+_BITS = (Region.EYES, Region.LIPS, Region.SKIN)
+"""The region of each bit of a label."""
+
+
+class StyleModel:
+    """`region-gan` as a `Model`. Brows stay bare."""
+
+    SIGNATURE: ClassVar[Signature] = {
+        "style": (("label",), ("style",)),
+        "whole": (("image", "style"), ("result",)),
+    }
+    name = "region-gan"
+    kind = Style.kind
+    wears = frozenset({kind})
+    regions = STYLE_REGIONS
+
+    def __init__(self, graphs: Graphs) -> None:
+        self._graphs = graphs
+        count = graphs.count("styles", 1)
+        names = graphs.constants.get("style_names", [str(i) for i in range(count)])
+        if (
+            not isinstance(names, list)
+            or len(names) != count
+            or not all(isinstance(name, str) for name in names)
+        ):
+            raise BundleError(
+                f"{graphs.where}: constant 'style_names' is {str(names)[:200]}, expected {count} "
+                "names; export the bundle again"
+            )
+        self.styles: tuple[str, ...] = tuple(names)
+        """Names that `Look.from_style` may give; numbers from 0 where the bundle names none."""
+
+    def encode(self, face: FaceAnalysis) -> Style:
+        """Refuse: the model takes no reference.
+
+        Raises:
+            InvalidInputError: always.
+        """
+        raise InvalidInputError(
+            "model 'region-gan' takes no reference; give it Look.from_style(name), or --look "
+            f"style:NAME, with a name of {', '.join(self.styles)}"
+        )
+
+    def painter(self, makeup: Style) -> "StylePainter":
+        """Prepare a style to be painted.
+
+        Raises:
+            InvalidInputError: the bundle has no style of this name.
+        """
+        if makeup.name not in self.styles:
+            raise InvalidInputError(
+                f"style: {makeup.name!r} is unknown to {self._graphs.where}; expected one of "
+                + ", ".join(self.styles)
+            )
+        return StylePainter(self._graphs, self.styles.index(makeup.name), len(self.styles))
+
+
+class StylePainter:
+    """A style; what it adds is worked out once for each set of regions."""
+
+    def __init__(self, graphs: Graphs, style: int, styles: int) -> None:
+        self._graphs = graphs
+        self._style, self._styles = style, styles
+        self._attributes = graphs.count("attributes", 0)
+        self._planes: dict[tuple[bool, ...], FloatArray] = {}
+
+    def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
+        """See `Painter.paint`."""
+        bits = tuple(strength.get(region, 0) > 0 for region in _BITS)
+        if bits not in self._planes:
+            inputs = {"label": self._label(bits)}
+            self._planes[bits] = self._graphs.run("style", inputs)["style"]
+        image = self._graphs.pixels(self._graphs.face(face).image)
+        inputs = {"image": image, "style": self._planes[bits]}
+        return self._graphs.paint(face, self._graphs.run("whole", inputs)["result"][0], strength)
+
+    def _label(self, bits: tuple[bool, ...]) -> FloatArray:
+        """float32 (1, L): style | region bits | attributes and data set, where it has some."""
+        style = np.arange(self._styles) == self._style
+        tail = [np.zeros(self._attributes), (1, 0)] if self._attributes else []
+        return np.concatenate([style, bits, *tail])[None].astype(np.float32)

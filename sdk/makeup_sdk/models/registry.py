@@ -1,0 +1,80 @@
+"""Models by name, or by the path of a bundle."""
+
+from pathlib import Path
+
+from makeup_engines import Bundle
+from makeup_kernels import BundleError, InvalidInputError
+from makeup_sdk.makeup.base import Makeup
+from makeup_sdk.makeup.codes import MobileMakeup
+from makeup_sdk.makeup.fields import MakeupFields
+from makeup_sdk.makeup.references import References
+from makeup_sdk.makeup.style import Style
+from makeup_sdk.models.base import Model, ModelOptions
+from makeup_sdk.models.classic.model import ClassicModel
+from makeup_sdk.models.mobile.model import MobileModel
+from makeup_sdk.models.papers.graphs import Graphs
+from makeup_sdk.models.papers.reference_model import PAINTERS, ReferenceModel
+from makeup_sdk.models.papers.region_gan import StyleModel
+
+MODELS = ("mobile", "classic")
+"""Names of the models that need no bundle."""
+DEFAULT_MODEL = "mobile"
+
+MAKEUPS: dict[str, type[Makeup]] = {
+    makeup.kind: makeup for makeup in (MobileMakeup, MakeupFields, References, Style)
+}
+"""What look files may hold, by kind."""
+
+
+def open_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
+    """A model by name or bundle; one that is open already is returned as it is.
+
+    Args:
+        model: one of `MODELS`, the path of a bundle (a directory or a zip), or a model.
+        options: see there; a model that is open keeps its own.
+
+    Raises:
+        InvalidInputError: no model of this name, and no such bundle; or a backend for a model
+            without networks.
+        BundleError: the bundle is damaged, or not one of a makeup model.
+        BackendUnavailableError: the backend cannot run here.
+    """
+    if not isinstance(model, (str, Path)):
+        return model
+    options = options or ModelOptions()
+    if model == "mobile":
+        return MobileModel(options)
+    if model == "classic":
+        if options.backend != "auto":
+            raise InvalidInputError(
+                f"backend {options.backend!r}: the model 'classic' has no networks that it could "
+                "run; choose another model, or leave the backend out"
+            )
+        return ClassicModel(options)
+    if Path(model).exists():
+        return _open_bundle(model, options)
+    raise InvalidInputError(
+        f"model: {str(model)!r} is unknown; expected one of {MODELS}, or the path of a bundle"
+    )
+
+
+def _open_bundle(path: str | Path, options: ModelOptions) -> Model:
+    """A model from its bundle, a directory or a `.zip`.
+
+    Raises:
+        BundleError: the bundle is damaged, or not one of a makeup model of ours.
+        BackendUnavailableError: the backend cannot run here.
+    """
+    bundle = Bundle.open(path)
+    name = bundle.manifest.model
+    if name == MobileModel.name:
+        return MobileModel(options, bundle)
+    if name == StyleModel.name:
+        return StyleModel(Graphs.open(bundle, StyleModel.SIGNATURE, options))
+    if name not in PAINTERS:
+        known = ", ".join([*PAINTERS, StyleModel.name, MobileModel.name])
+        raise BundleError(
+            f"{path}: a bundle of {name!r}, which the engine cannot put on faces; expected one of "
+            f"{known}"
+        )
+    return ReferenceModel(name, Graphs.open(bundle, PAINTERS[name].SIGNATURE, options))
