@@ -87,7 +87,8 @@ def _unmoving(engine: MakeupEngine, photo: Image, frames: list[FilmFrame]) -> li
         image = frame.image.copy()
         back = cv2.invertAffineTransform(frame.motion)
         matrix = face.matrix @ np.vstack([back, [0, 0, 1]])
-        engine.put(image, replace(face, matrix=matrix), paint)
+        moved = replace(face, matrix=matrix)
+        paint.put(image, moved, color=engine.color, threads=engine.threads)
         images.append(image)
     return images
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.faces.light import from_log, to_log
 from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.models.base import Paint
+from makeup_sdk.models.base import CropPaint
 from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions, processor
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
@@ -35,17 +36,17 @@ def layers(look: Look, analyzer: BundledFaceAnalyzer, monkeypatch: pytest.Monkey
         lights.append(light)
         return from_log(light)
 
-    class Engine(MakeupEngine):
-        def put(self, image: Image, face: FaceAnalysis, paint: Paint) -> None:
-            change = lights[-1] - to_log(face.crop)
-            inverse = cv2.invertAffineTransform(face.matrix)
-            made.append(cv2.warpAffine(change, inverse, (WIDTH, HEIGHT)))
+    def put(paint: CropPaint, image: Image, face: FaceAnalysis, **options: Any) -> None:
+        change = lights[-1] - to_log(face.crop)
+        inverse = cv2.invertAffineTransform(face.matrix)
+        made.append(cv2.warpAffine(change, inverse, (WIDTH, HEIGHT)))
 
+    monkeypatch.setattr(CropPaint, "put", put)
     monkeypatch.setattr(processor, "from_log", painted)
 
     def of(frames: list[Image], stillness: StillnessOptions | None) -> FloatArray:
         made.clear()
-        engine = Engine(look, model="classic", analyzer=analyzer)
+        engine = MakeupEngine(look, model="classic", analyzer=analyzer)
         process = FrameProcessor(engine, StreamOptions(stillness=stillness)).process
         for number, frame in enumerate(frames):
             assert process(frame, number / FPS).faces[0].painted
