@@ -7,25 +7,23 @@ from typing import Any
 import numpy as np
 
 from makeup_kernels import InvalidInputError, Region
-from makeup_sdk.faces import BundledFaceAnalyzer, Face, FaceAnalyzer
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
 from makeup_sdk.faces.types import Image
 from makeup_sdk.frame import (
     COLORS,
     Outfit,
     Result,
-    Stopwatch,
     Strength,
-    judge,
     normalize_strength,
-    output,
     to_bgr,
 )
+from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
-from makeup_sdk.gpu.path import DevicePath
 from makeup_sdk.images import check_frame
 from makeup_sdk.look import Look
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
+from makeup_sdk.pipeline import CpuBackend, FramePipeline, ImageFaces
 from makeup_sdk.stream import Stream, StreamOptions, open_stream
 
 DEVICES = ("cpu", "cuda")
@@ -46,15 +44,14 @@ class MakeupEngine:
             made by `makeup export` or `makeup import`), or a `Model`.
         backend: runs the graphs of a bundle: "auto", or a name of `makeup_engines.BACKENDS`, which
             runs or raises.
-        device: where frames are worked on: "cpu", or "cuda", where `process` also takes frames on
-            the GPU (torch, CuPy, PyCUDA) and gives the same kind back; `mobile` and psgan bundles
-            only, needs torch with CUDA and Triton, and has not run on a GPU yet. Streams stay on
-            the CPU.
+        device: where frames are worked on: "cpu", or "cuda", which also takes frames on the GPU
+            (torch, CuPy, PyCUDA) and gives the same kind back; `mobile` and psgan bundles only,
+            needs torch with CUDA and Triton, and has not run on a GPU yet.
         strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`
             to such a number, in which regions that are not named stay bare.
         max_faces: paint at most this many faces, the most certain ones.
         color: channel order of the frames, "bgr" or "rgb".
-        analyzer: face analysis; default `BundledFaceAnalyzer`.
+        analyzer: face analysis, on the CPU alone; default `BundledFaceAnalyzer`.
         threads: CPU threads; default one per core.
 
     Raises:
@@ -88,11 +85,20 @@ class MakeupEngine:
         self.threads = threads
         if device not in DEVICES:
             raise InvalidInputError(f"device: {device!r} is unknown; expected one of {DEVICES}")
+        if device == "cuda" and analyzer is not None:
+            raise InvalidInputError(
+                "analyzer: device 'cuda' runs the shipped face analysis on the GPU; leave "
+                "analyzer= out, or use device='cpu'"
+            )
         options = ModelOptions(backend, threads, device)
         gpu = Device() if device == "cuda" else None
         self.model = open_model(model, options)
-        self._path = DevicePath(self.model, options, gpu) if gpu else None
         self.analyzer = analyzer or BundledFaceAnalyzer(threads=threads)
+        self.pipeline = FramePipeline(
+            GpuBackend(self.model, options, color, gpu)
+            if gpu
+            else CpuBackend(self.model, self.analyzer, color, threads)
+        )
         self._outfit: Outfit | None = None
         self._outfits: dict[int, Outfit | None] = {}
         self.strength = strength
@@ -140,8 +146,7 @@ class MakeupEngine:
                 f"look: got {type(look).__name__}, expected a Look, a path or a frame"
             )
         look = look.made_for(self.model)
-        on_device = self._path.painter(look.makeup) if self._path else None
-        return Outfit(look, self.model.painter(look.makeup), on_device)
+        return Outfit(look, self.pipeline.backend.painter(look.makeup))
 
     @property
     def strength(self) -> Mapping[Region, float]:
@@ -172,43 +177,11 @@ class MakeupEngine:
     def process_detailed(self, frame: Image, *, out: Image | None = None) -> Result:
         """Like `process`, with the faces found and the time each stage took."""
         outfit = self._outfit
-        if self._path is None:
-            frame = check_frame(frame)
         if outfit is None:
             raise InvalidInputError("no look is set; give MakeupEngine a look, or set engine.look")
-        strength = self.strength_of(outfit)
-        if self._path is not None and outfit.on_device is not None:
-            return self._path.process(
-                frame,
-                out,
-                outfit.on_device,
-                strength,
-                color=self.color,
-                max_faces=self.max_faces,
-            )
-        image = output(frame, out)
-        watch = Stopwatch()
-        bgr = to_bgr(frame, self.color)
-        faces = []
-        found = self.analyzer.detect(bgr, self.max_faces)
-        watch.lap("detect")
-        analyses = [(self.analyzer.analyze(bgr, face), face) for face in found]
-        watch.lap("analyze")
-        for number, (analysis, detection) in enumerate(analyses):
-            status, fade = judge(analysis)
-            worn_here = bool(strength) and fade > 0
-            faces.append(
-                Face(analysis.landmarks, detection.box, detection.score, number, status, worn_here)
-            )
-            if not worn_here:
-                continue
-            paint = outfit.painter.paint(
-                analysis, {region: amount * fade for region, amount in strength.items()}
-            )
-            watch.lap("generate")
-            paint.put(image, analysis, color=self.color, threads=self.threads)
-            watch.lap("composite")
-        return Result(image, tuple(faces), watch.timings)
+        backend = self.pipeline.backend
+        faces = ImageFaces(backend, self.max_faces, outfit, self.strength_of(outfit))
+        return self.pipeline.run(frame, faces, out)
 
     def stream(
         self, source: Any, sink: Any = None, *, options: StreamOptions | None = None

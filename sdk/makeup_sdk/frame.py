@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.faces import (
     Face,
     FaceAnalysis,
-    FaceAnalyzer,
     FaceStatus,
     pupil_distance,
     visible_share,
@@ -21,7 +20,6 @@ from makeup_sdk.faces.types import Image
 from makeup_sdk.images import check_frame
 from makeup_sdk.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
-from makeup_sdk.models.base import Painter
 
 Strength: TypeAlias = float | Mapping[Region, float]
 
@@ -51,11 +49,15 @@ class Result:
 
 @dataclass(frozen=True)
 class Outfit:
-    """What a face wears: a look, made ready to be painted."""
+    """What a face wears: a look, made ready to be painted.
+
+    Attributes:
+        look: what is worn.
+        painter: of the engine's backend: a `Painter` on the CPU, a `GpuPainter` on a GPU.
+    """
 
     look: Look
-    painter: Painter
-    on_device: Any = None
+    painter: Any
 
 
 @dataclass
@@ -72,21 +74,6 @@ class Stopwatch:
         now = perf_counter()
         self.timings[stage] += (now - self._since) * 1e3
         self._since = now
-
-
-class Wardrobe(Protocol):
-    """What a stream asks of an engine; see `MakeupEngine`."""
-
-    max_faces: int
-    color: str
-    threads: int | None
-
-    @property
-    def analyzer(self) -> FaceAnalyzer: ...
-
-    def outfit(self, face_id: int) -> Outfit | None: ...
-
-    def strength_of(self, outfit: Outfit) -> dict[Region, float]: ...
 
 
 def to_bgr(frame: Image, color: str) -> Image:

@@ -16,9 +16,6 @@ from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.models.base import FACES_AT_ONCE, ModelOptions
 from makeup_sdk.weights import open_shipped
 
-_NO_CROP = np.zeros((0, 0, 3), np.uint8)
-"""Crops stay on the device."""
-
 
 @dataclass(frozen=True)
 class DeviceFaces:
@@ -27,7 +24,7 @@ class DeviceFaces:
     Attributes:
         frame: uint8 (H, W, 3) on the device, without makeup.
         color: its channel order, "bgr" or "rgb".
-        analyses: of each face, on the host, with an empty `crop`.
+        analyses: of each face, on the host.
         regions: uint8 (N, 256, 256) on the device.
     """
 
@@ -41,13 +38,8 @@ class DeviceFaces:
         """float64 (N, 2, 3): frame to crop."""
         return np.stack([face.matrix for face in self.analyses])
 
-    def take(self, chosen: Sequence[int]) -> "DeviceFaces":
-        """Some of the faces."""
-        analyses = tuple(self.analyses[i] for i in chosen)
-        return DeviceFaces(self.frame, self.color, analyses, self.regions[list(chosen)])
 
-
-class DeviceFaceAnalyzer:
+class GpuFaceAnalyzer:
     """The shipped face networks on crops that the device cuts.
 
     Where no TensorRT plan was built for them, torch runs the two small networks. The landmark
@@ -56,14 +48,16 @@ class DeviceFaceAnalyzer:
     Args:
         device: where frames lie.
         options: of the sessions.
+        color: channel order of the frames, "bgr" or "rgb".
 
     Raises:
         BundleError: the shipped models are missing or damaged.
         BackendUnavailableError: onnx, which torch reads them with, is missing.
     """
 
-    def __init__(self, device: Device, options: ModelOptions) -> None:
+    def __init__(self, device: Device, options: ModelOptions, color: str) -> None:
         self._device = device
+        self._color = color
         detector = open_shipped("face_detector")
         network = open_shipped("face_landmarks_regions")
         constants = detector.manifest.constants
@@ -76,14 +70,14 @@ class DeviceFaceAnalyzer:
         self._lips = device.session(network, "lips", options.threads, batch=FACES_AT_ONCE)
         self._size = int(network.manifest.constants["size"])
 
-    def detect(self, frame: Tensor, color: str, max_faces: int) -> list[Detection]:
+    def detect(self, frame: Tensor, max_faces: int) -> list[Detection]:
         """Faces of a frame, uint8 (H, W, 3) on the device, best first."""
         height, width = (int(side) for side in frame.shape[:2])
         place = self._detector.letterbox(height, width)
         x, y = place.width / width, place.height / height
         matrix = np.array([[[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]])
         _, planes = self._device.align_faces(
-            frame, matrix, size=self._long_side, color=color, model_color="bgr"
+            frame, matrix, size=self._long_side, color=self._color, model_color="bgr"
         )
         planes[:, :, place.height :] = 0
         planes[:, :, :, place.width :] = 0
@@ -92,39 +86,59 @@ class DeviceFaceAnalyzer:
         cells = self._device.run(self._detector_session, {"image": image})["cells"]
         return self._detector.boxes(self._device.download(cells)[0], place, max_faces)
 
-    def analyze(self, frame: Tensor, color: str, detections: Sequence[Detection]) -> DeviceFaces:
-        """Landmarks and region maps of all detections, in two passes: rough, then aligned."""
-        rough = np.stack([box_crop_matrix(face.box, self._size) for face in detections])
-        found = self._run(frame, color, rough)
-        points = self._device.download(found["landmarks"]) * np.float32(self._size) - 0.5
-        landmarks = [_to_frame(*pair) for pair in zip(points, rough, strict=True)]
-        matrices = np.stack([crop_matrix(face) for face in landmarks])
-        found = self._run(frame, color, _resized(matrices, self._size))
+    def analyze(self, frame: Tensor, start: Detection | FloatArray) -> FaceAnalysis:
+        """See `FaceAnalyzer.analyze`."""
+        return self.analyze_all(frame, [start])[0]
+
+    def analyze_all(
+        self, frame: Tensor, starts: Sequence[Detection | FloatArray]
+    ) -> list[FaceAnalysis]:
+        """Landmarks and region maps of several faces.
+
+        Those that start from a detection take two passes: rough, then aligned.
+
+        Args:
+            frame: uint8 (H, W, 3) on the device.
+            starts: of each face a detection, or its float32 (68, 2) landmarks in the last frame.
+        """
+        landmarks = [start for start in starts if not isinstance(start, Detection)]
+        boxes = [start.box for start in starts if isinstance(start, Detection)]
+        located = iter(self._locate(frame, boxes) if boxes else [])
+        known = iter(landmarks)
+        aligned = [next(located if isinstance(start, Detection) else known) for start in starts]
+        matrices = np.stack([crop_matrix(face) for face in aligned])
+        found = self._run(frame, _resized(matrices, self._size))
         points = self._device.download(found["landmarks"]) * np.float32(CROP_SIZE)
         points = np.asarray(points - np.float32(0.5), np.float32)
         scores = self._device.download(found["score"])
-        logits = self._refined(frame, color, matrices, found["regions"])
+        crops, planes = self._device.align_faces(
+            frame, matrices, size=CROP_SIZE, color=self._color, model_color="bgr"
+        )
+        logits = self._refined(planes, found["regions"])
         maps = self._device.region_maps(logits, self._device.upload(points))
-        regions = self._device.download(maps)
-        analyses = tuple(
+        regions, pixels = self._device.download(maps), self._device.download(crops)
+        if self._color == "rgb":
+            pixels = np.ascontiguousarray(pixels[..., ::-1])
+        return [
             FaceAnalysis(
                 _to_frame(points[i], matrices[i]),
                 float(scores[i]),
                 matrices[i],
-                _NO_CROP,
+                pixels[i],
                 regions[i],
             )
-            for i in range(len(detections))
-        )
-        return DeviceFaces(frame, color, analyses, maps)
+            for i in range(len(starts))
+        ]
 
-    def _refined(
-        self, frame: Tensor, color: str, matrices: NDArray[np.float64], logits: Tensor
-    ) -> Tensor:
+    def _locate(self, frame: Tensor, boxes: list[FloatArray]) -> list[FloatArray]:
+        """Landmarks of detected faces, from upright crops."""
+        rough = np.stack([box_crop_matrix(box, self._size) for box in boxes])
+        found = self._run(frame, rough)
+        points = self._device.download(found["landmarks"]) * np.float32(self._size) - 0.5
+        return [_to_frame(*pair) for pair in zip(points, rough, strict=True)]
+
+    def _refined(self, planes: Tensor, logits: Tensor) -> Tensor:
         """See `LipModel.refine`; logits (N, 5, 160, 160), changed in place."""
-        _, planes = self._device.align_faces(
-            frame, matrices, size=CROP_SIZE, color=color, model_color="bgr"
-        )
         rows, columns = PIXEL_WINDOW
         window = logits[:, :, LOGIT_WINDOW[0], LOGIT_WINDOW[1]]
         inputs = {
@@ -135,9 +149,9 @@ class DeviceFaceAnalyzer:
         window[:, Region.LIPS] = others + self._device.run(self._lips, inputs)["lips"]
         return logits
 
-    def _run(self, frame: Tensor, color: str, matrices: NDArray[np.float64]) -> dict[str, Tensor]:
+    def _run(self, frame: Tensor, matrices: NDArray[np.float64]) -> dict[str, Tensor]:
         _, planes = self._device.align_faces(
-            frame, matrices, size=self._size, color=color, model_color="bgr"
+            frame, matrices, size=self._size, color=self._color, model_color="bgr"
         )
         return self._device.run(self._network, {"image": planes})
 

@@ -16,7 +16,7 @@ from makeup_sdk.models.papers.reference_model import ReferenceModel
 _ON_DEVICE = "psgan"
 
 
-class DevicePainter(Protocol):
+class GpuPainter(Protocol):
     """A look, prepared to be painted on faces of frames on the device."""
 
     def paint(self, image: Tensor, faces: DeviceFaces, strengths: list[Strength]) -> None:
@@ -46,7 +46,7 @@ def check_paints(model: Model) -> None:
         )
 
 
-def device_painter(model: Model, makeup: Any, device: Device) -> DevicePainter:
+def gpu_painter(model: Model, makeup: Any, device: Device) -> GpuPainter:
     """Prepare a makeup to be painted on the device.
 
     Raises:

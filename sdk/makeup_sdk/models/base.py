@@ -7,10 +7,10 @@ streams and the look files know nothing else of a model.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from makeup_kernels import Region, composite
-from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.faces.smoothing import Step, StillnessOptions
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
 from makeup_sdk.makeup.base import Makeup
 
@@ -38,11 +38,32 @@ class Paint(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """One look on one face of a stream; may remember the frames before. For one thread."""
+
+    def paint(
+        self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
+    ) -> Paint:
+        """Paint the face of the next frame.
+
+        Args:
+            face: the analysed face; its landmarks and regions are smoothed already.
+            step: what happened to the face since the last frame; None at first.
+            strength: see `Strength`.
+            opacity: in (0, 1]: how far the look is faded in. It changes from frame to frame, so
+                that averages are taken before it.
+        """
+        ...
+
+
 class Painter(Protocol):
-    """A look, prepared to be painted on faces. Immutable; may be shared by threads."""
+    """A makeup, prepared to be painted on faces. Immutable; may be shared by threads.
+
+    Painters of models inherit it, for `follow`.
+    """
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> Paint:
-        """Paint one face. In streams its landmarks and regions are steady over time.
+        """Paint one face.
 
         Args:
             face: the analysed face.
@@ -50,42 +71,30 @@ class Painter(Protocol):
         """
         ...
 
+    def follow(self, options: StillnessOptions) -> Follower:
+        """Start to follow one face of a stream: the hook for temporal smoothing of the paint.
 
-@runtime_checkable
-class LayerPainter(Painter, Protocol):
-    """A painter whose makeup is a layer of log light (`faces.light`), linear in strength.
-
-    Streams add the layers of several looks up and average them over time.
-    """
-
-    def layer(
-        self, face: FaceAnalysis, light: FloatArray, tone: SkinTone, strength: Strength
-    ) -> tuple[FloatArray, FloatArray]:
-        """The makeup alone.
-
-        Args:
-            face: the analysed face.
-            light: float32 (256, 256, 3), the log light of its crop.
-            tone: its bare skin, steady over time.
-            strength: see `Strength`.
-
-        Returns:
-            float32 (256, 256, 3), the change of log light, and float32 (256, 256), 1 where it is
-            not 0, else 0.
+        By default each frame is painted for itself.
         """
-        ...
+        return FrameByFrame(self)
 
 
-@runtime_checkable
-class ChangePainter(Painter, Protocol):
-    """A painter whose makeup is a change of colours on coarse grids (`models.mobile.paint`).
+@dataclass(frozen=True)
+class FrameByFrame:
+    """A `Follower` that remembers nothing."""
 
-    Streams average it over time.
-    """
+    painter: Painter
 
-    def change(self, face: FaceAnalysis) -> Mapping[str, FloatArray]:
-        """The full change, before strength; see `makeup_sdk.models.mobile.paint.Change`."""
-        ...
+    def paint(
+        self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
+    ) -> Paint:
+        """See `Follower.paint`."""
+        return self.painter.paint(face, scaled(strength, opacity))
+
+
+def scaled(strength: Strength, opacity: float) -> dict[Region, float]:
+    """A strength times a number."""
+    return {region: amount * opacity for region, amount in strength.items()}
 
 
 class Model(Protocol):

@@ -1,9 +1,19 @@
 """Options of streams, in small immutable groups."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from makeup_kernels import InvalidInputError
+from makeup_sdk.checks import above, at_least, share
+from makeup_sdk.faces.smoothing import StillnessOptions
+
+__all__ = [
+    "POLICIES",
+    "FadeOptions",
+    "ReconnectOptions",
+    "StillnessOptions",
+    "StreamOptions",
+    "TrackerOptions",
+]
 
 POLICIES = ("latest", "all")
 
@@ -25,35 +35,9 @@ class TrackerOptions:
     min_score: float = 0.5
 
     def __post_init__(self) -> None:
-        _at_least("detect_every", self.detect_every, 1)
-        _at_least("memory", self.memory, 0)
-        _share("min_score", self.min_score)
-
-
-@dataclass(frozen=True)
-class StillnessOptions:
-    """How much a stream is steadied. The defaults keep lag below one frame at normal motion.
-
-    Attributes:
-        rest_cutoff: Hz; landmarks at rest are low-passed at this frequency.
-        speed_gain: Hz per pupil distance per second; how fast that frequency rises with motion.
-        regions: seconds over which region maps are averaged where the picture stands still.
-        colors: seconds over which the bare skin's colour is averaged while the light is steady.
-        layer: seconds over which the paint itself is averaged where the picture stands still.
-    """
-
-    rest_cutoff: float = 0.35
-    speed_gain: float = 12.0
-    regions: float = 0.5
-    colors: float = 1.5
-    layer: float = 0.3
-
-    def __post_init__(self) -> None:
-        _above("rest_cutoff", self.rest_cutoff, 0)
-        _at_least("speed_gain", self.speed_gain, 0)
-        _at_least("regions", self.regions, 0)
-        _at_least("colors", self.colors, 0)
-        _at_least("layer", self.layer, 0)
+        at_least("detect_every", self.detect_every, 1)
+        at_least("memory", self.memory, 0)
+        share("min_score", self.min_score)
 
 
 @dataclass(frozen=True)
@@ -72,7 +56,7 @@ class FadeOptions:
 
     def __post_init__(self) -> None:
         for name in ("appear", "vanish", "look"):
-            _at_least(name, getattr(self, name), 0)
+            at_least(name, getattr(self, name), 0)
 
 
 @dataclass(frozen=True)
@@ -92,10 +76,10 @@ class ReconnectOptions:
     timeout: float = 5.0
 
     def __post_init__(self) -> None:
-        _above("first_wait", self.first_wait, 0)
-        _at_least("longest_wait", self.longest_wait, self.first_wait)
-        _at_least("attempts", self.attempts, 0)
-        _above("timeout", self.timeout, 0)
+        above("first_wait", self.first_wait, 0)
+        at_least("longest_wait", self.longest_wait, self.first_wait)
+        at_least("attempts", self.attempts, 0)
+        above("timeout", self.timeout, 0)
 
 
 @dataclass(frozen=True)
@@ -125,20 +109,5 @@ class StreamOptions:
             raise InvalidInputError(
                 f"policy: {self.policy!r} is unknown; expected one of {POLICIES}, or None"
             )
-        _at_least("queue", self.queue, 1)
-        _above("fps", self.fps, 0)
-
-
-def _at_least(name: str, value: Any, least: float) -> None:
-    if not value >= least:
-        raise InvalidInputError(f"{name}: got {value}, expected at least {least}")
-
-
-def _above(name: str, value: Any, bound: float) -> None:
-    if not value > bound:
-        raise InvalidInputError(f"{name}: got {value}, expected more than {bound}")
-
-
-def _share(name: str, value: Any) -> None:
-    if not 0 <= value <= 1:
-        raise InvalidInputError(f"{name}: got {value}, expected a number in [0, 1]")
+        at_least("queue", self.queue, 1)
+        above("fps", self.fps, 0)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
-from makeup_sdk.frame import Result, Wardrobe, to_bgr
+from makeup_sdk.frame import Result, to_bgr
 from makeup_sdk.stream.channel import Channel, ChannelClosedError
 from makeup_sdk.stream.errors import SinkFullError, SourceLostError
 from makeup_sdk.stream.options import StreamOptions
-from makeup_sdk.stream.processor import FrameProcessor
+from makeup_sdk.stream.processor import FrameProcessor, Wardrobe
 from makeup_sdk.stream.results import StreamResult
 from makeup_sdk.stream.sinks import Sink, make_sink
 from makeup_sdk.stream.sources import Source, SourceInfo, open_source

@@ -1,32 +1,36 @@
-"""One frame of a stream: follow the faces, steady them, put on what each wears."""
+"""One frame of a stream: follow the faces, smooth them over time, put on what each wears."""
 
-from dataclasses import dataclass, field
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from makeup_kernels import Region
-from makeup_sdk.faces import Face, FaceAnalysis, FaceStatus
-from makeup_sdk.faces.light import from_log, to_log
-from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.frame import Outfit, Result, Stopwatch, Wardrobe, judge, to_bgr
-from makeup_sdk.images import check_frame
-from makeup_sdk.models.base import ChangePainter, CropPaint, LayerPainter, Paint
-from makeup_sdk.models.mobile.paint import weaken
+from makeup_sdk.faces import FaceStatus
+from makeup_sdk.faces.smoothing import RegionSmoother, Step, StepEstimator
+from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.frame import Outfit, Result, judge
+from makeup_sdk.pipeline import Brush, FaceToPaint, FramePipeline, Lap, Stroke
 from makeup_sdk.stream.options import FadeOptions, StreamOptions
-from makeup_sdk.stream.steady import PaintPast, SteadyFace
 from makeup_sdk.stream.tracker import TrackedFace, Tracker
 
-FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
-
-_FAINTEST_CHANGE = 1e-3
-"""Log light: less than this changes no pixel by a whole step."""
 _SMALLEST_STEP = 1e-3
 """Seconds from one frame to the next, at least."""
-_MOST_LAYERS = 3
+_MOST_LOOKS = 3
 """Looks that one face changes between at once; each costs the time to paint it."""
+
+
+class Wardrobe(Protocol):
+    """What a stream asks of an engine; see `MakeupEngine`."""
+
+    max_faces: int
+    color: str
+
+    @property
+    def pipeline(self) -> FramePipeline: ...
+
+    def outfit(self, face_id: int) -> Outfit | None: ...
+
+    def strength_of(self, outfit: Outfit) -> dict[Region, float]: ...
 
 
 class FrameProcessor:
@@ -44,97 +48,87 @@ class FrameProcessor:
         self._engine = engine
         self._options = options
         self._tracker = Tracker(
-            engine.analyzer, engine.max_faces, options.tracker, options.stillness
+            engine.pipeline.backend.analyzer, engine.max_faces, options.tracker, options.stillness
         )
         self._wearers: dict[int, _Wearer] = {}
-        self._last_time: float | None = None
+        self._started = False
+        self._time = 0.0
+        self._dt = 0.0
 
-    def process(self, frame: Image, time: float) -> Result:
+    def process(self, frame: Any, time: float) -> Result:
         """Put the looks on the faces of the next frame.
 
         Args:
-            frame: uint8 (H, W, 3) in the engine's channel order; not modified.
+            frame: uint8 (H, W, 3) in the engine's channel order, where the engine takes frames;
+                not modified.
             time: seconds, more than at the last call.
 
         Raises:
             InvalidInputError: the frame has the wrong dtype or shape.
         """
-        frame = check_frame(frame)
-        started = self._last_time is None
-        if self._last_time is not None:
-            time = max(time, self._last_time + _SMALLEST_STEP)
-        dt = 0.0 if self._last_time is None else time - self._last_time
-        self._last_time = time
-        image = np.array(frame, order="C")
-        watch = Stopwatch()
-        bgr = to_bgr(frame, self._engine.color)
-        tracked = self._tracker.update(bgr, time, watch.lap)
-        faces = []
-        for face in tracked:
-            wearer = self._wearers.get(face.track_id)
+        if self._started:
+            time = max(time, self._time + _SMALLEST_STEP)
+            self._dt = time - self._time
+        self._time = time
+        result = self._engine.pipeline.run(frame, self)
+        self._started = True
+        return result
+
+    def faces(self, view: Any, lap: Lap) -> list[FaceToPaint]:
+        """See `FaceSource.faces`; in the order of their ids."""
+        faces, wearers = [], {}
+        for tracked in self._tracker.update(view, self._time, lap):
+            wearer = self._wearers.get(tracked.track_id)
             if wearer is None:
-                wearer = _Wearer(self._options, appeared=not started)
-                self._wearers[face.track_id] = wearer
-            analysis, status = wearer.see(face, dt)
-            watch.lap("analyze")
-            wearer.dress(self._engine.outfit(face.track_id), dt)
-            paints = wearer.paint(analysis, self._engine, dt)
-            watch.lap("generate")
-            if face.lost and not paints:  # faded out
+                wearer = _Wearer(self._options, self._engine, appeared=self._started)
+            face = wearer.wear(tracked, self._dt)
+            if tracked.lost and not face.strokes:  # faded out
                 continue
-            for paint in paints:
-                paint.put(image, analysis, color=self._engine.color, threads=self._engine.threads)
-            watch.lap("composite")
-            faces.append(
-                Face(
-                    analysis.landmarks,
-                    face.box,
-                    analysis.score,
-                    face.track_id,
-                    status,
-                    bool(paints),
-                )
-            )
-        seen = {face.track_id for face in faces}
-        self._wearers = {key: self._wearers[key] for key in seen}  # who returns comes back bare
-        return Result(image, tuple(faces), watch.timings)
+            faces.append(face)
+            wearers[tracked.track_id] = wearer
+        self._wearers = wearers  # who returns comes back bare
+        lap("analyze")
+        return faces
 
 
 class _Wearer:
     """A face's makeup over time: how far it is faded in, and which looks it changes between."""
 
-    def __init__(self, options: StreamOptions, *, appeared: bool) -> None:
+    def __init__(self, options: StreamOptions, engine: Wardrobe, *, appeared: bool) -> None:
         self._fade = options.fade
-        self._steady = SteadyFace(options.stillness) if options.stillness else None
+        self._stillness = options.stillness
+        self._engine = engine
+        self._estimate = StepEstimator()
+        self._smooth = RegionSmoother(options.stillness.regions) if options.stillness else None
         self._opacity = 0.0
         self._appeared = appeared
         self._worn: list[_Worn] = []
 
-    def see(self, face: TrackedFace, dt: float) -> tuple[FaceAnalysis, FaceStatus]:
-        """Take the face as it is now: its steadied analysis, and what it may wear."""
-        analysis = face.analysis
-        if self._steady is not None:
-            regions = self._steady.regions(analysis, dt)
-            analysis = FaceAnalysis(
-                analysis.landmarks, analysis.score, analysis.matrix, analysis.crop, regions
-            )
-        status, visible = (FaceStatus.UNSURE, 0.0) if face.lost else judge(analysis)
+    def wear(self, tracked: TrackedFace, dt: float) -> FaceToPaint:
+        """Take the face as it is now, dt seconds after the last frame."""
+        face, step = tracked.analysis, None
+        if self._smooth is not None:
+            step = self._estimate(face, dt)
+            face = replace(face, regions=self._smooth(face.regions, step))
+        status, visible = (FaceStatus.UNSURE, 0.0) if tracked.lost else judge(face)
         if self._appeared:
             self._opacity = faded(self._opacity, visible, dt, self._fade)
         else:  # it was there when the stream began
             self._opacity, self._appeared = visible, True
-        return analysis, status
+        self._dress(self._engine.outfit(tracked.track_id), dt)
+        place = (face.landmarks, tracked.box, face.score, tracked.track_id)
+        return FaceToPaint(*place, status, tuple(self._strokes(face, step)))
 
-    def dress(self, outfit: Outfit | None, dt: float) -> None:
+    def _dress(self, outfit: Outfit | None, dt: float) -> None:
         """Move on from the looks worn until now to one outfit."""
         if not self._worn or self._fade.look <= 0:
             if not self._worn or self._worn[-1].outfit is not outfit:
-                self._worn = [_Worn(outfit, 1.0)]
+                self._worn = [self._put_on(outfit, 1.0)]
             return
         current = next((worn for worn in self._worn if worn.outfit is outfit), None)
         if current is None:
-            current = _Worn(outfit, 0.0)
-            kept = sorted(self._worn, key=lambda worn: worn.share)[1 - _MOST_LAYERS :]
+            current = self._put_on(outfit, 0.0)
+            kept = sorted(self._worn, key=lambda worn: worn.share)[1 - _MOST_LOOKS :]
             self._worn = [*kept, current]
         others = sum(worn.share for worn in self._worn if worn is not current)
         left = max(1 - current.share - dt / self._fade.look, 0.0)
@@ -142,63 +136,30 @@ class _Wearer:
             worn.share = 1 - left if worn is current else worn.share * left / others
         self._worn = [worn for worn in self._worn if worn is current or worn.share > 0]
 
-    def paint(self, face: FaceAnalysis, engine: Wardrobe, dt: float) -> list[Paint]:
-        """What goes into the frame; nothing if it stays bare."""
-        if self._opacity <= 0:
-            return []
-        dressed = [(worn, worn.outfit) for worn in self._worn if worn.outfit is not None]
-        layers = [
-            (worn, outfit.painter, engine.strength_of(outfit))
-            for worn, outfit in dressed
-            if isinstance(outfit.painter, LayerPainter)
-        ]
-        paints: list[Paint] = []
-        for worn, outfit in dressed:
-            opacity = self._opacity * worn.share
-            strength = {r: share * opacity for r, share in engine.strength_of(outfit).items()}
-            if not strength or opacity <= 0 or isinstance(outfit.painter, LayerPainter):
-                continue
-            if isinstance(outfit.painter, ChangePainter):
-                change = outfit.painter.change(face)
-                if self._steady is not None:
-                    change = self._steady.change(worn.past, change, face.crop)
-                paints.append(weaken(change, face.regions, strength))
-            else:
-                paints.append(outfit.painter.paint(face, strength))
-        layered = self._paint_layers(face, layers, dt) if layers else None
-        return paints if layered is None else [layered, *paints]
+    def _put_on(self, outfit: Outfit | None, share: float) -> "_Worn":
+        brush = None
+        if outfit is not None:
+            brush = self._engine.pipeline.backend.brush(outfit.painter, self._stillness)
+        return _Worn(outfit, brush, share)
 
-    def _paint_layers(
-        self,
-        face: FaceAnalysis,
-        layers: list[tuple["_Worn", LayerPainter, dict[Region, float]]],
-        dt: float,
-    ) -> CropPaint | None:
-        """Layers of log light, averaged over time and added up; None if nothing can be seen."""
-        light = to_log(face.crop)
-        tone = SkinTone.fit(light, face.regions)
-        if tone is None:
-            return None
-        if self._steady is not None:
-            tone = self._steady.tone(tone, dt)
-        change = np.zeros_like(light)
-        for worn, painter, strength in layers:
-            layer, _ = painter.layer(face, light, tone, strength)
-            if self._steady is not None:
-                layer = self._steady.layer(worn.past, layer)
-            change += layer * np.float32(self._opacity * worn.share)
-        faint = (-_FAINTEST_CHANGE,) * 3, (_FAINTEST_CHANGE,) * 3
-        mask = (cv2.inRange(change, *faint) == 0).astype(np.float32)
-        return CropPaint(from_log(light + change), mask) if mask.any() else None
+    def _strokes(self, face: FaceAnalysis, step: Step | None) -> Iterator[Stroke]:
+        """What goes into the frame; nothing if the face stays bare."""
+        for worn in self._worn:
+            opacity = self._opacity * worn.share
+            if worn.outfit is None or opacity <= 0:
+                continue
+            strength = self._engine.strength_of(worn.outfit)
+            if strength:
+                yield Stroke(face, worn.brush, strength, opacity, step)
 
 
 @dataclass
 class _Worn:
-    """An outfit, how much of it shows, and the averages of its paint."""
+    """An outfit, what paints it on this face, and how much of it shows."""
 
     outfit: Outfit | None
+    brush: Brush
     share: float
-    past: PaintPast = field(default_factory=dict)
 
 
 def faded(opacity: float, target: float, dt: float, fade: FadeOptions) -> float:

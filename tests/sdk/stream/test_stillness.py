@@ -14,12 +14,14 @@ from makeup_kernels import InvalidInputError
 from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.faces.light import from_log, to_log
+from makeup_sdk.faces.smoothing import MovingAverage, RegionSmoother, Step, StepEstimator
 from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.models.base import CropPaint
+from makeup_sdk.models.classic import paint, smoothing
+from makeup_sdk.models.classic.smoothing import ToneSmoother
 from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
-from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions, processor
+from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
-from makeup_sdk.stream.steady import MovingAverage, SteadyFace, SteadyTone, Step
 
 Image = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
@@ -42,7 +44,8 @@ def layers(look: Look, analyzer: BundledFaceAnalyzer, monkeypatch: pytest.Monkey
         made.append(cv2.warpAffine(change, inverse, (WIDTH, HEIGHT)))
 
     monkeypatch.setattr(CropPaint, "put", put)
-    monkeypatch.setattr(processor, "from_log", painted)
+    for module in (paint, smoothing):
+        monkeypatch.setattr(module, "from_log", painted)
 
     def of(frames: list[Image], stillness: StillnessOptions | None) -> FloatArray:
         made.clear()
@@ -53,6 +56,16 @@ def layers(look: Look, analyzer: BundledFaceAnalyzer, monkeypatch: pytest.Monkey
         return np.stack(made)
 
     return of
+
+
+class Smoother:
+    """Region maps of one face over a stream."""
+
+    def __init__(self) -> None:
+        self._estimate, self._smooth = StepEstimator(), RegionSmoother(StillnessOptions().regions)
+
+    def regions(self, face: FaceAnalysis, dt: float) -> Image:
+        return self._smooth(face.regions, self._estimate(face, dt))
 
 
 @pytest.mark.parametrize("noise", [3, 8])
@@ -153,7 +166,7 @@ def test_a_covered_part_leaves_the_region_map_at_once(
     analysis: Callable[[str], FaceAnalysis],
 ) -> None:
     face = analysis("medium.jpg")
-    steady = SteadyFace(StillnessOptions())
+    steady = Smoother()
     for _ in range(20):
         kept = steady.regions(face, 1 / FPS)
     assert (kept != face.regions).mean() < 0.02
@@ -169,7 +182,7 @@ def test_flickering_edges_stand_still(analysis: Callable[[str], FaceAnalysis]) -
     """A region map that trembles by a pixel or two, over a picture that does not change."""
     face = analysis("light.jpg")
     random = np.random.default_rng(5)
-    steady = SteadyFace(StillnessOptions())
+    steady = Smoother()
     raw, smooth = [], []
     for _ in range(40):
         moved = np.roll(face.regions, random.integers(-2, 3, 2), axis=(0, 1))
@@ -215,7 +228,7 @@ def test_tone_is_steady_until_the_light_changes() -> None:
         coefficients = np.vstack([np.full((1, 3), level), np.zeros((5, 3))]) + noise
         return SkinTone(coefficients.astype(np.float32), coefficients[0].astype(np.float32))
 
-    steady = SteadyTone(1.5)
+    steady = ToneSmoother(1.5)
     made = [steady(tone(-1.0), 1 / FPS).mean for _ in range(60)]
     assert np.std(made[10:], axis=0).max() < 0.0035
     assert steady(tone(-2.0), 1 / FPS).mean == pytest.approx(-2.0, abs=0.05)

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from makeup_kernels import CROP_SIZE, Region, RegionHistogram
 from makeup_sdk.faces.layout import FINE_STRIDE, FaceLayout, LaidFields, Placement, masked_blur
 from makeup_sdk.faces.light import from_log, luminance, to_log
+from makeup_sdk.faces.smoothing import StillnessOptions
 from makeup_sdk.faces.template import template_landmarks, template_regions
 from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.fields import MakeupFields
-from makeup_sdk.models.base import CropPaint
+from makeup_sdk.models.base import CropPaint, Painter
 from makeup_sdk.models.classic.bare_face import bare_face
 from makeup_sdk.models.classic.encode import DETAIL_SCALE, detail_image
+from makeup_sdk.models.classic.smoothing import SmoothedLayer
 
 FloatArray = NDArray[np.float32]
 
@@ -59,7 +61,7 @@ class _Part:
     """(3,): step from this skin to the reference's, as far as the makeup covers."""
 
 
-class ClassicPainter:
+class ClassicPainter(Painter):
     """A look, prepared to be painted on faces. Immutable; may be shared by threads.
 
     Args:
@@ -139,6 +141,10 @@ class ClassicPainter:
                 )
                 mask[part.window][alpha > 0] = 1
         return change, mask
+
+    def follow(self, options: StillnessOptions) -> SmoothedLayer:
+        """See `Painter.follow`."""
+        return SmoothedLayer(self.layer, options)
 
     def _change(self, region: Region, part: _Part, tone: SkinTone) -> FloatArray:
         if region is Region.LIPS:

@@ -11,9 +11,10 @@ from makeup_engines import Session
 from makeup_kernels import Region, apply_color_map
 from makeup_sdk.faces.layout import FaceLayout
 from makeup_sdk.faces.light import LIGHT_SLOPE
+from makeup_sdk.faces.smoothing import MovingAverage, Step, StillnessOptions
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image
 from makeup_sdk.makeup.codes import MobileMakeup, template_layout
-from makeup_sdk.models.base import Strength
+from makeup_sdk.models.base import Painter, Strength, scaled
 from makeup_sdk.models.mobile.layout import CHANGE_GRIDS, LaidCodes
 
 TO_RGB = [2, 1, 0, 5, 4, 3]
@@ -50,7 +51,7 @@ class ChangePaint:
             apply_color_map(image, planes, cells, out=image, threads=threads)
 
 
-class MobilePainter:
+class MobilePainter(Painter):
     """A look, prepared to be painted on faces. Immutable; may be shared by threads.
 
     Args:
@@ -74,6 +75,33 @@ class MobilePainter:
             {"image": face.crop[None], "regions": face.regions[None], "codes": codes[None]}
         )
         return {part: found[part][0] for part in CHANGE_GRIDS}
+
+    def follow(self, options: StillnessOptions) -> "SmoothedChange":
+        """See `Painter.follow`."""
+        return SmoothedChange(self, options)
+
+
+class SmoothedChange:
+    """One face's makeup of one look over a stream. See `Follower`.
+
+    Args:
+        painter: of the look.
+        options: seconds of the averages.
+    """
+
+    def __init__(self, painter: MobilePainter, options: StillnessOptions) -> None:
+        self._painter = painter
+        self._averages = {
+            part: MovingAverage(options.layer, grid) for part, grid in CHANGE_GRIDS.items()
+        }
+
+    def paint(
+        self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
+    ) -> ChangePaint:
+        """See `Follower.paint`."""
+        change = keep_contrast(self._painter.change(face), face.crop)
+        smoothed = {part: self._averages[part](values, step) for part, values in change.items()}
+        return weaken(smoothed, face.regions, scaled(strength, opacity))
 
 
 def weaken(change: Change, regions: NDArray[np.uint8], strength: Strength) -> ChangePaint:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from makeup_kernels import BundleError, Region
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
 from makeup_sdk.makeup.references import References
-from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, parsing
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 
@@ -42,7 +42,7 @@ _CENTRED = {
 _ENLARGEMENT = 1.1
 
 
-class PortraitPainter:
+class PortraitPainter(Painter):
     """Part features of the references, laid out by the label of each face."""
 
     SIGNATURE: ClassVar[Signature] = {

@@ -13,12 +13,12 @@ import numpy as np
 from makeup_kernels import BundleError, MorphReference
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray
 from makeup_sdk.makeup.references import References
-from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, shrunk
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 
 
-class PSGANPainter:
+class PSGANPainter(Painter):
     """Makeup maps of the references, morphed onto each face."""
 
     SIGNATURE: ClassVar[Signature] = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from makeup_kernels import Region
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray
 from makeup_sdk.makeup.references import References
-from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 
@@ -29,7 +29,7 @@ _BORDER = np.array(
 """Points that stay where they are, in units of the crop."""
 
 
-class PosePainter:
+class PosePainter(Painter):
     """The whole network for each reference and frame; images of several references are mixed."""
 
     SIGNATURE: ClassVar[Signature] = {

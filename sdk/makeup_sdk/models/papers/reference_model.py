@@ -7,7 +7,7 @@ from makeup_kernels import InvalidInputError
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.makeup.references import References
-from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 from makeup_sdk.models.papers.portrait_edit import PortraitPainter
 from makeup_sdk.models.papers.psgan import PSGANPainter, SuperResolutionPainter
@@ -15,7 +15,7 @@ from makeup_sdk.models.papers.psgan_pose import PosePainter
 from makeup_sdk.models.papers.ssat import SSATPainter
 
 
-class ReferencePainter(Protocol):
+class ReferencePainter(Painter, Protocol):
     """A painter of references, which it reads through the graphs when it is made."""
 
     SIGNATURE: ClassVar[Signature]

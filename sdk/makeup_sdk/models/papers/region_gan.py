@@ -7,7 +7,7 @@ import numpy as np
 from makeup_kernels import BundleError, InvalidInputError, Region
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray
 from makeup_sdk.makeup.style import STYLE_REGIONS, Style
-from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 
 _BITS = (Region.EYES, Region.LIPS, Region.SKIN)
@@ -67,7 +67,7 @@ class StyleModel:
         return StylePainter(self._graphs, self.styles.index(makeup.name), len(self.styles))
 
 
-class StylePainter:
+class StylePainter(Painter):
     """A style; what it adds is worked out once for each set of regions."""
 
     def __init__(self, graphs: Graphs, style: int, styles: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from makeup_kernels import Region
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray
 from makeup_sdk.makeup.references import References
-from makeup_sdk.models.base import CropPaint, Strength
+from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, parsing, planes
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 
@@ -19,7 +19,7 @@ _MT_TO_RAW19 = np.array([0, 1, 2, 3, 4, 5, 10, 12, 11, 13, 17], np.uint8)
 """MT classes of `parsing` to those of face-parsing.PyTorch, which SSAT reads."""
 
 
-class SSATPainter:
+class SSATPainter(Painter):
     """Makeup features gathered by soft correspondence. Puts a look on, or takes makeup off."""
 
     SIGNATURE: ClassVar[Signature] = {

@@ -22,14 +22,16 @@ from makeup_sdk import (
     InvalidInputError,
     Look,
     MakeupEngine,
+    Region,
 )
 from makeup_sdk.faces import BundledFaceAnalyzer
+from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
-from makeup_sdk.gpu.path import DevicePath
 from makeup_sdk.makeup.codes import MobileMakeup, template_cells
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_sdk.models.mobile.model import MobileModel
+from makeup_sdk.stream import FrameProcessor, StreamOptions
 
 Image = NDArray[np.uint8]
 Models = Callable[[str], Model]
@@ -163,8 +165,9 @@ def engines(
     monkeypatch.setattr("makeup_sdk.engine.Device", lambda: device)
 
     def make(**options: Any) -> tuple[MakeupEngine, MakeupEngine]:
-        options = {"model": model_of("psgan"), "analyzer": analyzer, "threads": 1, **options}
-        return MakeupEngine(look, device="cuda", **options), MakeupEngine(look, **options)
+        options = {"model": model_of("psgan"), "threads": 1, **options}
+        on_cpu = MakeupEngine(look, analyzer=analyzer, **options)
+        return MakeupEngine(look, device="cuda", **options), on_cpu
 
     return make
 
@@ -213,7 +216,7 @@ def test_more_faces_than_a_batch_holds(
     frame = np.hstack([demo("light.jpg"), demo("dark.jpg")])
     engine, _ = engines(model=ChangeModel())
     whole = engine.process(frame)
-    monkeypatch.setattr("makeup_sdk.gpu.path.FACES_AT_ONCE", 1)
+    monkeypatch.setattr("makeup_sdk.gpu.backend.FACES_AT_ONCE", 1)
     np.testing.assert_array_equal(engine.process(frame), whole)
     assert device.composites == [2, 2, 2, 1, 1, 1, 1, 1, 1]
 
@@ -234,6 +237,32 @@ def test_more_faces_than_a_graph_takes(
     found = device.run(Doubling(), {"image": images})
     assert torch.equal(found["result"], 2 * images)
     assert device.torch_runs == [("double.onnx", count) for count in calls]
+
+
+def test_a_stream_on_the_device_as_on_the_cpu(
+    engines: Callable[..., tuple[MakeupEngine, MakeupEngine]], demo: Demo
+) -> None:
+    """Frames go the same way: tracked, smoothed, and cross-faded from one look to another."""
+    frames = [np.roll(demo("light.jpg"), 2 * number, axis=1) for number in range(4)]
+    films, ids = [], []
+    for engine in engines():
+        processor = FrameProcessor(engine, StreamOptions())
+        results = [processor.process(frames[number], number / 30) for number in range(2)]
+        engine.look = engine.look.only([Region.LIPS])
+        results += [processor.process(frames[number], number / 30) for number in (2, 3)]
+        films.append(np.stack([result.image for result in results]).astype(int) - frames)
+        ids.append([[face.track_id for face in result.faces] for result in results])
+    assert ids == [[[0]] * 4] * 2
+    change = np.abs(films[1]).mean(axis=(1, 2, 3))
+    assert change[0] > 0.2
+    assert (np.abs(films[0] - films[1]).mean(axis=(1, 2, 3)) < 0.1 * change).all()
+
+
+def test_the_device_has_its_own_face_analysis(
+    model_of: Models, analyzer: BundledFaceAnalyzer
+) -> None:
+    with pytest.raises(InvalidInputError, match="leave analyzer= out, or use device='cpu'"):
+        MakeupEngine(model=model_of("psgan"), device="cuda", analyzer=analyzer)
 
 
 def test_arrays_come_back_as_they_went_in(
@@ -303,15 +332,15 @@ def test_models_without_a_way_on_the_device(
 ) -> None:
     message = f"model '{name}' cannot paint on the GPU; use device='cpu'"
     with pytest.raises(BackendUnavailableError, match=message):
-        DevicePath(model_of(name), ModelOptions(threads=1), device)
+        GpuBackend(model_of(name), ModelOptions(threads=1), "bgr", device)
 
 
 def test_colour_cards_are_for_the_cpu(device: HostDevice) -> None:
     options = ModelOptions(threads=1)
-    path = DevicePath(MobileModel(options), options, device)
+    backend = GpuBackend(MobileModel(options), options, "bgr", device)
     card = Look.from_colors(lips="#b3123a", title="card")
     with pytest.raises(BackendUnavailableError, match="a colour card cannot be painted on the GPU"):
-        path.painter(card.makeup)
+        backend.painter(card.makeup)
 
 
 def test_no_gpu_is_said(model_of: Models) -> None:

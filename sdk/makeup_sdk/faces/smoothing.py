@@ -1,37 +1,56 @@
-"""Temporally steady region maps, skin colour and paint of one face."""
+"""Temporal smoothing: averages over a stream that follow one face.
+
+What stands still is averaged, so that it does not tremble with the sensor's noise; what is new
+counts at once.
+"""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, similarity
-from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.faces.types import CropGrid, FaceAnalysis
-from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
-from makeup_sdk.models.mobile.paint import Change, keep_contrast
-from makeup_sdk.stream.options import StillnessOptions
-
-FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
+from makeup_sdk.checks import above, at_least
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image
 
 _PICTURE_GRID = CropGrid(0, 0, CROP_SIZE // 4, CROP_SIZE // 4, cell=4)
 """Of the picture in which change is looked for."""
 _REGION_GRID = CropGrid(0, 0, CROP_SIZE // 2, CROP_SIZE // 2, cell=2)
 """Of the averaged region map."""
-_LAYER_GRID = CropGrid(0, 0, CROP_SIZE, CROP_SIZE, cell=1)
 _CHANGE = (9.0, 22.0)
-"""Grey steps by which a cell may differ from the last frame while it counts as standing still, and
-from which it counts as something new."""
+"""Grey steps: a cell that differs by less from the last frame stands still, by more it is new."""
 _PICTURE_SECONDS = 0.3
 """Time constant of the picture that a frame is compared with."""
 _FULL_SHIFT, _MOVING_SHARE = 1.5, 0.35
-"""Crop pixels per frame from which a face moves, and what new values count then, at least."""
-_NEW_LIGHT = (0.06, 0.2)
-"""Log light by which the skin may drift from its average, and from which the light has changed."""
+"""Crop pixels per frame from which a face moves, and the least weight of new values then."""
 _REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
+
+
+@dataclass(frozen=True)
+class StillnessOptions:
+    """Temporal smoothing of a stream. The defaults keep lag below one frame at normal motion.
+
+    Attributes:
+        rest_cutoff: Hz; landmarks at rest are low-passed at this frequency.
+        speed_gain: Hz per pupil distance per second; how fast that frequency rises with motion.
+        regions: seconds over which region maps are averaged where the picture stands still.
+        colors: seconds over which the bare skin's colour is averaged while the light is steady.
+        layer: seconds over which the paint itself is averaged where the picture stands still.
+    """
+
+    rest_cutoff: float = 0.35
+    speed_gain: float = 12.0
+    regions: float = 0.5
+    colors: float = 1.5
+    layer: float = 0.3
+
+    def __post_init__(self) -> None:
+        above("rest_cutoff", self.rest_cutoff, 0)
+        at_least("speed_gain", self.speed_gain, 0)
+        at_least("regions", self.regions, 0)
+        at_least("colors", self.colors, 0)
+        at_least("layer", self.layer, 0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,7 @@ class Step:
         return np.asarray(share, np.float32)
 
 
-class FaceWatch:
+class StepEstimator:
     """Compares a face's picture with its past, along the motion of its landmarks."""
 
     def __init__(self) -> None:
@@ -127,78 +146,19 @@ class MovingAverage:
         return values
 
 
-PaintPast: TypeAlias = dict[str, MovingAverage]
-"""Averages of one look's paint, by its parts."""
-
-
-class SteadyTone:
-    """Averages the bare skin's colour over time; a change of light counts at once.
+class RegionSmoother:
+    """Averages the region maps of one face.
 
     Args:
-        seconds: time constant while the light is steady.
+        seconds: time constant of a still face.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._tone: SkinTone | None = None
-        self._count = 0
+        self._shares = MovingAverage(seconds, _REGION_GRID)
 
-    def __call__(self, tone: SkinTone, dt: float) -> SkinTone:
-        """Take a fit, dt seconds after the last; returns the steadied one."""
-        last = self._tone
-        if last is not None:
-            drift = tone.coefficients - last.coefficients
-            distance = float(np.abs(drift[0]).max() + np.abs(drift[1:3]).max())
-            low, high = _NEW_LIGHT
-            new = np.clip((distance - low) / (high - low), 0, 1)
-            slow = 1 - np.exp(-dt / self._seconds) if self._seconds > 0 else 1.0
-            slow = max(slow, 1 / (self._count + 1))  # at first a plain mean
-            share = np.float32(slow + (1 - slow) * new)
-            tone = SkinTone(
-                last.coefficients + share * drift, last.mean + share * (tone.mean - last.mean)
-            )
-        self._tone = tone
-        self._count += 1
-        return tone
-
-
-class SteadyFace:
-    """What a stream remembers of one face to keep its makeup still."""
-
-    def __init__(self, options: StillnessOptions) -> None:
-        self._layer_seconds = options.layer
-        self._watch = FaceWatch()
-        self._shares = MovingAverage(options.regions, _REGION_GRID)
-        self._tone = SteadyTone(options.colors)
-        self._step: Step | None = None
-
-    def regions(self, face: FaceAnalysis, dt: float) -> Image:
-        """Take the face of a new frame; uint8 (256, 256), its steadied region map."""
-        self._step = self._watch(face, dt)
-        return _best_regions(self._shares(_shares(face.regions), self._step))
-
-    def tone(self, tone: SkinTone, dt: float) -> SkinTone:
-        """The bare skin of that frame, steadied."""
-        return self._tone(tone, dt)
-
-    def layer(self, past: PaintPast, layer: FloatArray) -> FloatArray:
-        """The layer of that frame, float32 (256, 256, 3), steadied."""
-        average = self._average(past, "layer", _LAYER_GRID)
-        planes = average(np.stack(cv2.split(layer)), self._step)
-        return np.asarray(cv2.merge(list(planes)), np.float32)
-
-    def change(self, past: PaintPast, change: Change, crop: Image) -> Change:
-        """The change of that frame, whose crop is uint8 (256, 256, 3), BGR, steadied."""
-        steadied = {}
-        for part, values in keep_contrast(change, crop).items():
-            steadied[part] = self._average(past, part, CHANGE_GRIDS[part])(values, self._step)
-        return steadied
-
-    def _average(self, past: PaintPast, part: str, grid: CropGrid) -> MovingAverage:
-        """That of one part of a look's paint, new at first."""
-        if part not in past:
-            past[part] = MovingAverage(self._layer_seconds, grid)
-        return past[part]
+    def __call__(self, regions: Image, step: Step | None) -> Image:
+        """Take the uint8 (256, 256) region map of a frame; returns the smoothed one."""
+        return _best_regions(self._shares(_shares(regions), step))
 
 
 def _shares(regions: Image) -> FloatArray:
