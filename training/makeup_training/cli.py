@@ -48,7 +48,7 @@ def train(
     data_licence: Annotated[str | None, typer.Option(help="of the data, kept likewise")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     precision: Annotated[
-        str, typer.Option(help="float32, bfloat16 (mixed), or auto: mixed on a GPU")
+        str, typer.Option(help="float32, bfloat16 (mixed), or auto: where the hardware has it")
     ] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads, 0 for all")] = 0,
     workers: Annotated[int, typer.Option(help="processes that read ahead")] = 0,
