@@ -1,5 +1,6 @@
 """The engine: frames in, frames with makeup out."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ Strength = float | Mapping[Region, float]
 
 COLORS = ("bgr", "rgb")
 DEVICES = ("cpu", "cuda")
+EVERY_FACE = sys.maxsize
+"""As `max_faces` of a `FaceAnalyzer`: no limit."""
 
 _MIN_PUPIL_DISTANCE = 10.0
 _MIN_SCORE = 0.5
@@ -111,7 +114,8 @@ class MakeupEngine:
             the CPU.
         strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`
             to such a number, in which regions that are not named stay bare.
-        max_faces: paint at most this many faces, the most certain ones.
+        max_faces: paint at most this many faces, the most certain ones; None paints every face of
+            a frame, and follows 8 in a stream.
         color: channel order of the frames, "bgr" or "rgb".
         analyzer: face analysis; default `BundledFaceAnalyzer`.
         threads: CPU threads; default one per core.
@@ -131,15 +135,15 @@ class MakeupEngine:
         backend: str = "auto",
         device: str = "cpu",
         strength: Strength = 1.0,
-        max_faces: int = 8,
+        max_faces: int | None = None,
         color: str = "bgr",
         analyzer: FaceAnalyzer | None = None,
         threads: int | None = None,
     ) -> None:
         if color not in COLORS:
             raise InvalidInputError(f"color: {color!r} is unknown; expected one of {COLORS}")
-        if max_faces < 1:
-            raise InvalidInputError(f"max_faces: got {max_faces}, expected at least 1")
+        if max_faces is not None and max_faces < 1:
+            raise InvalidInputError(f"max_faces: got {max_faces}, expected at least 1, or None")
         if threads is not None and threads < 1:
             raise InvalidInputError(f"threads: got {threads}, expected at least 1, or None")
         self.max_faces = max_faces
@@ -243,13 +247,13 @@ class MakeupEngine:
                 outfit.on_device,
                 strength,
                 color=self.color,
-                max_faces=self.max_faces,
+                max_faces=self.max_faces or EVERY_FACE,
             )
         image = output(frame, out)
         watch = Stopwatch()
         bgr = to_bgr(frame, self.color)
         faces = []
-        found = self.analyzer.detect(bgr, self.max_faces)
+        found = self.analyzer.detect(bgr, self.max_faces or EVERY_FACE)
         watch.lap("detect")
         analyses = [(self.analyzer.analyze(bgr, face), face) for face in found]
         watch.lap("analyze")

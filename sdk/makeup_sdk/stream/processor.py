@@ -25,6 +25,8 @@ _FAINTEST_CHANGE = 1e-3
 """Log light: less than this changes no pixel by a whole step."""
 _SMALLEST_STEP = 1e-3
 """Seconds from one frame to the next, at least."""
+_MOST_FACES = 8
+"""Faces that a stream follows where the engine sets no limit; more are told."""
 _MOST_LAYERS = 3
 """Looks that one face changes between at once; each costs the time to paint it."""
 
@@ -44,7 +46,7 @@ class FrameProcessor:
         self._engine = engine
         self._options = options
         self._tracker = Tracker(
-            engine.analyzer, engine.max_faces, options.tracker, options.stillness
+            engine.analyzer, engine.max_faces or _MOST_FACES, options.tracker, options.stillness
         )
         self._wearers: dict[int, _Wearer] = {}
         self._last_time: float | None = None
