@@ -30,6 +30,9 @@ _MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_BUNDLE_BYTES = 1 << 32
 """Unpacked, all files together: a zip may claim to hold far more than it should."""
+_UNPACKED_PER_BYTE = 16
+_SMALL_BYTES = 1 << 26
+"""A zip unpacks to at most this and 16 bytes for each of its own; weights hardly shrink at all."""
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -57,7 +60,10 @@ class Bundle:
         path = Path(path)
         if path.is_file():
             with _open_zip(path) as archive:
-                return cls._read(path, lambda name, limit: _unzip(archive, path, name, limit))
+                entries = _entries(archive, path)
+                return cls._read(
+                    path, lambda name, limit: _unzip(archive, entries, path, name, limit)
+                )
         if not (path / _MANIFEST).is_file():
             raise BundleError(
                 f"{path}: no manifest.json there; expected a bundle directory or zip, which "
@@ -193,15 +199,42 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         ) from None
 
 
-def _unzip(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:
-    """One entry, at most `limit` bytes of it whatever its header says."""
-    entries = [entry for entry in archive.infolist() if entry.filename == name]
-    if len(entries) != 1:
+def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, list[zipfile.ZipInfo]]:
+    """The entries of a zip by name.
+
+    Raises:
+        BundleError: together they unpack to far more than the zip's size.
+    """
+    entries: dict[str, list[zipfile.ZipInfo]] = {}
+    packed = unpacked = 0
+    for entry in archive.infolist():
+        entries.setdefault(entry.filename, []).append(entry)
+        packed += entry.compress_size
+        unpacked += entry.file_size
+    limit = _SMALL_BYTES + _UNPACKED_PER_BYTE * packed
+    if unpacked > limit:
         raise BundleError(
-            f"{path}: {len(entries)} entries named {name}, expected one; copy the bundle again"
+            f"{path}: {packed} bytes that unpack to {unpacked}, expected at most {limit}; this is "
+            "no bundle, export it again"
+        )
+    return entries
+
+
+def _unzip(
+    archive: zipfile.ZipFile,
+    entries: Mapping[str, list[zipfile.ZipInfo]],
+    path: Path,
+    name: str,
+    limit: int,
+) -> bytes:
+    """One entry, at most `limit` bytes of it; zipfile reads no more than its header says."""
+    found = entries.get(name, [])
+    if len(found) != 1:
+        raise BundleError(
+            f"{path}: {len(found)} entries named {name}, expected one; copy the bundle again"
         )
     try:
-        with archive.open(entries[0]) as file:
+        with archive.open(found[0]) as file:
             return file.read(limit)
     except Exception as error:  # zipfile and zlib raise nearly anything on damaged bytes
         raise BundleError(
