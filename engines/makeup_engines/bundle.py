@@ -15,10 +15,12 @@ from typing import Any
 from makeup_engines.backends import open_session
 from makeup_engines.files import (
     MAX_FILE_BYTES,
+    as_path,
     aside,
     check_digest,
     read_plain,
     sha256,
+    write_atomically,
     write_synced,
 )
 from makeup_engines.manifest import Manifest
@@ -57,7 +59,7 @@ class Bundle:
             BundleError: no bundle there, a bad manifest, a missing file, a file that is a link or
                 whose SHA-256 differs, a graph that is damaged, not self-contained or not standard.
         """
-        path = Path(path)
+        path = as_path(path, "bundle")
         if path.is_file():
             with _open_zip(path) as archive:
                 entries = _entries(archive, path)
@@ -132,7 +134,7 @@ def check_free(path: str | Path) -> None:
     Raises:
         BundleError: something is there; a `.zip` may be replaced.
     """
-    path = Path(path)
+    path = as_path(path, "bundle")
     if path.is_dir() or (path.exists() and path.suffix != ".zip"):
         raise BundleError(f"{path}: already exists; remove it or choose another place")
 
@@ -157,8 +159,7 @@ def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[s
     # the manifest goes last: without it a directory is no bundle
     contents = {**files, _MANIFEST: text.encode()}
     if path.suffix == ".zip":
-        with aside(path) as place:
-            write_synced(place, _zipped(contents))
+        write_atomically(path, _zipped(contents), make_parents=True)
         return
     with aside(path) as place:
         place.mkdir()
@@ -172,11 +173,11 @@ def pack_bundle(bundle: Bundle, path: str | Path) -> None:
     Raises:
         BundleError: a name that does not end in `.zip`.
     """
-    path = Path(path)
+    path = as_path(path, "bundle")
     if path.suffix != ".zip":
         raise BundleError(f"{path}: expected a name that ends in .zip")
-    with aside(path) as place:
-        write_synced(place, _zipped({**bundle.contents, _MANIFEST: bundle.manifest_bytes}))
+    zipped = _zipped({**bundle.contents, _MANIFEST: bundle.manifest_bytes})
+    write_atomically(path, zipped, make_parents=True)
 
 
 def _zipped(contents: Mapping[str, bytes]) -> bytes:

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError, Region
+from makeup_sdk.arguments import as_count, as_number, as_region
 from makeup_sdk.faces import (
     BundledFaceAnalyzer,
     Face,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from makeup_sdk.stream import Stream, StreamOptions
 
 Image = NDArray[np.uint8]
-Strength = float | Mapping[Region, float]
+Strength = float | Mapping[Region, float] | Mapping[str, float]
 
 COLORS = ("bgr", "rgb")
 DEVICES = ("cpu", "cuda")
@@ -112,8 +114,8 @@ class MakeupEngine:
             the GPU (torch, CuPy, PyCUDA) and gives the same kind back; `mobile` and psgan bundles
             only, needs torch with CUDA and Triton, and has not run on a GPU yet. Streams stay on
             the CPU.
-        strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`
-            to such a number, in which regions that are not named stay bare.
+        strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`,
+            or its name ("lips"), to such a number, in which regions that are not named stay bare.
         max_faces: paint at most this many faces, the most certain ones; None paints every face of
             a frame, and follows 8 in a stream.
         color: channel order of the frames, "bgr" or "rgb".
@@ -142,12 +144,12 @@ class MakeupEngine:
     ) -> None:
         if color not in COLORS:
             raise InvalidInputError(f"color: {color!r} is unknown; expected one of {COLORS}")
-        if max_faces is not None and max_faces < 1:
-            raise InvalidInputError(f"max_faces: got {max_faces}, expected at least 1, or None")
-        if threads is not None and threads < 1:
-            raise InvalidInputError(f"threads: got {threads}, expected at least 1, or None")
+        if max_faces is not None:
+            max_faces = as_count(max_faces, "max_faces", "an integer of at least 1, or None")
         self.max_faces = max_faces
         self.color = color
+        if threads is not None:
+            threads = as_count(threads, "threads", "an integer of at least 1, or None")
         self.threads = threads
         if device not in DEVICES:
             raise InvalidInputError(f"device: {device!r} is unknown; expected one of {DEVICES}")
@@ -177,6 +179,8 @@ class MakeupEngine:
             face_id: `Face.track_id` of the stream's results; may be given before the face is seen.
             look: anything that the constructor takes.
         """
+        if not isinstance(face_id, int):
+            raise InvalidInputError(f"face_id: got {face_id!r}, expected a `Face.track_id`")
         self._outfits[face_id] = self._tailor(look)
 
     def wear_default(self, face_id: int) -> None:
@@ -208,8 +212,8 @@ class MakeupEngine:
 
     @property
     def strength(self) -> Mapping[Region, float]:
-        """Strength per region; set it to a number in [0, 1] or a mapping from `Region`."""
-        return self._strength
+        """Strength per region, read-only; set it to what the constructor takes."""
+        return MappingProxyType(self._strength)
 
     @strength.setter
     def strength(self, strength: Strength) -> None:
@@ -340,15 +344,13 @@ def normalize_strength(strength: Strength) -> dict[Region, float]:
         InvalidInputError: a number is not in [0, 1], or a key is no makeup region.
     """
     if isinstance(strength, Mapping):
-        unknown = [key for key in strength if key not in MAKEUP_REGIONS]
-        if unknown:
-            raise InvalidInputError(
-                f"strength: {unknown[0]!r} is no makeup region; expected Region.LIPS, SKIN, EYES "
-                "or BROWS"
-            )
-        amounts = {region: float(strength.get(region, 0.0)) for region in MAKEUP_REGIONS}
+        given = {as_region(key, "strength"): value for key, value in strength.items()}
+        amounts = {
+            region: as_number(given.get(region, 0.0), f"strength of {region.name.lower()}")
+            for region in MAKEUP_REGIONS
+        }
     else:
-        amounts = dict.fromkeys(MAKEUP_REGIONS, float(strength))
+        amounts = dict.fromkeys(MAKEUP_REGIONS, as_number(strength, "strength"))
     for region, amount in amounts.items():
         if not 0 <= amount <= 1:
             raise InvalidInputError(

@@ -1,12 +1,12 @@
 """Read and write image files, and check frames."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from makeup_engines.files import as_path, write_atomically
 from makeup_kernels import InvalidInputError
 from makeup_sdk.photos import WRITE_SUFFIXES, Photo, decode_photo, encode_photo
 from makeup_sdk.photos.color import ColorSpace
@@ -25,7 +25,7 @@ def read_photo(path: str | Path) -> Photo:
             megapixels, or claiming more than its bytes can hold.
         BackendUnavailableError: HEIC, AVIF or JPEG XL, and the library for it is not installed.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise InvalidInputError(f"{path}: no such file; give the path of an image")
     with path.open("rb") as file:
@@ -63,7 +63,7 @@ def write_photo(path: str | Path, photo: Photo) -> None:
             not exist.
         BackendUnavailableError: the library for the format is not installed.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise InvalidInputError(
             f"{path}: unknown image type {path.suffix!r}; use one of " + ", ".join(IMAGE_SUFFIXES)
@@ -76,21 +76,6 @@ def write_photo(path: str | Path, photo: Photo) -> None:
 def write_image(path: str | Path, image: Image) -> None:
     """Write a BGR image; see `write_photo`."""
     write_photo(path, Photo(check_frame(image, "image"), ColorSpace("RGB", None, str(path))))
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write aside, then rename, so that a crash leaves the old file or none."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def check_frame(frame: object, name: str = "frame") -> Image:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
+from makeup_engines.files import as_path
 from makeup_kernels import InvalidInputError, Region, composite
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
 
@@ -215,6 +216,11 @@ def open_model(model: "str | Path | Model", options: ModelOptions | None = None)
         BackendUnavailableError: the backend cannot run here.
     """
     if not isinstance(model, (str, Path)):
+        if not hasattr(model, "painter"):
+            raise InvalidInputError(
+                f"model: got {type(model).__name__}, expected one of {MODELS}, the path of a "
+                "bundle, or a Model"
+            )
         return model
     options = options or ModelOptions()
     if model == "mobile":
@@ -230,7 +236,7 @@ def open_model(model: "str | Path | Model", options: ModelOptions | None = None)
                 "run; choose another model, or leave the backend out"
             )
         return ClassicModel(options)
-    if Path(model).exists():
+    if as_path(model, "model").exists():
         from makeup_sdk.published.open import open_bundle
 
         return open_bundle(model, options)

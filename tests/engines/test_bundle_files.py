@@ -68,6 +68,7 @@ def test_killed_writer_leaves_no_bundle(tmp_path, fields, rows_bundle_bytes, tar
 import json, os, signal
 from pathlib import Path
 import makeup_engines.bundle as bundle
+import makeup_engines.files as writers
 real, left = bundle.write_synced, [{count}]
 def dying(path, data):
     if not left[0]:
@@ -75,7 +76,7 @@ def dying(path, data):
         os.kill(os.getpid(), signal.SIGKILL)
     left[0] -= 1
     real(path, data)
-bundle.write_synced = dying
+bundle.write_synced = writers.write_synced = dying
 files = {{"model.onnx": Path({str(tmp_path / "model.onnx")!r}).read_bytes(), "notes.txt": b"hi"}}
 bundle.write_bundle({str(place)!r}, json.loads({json.dumps(fields)!r}), files)
 """

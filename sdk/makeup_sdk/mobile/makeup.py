@@ -12,6 +12,8 @@ from makeup_sdk.faces.types import FloatArray, Image
 from makeup_sdk.mobile.layout import GRID, template_cells
 
 CODES = 16
+_LARGEST = 16
+"""Of the reader's codes, which stay within 3 on photos."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class MobileMakeup:
             raise ValueError(
                 f"codes is {codes.dtype} {codes.shape}, expected float16 {(CODES, GRID, GRID)}"
             )
-        if not np.isfinite(codes).all():
-            raise ValueError("codes has NaN or infinity")
+        if not (np.abs(codes) <= _LARGEST).all():
+            raise ValueError(f"codes has values out of [{-_LARGEST}, {_LARGEST}]")
         return cls(codes.astype(np.float32))
 
     @classmethod

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from makeup_engines.files import as_path
 from makeup_kernels import BackendUnavailableError, InvalidInputError, MakeupError
 from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.photos import READ_SUFFIXES
@@ -26,6 +27,7 @@ Clock = Callable[[], float]
 Wait = Callable[[float], bool]
 """Waits some seconds; True when the stream was closed meanwhile."""
 
+_LAST_CAMERA = 1 << 16
 _NETWORK = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://", "srt://")
 
 
@@ -298,13 +300,15 @@ def open_source(source: Any, fps: float, reconnect: ReconnectOptions, wait: Wait
         BackendUnavailableError: a GStreamer pipeline, without GStreamer.
     """
     if isinstance(source, int):
+        if not 0 <= source <= _LAST_CAMERA:
+            raise InvalidInputError(f"source: {source} is no camera index; expected 0, 1, …")
         return CameraSource(source)
     if isinstance(source, str) and source.startswith(_NETWORK):
         return _open_url(source, reconnect, wait)
     if isinstance(source, str) and " ! " in source:
         return CameraSource(source)
     if isinstance(source, (str, Path)):
-        return _open_path(Path(source), fps)
+        return _open_path(as_path(source, "source"), fps)
     if hasattr(source, "read") and hasattr(source, "info"):
         opened: Source = source
         return opened
