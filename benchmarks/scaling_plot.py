@@ -6,8 +6,8 @@ from math import log10
 from pathlib import Path
 from typing import Any
 
+from makeup_engines.files import write_atomically
 from makeup_sdk.bench.plot import COLORS, STYLE, text_at
-from makeup_sdk.images import write_atomically
 
 _WIDTH, _PANEL_WIDTH, _PANEL_HEIGHT = 1080, 440, 220
 _LEFT, _TOP, _GAP_X, _GAP_Y = 72, 110, 96, 104

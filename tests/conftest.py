@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def _import_triton() -> None:
 
 
 _import_triton()
+
+
+@pytest.fixture(scope="module")
+def many_cores() -> Iterator[None]:
+    """Let kernels run as many threads as a call asks for, whatever this machine has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("makeup_kernels.dispatch.usable_cores", lambda: 64)
+        yield
+
 
 _DEFAULT_FACES = Path(__file__).parents[2] / "shared" / "faces"
 

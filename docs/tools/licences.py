@@ -45,6 +45,8 @@ LICENCES = {
     "onnxscript": "MIT",
     "opencv-python-headless": "Apache-2.0; wheels bundle FFmpeg, LGPL-2.1",
     "pillow": "MIT-CMU",
+    "pillow-heif": "BSD-3-Clause; wheels bundle libheif and libde265, LGPL-3.0, and x265, GPL-2.0",
+    "pillow-jxl-plugin": "GPL-3.0-or-later",
     "playwright": "Apache-2.0",
     "pnnx": "BSD-3-Clause",
     "pre-commit": "MIT",
@@ -77,8 +79,9 @@ makeup-sdk itself is licensed under Apache-2.0 (`LICENSE`). Written by
 ## Dependencies
 
 What `pyproject.toml` names. "run time" comes with every install, an extra only if it is asked for,
-"build" while a wheel is compiled. `pyvirtualcam` (extra `camera`) is under the GPL, `tensorrt`
-(extra `gpu`) is proprietary: neither is needed to run, and neither is shipped.
+"build" while a wheel is compiled. `pyvirtualcam` (extra `camera`), `pillow-jxl-plugin`
+(extra `jxl`) and a library in the wheels of `pillow-heif` (extra `heif`) are under the GPL,
+`tensorrt` (extra `gpu`) is proprietary: none is needed to run, and none is shipped.
 
 | distribution | used for | licence |
 |---|---|---|

@@ -33,7 +33,7 @@ def open_session(
     """
     if backend == "auto":
         backend = _best(model, spec, options)
-    if backend.startswith("onnxruntime"):
+    if backend in BACKENDS and backend.startswith("onnxruntime"):
         from makeup_engines.onnxruntime_session import OnnxRuntimeSession
 
         return OnnxRuntimeSession.open(model, spec, where, backend, options)

@@ -15,10 +15,12 @@ from typing import Any
 from makeup_engines.backends import open_session
 from makeup_engines.files import (
     MAX_FILE_BYTES,
+    as_path,
     aside,
     check_digest,
     read_plain,
     sha256,
+    write_atomically,
     write_synced,
 )
 from makeup_engines.manifest import Manifest
@@ -30,6 +32,9 @@ _MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_BUNDLE_BYTES = 1 << 32
 """Unpacked, all files together: a zip may claim to hold far more than it should."""
+_UNPACKED_PER_BYTE = 16
+_SMALL_BYTES = 1 << 26
+"""A zip unpacks to at most this and 16 bytes for each of its own; weights hardly shrink at all."""
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -54,10 +59,13 @@ class Bundle:
             BundleError: no bundle there, a bad manifest, a missing file, a file that is a link or
                 whose SHA-256 differs, a graph that is damaged, not self-contained or not standard.
         """
-        path = Path(path)
+        path = as_path(path, "bundle")
         if path.is_file():
             with _open_zip(path) as archive:
-                return cls._read(path, lambda name, limit: _unzip(archive, path, name, limit))
+                entries = _entries(archive, path)
+                return cls._read(
+                    path, lambda name, limit: _unzip(archive, entries, path, name, limit)
+                )
         if not (path / _MANIFEST).is_file():
             raise BundleError(
                 f"{path}: no manifest.json there; expected a bundle directory or zip, which "
@@ -126,7 +134,7 @@ def check_free(path: str | Path) -> None:
     Raises:
         BundleError: something is there; a `.zip` may be replaced.
     """
-    path = Path(path)
+    path = as_path(path, "bundle")
     if path.is_dir() or (path.exists() and path.suffix != ".zip"):
         raise BundleError(f"{path}: already exists; remove it or choose another place")
 
@@ -151,8 +159,7 @@ def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[s
     # the manifest goes last: without it a directory is no bundle
     contents = {**files, _MANIFEST: text.encode()}
     if path.suffix == ".zip":
-        with aside(path) as place:
-            write_synced(place, _zipped(contents))
+        write_atomically(path, _zipped(contents), make_parents=True)
         return
     with aside(path) as place:
         place.mkdir()
@@ -166,11 +173,11 @@ def pack_bundle(bundle: Bundle, path: str | Path) -> None:
     Raises:
         BundleError: a name that does not end in `.zip`.
     """
-    path = Path(path)
+    path = as_path(path, "bundle")
     if path.suffix != ".zip":
         raise BundleError(f"{path}: expected a name that ends in .zip")
-    with aside(path) as place:
-        write_synced(place, _zipped({**bundle.contents, _MANIFEST: bundle.manifest_bytes}))
+    zipped = _zipped({**bundle.contents, _MANIFEST: bundle.manifest_bytes})
+    write_atomically(path, zipped, make_parents=True)
 
 
 def _zipped(contents: Mapping[str, bytes]) -> bytes:
@@ -193,15 +200,42 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         ) from None
 
 
-def _unzip(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:
-    """One entry, at most `limit` bytes of it whatever its header says."""
-    entries = [entry for entry in archive.infolist() if entry.filename == name]
-    if len(entries) != 1:
+def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, list[zipfile.ZipInfo]]:
+    """The entries of a zip by name.
+
+    Raises:
+        BundleError: together they unpack to far more than the zip's size.
+    """
+    entries: dict[str, list[zipfile.ZipInfo]] = {}
+    packed = unpacked = 0
+    for entry in archive.infolist():
+        entries.setdefault(entry.filename, []).append(entry)
+        packed += entry.compress_size
+        unpacked += entry.file_size
+    limit = _SMALL_BYTES + _UNPACKED_PER_BYTE * packed
+    if unpacked > limit:
         raise BundleError(
-            f"{path}: {len(entries)} entries named {name}, expected one; copy the bundle again"
+            f"{path}: {packed} bytes that unpack to {unpacked}, expected at most {limit}; this is "
+            "no bundle, export it again"
+        )
+    return entries
+
+
+def _unzip(
+    archive: zipfile.ZipFile,
+    entries: Mapping[str, list[zipfile.ZipInfo]],
+    path: Path,
+    name: str,
+    limit: int,
+) -> bytes:
+    """One entry, at most `limit` bytes of it; zipfile reads no more than its header says."""
+    found = entries.get(name, [])
+    if len(found) != 1:
+        raise BundleError(
+            f"{path}: {len(found)} entries named {name}, expected one; copy the bundle again"
         )
     try:
-        with archive.open(entries[0]) as file:
+        with archive.open(found[0]) as file:
             return file.read(limit)
     except Exception as error:  # zipfile and zlib raise nearly anything on damaged bytes
         raise BundleError(

@@ -1,20 +1,34 @@
 """Reading untrusted files, and writing so that nobody ever sees half a result."""
 
 import contextlib
+import errno
 import glob
 import hashlib
+import itertools
 import os
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeup_kernels.errors import BundleError
+from makeup_kernels.errors import BundleError, InvalidInputError, MakeupError, OutputError
 
 MAX_FILE_BYTES = 1 << 31
 """No file of a bundle is larger; an ONNX file cannot be."""
 
 _PARTIAL = ".partial-"
+_LONG_NAME = 200
+_SHOWN = 80
+_MEND = {
+    errno.ENOSPC: "free some space, or choose another disk",
+    errno.EDQUOT: "free some space, or choose another disk",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
+    errno.EISDIR: "give the name of a file, not of a folder",
+    errno.ENOENT: "create the folder first",
+    errno.ENOTDIR: "create the folder first",
+}
+_counter = itertools.count()
+"""Tells threads of one process apart."""
 
 
 def sha256(data: bytes) -> str:
@@ -55,6 +69,34 @@ def check_digest(data: bytes, digest: str, where: str) -> None:
         )
 
 
+def as_path(value: object, name: str = "path") -> Path:
+    """An argument as a path, whether or not something is there.
+
+    Args:
+        value: a text or a path.
+        name: of the argument, for messages.
+
+    Raises:
+        InvalidInputError: neither, or a name that no file can have: too long, with a zero in it, or
+            with half a character.
+    """
+    if not isinstance(value, (str, Path)):
+        raise InvalidInputError(f"{name}: got {type(value).__name__}, expected a path")
+    path = Path(value)
+    reason = ""
+    try:
+        os.lstat(path)
+    except ValueError as error:  # a zero, or half a character
+        reason = str(error)
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            reason = str(error.strerror)
+    if reason:
+        shown = str(path) if len(str(path)) <= _SHOWN else str(path)[:_SHOWN] + "…"
+        raise InvalidInputError(f"{name}: no file can be named {shown!r} ({reason})")
+    return path
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """Write a file and wait until the disk has it."""
     with path.open("wb") as file:
@@ -63,25 +105,87 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def write_atomically(path: Path, data: bytes, *, make_parents: bool = False) -> None:
+    """Write a file, whole or not at all.
+
+    A file that is replaced leaves its permissions to the new one. A link stays, and what it points
+    to is replaced. Devices and pipes are written to.
+
+    Raises:
+        OutputError: the disk is full, the folder is missing, or the place is a directory or closed
+            to us.
+    """
+    path = as_path(path, "output")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with _explained(path), path.open("wb") as device:
+            device.write(data)
+        return
+    with aside(path, make_parents=make_parents) as place:
+        write_synced(place, data)
+
+
 @contextlib.contextmanager
-def aside(target: Path) -> Iterator[Path]:
+def aside(target: Path, *, make_parents: bool = True) -> Iterator[Path]:
     """A path beside `target` to write to; it becomes `target` when the block ends without error.
 
-    What an earlier, killed process left aside is removed. A new directory does not replace an old
+    What earlier, killed processes left aside is removed. A new directory does not replace an old
     one: the caller checks first that `target` is free (an empty place, or a file for a file).
+
+    Raises:
+        OutputError: an OSError in the block, or when the result is put in its place.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for stale in target.parent.glob(f".{glob.escape(target.name)}{_PARTIAL}*"):
-        owner = stale.name.rpartition("-")[2]
+    target = Path(os.path.realpath(target))
+    with _explained(target):
+        if make_parents:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        start = _partial_prefix(target)
+        _remove_stale(target.parent, start)
+        place = target.with_name(f"{start}{os.getpid()}-{next(_counter)}")
+        try:
+            yield place
+            if place.is_file() and target.is_file():
+                _keep_access(target.stat(), place)
+            os.replace(place, target)
+        finally:
+            remove(place)
+
+
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except MakeupError:
+        raise
+    except OSError as error:
+        mend = _MEND.get(error.errno or 0, "choose another place, or change its permissions")
+        raise OutputError(
+            f"{target}: cannot be written ({error.strerror or error}); {mend}"
+        ) from error
+
+
+def _partial_prefix(target: Path) -> str:
+    """How names of what is written aside begin; short, whatever the length of the target's name."""
+    name = target.name
+    if len(os.fsencode(name)) > _LONG_NAME:
+        name = sha256(os.fsencode(name))[:32]
+    return f".{name}{_PARTIAL}"
+
+
+def _remove_stale(folder: Path, start: str) -> None:
+    for stale in folder.glob(f"{glob.escape(start)}*"):
+        owner = stale.name.removeprefix(start).partition("-")[0]
         if not (owner.isdigit() and _alive(int(owner))):
             remove(stale)
-    place = target.with_name(f".{target.name}{_PARTIAL}{os.getpid()}")
-    remove(place)
-    try:
-        yield place
-        os.replace(place, target)
-    finally:
-        remove(place)
+
+
+def _keep_access(old: os.stat_result, place: Path) -> None:
+    """Give a new file the owner and the permissions of the one that it replaces."""
+    if (old.st_uid, old.st_gid) != (os.getuid(), os.getgid()):
+        with contextlib.suppress(PermissionError):
+            os.chown(place, old.st_uid, old.st_gid)
+    os.chmod(place, stat.S_IMODE(old.st_mode))
 
 
 def remove(path: Path) -> None:

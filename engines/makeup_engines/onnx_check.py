@@ -1,30 +1,38 @@
-"""Reads the skeleton of an ONNX file, to refuse what no bundle may hold before a runtime sees it.
+"""Refuses an ONNX file that holds what no bundle may, before a runtime sees it.
 
 A graph of a bundle is self-contained, standard ONNX: no tensor data outside its file, no operator
-of another domain, no model-local functions. Only the protobuf wire format is walked (field numbers
-of onnx.proto3); nothing is executed and nothing but the file's own bytes is allocated.
+of another domain, no model-local functions, no loops or branches. Nothing is executed, and nothing
+but the file's own bytes is allocated. The bytes are taken in one form only (`onnx_wire`), so that a
+runtime reads exactly what was checked.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Mapping
 
+from makeup_engines.onnx_wire import DamagedError, Kept, Value, Walk
 from makeup_kernels.errors import BundleError
 
-_STANDARD_DOMAINS = (b"", b"ai.onnx")
-_MAX_DEPTH = 16
-_EXTERNAL = 1
+_STANDARD_DOMAINS = ("", "ai.onnx")
+_DOMAINS = {"OperatorSetIdProto": 1, "NodeProto": 7}
+_DIMS, _STRING_DATA, _DATA_LOCATION = 1, 6, 14
+_DATA = (4, 5, 6, 7, 9, 10, 11)
+_ELEMENTS_PER_BYTE = 4
+"""At most, in the narrowest type, of 2 bits."""
 
-# field numbers of onnx.proto3
-_MODEL_GRAPH, _MODEL_OPSET, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 8, 20, 25
-_OPSET_DOMAIN = 1
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
-_NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
-_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
-_SPARSE_TENSORS = (1, 2)
-_TENSOR_EXTERNAL_DATA, _TENSOR_LOCATION = 13, 14
-
-
-class _DamagedError(Exception):
-    pass
+_CONTROL_FLOW = "holds loops or branches (Loop, Scan, If), expected plain operators"
+_FUNCTIONS = "holds local functions or training information, expected plain operators"
+_EXTERNAL = "a tensor keeps its data in another file; a bundle's graphs are self-contained"
+_SPARSE = "holds sparse tensors, expected dense ones"
+_FOREIGN = {
+    ("ModelProto", 20): _FUNCTIONS,
+    ("ModelProto", 25): _FUNCTIONS,
+    ("GraphProto", 15): _SPARSE,
+    ("AttributeProto", 6): _CONTROL_FLOW,
+    ("AttributeProto", 11): _CONTROL_FLOW,
+    ("AttributeProto", 22): _SPARSE,
+    ("AttributeProto", 23): _SPARSE,
+    ("TensorProto", 13): _EXTERNAL,
+}
 
 
 def check_onnx(model: bytes, where: str) -> None:
@@ -35,124 +43,57 @@ def check_onnx(model: bytes, where: str) -> None:
         where: names it in messages.
 
     Raises:
-        BundleError: truncated or malformed; external tensor data; an operator domain other than
-            the standard one; local functions or training information.
+        BundleError: truncated, malformed, or not as a protobuf serialiser writes it; external
+            tensor data; a tensor that claims more elements than it holds; an operator domain other
+            than the standard one; loops, branches, local functions, training information, sparse
+            tensors, or anything else that a plain graph has no use for.
     """
     try:
-        graphs = _model(memoryview(model), where)
-        if graphs != 1:
-            raise _DamagedError(f"{graphs} graphs instead of one")
-    except _DamagedError as error:
+        walk = Walk(model)
+        complaint = _foreign(*walk.foreign) if walk.foreign else _first_complaint(walk.kept)
+        if complaint is not None:
+            raise BundleError(f"{where}: {complaint}; export the bundle again")
+        if not any(message == "ModelProto" for message, _ in walk.kept):
+            raise DamagedError("it holds no graph")
+    except DamagedError as error:
         raise BundleError(
             f"{where}: damaged ONNX file ({error}); copy or export the bundle again"
         ) from None
 
 
-def _model(data: memoryview, where: str) -> int:
-    graphs = 0
-    for field, value in _fields(data):
-        if field == _MODEL_GRAPH:
-            graphs += 1
-            _graph(_bytes(value), where, 0)
-        elif field == _MODEL_OPSET:
-            for inner, domain in _fields(_bytes(value)):
-                if inner == _OPSET_DOMAIN:
-                    _check_domain(_bytes(domain), where)
-        elif field in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
-            raise BundleError(
-                f"{where}: holds local functions or training information, expected plain "
-                "operators; export the bundle again"
-            )
-    return graphs
+def _foreign(name: str, number: int) -> str:
+    reason = _FOREIGN.get((name, number))
+    if reason is None:
+        raise DamagedError(f"no plain graph has a field {number} of {name}")
+    return reason
 
 
-def _graph(data: memoryview, where: str, depth: int) -> None:
-    if depth > _MAX_DEPTH:
-        raise _DamagedError("graphs nested too deeply")
-    for field, value in _fields(data):
-        if field == _GRAPH_NODE:
-            for inner, part in _fields(_bytes(value)):
-                if inner == _NODE_DOMAIN:
-                    _check_domain(_bytes(part), where)
-                elif inner == _NODE_ATTRIBUTE:
-                    _attribute(_bytes(part), where, depth)
-        elif field == _GRAPH_INITIALIZER:
-            _tensor(_bytes(value), where)
-        elif field == _GRAPH_SPARSE:
-            _sparse(_bytes(value), where)
+def _first_complaint(messages: list[Kept]) -> str | None:
+    return next(filter(None, map(_complaint, messages)), None)
 
 
-def _attribute(data: memoryview, where: str, depth: int) -> None:
-    for field, value in _fields(data):
-        if field in _ATTRIBUTE_TENSORS:
-            _tensor(_bytes(value), where)
-        elif field in _ATTRIBUTE_GRAPHS:
-            _graph(_bytes(value), where, depth + 1)
-        elif field in _ATTRIBUTE_SPARSE:
-            _sparse(_bytes(value), where)
+def _complaint(message: Kept) -> str | None:
+    """What is wrong with one message; None if nothing is."""
+    name, values = message
+    if name == "TensorProto":
+        return _tensor_complaint(values)
+    if name in _DOMAINS:
+        for domain in values.get(_DOMAINS[name], ()):
+            if domain not in _STANDARD_DOMAINS:
+                shown = str(domain)[:40]
+                return f"uses operators of the domain {shown!r}; a bundle holds standard ONNX only"
+    if name == "TensorShapeProto.Dimension" and len(values) > 1:
+        raise DamagedError("a dimension that is a number and a name")
+    return None
 
 
-def _sparse(data: memoryview, where: str) -> None:
-    for field, value in _fields(data):
-        if field in _SPARSE_TENSORS:
-            _tensor(_bytes(value), where)
-
-
-def _tensor(data: memoryview, where: str) -> None:
-    for field, value in _fields(data):
-        external = field == _TENSOR_LOCATION and value == _EXTERNAL
-        if external or field == _TENSOR_EXTERNAL_DATA:
-            raise BundleError(
-                f"{where}: a tensor keeps its data in another file; a bundle's graphs are "
-                "self-contained, export the bundle again"
-            )
-
-
-def _check_domain(domain: memoryview, where: str) -> None:
-    if bytes(domain) not in _STANDARD_DOMAINS:
-        shown = bytes(domain[:40]).decode("utf-8", "replace")
-        raise BundleError(
-            f"{where}: uses operators of the domain {shown!r}; a bundle holds standard ONNX only, "
-            "export the bundle again"
-        )
-
-
-def _bytes(value: "memoryview | int") -> memoryview:
-    if isinstance(value, int):
-        raise _DamagedError("a number where a message should be")
-    return value
-
-
-def _fields(data: memoryview) -> Iterator["tuple[int, memoryview | int]"]:
-    """The fields of one protobuf message: number and, by wire type, a slice or an integer."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        field, kind = key >> 3, key & 7
-        if kind == 0:
-            number, at = _varint(data, at)
-            yield field, number
-            continue
-        if kind == 2:
-            size, at = _varint(data, at)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-        else:
-            raise _DamagedError(f"wire type {kind}")
-        if size > len(data) - at:
-            raise _DamagedError("it ends too early")
-        yield field, data[at : at + size]
-        at += size
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    result = 0
-    for shift in range(0, 70, 7):
-        if at >= len(data):
-            raise _DamagedError("it ends too early")
-        byte = data[at]
-        at += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, at
-    raise _DamagedError("a number without end")
+def _tensor_complaint(values: Mapping[int, list[Value]]) -> str | None:
+    if values.get(_DATA_LOCATION, [0]) != [0]:
+        return _EXTERNAL
+    dims = [int(size) for size in values.get(_DIMS, ())]
+    data = [int(size) for field in _DATA for size in values.get(field, ())]
+    held = _ELEMENTS_PER_BYTE * (sum(data) + len(values.get(_STRING_DATA, ())))
+    # a negative size is a number beyond 2**63 here, and so too large
+    if math.prod(dims) > held:
+        return f"a tensor of shape {str(dims)[:60]} holds {sum(data)} bytes"
+    return None

@@ -170,6 +170,8 @@ def _settings(options: SessionOptions) -> onnxruntime.SessionOptions:
     settings.add_session_config_entry("session.force_spinning_stop", "1")
     # A denormal in a feature map costs a hundred times a normal number.
     settings.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # Without this, bytes that look like ONNX Runtime's own format are read as that.
+    settings.add_session_config_entry("session.load_model_format", "ONNX")
     settings.log_severity_level = 4
     return settings
 

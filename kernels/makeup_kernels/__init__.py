@@ -18,6 +18,8 @@ from makeup_kernels.errors import (
     InvalidInputError,
     MakeupError,
     NoFaceError,
+    OutputError,
+    is_shown,
 )
 from makeup_kernels.match_region_histograms import RegionHistogram, match_region_histograms
 from makeup_kernels.region import Region
@@ -33,6 +35,7 @@ __all__ = [
     "MakeupError",
     "MorphReference",
     "NoFaceError",
+    "OutputError",
     "Region",
     "RegionHistogram",
     "align_faces",
@@ -42,6 +45,7 @@ __all__ = [
     "cpu_features",
     "crop_face",
     "crop_matrix",
+    "is_shown",
     "match_region_histograms",
     "region_maps",
     "similarity",

@@ -2,13 +2,16 @@
 
 import importlib
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from makeup_kernels import triton
+from makeup_kernels.cores import usable_cores
 from makeup_kernels.errors import BackendUnavailableError, InvalidInputError
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "is_device_array",
     "thread_count",
     "unavailable",
+    "usable_cores",
 ]
 
 
@@ -159,7 +163,11 @@ def cpu_isa() -> str:
 
 
 def thread_count(threads: int | None) -> int:
-    """Threads of one call: the argument, else MAKEUP_THREADS, else one per core.
+    """Threads of one call: the argument, else MAKEUP_THREADS, else one per usable core.
+
+    Never more than the cores that this process may use: threads that share a core wait for each
+    other. A larger number is brought down to them, with a `RuntimeWarning` the first time.
+    OMP_NUM_THREADS, if set, lowers the default.
 
     Raises:
         InvalidInputError: not a positive integer.
@@ -167,12 +175,33 @@ def thread_count(threads: int | None) -> int:
     if threads is not None:
         if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
             raise InvalidInputError(f"threads: got {threads!r}, expected an integer of at least 1")
-        return threads
+        return _within_cores("threads", threads)
     setting = os.environ.get(THREADS_VARIABLE)
     if not setting:
-        return _cpu.default_threads()
+        cores = usable_cores()
+        return min(cores, _cpu.default_threads()) if _cpu.openmp else cores
     if not setting.isdecimal() or int(setting) < 1:
         raise InvalidInputError(
             f"{THREADS_VARIABLE}={setting}: expected an integer of at least 1; set or unset it"
         )
-    return int(setting)
+    return _within_cores(THREADS_VARIABLE, int(setting))
+
+
+def _within_cores(name: str, threads: int) -> int:
+    cores = usable_cores()
+    if threads <= cores:
+        return threads
+    _warn_of_bound(name, threads, cores)
+    return cores
+
+
+@cache
+def _warn_of_bound(name: str, threads: int, cores: int) -> None:
+    """Say once what became of a number of threads above the cores."""
+    warnings.warn(
+        f"{name}: got {threads}, but this process may use {cores} of the machine's cores (CPU "
+        f"affinity, or its container's quota): {cores} will run. Ask for at most {cores}, or "
+        "leave it out.",
+        RuntimeWarning,
+        stacklevel=5,
+    )

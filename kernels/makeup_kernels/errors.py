@@ -8,7 +8,23 @@ class MakeupError(Exception):
     """Base of every error the SDK raises on purpose.
 
     The message says what happened, what was expected, and the command or argument that mends it.
+    It can be printed anywhere: control characters and halves of characters, which names of files
+    and titles may hold, are shown as escapes.
     """
+
+    def __str__(self) -> str:
+        """The message, printable."""
+        text = super().__str__()
+        return "".join(c if is_shown(c) or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def is_shown(character: str) -> bool:
+    """Whether a character may stand in titles and messages.
+
+    Control characters may not, nor what turns the direction of writing; joiners within letters and
+    emoji may.
+    """
+    return character.isprintable() or character in "\u200c\u200d"
 
 
 class InvalidInputError(MakeupError, ValueError):
@@ -25,3 +41,7 @@ class NoFaceError(MakeupError):
 
 class BundleError(MakeupError):
     """A bundle, look or manifest is missing, corrupt, foreign or unsafe."""
+
+
+class OutputError(MakeupError, OSError):
+    """A result cannot be written: the disk is full, or the place is a directory or closed to us."""

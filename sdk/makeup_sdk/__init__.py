@@ -10,6 +10,7 @@ from makeup_kernels import (
     InvalidInputError,
     MakeupError,
     NoFaceError,
+    OutputError,
     Region,
 )
 from makeup_sdk.engine import MakeupEngine
@@ -33,6 +34,7 @@ __all__ = [
     "MakeupEngine",
     "MakeupError",
     "NoFaceError",
+    "OutputError",
     "Region",
     "Result",
     "read_image",

@@ -1,12 +1,15 @@
 """The engine: frames in, frames with makeup out."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from makeup_kernels import InvalidInputError, Region
+from makeup_sdk.arguments import as_count
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
 from makeup_sdk.faces.types import Image
 from makeup_sdk.frame import (
@@ -27,6 +30,8 @@ from makeup_sdk.pipeline import CpuBackend, FramePipeline, ImageFaces
 from makeup_sdk.stream import Stream, StreamOptions, open_stream
 
 DEVICES = ("cpu", "cuda")
+EVERY_FACE = sys.maxsize
+"""As `max_faces` of a `FaceAnalyzer`: no limit."""
 
 
 class MakeupEngine:
@@ -47,9 +52,10 @@ class MakeupEngine:
         device: where frames are worked on: "cpu", or "cuda", which also takes frames on the GPU
             (torch, CuPy, PyCUDA) and gives the same kind back; `mobile` and psgan bundles only,
             needs torch with CUDA and Triton, and has not run on a GPU yet.
-        strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`
-            to such a number, in which regions that are not named stay bare.
-        max_faces: paint at most this many faces, the most certain ones.
+        strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`,
+            or its name ("lips"), to such a number, in which regions that are not named stay bare.
+        max_faces: paint at most this many faces, the most certain ones; None paints every face of
+            a frame, and follows 8 in a stream.
         color: channel order of the frames, "bgr" or "rgb".
         analyzer: face analysis, on the CPU alone; default `BundledFaceAnalyzer`.
         threads: CPU threads; default one per core.
@@ -69,19 +75,19 @@ class MakeupEngine:
         backend: str = "auto",
         device: str = "cpu",
         strength: Strength = 1.0,
-        max_faces: int = 8,
+        max_faces: int | None = None,
         color: str = "bgr",
         analyzer: FaceAnalyzer | None = None,
         threads: int | None = None,
     ) -> None:
         if color not in COLORS:
             raise InvalidInputError(f"color: {color!r} is unknown; expected one of {COLORS}")
-        if max_faces < 1:
-            raise InvalidInputError(f"max_faces: got {max_faces}, expected at least 1")
-        if threads is not None and threads < 1:
-            raise InvalidInputError(f"threads: got {threads}, expected at least 1, or None")
+        if max_faces is not None:
+            max_faces = as_count(max_faces, "max_faces", "an integer of at least 1, or None")
         self.max_faces = max_faces
         self.color = color
+        if threads is not None:
+            threads = as_count(threads, "threads", "an integer of at least 1, or None")
         self.threads = threads
         if device not in DEVICES:
             raise InvalidInputError(f"device: {device!r} is unknown; expected one of {DEVICES}")
@@ -120,6 +126,8 @@ class MakeupEngine:
             face_id: `Face.track_id` of the stream's results; may be given before the face is seen.
             look: anything that the constructor takes.
         """
+        if not isinstance(face_id, int):
+            raise InvalidInputError(f"face_id: got {face_id!r}, expected a `Face.track_id`")
         self._outfits[face_id] = self._tailor(look)
 
     def wear_default(self, face_id: int) -> None:
@@ -150,8 +158,8 @@ class MakeupEngine:
 
     @property
     def strength(self) -> Mapping[Region, float]:
-        """Strength per region; set it to a number in [0, 1] or a mapping from `Region`."""
-        return self._strength
+        """Strength per region, read-only; set it to what the constructor takes."""
+        return MappingProxyType(self._strength)
 
     @strength.setter
     def strength(self, strength: Strength) -> None:
@@ -180,7 +188,7 @@ class MakeupEngine:
         if outfit is None:
             raise InvalidInputError("no look is set; give MakeupEngine a look, or set engine.look")
         backend = self.pipeline.backend
-        faces = ImageFaces(backend, self.max_faces, outfit, self.strength_of(outfit))
+        faces = ImageFaces(backend, self.max_faces or EVERY_FACE, outfit, self.strength_of(outfit))
         return self.pipeline.run(frame, faces, out)
 
     def stream(

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from makeup_kernels import InvalidInputError, Region
+from makeup_sdk.arguments import as_number, as_region
 from makeup_sdk.faces import (
     Face,
     FaceAnalysis,
@@ -21,7 +22,7 @@ from makeup_sdk.images import check_frame
 from makeup_sdk.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
-Strength: TypeAlias = float | Mapping[Region, float]
+Strength: TypeAlias = float | Mapping[Region, float] | Mapping[str, float]
 
 COLORS = ("bgr", "rgb")
 
@@ -88,15 +89,13 @@ def normalize_strength(strength: Strength) -> dict[Region, float]:
         InvalidInputError: a number is not in [0, 1], or a key is no makeup region.
     """
     if isinstance(strength, Mapping):
-        unknown = [key for key in strength if key not in MAKEUP_REGIONS]
-        if unknown:
-            raise InvalidInputError(
-                f"strength: {unknown[0]!r} is no makeup region; expected Region.LIPS, SKIN, EYES "
-                "or BROWS"
-            )
-        amounts = {region: float(strength.get(region, 0.0)) for region in MAKEUP_REGIONS}
+        given = {as_region(key, "strength"): value for key, value in strength.items()}
+        amounts = {
+            region: as_number(given.get(region, 0.0), f"strength of {region.name.lower()}")
+            for region in MAKEUP_REGIONS
+        }
     else:
-        amounts = dict.fromkeys(MAKEUP_REGIONS, float(strength))
+        amounts = dict.fromkeys(MAKEUP_REGIONS, as_number(strength, "strength"))
     for region, amount in amounts.items():
         if not 0 <= amount <= 1:
             raise InvalidInputError(

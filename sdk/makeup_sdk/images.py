@@ -1,109 +1,81 @@
 """Read and write image files, and check frames."""
 
 import os
-import struct
-import tempfile
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from makeup_engines.files import as_path, write_atomically
 from makeup_kernels import InvalidInputError
+from makeup_sdk.photos import WRITE_SUFFIXES, Photo, decode_photo, encode_photo
+from makeup_sdk.photos.color import ColorSpace
+from makeup_sdk.photos.limits import check_file_size
 
 Image = NDArray[np.uint8]
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-_MAX_PIXELS = 1 << 28
-_PNG = b"\x89PNG\r\n\x1a\n"
+IMAGE_SUFFIXES = WRITE_SUFFIXES
+
+
+def read_photo(path: str | Path) -> Photo:
+    """Read a picture file: a frame for the engine, and what else the file holds beside it.
+
+    Raises:
+        InvalidInputError: no such file, empty, damaged, not a still picture, larger than 179
+            megapixels, or claiming more than its bytes can hold.
+        BackendUnavailableError: HEIC, AVIF or JPEG XL, and the library for it is not installed.
+    """
+    path = as_path(path)
+    if not path.is_file():
+        raise InvalidInputError(f"{path}: no such file; give the path of an image")
+    with path.open("rb") as file:
+        check_file_size(os.fstat(file.fileno()).st_size, str(path))
+        return decode_photo(file.read(), str(path))
 
 
 def read_image(path: str | Path) -> Image:
     """Read an image file as a BGR frame.
 
-    Grey becomes three equal channels, an alpha channel is dropped, 16 bits become 8, and the
-    camera's EXIF orientation is applied.
+    Colours come as sRGB, upright by the camera's EXIF orientation. Grey becomes three equal
+    channels, transparent places lie on white, 16 bits become 8.
 
     Returns:
         uint8 (H, W, 3).
 
     Raises:
-        InvalidInputError: no such file, empty, not an image that OpenCV reads, or larger than
-            268 megapixels.
+        InvalidInputError, BackendUnavailableError: see `read_photo`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InvalidInputError(f"{path}: no such file; give the path of an image")
-    data = np.fromfile(path, np.uint8)
-    if data.size == 0:
-        raise InvalidInputError(f"{path}: the file is empty (0 bytes); give an image")
-    return decode_image(data, str(path))
+    return read_photo(path).image
 
 
 def decode_image(data: NDArray[np.uint8], name: str) -> Image:
     """Decode the bytes of an image file; `name` stands for it in messages. See `read_image`."""
-    _check_png_size(data, name)
-    try:
-        image: Any = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:  # larger than OpenCV's own limits
-        image = None
-    if image is None:
-        raise InvalidInputError(
-            f"{name}: not an image that can be read; expected a JPEG, PNG, WebP, BMP or TIFF file"
-        )
-    _check_size(image.shape[1], image.shape[0], name)
-    frame: Image = image
-    return frame
+    return decode_photo(data.tobytes(), name).image
 
 
-def _check_png_size(data: NDArray[np.uint8], name: str) -> None:
-    """Refuse what a PNG's header claims: OpenCV allocates it before it reads on."""
-    start = data[:24].tobytes()
-    if start.startswith(_PNG) and len(start) == 24:
-        width, height = struct.unpack(">II", start[16:])
-        _check_size(width, height, name)
+def write_photo(path: str | Path, photo: Photo) -> None:
+    """Write a picture; the suffix chooses the format. The file appears whole or not at all.
 
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > _MAX_PIXELS:
-        raise InvalidInputError(f"{name}: {width}x{height} pixels; shrink it below 268 megapixels")
-
-
-def write_image(path: str | Path, image: Image) -> None:
-    """Write a BGR image; the suffix chooses the format. The file appears whole or not at all.
+    Profile, EXIF, XMP, alpha and depth come along where the format holds them.
 
     Raises:
-        InvalidInputError: unknown suffix, or the folder does not exist.
+        InvalidInputError: unknown suffix, a picture that the format cannot hold, or the folder does
+            not exist.
+        BackendUnavailableError: the library for the format is not installed.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise InvalidInputError(
             f"{path}: unknown image type {path.suffix!r}; use one of " + ", ".join(IMAGE_SUFFIXES)
         )
     if not path.parent.is_dir():
         raise InvalidInputError(f"{path.parent}: no such folder; create it first")
-    jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 95] if jpeg else []
-    done, data = cv2.imencode(path.suffix.lower(), image, quality)
-    if not done:
-        raise InvalidInputError(f"{path}: OpenCV cannot encode this image as {path.suffix}")
-    write_atomically(path, data.tobytes())
+    write_atomically(path, encode_photo(photo, path.suffix.lower(), str(path)))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write aside, then rename, so that a crash leaves the old file or none."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def write_image(path: str | Path, image: Image) -> None:
+    """Write a BGR image; see `write_photo`."""
+    write_photo(path, Photo(check_frame(image, "image"), ColorSpace("RGB", None, str(path))))
 
 
 def check_frame(frame: object, name: str = "frame") -> Image:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeup_engines.files import as_path, write_atomically
 from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region
+from makeup_sdk.arguments import as_number, as_regions, as_title
 from makeup_sdk.colors import parse_color
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
 from makeup_sdk.faces.demo_face import demo_face
 from makeup_sdk.faces.types import Image
-from makeup_sdk.images import check_frame, read_image, write_atomically
+from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
 from makeup_sdk.makeup.codes import MobileMakeup
 from makeup_sdk.makeup.fields import MakeupFields
@@ -32,6 +35,7 @@ _FORMAT = 1
 _MIN_SCORE = 0.5
 _REFERENCE_FACES = 16
 _MAX_FILE_BYTES = 8 << 20
+_LONGEST_TITLE = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,7 @@ class Look:
     Attributes:
         makeup: what a model needs to paint it.
         regions: the regions it has makeup for.
-        title: what to call it.
+        title: what to call it; control characters are left out.
         reference: the faces it was read from, so that other models can read them too; None for
             colours, and after a look file unless the makeup itself consists of faces.
     """
@@ -50,6 +54,9 @@ class Look:
     regions: frozenset[Region]
     title: str
     reference: References | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", as_title(self.title))
 
     @classmethod
     def from_photo(
@@ -125,7 +132,12 @@ class Look:
         Args:
             name: of the style, as its bundle has it; `engine.model` refuses unknown ones, and
                 says which it knows.
+
+        Raises:
+            InvalidInputError: no text.
         """
+        if not isinstance(name, str):
+            raise InvalidInputError(f"style: got {type(name).__name__}, expected a name")
         return cls(Style(name), STYLE_REGIONS, name)
 
     @classmethod
@@ -164,11 +176,18 @@ class Look:
             InvalidInputError: no look, a negative or non-finite share, or all shares 0; looks that
                 were made for different models.
         """
-        worn = {look: share for look, share in shares.items() if share != 0}
-        if not worn or any(not (np.isfinite(s) and s > 0) for s in worn.values()):
+        if not isinstance(shares, Mapping):
             raise InvalidInputError(
-                f"mix: shares are {list(shares.values())}, expected numbers ≥ 0 that are not all 0"
+                f"mix: got {type(shares).__name__}, expected a mapping such as {{a: 0.7, b: 0.3}}"
             )
+        amounts = {_checked(look, "mix"): as_number(s, "mix: share") for look, s in shares.items()}
+        total = sum(amounts.values())
+        if not (0 < total < math.inf and min(amounts.values()) >= 0):
+            raise InvalidInputError(
+                f"mix: shares are {list(shares.values())}, expected numbers ≥ 0 with a finite sum "
+                "that is not 0"
+            )
+        worn = {look: share / total for look, share in amounts.items() if share / total > 0}
         regions = frozenset().union(*(look.regions for look in worn))
         parts = {
             region: [(look, share) for look, share in worn.items() if region in look.regions]
@@ -193,7 +212,11 @@ class Look:
                 were made for different models.
         """
         given = {Region.LIPS: lips, Region.SKIN: skin, Region.EYES: eyes, Region.BROWS: brows}
-        parts = {region: look for region, look in given.items() if look is not None}
+        parts = {
+            region: _checked(look, f"compose: {region.name.lower()}")
+            for region, look in given.items()
+            if look is not None
+        }
         if not parts:
             raise InvalidInputError(
                 "compose: no look given; expected lips=, skin=, eyes= or brows="
@@ -210,9 +233,13 @@ class Look:
         parts = dict.fromkeys(self.regions, self) | dict.fromkeys(other.regions, other)
         return _mixed({region: [(look, 1.0)] for region, look in parts.items()}, self.title)
 
-    def only(self, regions: Iterable[Region]) -> "Look":
-        """The same look restricted to some regions."""
-        return replace(self, regions=self.regions & frozenset(regions))
+    def only(self, regions: Region | str | Iterable[Region | str]) -> "Look":
+        """The same look restricted to a region, or to several; also by name, `only("lips")`.
+
+        Raises:
+            InvalidInputError: no makeup region.
+        """
+        return replace(self, regions=self.regions & as_regions(regions, "only"))
 
     def made_for(self, model: Model) -> "Look":
         """This look as a model wears it: itself, or read again from its photos.
@@ -311,8 +338,12 @@ class Look:
             ) from None
 
     def save(self, path: str | Path) -> None:
-        """Write a look file, whole or not at all."""
-        write_atomically(Path(path), self.to_bytes())
+        """Write a look file, whole or not at all.
+
+        Raises:
+            OutputError: the disk is full, or the place is a directory or closed to us.
+        """
+        write_atomically(as_path(path, "look file"), self.to_bytes())
 
     @classmethod
     def load(cls, path: str | Path) -> "Look":
@@ -321,12 +352,18 @@ class Look:
         Raises:
             BundleError: missing, corrupt or foreign file.
         """
-        path = Path(path)
+        path = as_path(path, "look file")
         if not path.is_file():
             raise BundleError(f"{path}: no such look file; make one with `makeup look encode`")
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise BundleError(f"{path}: larger than 8 MiB; this is no look file")
         return cls.from_bytes(path.read_bytes(), str(path))
+
+
+def _checked(look: object, name: str) -> Look:
+    if not isinstance(look, Look):
+        raise InvalidInputError(f"{name}: got {type(look).__name__}, expected a Look")
+    return look
 
 
 @cache
@@ -419,4 +456,7 @@ def _read(data: bytes) -> Look:
     makeup = MAKEUPS[kind].from_arrays(arrays)
     regions = frozenset(Region[name.upper()] for name in head["regions"]) - {Region.NONE}
     reference = makeup if isinstance(makeup, References) else None
-    return Look(makeup, regions, str(head["title"]), reference)
+    title = head["title"]
+    if not isinstance(title, str) or len(title) > _LONGEST_TITLE:
+        raise ValueError(f"title is {str(title)[:40]}, expected at most {_LONGEST_TITLE} letters")
+    return Look(makeup, regions, title, reference)

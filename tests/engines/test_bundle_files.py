@@ -68,6 +68,7 @@ def test_killed_writer_leaves_no_bundle(tmp_path, fields, rows_bundle_bytes, tar
 import json, os, signal
 from pathlib import Path
 import makeup_engines.bundle as bundle
+import makeup_engines.files as writers
 real, left = bundle.write_synced, [{count}]
 def dying(path, data):
     if not left[0]:
@@ -75,7 +76,7 @@ def dying(path, data):
         os.kill(os.getpid(), signal.SIGKILL)
     left[0] -= 1
     real(path, data)
-bundle.write_synced = dying
+bundle.write_synced = writers.write_synced = dying
 files = {{"model.onnx": Path({str(tmp_path / "model.onnx")!r}).read_bytes(), "notes.txt": b"hi"}}
 bundle.write_bundle({str(place)!r}, json.loads({json.dumps(fields)!r}), files)
 """
@@ -141,14 +142,35 @@ def test_a_pipe_is_no_file(rows_bundle_path) -> None:
         Bundle.open(rows_bundle_path)
 
 
-def test_a_zip_that_unpacks_to_too_much(rows_bundle_path, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("makeup_engines.bundle._MAX_BUNDLE_BYTES", 1 << 20)
-    bomb = bytes(1 << 22)
+def bomb(rows_bundle_path: Path, tmp_path: Path, size: int) -> Path:
+    """A small zip of a bundle with one file of zeros."""
+    zeros = bytes(size)
     manifest = json.loads((rows_bundle_path / "manifest.json").read_text())
-    manifest["files"]["bomb"] = hashlib.sha256(bomb).hexdigest()
+    manifest["files"]["bomb"] = hashlib.sha256(zeros).hexdigest()
     graph = (rows_bundle_path / "model.onnx").read_bytes()
     entries = [("manifest.json", json.dumps(manifest).encode()), ("model.onnx", graph)]
-    path = zipped(tmp_path / "bomb.zip", [*entries, ("bomb", bomb)])
+    return zipped(tmp_path / "bomb.zip", [*entries, ("bomb", zeros)])
+
+
+def test_a_zip_that_unpacks_to_too_much(rows_bundle_path, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("makeup_engines.bundle._MAX_BUNDLE_BYTES", 1 << 20)
+    path = bomb(rows_bundle_path, tmp_path, 1 << 22)
     assert path.stat().st_size < 1 << 15
     with pytest.raises(BundleError, match="changed or damaged"):
+        Bundle.open(path)
+
+
+def test_a_zip_that_unpacks_to_much_more_than_its_size(rows_bundle_path, tmp_path) -> None:
+    path = bomb(rows_bundle_path, tmp_path, 80 << 20)
+    assert path.stat().st_size < 1 << 17
+    with pytest.raises(BundleError, match=r"bytes that unpack to \d{8}, expected at most 6\d{7}"):
+        Bundle.open(path)
+
+
+def test_a_zip_whose_header_understates_its_size(rows_bundle_path, tmp_path) -> None:
+    """What is unpacked ends where the header says, so a lie there costs nothing."""
+    path = bomb(rows_bundle_path, tmp_path, 80 << 20)
+    true, lie = (80 << 20).to_bytes(4, "little"), (16).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(true, lie))
+    with pytest.raises(BundleError, match=r"cannot unpack bomb|changed or damaged"):
         Bundle.open(path)

@@ -106,7 +106,7 @@ def test_saturates_instead_of_wrapping(isa):
     assert apply_color_map(frame, change, matrix).min() == 0
 
 
-def test_threads_and_instruction_sets_agree_run_to_run(isa):
+def test_threads_and_instruction_sets_agree_run_to_run(isa, many_cores):
     frame, change, matrix = make_problem(frame=(700, 300), matrix=similarity(0.1, 3, (1, -20)))
     one = apply_color_map(frame, change, matrix, threads=1)
     for threads in (1, 2, 5):

@@ -192,7 +192,7 @@ def test_cell_on_the_only_landmark_has_no_direction(isa):
     np.testing.assert_allclose(result[:, 1, 1], problem.values.mean(axis=(1, 2)), atol=1e-6)
 
 
-def test_same_bits_in_every_run_and_for_any_number_of_threads(isa, monkeypatch):
+def test_same_bits_in_every_run_and_for_any_number_of_threads(isa, many_cores, monkeypatch):
     problem = make_problem(33, 12)
     reference = problem.reference()
     expected = problem.morph(reference, threads=1)

@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,19 +10,19 @@ import pytest
 from makeup_kernels import (
     BackendUnavailableError,
     InvalidInputError,
-    _cpu,
     align_faces,
     apply_color_map,
     attentive_morph,
     composite,
     cpu_features,
+    dispatch,
     match_region_histograms,
     region_maps,
 )
 from makeup_kernels.dispatch import choose_backend, thread_count
 
 
-def test_cpu_features_tell_what_runs(monkeypatch):
+def test_cpu_features_tell_what_runs(monkeypatch, many_cores):
     monkeypatch.delenv("MAKEUP_CPU_ISA", raising=False)
     monkeypatch.setenv("MAKEUP_THREADS", "3")
     features = cpu_features()
@@ -48,12 +50,45 @@ def test_wrong_threads_variable_raises(setting, monkeypatch):
         thread_count(None)
 
 
-def test_threads_argument_wins_over_the_variable(monkeypatch):
+def test_threads_argument_wins_over_the_variable(monkeypatch, many_cores):
     monkeypatch.setenv("MAKEUP_THREADS", "5")
     assert thread_count(2) == 2
     assert thread_count(None) == 5
-    monkeypatch.delenv("MAKEUP_THREADS")
-    assert thread_count(None) == _cpu.default_threads()
+
+
+@pytest.fixture
+def three_cores(monkeypatch):
+    monkeypatch.setattr(dispatch, "usable_cores", lambda: 3)
+    monkeypatch.setattr(dispatch, "_cpu", SimpleNamespace(openmp=True, default_threads=lambda: 16))
+    monkeypatch.delenv("MAKEUP_THREADS", raising=False)
+    dispatch._warn_of_bound.cache_clear()
+    yield
+    dispatch._warn_of_bound.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("openmp", "openmp_threads", "expected"), [(True, 16, 3), (True, 2, 2), (False, 1, 3)]
+)
+def test_default_is_a_thread_per_usable_core(
+    openmp, openmp_threads, expected, three_cores, monkeypatch
+):
+    """OMP_NUM_THREADS lowers it; without OpenMP the kernels take one, and sessions the cores."""
+    monkeypatch.setattr(dispatch._cpu, "openmp", openmp)
+    monkeypatch.setattr(dispatch._cpu, "default_threads", lambda: openmp_threads)
+    assert thread_count(None) == expected
+
+
+def test_threads_are_bounded_by_the_cores_with_one_warning(three_cores, monkeypatch):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert [thread_count(n) for n in (1, 3, 200, 200)] == [1, 3, 3, 3]
+        monkeypatch.setenv("MAKEUP_THREADS", "64")
+        assert thread_count(None) == thread_count(None) == 3
+    assert [w.category for w in said] == [RuntimeWarning] * 2
+    messages = [str(w.message) for w in said]
+    assert messages[0].startswith("threads: got 200, but this process may use 3 of the machine's")
+    assert messages[0].endswith("3 will run. Ask for at most 3, or leave it out.")
+    assert messages[1].startswith("MAKEUP_THREADS: got 64, but")
 
 
 @pytest.mark.parametrize("policy", [None, "active"])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+from PIL import ImageCms
 
 from makeup_sdk import BundleError, Look, Region, read_image, write_image
 from makeup_sdk.cli import main
@@ -72,6 +74,40 @@ def test_apply_folder_goes_on_after_a_bad_file(
     assert written == ["a.jpg", "deeper/d.jpg"]
 
 
+def test_apply_keeps_what_the_file_held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A photo with a wide profile, transparency and EXIF."""
+    face = Pillow.open(demo_path("light.jpg")).convert("RGBA")
+    face.putalpha(Pillow.linear_gradient("L").resize(face.size).point(lambda v: min(255, 2 * v)))
+    exif = Pillow.Exif()
+    exif[0x010F] = "Maker"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    face.save(tmp_path / "in.png", exif=exif, icc_profile=profile)
+    out = tmp_path / "out.png"
+    assert run(monkeypatch, "apply", tmp_path / "in.png", "--look", RED, "-o", out) == 0
+    made = Pillow.open(out)
+    assert made.mode == "RGBA"
+    assert made.info["icc_profile"] == profile
+    assert made.getexif()[0x010F] == "Maker"
+    before, after = np.asarray(face).astype(int), np.asarray(made).astype(int)
+    np.testing.assert_array_equal(after[..., 3], before[..., 3])
+    change = np.abs(after - before).max(axis=2)
+    assert change.max() > 30
+    assert change[:40].max() == 0
+
+
+def test_apply_never_writes_over_the_look_or_the_photo(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, file in (("me.jpg", "light.jpg"), ("look.jpg", "red-classic.jpg")):
+        shutil.copy(demo_path(file), tmp_path / name)
+    for out in ("me.jpg", "look.jpg"):
+        given = (tmp_path / "me.jpg", "--look", tmp_path / "look.jpg", "-o", tmp_path / out)
+        assert run(monkeypatch, "apply", *given) == 1
+        assert f"{out} would be overwritten by a result" in capsys.readouterr().err
+    for name, file in (("me.jpg", "light.jpg"), ("look.jpg", "red-classic.jpg")):
+        assert (tmp_path / name).read_bytes() == Path(demo_path(file)).read_bytes()
+
+
 def test_apply_without_a_face_writes_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,8 +144,8 @@ def test_apply_without_a_face_writes_nothing(
             "backend 'torch': the model 'classic' has no networks that it could run; choose",
         ),
         (
-            ["apply", "x.jpg", "--look", RED, "-o", "o.heic"],
-            "o.heic: unknown image type '.heic'; use one of .jpg, .jpeg, .png",
+            ["apply", "x.jpg", "--look", RED, "-o", "o.docx"],
+            "o.docx: unknown image type '.docx'; use one of .jpg, .jpeg, .jfif, .png",
         ),
         (["apply", "x", "y", "--look", RED, "-o", "o.v2"], "to be a folder, create it first"),
         (["look", "encode", RED, "--model", "z", "-o", "x.look"], "model: 'z' is unknown"),
@@ -146,7 +182,7 @@ def test_results_never_overwrite_photos(
 ) -> None:
     shutil.copy(demo_path("light.jpg"), tmp_path / "a.jpg")
     assert run(monkeypatch, "apply", tmp_path, "--look", RED, "-o", tmp_path) == 1
-    assert "would be overwritten by its own result" in capsys.readouterr().err
+    assert "would be overwritten by a result" in capsys.readouterr().err
 
 
 def test_look_files(

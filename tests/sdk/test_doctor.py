@@ -85,18 +85,7 @@ def compiled(**features: object) -> Fake:
     def fake(monkeypatch: pytest.MonkeyPatch, _: Path) -> None:
         monkeypatch.setattr("makeup_kernels.cpu_features", lambda: values)
         monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))
-        monkeypatch.setattr(doctor, "_CPU_QUOTA", Path("none"))
-
-    return fake
-
-
-def quota(text: str, cores: int = 8) -> Fake:
-    def fake(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        compiled(threads=8)(monkeypatch, folder)
-        (folder / "cpu.max").write_text(text)
-        monkeypatch.setattr(doctor, "_CPU_QUOTA", folder / "cpu.max")
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+        monkeypatch.setattr(doctor, "usable_cores", lambda: 4)
 
     return fake
 
@@ -222,12 +211,14 @@ CONDITIONS = {
         doctor._kernels, compiled(threads=1), "threads", "warning", "1 thread, 4 cores",
         "unset MAKEUP_THREADS OMP_NUM_THREADS",
     ),
-    "container with a quota": (
-        doctor._kernels, quota("250000 100000"), "threads", "warning", "8 threads share 3 cores",
-        "export MAKEUP_THREADS=3",
+    "more threads than cores": (
+        doctor._kernels, together(environment(MAKEUP_THREADS="8"), compiled()), "threads",
+        "warning", "MAKEUP_THREADS=8: this process may use 4 cores, 4 threads run",
+        "export MAKEUP_THREADS=4",
     ),
-    "container without a quota": (
-        doctor._kernels, quota("max 100000"), "threads", "ok", "8 of 8 cores", "",
+    "a thread a core": (
+        doctor._kernels, together(environment(MAKEUP_THREADS=None), compiled()), "threads", "ok",
+        "4 of 4 cores", "",
     ),
     "damaged weights": (
         doctor._models, no_models, "face models", "broken", "model.onnx: SHA-256 is",

@@ -140,6 +140,13 @@ def test_max_faces(look: Look, analyzer: BundledFaceAnalyzer, demo: Demo) -> Non
     assert len(engine.process_detailed(frame).faces) == 1
 
 
+def test_twelve_faces_are_made_up(look: Look, analyzer: BundledFaceAnalyzer, demo: Demo) -> None:
+    row = np.hstack([demo("light.jpg"), demo("dark.jpg"), demo("medium.jpg")])
+    frame = np.vstack([row] * 4)[::2, ::2]
+    result = MakeupEngine(look, analyzer=analyzer).process_detailed(frame)
+    assert sum(face.painted for face in result.faces) == 12
+
+
 def test_no_face_comes_back_unchanged(engine: MakeupEngine) -> None:
     frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
     result = engine.process_detailed(frame)

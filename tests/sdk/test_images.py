@@ -18,9 +18,11 @@ def test_grey_becomes_three_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(save(tmp_path / "g.png", GRADIENT[..., 0])), GRADIENT)
 
 
-def test_alpha_is_dropped(tmp_path: Path) -> None:
+def test_alpha_is_composed_on_white(tmp_path: Path) -> None:
     rgba = np.dstack([GRADIENT, np.full((48, 64), 128, np.uint8)])
-    np.testing.assert_array_equal(read_image(save(tmp_path / "a.png", rgba)), GRADIENT)
+    expected = GRADIENT * (128 / 255) + 127
+    read = read_image(save(tmp_path / "a.png", rgba))
+    np.testing.assert_allclose(read, expected, atol=0.6)
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:

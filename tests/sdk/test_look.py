@@ -1,4 +1,5 @@
 import io
+import json
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from makeup_sdk import BundleError, FaceAnalysis, InvalidInputError, Look, Region
+from makeup_sdk.makeup.codes import CODES, GRID, MobileMakeup
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.classic.model import ClassicModel
 from makeup_sdk.models.classic.paint import ClassicPainter
@@ -244,7 +246,13 @@ def test_damaged_files_are_refused(look: Look, tmp_path: Path, how: str) -> None
     ("name", "value", "message"),
     [
         ("fields", np.zeros((3, 4, 4), np.float16), "fields is float16 (3, 4, 4)"),
-        ("fields", np.full((3, 128, 128), np.nan, np.float16), "fields has NaN"),
+        ("fields", np.full((3, 128, 128), np.nan, np.float16), "fields has values out of [-6, 6]"),
+        ("fields", np.full((3, 128, 128), 3e38, np.float32), "fields has values out of [-6, 6]"),
+        ("cover", np.full(5, 3e38, np.float32), "cover has values out of [0, 1]"),
+        ("cover", np.full(5, -0.1, np.float32), "cover has values out of [0, 1]"),
+        ("lip_presence", np.float32(3e38), "lip_presence has values out of [0, 1]"),
+        ("lip_presence", np.float32(np.nan), "lip_presence has values out of [0, 1]"),
+        ("skin", np.full(3, np.inf, np.float32), "skin has values out of [-5, 0.5]"),
         ("skin", np.zeros(3, np.int64), "skin is int64"),
     ],
 )
@@ -263,12 +271,33 @@ def test_foreign_arrays_are_refused(
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("value", [3e4, np.nan, -np.inf])
+def test_codes_out_of_range_are_refused(value: float) -> None:
+    codes = np.zeros((CODES, GRID, GRID), np.float16)
+    codes[3, 20, 20] = value
+    with pytest.raises(ValueError, match=r"codes has values out of \[-16, 16\]"):
+        MobileMakeup.from_arrays({"codes": codes})
+
+
+@pytest.mark.parametrize("title", [3, None, "x" * 2000])
+def test_titles_of_files_are_short_texts(look: Look, title: object) -> None:
+    head = {"format": 1, "kind": "classic", "title": title, "regions": ["lips"]}
+    with np.load(io.BytesIO(look.to_bytes())) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    with pytest.raises(BundleError, match=r"title is .*, expected at most 1000 letters"):
+        Look.from_bytes(buffer.getvalue(), "x.look")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"crops": np.zeros((1, 8, 8, 3), np.uint8)}, "crops is uint8 (1, 8, 8, 3), expected"),
         ({"crops": np.zeros((0, 256, 256, 3), np.uint8)}, "0 faces, expected 1 to 16"),
         ({"landmarks": np.full((1, 68, 2), np.nan, np.float32)}, "landmarks or regions are out of"),
+        ({"landmarks": np.full((1, 68, 2), 3e38, np.float32)}, "landmarks or regions are out of"),
         ({"regions": np.full((1, 256, 256), 9, np.uint8)}, "landmarks or regions are out of"),
         ({"shares": np.full((1, 5), 0.5, np.float32)}, "shares sum to [0.5, 0.5, 0.5, 0.5, 0.5]"),
         ({"shares": np.zeros((1, 5), np.float32)}, "shares sum to [0.0, 0.0, 0.0, 0.0, 0.0]"),

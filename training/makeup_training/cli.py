@@ -12,6 +12,7 @@ from rich.logging import RichHandler
 from rich.progress import Progress
 
 from makeup_kernels import MakeupError
+from makeup_kernels.dispatch import thread_count
 from makeup_training.extra import require_train_extra
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -48,9 +49,9 @@ def train(
     data_licence: Annotated[str | None, typer.Option(help="of the data, kept likewise")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     precision: Annotated[
-        str, typer.Option(help="float32, bfloat16 (mixed), or auto: mixed on a GPU")
+        str, typer.Option(help="float32, bfloat16 (mixed), or auto: where the hardware has it")
     ] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads, 0 for all")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads, 0 for one per usable core")] = 0,
     workers: Annotated[int, typer.Option(help="processes that read ahead")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
     skip_bad: Annotated[
@@ -82,8 +83,7 @@ def train(
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler()])
     cv2.setNumThreads(1)
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(thread_count(threads or None))
     collection = _checked(open_collection(data), skip_bad, console)
     folder = out or Path("runs") / Path(recipe).stem
     origin: dict[str, Any] = {"licence": licence} if licence else {}

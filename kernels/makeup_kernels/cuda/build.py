@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from makeup_kernels.cores import usable_cores
 from makeup_kernels.cuda.code import OPERATIONS, PACKAGE, compiled_folder, write_manifest
 from makeup_kernels.errors import BackendUnavailableError, MakeupError
 
@@ -150,7 +151,7 @@ def build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".compiled-") as place:
         files = {name: Path(place) / f"{name}.fatbin" for name in OPERATIONS}
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             compiled = pool.map(
                 lambda name: compile_operation(name, targets, files[name], compiler), OPERATIONS
             )

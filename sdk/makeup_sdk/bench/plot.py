@@ -5,10 +5,10 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from makeup_engines.files import write_atomically
 from makeup_kernels import InvalidInputError
 from makeup_sdk.bench.report import Measurement, Report, Samples
 from makeup_sdk.bench.tables import describe_machine
-from makeup_sdk.images import write_atomically
 
 _WIDTH, _ROW, _TOP, _BOTTOM = 1080, 92, 104, 56
 _LEFT, _RIGHT = 32, 32

@@ -34,9 +34,9 @@ from typing import Any
 
 import numpy as np
 
+from makeup_engines.files import write_atomically
 from makeup_kernels import InvalidInputError
 from makeup_sdk.bench.options import PATHS, Scenario
-from makeup_sdk.images import write_atomically
 
 SCHEMA = "makeup-bench/1"
 MODEL_STAGE = "generate"

@@ -5,7 +5,6 @@ inside it, so that one broken part leaves the others to be told.
 """
 
 import importlib
-import math
 import os
 import platform
 import shutil
@@ -20,10 +19,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from makeup_kernels import MakeupError
+from makeup_kernels.dispatch import THREADS_VARIABLE, usable_cores
 from makeup_sdk.cli.doctor_gpu import check_gpu
 from makeup_sdk.cli.findings import Finding, misfit, package, requirements, version_of
 
-_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _DEVICES = Path("/dev")
 _LOOPBACK = Path("/sys/module/v4l2loopback")
 _OPENCVS = (
@@ -190,26 +189,16 @@ def _kernels() -> Iterator[Finding]:
 
 
 def _threads(threads: int) -> Finding:
-    """More threads than cores wait for each other; fewer leave cores idle."""
-    cores = _usable_cores()
-    if threads > cores:
-        why = f"{threads} threads share {cores} cores that this process may use: uneven frame times"
-        return Finding("threads", "warning", why, f"export MAKEUP_THREADS={cores}")
+    """More threads than cores would wait for each other; fewer leave cores idle."""
+    cores = usable_cores()
+    asked = os.environ.get(THREADS_VARIABLE, "")
+    if asked.isdecimal() and int(asked) > cores:
+        why = f"{THREADS_VARIABLE}={asked}: this process may use {cores} cores, {cores} threads run"
+        return Finding("threads", "warning", why, f"export {THREADS_VARIABLE}={cores}")
     if threads < cores and threads == 1:
         why = f"1 thread, {cores} cores: MAKEUP_THREADS or OMP_NUM_THREADS says so"
         return Finding("threads", "warning", why, "unset MAKEUP_THREADS OMP_NUM_THREADS")
     return Finding("threads", "ok", f"{threads} of {cores} cores")
-
-
-def _usable_cores() -> int:
-    """Cores that the scheduler gives this process, within the quota of its container."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = _CPU_QUOTA.read_text().split()
-        return max(1, min(cores, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or "max"
-        return cores
 
 
 def _models() -> Iterator[Finding]:

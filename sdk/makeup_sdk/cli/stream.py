@@ -57,7 +57,9 @@ def stream(
         list[str] | None,
         typer.Option(help="Another look for one face, e.g. 1=blue.look. May be repeated."),
     ] = None,
-    max_faces: Annotated[int, typer.Option(help="Follow at most this many faces.")] = 8,
+    max_faces: Annotated[
+        int | None, typer.Option(help="Follow at most this many faces; default 8.")
+    ] = None,
     policy: Annotated[
         str | None,
         typer.Option(help="all (no frame is lost) or latest (no delay); default by the source."),
@@ -75,7 +77,7 @@ def stream(
     """Put the makeup of a reference photo on a video or camera.
 
     Ends with the source, with Ctrl-C, or with q in the window; what is written so far stays. A
-    source that is lost, or a full disk, ends it with status 1.
+    source that is lost or could not be read whole, or a full disk, ends it with status 1.
     """
     console = Console(stderr=True)
     engine = MakeupEngine(
@@ -98,7 +100,7 @@ def stream(
     statistics = running.statistics
     console.print(_line(statistics), markup=False)
     console.print(f"{running.ending.name.lower()}: {running.message}", markup=False)
-    if running.ending in (Ending.SOURCE_LOST, Ending.SINK_FULL):
+    if running.ending in (Ending.INCOMPLETE, Ending.SOURCE_LOST, Ending.SINK_FULL):
         raise typer.Exit(1)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, similarity
-from makeup_sdk.checks import above, at_least
+from makeup_sdk.arguments import above, at_least
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image
 
 _PICTURE_GRID = CropGrid(0, 0, CROP_SIZE // 4, CROP_SIZE // 4, cell=4)

@@ -14,6 +14,8 @@ from makeup_sdk.faces.template import template_landmarks, template_regions
 from makeup_sdk.faces.types import FloatArray
 
 CODES = 16
+_LARGEST = 16
+"""Of the reader's codes, which stay within 3 on photos."""
 STRIDE = 4
 """Crop pixels per cell."""
 GRID = CROP_SIZE // STRIDE
@@ -61,8 +63,8 @@ class MobileMakeup:
             raise ValueError(
                 f"codes is {codes.dtype} {codes.shape}, expected float16 {(CODES, GRID, GRID)}"
             )
-        if not np.isfinite(codes).all():
-            raise ValueError("codes has NaN or infinity")
+        if not (np.abs(codes) <= _LARGEST).all():
+            raise ValueError(f"codes has values out of [{-_LARGEST}, {_LARGEST}]")
         return cls(codes.astype(np.float32))
 
     @classmethod

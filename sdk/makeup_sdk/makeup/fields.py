@@ -20,13 +20,14 @@ CARD_SKIN = np.array([143, 165, 208], np.uint8)
 """BGR of the medium skin on which colours are read and looks are shown."""
 
 
-_ARRAYS: dict[str, tuple[tuple[int, ...], type]] = {
-    "fields": ((3, FIELD_SIZE, FIELD_SIZE), np.float32),
-    "lip_detail": ((DETAIL_SIDE, DETAIL_SIDE, 3), np.uint8),
-    "skin": ((3,), np.float32),
-    "cover": ((len(Region),), np.float32),
-    "lip_presence": ((), np.float32),
+_ARRAYS: dict[str, tuple[tuple[int, ...], type, tuple[float, float]]] = {
+    "fields": ((3, FIELD_SIZE, FIELD_SIZE), np.float32, (-6.0, 6.0)),
+    "lip_detail": ((DETAIL_SIDE, DETAIL_SIDE, 3), np.uint8, (0, 255)),
+    "skin": ((3,), np.float32, (-5.0, 0.5)),
+    "cover": ((len(Region),), np.float32, (0.0, 1.0)),
+    "lip_presence": ((), np.float32, (0.0, 1.0)),
 }
+"""Shape, dtype and range; log light lies in [-4.43, 0.02]."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,13 @@ class MakeupFields:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "MakeupFields":
         """See `Makeup.from_arrays`."""
         read: dict[str, Any] = {}
-        for name, (shape, kind) in _ARRAYS.items():
+        for name, (shape, kind, (least, most)) in _ARRAYS.items():
             array = arrays[name]
             stored = (np.float16, np.float32) if kind is np.float32 else (kind,)
             if array.shape != shape or array.dtype not in stored:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {kind} {shape}")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} has NaN or infinity")
+            if not ((array >= least) & (array <= most)).all():
+                raise ValueError(f"{name} has values out of [{least:g}, {most:g}]")
             read[name] = array.astype(kind)
         return cls(**read)
 

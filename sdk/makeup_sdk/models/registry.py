@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from makeup_engines import Bundle
+from makeup_engines.files import as_path
 from makeup_kernels import BundleError, InvalidInputError
 from makeup_sdk.makeup.base import Makeup
 from makeup_sdk.makeup.codes import MobileMakeup
@@ -40,6 +41,11 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
         BackendUnavailableError: the backend cannot run here.
     """
     if not isinstance(model, (str, Path)):
+        if not hasattr(model, "painter"):
+            raise InvalidInputError(
+                f"model: got {type(model).__name__}, expected one of {MODELS}, the path of a "
+                "bundle, or a Model"
+            )
         return model
     options = options or ModelOptions()
     if model == "mobile":
@@ -51,7 +57,7 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
                 "run; choose another model, or leave the backend out"
             )
         return ClassicModel(options)
-    if Path(model).exists():
+    if as_path(model, "model").exists():
         return _open_bundle(model, options)
     raise InvalidInputError(
         f"model: {str(model)!r} is unknown; expected one of {MODELS}, or the path of a bundle"

@@ -12,9 +12,9 @@ from makeup_sdk.stream.options import (
     StreamOptions,
     TrackerOptions,
 )
-from makeup_sdk.stream.pipeline import Ending, Stream, open_stream
+from makeup_sdk.stream.pipeline import Stream, open_stream
 from makeup_sdk.stream.processor import FrameProcessor
-from makeup_sdk.stream.results import StreamResult
+from makeup_sdk.stream.results import Ending, StreamResult
 from makeup_sdk.stream.sinks import (
     CallbackSink,
     FolderSink,

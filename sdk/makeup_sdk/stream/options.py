@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from makeup_kernels import InvalidInputError
-from makeup_sdk.checks import above, at_least, share
+from makeup_sdk.arguments import above, at_least, share
 from makeup_sdk.faces.smoothing import StillnessOptions
 
 __all__ = [

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from enum import Enum
 from threading import Event, Thread
 from types import TracebackType
 from typing import Any
@@ -18,7 +17,7 @@ from makeup_sdk.stream.channel import Channel, ChannelClosedError
 from makeup_sdk.stream.errors import SinkFullError, SourceLostError
 from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor, Wardrobe
-from makeup_sdk.stream.results import StreamResult
+from makeup_sdk.stream.results import Ending, StreamResult
 from makeup_sdk.stream.sinks import Sink, make_sink
 from makeup_sdk.stream.sources import Source, SourceInfo, open_source
 from makeup_sdk.stream.statistics import Recorder, StreamStatistics
@@ -32,16 +31,6 @@ _SMALLEST_STEP = 1e-3
 """Seconds between the timestamps of two frames, at least."""
 _LONGEST_CLOSE = 30.0
 """Seconds that a driver may hold a thread before it is left behind."""
-
-
-class Ending(Enum):
-    """Why a stream ended."""
-
-    RUNNING = "running"
-    FINISHED = "the source came to its end"
-    STOPPED = "the app, or its user, stopped it"
-    SOURCE_LOST = "the source was lost"
-    SINK_FULL = "there was no more room for the results"
 
 
 class Stream:
@@ -230,7 +219,7 @@ class Stream:
                     raise result
                 go_on = self._write(result)
             except ChannelClosedError:
-                return self._end(Ending.FINISHED)
+                return self._end_of_source()
             except SourceLostError as lost:
                 return self._end(Ending.SOURCE_LOST, str(lost))
             except SinkFullError as full:
@@ -247,6 +236,16 @@ class Stream:
         go_on = self._sink.write(to_bgr(result.image, self._color), result)
         self._recorder.stages({"write": (self._clock() - before) * 1e3})
         return go_on
+
+    def _end_of_source(self) -> None:
+        lost, read = self._source.lost, self.statistics.captured
+        if not lost:
+            return self._end(Ending.FINISHED)
+        plural = "frame" if lost == 1 else "frames"
+        return self._end(
+            Ending.INCOMPLETE,
+            f"{self.source.name}: {lost} {plural} could not be read; the other {read} were",
+        )
 
     def _end(self, ending: Ending, message: str = "") -> None:
         """Note why the stream ended; the first reason counts."""

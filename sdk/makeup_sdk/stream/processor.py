@@ -15,6 +15,8 @@ from makeup_sdk.stream.tracker import TrackedFace, Tracker
 
 _SMALLEST_STEP = 1e-3
 """Seconds from one frame to the next, at least."""
+_MOST_FACES = 8
+"""Faces that a stream follows where the engine sets no limit; more are told."""
 _MOST_LOOKS = 3
 """Looks that one face changes between at once; each costs the time to paint it."""
 
@@ -22,7 +24,7 @@ _MOST_LOOKS = 3
 class Wardrobe(Protocol):
     """What a stream asks of an engine; see `MakeupEngine`."""
 
-    max_faces: int
+    max_faces: int | None
     color: str
 
     @property
@@ -48,7 +50,10 @@ class FrameProcessor:
         self._engine = engine
         self._options = options
         self._tracker = Tracker(
-            engine.pipeline.backend.analyzer, engine.max_faces, options.tracker, options.stillness
+            engine.pipeline.backend.analyzer,
+            engine.max_faces or _MOST_FACES,
+            options.tracker,
+            options.stillness,
         )
         self._wearers: dict[int, _Wearer] = {}
         self._started = False

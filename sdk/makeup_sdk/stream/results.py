@@ -1,6 +1,7 @@
 """What a stream gives back."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from makeup_sdk.frame import Result
 
@@ -17,3 +18,15 @@ class StreamResult(Result):
 
     index: int
     timestamp: float
+
+
+class Ending(Enum):
+    """Why a stream ended."""
+
+    RUNNING = "running"
+    FINISHED = "the source came to its end"
+    INCOMPLETE = "the source came to its end, but some of its frames could not be read"
+    STOPPED = "the app, or its user, stopped it"
+    SOURCE_LOST = "the source was lost"
+    SINK_FULL = "there was no more room for the results"
+    FAILED = "an error was raised"

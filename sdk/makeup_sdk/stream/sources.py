@@ -1,5 +1,6 @@
 """Where frames come from: cameras, video files, image folders, network streams, iterators."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -11,16 +12,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import BackendUnavailableError, InvalidInputError
-from makeup_sdk.images import IMAGE_SUFFIXES, check_frame, read_image
+from makeup_engines.files import as_path
+from makeup_kernels import BackendUnavailableError, InvalidInputError, MakeupError
+from makeup_sdk.images import check_frame, read_image
+from makeup_sdk.photos import READ_SUFFIXES
 from makeup_sdk.stream.errors import SourceLostError
 from makeup_sdk.stream.options import ReconnectOptions
 
 Image = NDArray[np.uint8]
+
+_log = logging.getLogger("makeup_sdk")
+
 Clock = Callable[[], float]
 Wait = Callable[[float], bool]
 """Waits some seconds; True when the stream was closed meanwhile."""
 
+_LAST_CAMERA = 1 << 16
 _NETWORK = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://", "srt://")
 
 
@@ -56,6 +63,11 @@ class Source(Protocol):
         """How often it was lost and came back."""
         ...
 
+    @property
+    def lost(self) -> int:
+        """Frames that were announced and could not be read, as far as it is known by now."""
+        ...
+
     def read(self) -> tuple[Image, float] | None:
         """The next frame and its time in seconds; None at the end.
 
@@ -73,6 +85,7 @@ class VideoFileSource:
     """A video file, or a network file with an end."""
 
     reconnects = 0
+    lost = 0
 
     def __init__(self, path: str | Path) -> None:
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
@@ -112,6 +125,7 @@ class CameraSource:
     """A camera by index, or a GStreamer pipeline that ends in `appsink`."""
 
     reconnects = 0
+    lost = 0
 
     def __init__(self, camera: int | str, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
@@ -160,6 +174,8 @@ class NetworkSource:
         connect: opens the URL; returns a capture, opened or not.
     """
 
+    lost = 0
+
     def __init__(
         self,
         url: str,
@@ -207,24 +223,37 @@ class NetworkSource:
 
 
 class FolderSource:
-    """The images of a folder in the order of their names, numbers in them counted as numbers."""
+    """The images of a folder in the order of their names, numbers in them counted as numbers.
+
+    Names that begin with a dot are left out. An image that cannot be read is told and counted in
+    `lost`, and the next one follows in its own place in time.
+    """
 
     reconnects = 0
 
     def __init__(self, folder: Path, fps: float) -> None:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+        found = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in READ_SUFFIXES and not path.name.startswith(".")
+        ]
         if not found:
             raise InvalidInputError(f"{folder}: no images in this folder")
         self._paths = sorted(found, key=_natural)
         self._next = 0
+        self.lost = 0
         self.info = SourceInfo(str(folder), False, fps, len(found))
 
     def read(self) -> tuple[Image, float] | None:
-        """The next image."""
-        if self._next == len(self._paths):
-            return None
-        index, self._next = self._next, self._next + 1
-        return read_image(self._paths[index]), index / self.info.fps
+        """The next image that can be read."""
+        while self._next < len(self._paths):
+            index, self._next = self._next, self._next + 1
+            try:
+                return read_image(self._paths[index]), index / self.info.fps
+            except (MakeupError, OSError) as error:
+                self.lost += 1
+                _log.warning("%s", error)
+        return None
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -234,6 +263,7 @@ class IteratorSource:
     """Frames of any iterable, uint8 (H, W, 3) in the channel order of the engine."""
 
     reconnects = 0
+    lost = 0
 
     def __init__(self, frames: Iterable[Image], fps: float) -> None:
         self._frames: Iterator[Image] = iter(frames)
@@ -270,13 +300,15 @@ def open_source(source: Any, fps: float, reconnect: ReconnectOptions, wait: Wait
         BackendUnavailableError: a GStreamer pipeline, without GStreamer.
     """
     if isinstance(source, int):
+        if not 0 <= source <= _LAST_CAMERA:
+            raise InvalidInputError(f"source: {source} is no camera index; expected 0, 1, …")
         return CameraSource(source)
     if isinstance(source, str) and source.startswith(_NETWORK):
         return _open_url(source, reconnect, wait)
     if isinstance(source, str) and " ! " in source:
         return CameraSource(source)
     if isinstance(source, (str, Path)):
-        return _open_path(Path(source), fps)
+        return _open_path(as_path(source, "source"), fps)
     if hasattr(source, "read") and hasattr(source, "info"):
         opened: Source = source
         return opened

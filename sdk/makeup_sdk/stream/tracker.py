@@ -1,5 +1,6 @@
 """Follow faces from frame to frame."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,8 @@ from makeup_sdk.stream.options import StillnessOptions, TrackerOptions
 FloatArray = NDArray[np.float32]
 Image = NDArray[np.uint8]
 Lap = Callable[[str], None]
+
+_log = logging.getLogger("makeup_sdk")
 
 _PROBE = 0.5
 """Seconds for which a lost face is looked for where it was last."""
@@ -148,7 +151,7 @@ class Tracker:
 
     Args:
         analyzer: finds and analyses faces.
-        max_faces: track at most this many.
+        max_faces: track at most this many; that there are more is told once.
         options: see there.
         stillness: steadies landmarks; None leaves them as found.
     """
@@ -168,6 +171,7 @@ class Tracker:
         self._next_id = 0
         self._last_time: float | None = None
         self._since_detect = 0
+        self._said_too_many = False
 
     def update(self, frame: Image, time: float, lap: Lap = lambda stage: None) -> list[TrackedFace]:
         """Follow every face into the next frame.
@@ -190,7 +194,7 @@ class Tracker:
         found = self._follow(looks, time)
         lap("analyze")
         if self._detector_is_due():
-            detections = self._analyzer.detect(frame, self._max_faces)
+            detections = self._analyzer.detect(frame, self._max_faces + 1)
             lap("detect")
             self._since_detect = 0
             strangers = self._strangers(frame, detections, list(found.values()))
@@ -286,9 +290,21 @@ class Tracker:
         unclear = len(missing) > len(entered)
         for k, stranger in enumerate(strangers):
             waits = unclear and not stranger.whole  # it may be the missing one, half in the frame
-            if k not in known and not waits and len(found) + len(entered) < self._max_faces:
+            if k in known or waits:
+                continue
+            if len(found) + len(entered) < self._max_faces:
                 entered[self._start(stranger, time)] = stranger
+            else:
+                self._say_too_many()
         return entered
+
+    def _say_too_many(self) -> None:
+        if not self._said_too_many:
+            _log.warning(
+                "more than %d faces in view: the others stay bare; raise max_faces",
+                self._max_faces,
+            )
+        self._said_too_many = True
 
     def _start(self, find: _Find, time: float) -> int:
         landmarks = find.analysis.landmarks

@@ -1,7 +1,6 @@
 """The web application: the page, the JSON API, and live frames."""
 
 import base64
-import os
 from importlib import resources
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 from makeup_kernels import MakeupError
+from makeup_kernels.dispatch import thread_count, usable_cores
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.look import Look
@@ -64,7 +64,7 @@ def create_app(
     limits = limits or Limits()
     analyzer = BundledFaceAnalyzer(threads=threads)
     gallery = Gallery(analyzer)
-    places = Places(limits.clients, frames=max((os.cpu_count() or 1) // (threads or 1), 1))
+    places = Places(limits.clients, frames=max(usable_cores() // thread_count(threads), 1))
     app = FastAPI(
         title="makeup-sdk",
         description='Makeup try-on. Pictures are base64; errors are {"error": "..."}.',

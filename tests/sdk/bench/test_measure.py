@@ -177,6 +177,7 @@ def test_memory_that_the_system_does_not_tell() -> None:
 
 def test_the_machine_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKEUP_CPU_ISA", "baseline")
+    monkeypatch.setattr("makeup_kernels.dispatch.usable_cores", lambda: 4)
     info = machine_info(threads=3, packages=("numpy", "no-such-package"))
     assert (info["threads"], info["isa"]) == (3, "baseline")
     assert info["versions"]["numpy"] == np.__version__

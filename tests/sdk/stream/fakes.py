@@ -32,6 +32,7 @@ class ListSource:
     """Gives numbered frames at given times; then ends, or raises."""
 
     reconnects = 0
+    lost = 0
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class TickedSource:
     """A camera whose next frame comes when the test says so."""
 
     reconnects = 0
+    lost = 0
 
     def __init__(self, frames: int) -> None:
         self.info = SourceInfo("camera", True, 10.0)

@@ -8,11 +8,11 @@ from threading import Thread
 import cv2
 import numpy as np
 import pytest
-from fakes import frame
+from fakes import frame, process
 from numpy.typing import NDArray
 
 from makeup_sdk import BackendUnavailableError, InvalidInputError, write_image
-from makeup_sdk.stream import ReconnectOptions, SourceLostError
+from makeup_sdk.stream import Ending, ReconnectOptions, SourceLostError, Stream, StreamOptions
 from makeup_sdk.stream.sources import NetworkSource, Source, open_source
 
 Image = NDArray[np.uint8]
@@ -74,6 +74,26 @@ def test_folder_counts_in_names_as_numbers(tmp_path: Path) -> None:
     frames = read_all(source)
     assert [int(image[0, 0, 0]) for image, _ in frames] == [1, 2, 10, 33]
     assert [at for _, at in frames] == [0, 0.05, 0.1, 0.15]
+
+
+def test_a_bad_picture_does_not_end_a_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(4):
+        write_image(tmp_path / f"{number}.png", frame(number))
+    (tmp_path / "1.png").write_bytes(b"damaged")
+    (tmp_path / "._0.png").write_bytes(b"left by another system")
+    source = opened(tmp_path, fps=10)
+    frames = read_all(source)
+    assert source.info.frames == 4
+    assert [int(image[0, 0, 0]) for image, _ in frames] == [0, 2, 3]
+    assert [at for _, at in frames] == [0, 0.2, 0.3]
+    assert source.lost == 1
+    assert "1.png: not an image that can be read" in caplog.text
+    stream = Stream(opened(tmp_path), process, StreamOptions())
+    stream.run()
+    assert stream.ending is Ending.INCOMPLETE
+    assert stream.message == f"{tmp_path}: 1 frame could not be read; the other 3 were"
 
 
 def test_iterator_and_generator() -> None:

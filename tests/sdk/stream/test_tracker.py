@@ -153,12 +153,16 @@ def test_a_face_that_was_covered_keeps_its_id(counting: CountingAnalyzer) -> Non
     assert all(seen(faces) for faces in history[30:])
 
 
-def test_at_most_max_faces(counting: CountingAnalyzer) -> None:
+def test_at_most_max_faces(counting: CountingAnalyzer, caplog: pytest.LogCaptureFixture) -> None:
     actors = [Actor("light.jpg", still(110)), Actor("dark.jpg", still(320)),
               Actor("medium.jpg", still(530))]  # fmt: skip
     history = follow(counting, film(actors, 12), max_faces=2, options=TrackerOptions(3))
     assert [len(seen(faces)) for faces in history] == [2] * 12
     assert len(set().union(*(seen(faces) for faces in history))) == 2
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "more than 2 faces in view: the others stay bare; raise max_faces"
+    )
 
 
 def test_a_fast_face_is_followed(counting: CountingAnalyzer) -> None:

@@ -21,14 +21,14 @@ def one_thread():
 
 def trained(config, collection, folder):
     """The trainer after its run, and the losses by step."""
-    trainer = Trainer(config, collection, RunOptions(folder, "cpu"))
+    trainer = Trainer(config, collection, RunOptions(folder, "cpu", "float32"))
     trainer.run(Console(quiet=True))
     return trainer, [line["losses"] for line in read_log(folder) if "losses" in line]
 
 
 def test_judges_wait_while_the_truth_teaches(tiny_config, collection, tmp_path):
     config = tiny_config("psgan-quick", triples=1, steps=3, truth_alone_until=0.5)
-    trainer = Trainer(config, collection, RunOptions(tmp_path / "run", "cpu"))
+    trainer = Trainer(config, collection, RunOptions(tmp_path / "run", "cpu", "float32"))
     start = {k: v.clone() for k, v in trainer.recipe.judges.state_dict().items()}
     batch = collate([trainer.examples[0]])
     for _ in range(2):
@@ -68,7 +68,7 @@ def test_norms_become_fixed_with_the_statistics_of_examples(tiny_config, collect
     config = tiny_config(
         "psgan-sr-quick", triples=2, steps=4, norms_fixed_from=0.5, truth_alone_until=1.0
     )
-    trainer = Trainer(config, collection, RunOptions(tmp_path, "cpu"))
+    trainer = Trainer(config, collection, RunOptions(tmp_path, "cpu", "float32"))
     norm = trainer.recipe.generators["generator"].prior.stem[1]
     seen = []
     norm.register_forward_hook(lambda m, inputs, _: seen.append((m.training, inputs[0].detach())))

@@ -35,7 +35,7 @@ PHOTO_SETTINGS = {
 
 
 def two_steps(config, collection, folder):
-    trainer = Trainer(config, collection, RunOptions(folder, "cpu"))
+    trainer = Trainer(config, collection, RunOptions(folder, "cpu", "float32"))
     before = [p.detach().clone() for p in trainer.recipe.generators.parameters() if p.requires_grad]
     trainer.run(Console(quiet=True))
     after = [p for p in trainer.recipe.generators.parameters() if p.requires_grad]
@@ -170,7 +170,9 @@ def test_settings_that_do_not_fit(tiny_config, collection, mt_layout, tmp_path):
         make_recipe(tiny_config("region-gan", extra={"files.celeba": "somewhere"}))
     with pytest.raises(ConfigError, match="photos tell bare from made-up only, got 5 styles"):
         Trainer(
-            tiny_config("region-gan"), open_collection(mt_layout), RunOptions(tmp_path / "a", "cpu")
+            tiny_config("region-gan"),
+            open_collection(mt_layout),
+            RunOptions(tmp_path / "a", "cpu", "float32"),
         )
     with pytest.raises(ConfigError, match="weights: unknown cycles; it has adversarial"):
         make_recipe(tiny_config("psgan", extra={"weights.cycles": 1}))

@@ -49,7 +49,7 @@ else:  # while the checkpoint of step 4 is written
 found = open_collection(Path(faces))
 faces = found.bare + found.held_bare
 config = load_config("psgan", overrides)
-options = loop.RunOptions(Path(folder), "cpu")
+options = loop.RunOptions(Path(folder), "cpu", "float32")
 trainer = loop.Trainer(config, Collection(faces, [], faces, []), options)
 trainer.run(Console(quiet=True))
 """
@@ -78,7 +78,7 @@ def overrides(**more):
 
 def run(collection, folder, *, resume=False, recipe="psgan", **more):
     config = load_config(recipe, overrides(**more))
-    trainer = Trainer(config, collection, RunOptions(folder, "cpu", resume=resume))
+    trainer = Trainer(config, collection, RunOptions(folder, "cpu", "float32", resume=resume))
     first = trainer.step
     trainer.run(Console(quiet=True))
     return first, trainer
@@ -126,7 +126,7 @@ def test_noise_of_the_run_resumes_too(collection, tmp_path):
 
 def test_interruption_finishes_the_step_and_writes_a_checkpoint(collection, tmp_path, monkeypatch):
     config = load_config("psgan", overrides(checkpoint_every=100))
-    trainer = Trainer(config, collection, RunOptions(tmp_path / "run", "cpu"))
+    trainer = Trainer(config, collection, RunOptions(tmp_path / "run", "cpu", "float32"))
     original = trainer._train_step
 
     def interrupted(batch):
@@ -163,7 +163,7 @@ def test_devices_and_optimisers(collection, tmp_path):
     config = load_config("psgan", overrides())
     with pytest.raises(ValueError, match="device 'tpu': expected auto, cpu or cuda"):
         Trainer(config, collection, RunOptions(tmp_path / "a", "tpu"))
-    with pytest.raises(ValueError, match="precision 'half': expected auto, float32 or bfloat16"):
+    with pytest.raises(ValueError, match="precision 'half': expected auto, float32, bfloat16"):
         Trainer(config, collection, RunOptions(tmp_path / "a", "cpu", "half"))
     if not torch.cuda.is_available():
         with pytest.raises(TrainingError, match="this PyTorch sees no NVIDIA GPU"):
@@ -191,7 +191,7 @@ def test_mixed_precision_runs(collection, tmp_path):
 
 def test_rate_falls_linearly(collection, tmp_path):
     config = load_config("ssat", overrides(steps=100))
-    trainer = Trainer(config, collection, RunOptions(tmp_path / "run", "cpu"))
+    trainer = Trainer(config, collection, RunOptions(tmp_path / "run", "cpu", "float32"))
     rates = []
     for trainer.step in (0, 50, 75, 99):
         trainer._set_rate()

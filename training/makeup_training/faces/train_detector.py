@@ -19,6 +19,7 @@ from makeup_training.faces.detector_samples import compose_scene
 from makeup_training.faces.networks import STRIDES, FaceDetector
 from makeup_training.faces.train_landmarks import to_input
 from makeup_training.faces.training import Schedule, Training
+from makeup_training.precision import has_bfloat16
 
 CANVASES = ((320, 320), (192, 320), (256, 320), (320, 192))
 CANVAS_SHARES = (0.45, 0.25, 0.2, 0.1)
@@ -53,7 +54,7 @@ def train(options: argparse.Namespace) -> None:
         rng = np.random.default_rng([options.seed, step])
         height, width = CANVASES[rng.choice(len(CANVASES), p=CANVAS_SHARES)]
         scenes = [compose_scene(pictures, height, width, rng) for _ in range(options.batch)]
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(torch.device("cpu"))):
             outputs = network(to_input([s.image for s in scenes]))
         return detector_losses(outputs, scenes)
 

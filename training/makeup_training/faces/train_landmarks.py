@@ -26,6 +26,7 @@ from makeup_training.faces.landmark_samples import (
 )
 from makeup_training.faces.networks import REGIONS, LandmarkRegionNet
 from makeup_training.faces.training import Ahead, Schedule, Training
+from makeup_training.precision import has_bfloat16
 
 LIP_WEIGHT, BROW_WEIGHT, NEAR = 3.0, 1.0, 7
 """Extra weight of the pixels within a window of 7 that holds lips or brows, on either side."""
@@ -114,7 +115,7 @@ def batch_losses(network: LandmarkRegionNet, samples: list[CropSample]) -> dict[
 
 def answers(network: LandmarkRegionNet, samples: list[CropSample]) -> tuple[Tensor, Tensor, Tensor]:
     """Landmarks, confidences and region logits of a batch, in half precision where it serves."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(torch.device("cpu"))):
         found: tuple[Tensor, Tensor, Tensor] = network(to_input([s.image for s in samples]))
     return found
 

@@ -22,6 +22,7 @@ from makeup_training.faces.lip_samples import LipSamples, lip_samples
 from makeup_training.faces.networks import LipNet
 from makeup_training.faces.train_landmarks import whole_pictures
 from makeup_training.faces.training import Schedule, Training
+from makeup_training.precision import has_bfloat16
 
 ENTROPY_WEIGHT = 4.0
 
@@ -91,7 +92,7 @@ def lip_losses(
 ) -> dict[str, Tensor]:
     """Cross-entropy, with teachers to what they and the mask say; 1 - soft IoU of each face."""
     image, regions, lips = _batch(samples, rows)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(torch.device("cpu"))):
         odds = network(image, regions)
     fine = _enlarged(odds.float(), lips)
     share = fine.sigmoid()

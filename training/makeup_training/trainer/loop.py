@@ -27,6 +27,7 @@ from makeup_kernels.errors import InvalidInputError, MakeupError
 from makeup_training.data.examples import ExampleOptions, collate, moved
 from makeup_training.data.portraits import BadDataError, PortraitFile
 from makeup_training.data.readers import Collection
+from makeup_training.precision import mixed_precision
 from makeup_training.recipes import make_recipe
 from makeup_training.trainer.checkpoint import (
     checkpoints,
@@ -56,7 +57,8 @@ class RunOptions:
     Attributes:
         folder: of checkpoints, log, sheets and TensorBoard's events.
         device: `cpu`, `cuda`, or `auto`.
-        precision: `float32`, `bfloat16` (mixed), or `auto`: mixed on a GPU that can.
+        precision: `float32`, `bfloat16` (mixed), or `auto`: mixed where
+            the CPU or GPU has bfloat16 in hardware.
         resume: go on from the newest checkpoint.
         workers: processes that read ahead; 0 reads in the loop.
         origin: `licence` and `training_data` (a name and a licence each) of the weights, kept with
@@ -88,7 +90,7 @@ class Trainer:
     def __init__(self, config: Config, collection: Collection, options: RunOptions) -> None:
         self.config, self.options = config, options
         self.device = _device(options.device)
-        self.mixed = _mixed(options.precision, self.device)
+        self.mixed = mixed_precision(options.precision, self.device)
         self._check_folder()
         torch.manual_seed(config.seed)
         self.recipe = make_recipe(config)
@@ -327,14 +329,6 @@ def _device(name: str) -> torch.device:
             "check nvidia-smi, or use --device cpu"
         )
     return torch.device(name)
-
-
-def _mixed(precision: str, device: torch.device) -> bool:
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise InvalidInputError(f"precision {precision!r}: expected auto, float32 or bfloat16")
-    if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return precision == "bfloat16"
 
 
 def _optimiser(config: OptimiserConfig, networks: nn.ModuleDict) -> Optimizer:

@@ -1,0 +1,100 @@
+"""Which photos `makeup apply` reads, and where each result goes."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from makeup_kernels import InvalidInputError
+from makeup_sdk.images import IMAGE_SUFFIXES
+from makeup_sdk.photos import READ_SUFFIXES
+
+_RAW = (".arw", ".cr2", ".cr3", ".dng", ".jp2", ".nef", ".orf", ".psd", ".raf", ".rw2")
+_PICTURES = frozenset((*READ_SUFFIXES, *_RAW))
+"""What counts as a photo in a folder; those that cannot be read are listed as failures."""
+
+Job = tuple[Path, Path]
+Inode = tuple[int, int]
+
+
+def photo_jobs(sources: list[Path], output: Path, inputs: Iterable[Path] = ()) -> list[Job]:
+    """Pairs of photo and result; folders are walked and mirrored below the output folder.
+
+    Names that begin with a dot are left out, and the output folder where it lies in a source, so
+    that a second run does not work on the results of the first.
+
+    Args:
+        sources: photos, and folders of photos.
+        output: image for one photo, else a folder.
+        inputs: other files that no result may replace, such as the look.
+
+    Raises:
+        InvalidInputError: no photos, or results would fall on each other or on what is read.
+    """
+    jobs = _pairs(sources, output)
+    taken: dict[Path, Path] = {}
+    for source, target in jobs:
+        if target in taken:
+            raise InvalidInputError(
+                f"several photos would be written to {target}; apply them one folder at a time"
+            )
+        taken[target] = source
+    read = {_inode(path): path for path in [*(source for source, _ in jobs), *inputs]}
+    read.pop(None, None)
+    for target in taken:
+        inode = _inode(target)
+        if inode is not None and inode in read:
+            same = f" (the same file as {read[inode]})" if read[inode] != target else ""
+            raise InvalidInputError(
+                f"{target}{same} would be overwritten by a result; choose another --output"
+            )
+    return jobs
+
+
+def _pairs(sources: list[Path], output: Path) -> list[Job]:
+    to_image = output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir()
+    if output.suffix and not to_image and not output.is_dir():
+        raise InvalidInputError(
+            f"{output}: unknown image type {output.suffix!r}; use one of "
+            f"{', '.join(IMAGE_SUFFIXES)} (if this is to be a folder, create it first)"
+        )
+    if to_image and len(sources) == 1 and not sources[0].is_dir():
+        return [(sources[0], output)]
+    if to_image or output.is_file():
+        raise InvalidInputError(f"{output}: several photos need a folder as --output")
+    jobs: list[Job] = []
+    for source in sources:
+        if source.is_dir():
+            found = [*_photos_in(source, _inode(output))]
+            if not found:
+                raise InvalidInputError(f"{source}: no photos in this folder")
+            jobs += [(path, _named(output / path.relative_to(source))) for path in found]
+        else:
+            jobs.append((source, _named(output / source.name)))
+    return jobs
+
+
+def _photos_in(folder: Path, output: Inode | None) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and _inode(Path(place, name)) != output
+        )
+        for name in sorted(files):
+            path = Path(place, name)
+            if not name.startswith(".") and path.suffix.lower() in _PICTURES and path.is_file():
+                yield path
+
+
+def _named(target: Path) -> Path:
+    """A result's name: the photo's own, as PNG where its type is only read."""
+    return target if target.suffix.lower() in IMAGE_SUFFIXES else target.with_suffix(".png")
+
+
+def _inode(path: Path) -> Inode | None:
+    """What tells whether two names are one file, links followed; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,8 @@
+"""Picture files: frames for the engine, with all else that the file held kept beside them."""
+
+from makeup_sdk.photos.decode import decode_photo
+from makeup_sdk.photos.encode import encode_photo
+from makeup_sdk.photos.formats import READ_SUFFIXES, WRITE_SUFFIXES
+from makeup_sdk.photos.photo import Photo
+
+__all__ = ["READ_SUFFIXES", "WRITE_SUFFIXES", "Photo", "decode_photo", "encode_photo"]

@@ -1,0 +1,101 @@
+"""What a picture file claims, checked before anything is allocated for it."""
+
+import re
+import struct
+
+from makeup_kernels import InvalidInputError
+
+MAX_PIXELS = 178_956_970
+"""Pillow's own limit: what three bytes a pixel make half a gigabyte of."""
+MAX_BYTES = 1 << 30
+"""Size of a file."""
+_MAX_SCANS = 100
+"""Scans of a JPEG; encoders write a dozen, and each costs as much time as a whole picture."""
+_JPEG_PIXELS_PER_BYTE = 512
+"""A first scan spends at least a bit per block of 64 pixels and plane."""
+_PNG_RATIO = 1032
+"""Deflate cannot shrink by more."""
+_SLACK = 1 << 16
+"""Bytes that a small file may claim beyond these ratios: pictures of one colour."""
+
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart
+_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_ALONE = (0x01, _SOI)
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    """Refuse a picture of more than 179 megapixels.
+
+    Raises:
+        InvalidInputError: it has more.
+    """
+    if width * height > MAX_PIXELS:
+        raise InvalidInputError(
+            f"{name}: {width}x{height} pixels; shrink it below {MAX_PIXELS / 1e6:.0f} megapixels"
+        )
+
+
+def check_file_size(size: int, name: str) -> None:
+    """Refuse an empty file and one of more than 1 GiB.
+
+    Raises:
+        InvalidInputError: it is either.
+    """
+    if size == 0:
+        raise InvalidInputError(f"{name}: the file is empty (0 bytes); give an image")
+    if size > MAX_BYTES:
+        raise InvalidInputError(
+            f"{name}: {size} bytes; expected a picture of at most {MAX_BYTES} bytes"
+        )
+
+
+def check_jpeg(data: bytes, width: int, height: int, name: str) -> None:
+    """Refuse a JPEG of too many scans, or of more pixels than its bytes can tell.
+
+    Raises:
+        InvalidInputError: it is either.
+    """
+    if width * height > _JPEG_PIXELS_PER_BYTE * (len(data) + _SLACK):
+        _refuse_claim(data, width, height, name)
+    scans = count_scans(data, _MAX_SCANS)
+    if scans > _MAX_SCANS:
+        raise InvalidInputError(
+            f"{name}: a JPEG of more than {_MAX_SCANS} scans, which takes minutes to decode; "
+            "save it again with an ordinary program"
+        )
+
+
+def check_png(data: bytes, name: str) -> None:
+    """Refuse a PNG of more pixels than its bytes can hold, by its first header.
+
+    Raises:
+        InvalidInputError: its pixels do not fit, or are too many.
+    """
+    width, height, depth, kind = struct.unpack(">IIBB", data[16:26])
+    check_size(width, height, name)
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(kind, 1)
+    row = (width * channels * depth + 7) // 8
+    if row * height > _PNG_RATIO * (len(data) + _SLACK):
+        _refuse_claim(data, width, height, name)
+
+
+def count_scans(data: bytes, most: int) -> int:
+    """How many scans a JPEG has, counted up to one more than `most`."""
+    at, scans = 2, 0
+    while scans <= most:
+        found = _MARKER.search(data, at)
+        if found is None or found[1][0] == _EOI:
+            break
+        at, marker = found.end(), found[1][0]
+        if marker in _ALONE:
+            continue
+        scans += marker == _SOS
+        at += int.from_bytes(data[at : at + 2], "big")
+    return scans
+
+
+def _refuse_claim(data: bytes, width: int, height: int, name: str) -> None:
+    raise InvalidInputError(
+        f"{name}: claims {width}x{height} pixels, which its {len(data)} bytes cannot hold; the "
+        "file is damaged or made to waste memory"
+    )

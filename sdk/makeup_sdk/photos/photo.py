@@ -1,0 +1,90 @@
+"""A picture: the frame that the engine works on, and what else its file holds."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_sdk.photos.color import ColorSpace
+
+Image = NDArray[np.uint8]
+Samples = NDArray[Any]
+"""uint8 or uint16."""
+
+PAPER = 255
+"""Grey value on which transparent places are shown."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture file's content, upright.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR in sRGB, transparent places on white: a frame for the engine.
+        space: what the samples mean.
+        samples: uint8 or uint16 (H, W) or (H, W, C), the file's own; None where they are `image`.
+        alpha: (H, W) of the samples' dtype, or None.
+        profile: ICC profile of the samples.
+        exif: as bytes, orientation 1.
+        xmp: as bytes, orientation 1.
+    """
+
+    image: Image
+    space: ColorSpace
+    samples: Samples | None = None
+    alpha: Samples | None = None
+    profile: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+
+    def wearing(self, result: Image) -> "Photo":
+        """The same picture with a frame that the engine made of its `image`.
+
+        The change alone is carried over to the file's samples, so that whatever was not painted
+        keeps its depth, its colours outside sRGB and what lies under transparent places.
+
+        Args:
+            result: uint8 (H, W, 3), BGR.
+        """
+        if self.samples is None:
+            return replace(self, image=result)
+        changed = (result != self.image).any(axis=2)
+        if self.alpha is not None:
+            changed &= self.alpha > 0
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        if not rows.size:
+            return self
+        box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        before, after = (
+            self.space.from_srgb(frame[box][..., ::-1]).astype(np.int32)
+            for frame in (self.image, result)
+        )
+        top = np.iinfo(self.samples.dtype).max
+        change = (after - before) * (top // 255)
+        if self.alpha is not None:  # what is seen through shows less of a change
+            share = self.alpha[box].astype(np.float32) / np.float32(top)
+            share = share.reshape(share.shape + (1,) * (change.ndim - 2))
+            change = np.rint(change / np.maximum(share, 1 / top)).astype(np.int32)
+        samples = self.samples.copy()
+        painted = changed[box].reshape(changed[box].shape + (1,) * (change.ndim - 2))
+        samples[box] = np.clip(samples[box] + change * painted, 0, top)
+        shown = result if self.space.mode != "L" else on_paper(self.space, samples, self.alpha)
+        return replace(self, image=shown, samples=samples)
+
+
+def on_paper(space: ColorSpace, samples: Samples, alpha: Samples | None) -> Image:
+    """Samples as they look on white paper: uint8 (H, W, 3), BGR in sRGB, contiguous."""
+    shown = space.to_srgb(to_bytes(samples))
+    if alpha is not None:
+        share = to_bytes(alpha)[..., None].astype(np.uint16)
+        mixed = (shown * share + PAPER * (255 - share) + 127) // 255
+        shown = mixed.astype(np.uint8)
+    return np.ascontiguousarray(shown[..., ::-1])
+
+
+def to_bytes(samples: Samples) -> Image:
+    """Samples of 8 or 16 bits as 8, rounded."""
+    if samples.dtype == np.uint8:
+        return np.asarray(samples, np.uint8)
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
