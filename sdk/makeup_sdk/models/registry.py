@@ -5,8 +5,8 @@ from pathlib import Path
 from makeup_engines import Bundle
 from makeup_engines.files import as_path
 from makeup_kernels import BundleError, InvalidInputError
+from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import Makeup
-from makeup_sdk.makeup.codes import MobileMakeup
 from makeup_sdk.makeup.fields import MakeupFields
 from makeup_sdk.makeup.references import References
 from makeup_sdk.makeup.style import Style
@@ -22,7 +22,7 @@ MODELS = ("mobile", "classic")
 DEFAULT_MODEL = "mobile"
 
 MAKEUPS: dict[str, type[Makeup]] = {
-    makeup.kind: makeup for makeup in (MobileMakeup, MakeupFields, References, Style)
+    makeup.kind: makeup for makeup in (Appearance, MakeupFields, References, Style)
 }
 """What look files may hold, by kind."""
 
@@ -48,15 +48,13 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
             )
         return model
     options = options or ModelOptions()
-    if model == "mobile":
-        return MobileModel(options)
-    if model == "classic":
+    if model in MODELS:
         if options.backend != "auto":
             raise InvalidInputError(
-                f"backend {options.backend!r}: the model 'classic' has no networks that it could "
-                "run; choose another model, or leave the backend out"
+                f"backend {options.backend!r}: the model {str(model)!r} has no networks that it "
+                "could run; choose another model, or leave the backend out"
             )
-        return ClassicModel(options)
+        return MobileModel(options) if model == "mobile" else ClassicModel(options)
     if as_path(model, "model").exists():
         return _open_bundle(model, options)
     raise InvalidInputError(
@@ -73,12 +71,10 @@ def _open_bundle(path: str | Path, options: ModelOptions) -> Model:
     """
     bundle = Bundle.open(path)
     name = bundle.manifest.model
-    if name == MobileModel.name:
-        return MobileModel(options, bundle)
     if name == StyleModel.name:
         return StyleModel(Graphs.open(bundle, StyleModel.SIGNATURE, options))
     if name not in PAINTERS:
-        known = ", ".join([*PAINTERS, StyleModel.name, MobileModel.name])
+        known = ", ".join([*PAINTERS, StyleModel.name])
         raise BundleError(
             f"{path}: a bundle of {name!r}, which the engine cannot put on faces; expected one of "
             f"{known}"
