@@ -19,7 +19,6 @@ from makeup_kernels.errors import (
     MakeupError,
     NoFaceError,
     OutputError,
-    is_shown,
 )
 from makeup_kernels.match_region_histograms import RegionHistogram, match_region_histograms
 from makeup_kernels.region import Region
@@ -45,7 +44,6 @@ __all__ = [
     "cpu_features",
     "crop_face",
     "crop_matrix",
-    "is_shown",
     "match_region_histograms",
     "region_maps",
     "similarity",

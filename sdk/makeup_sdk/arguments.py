@@ -5,7 +5,8 @@ from numbers import Real
 from operator import index
 from typing import Any, SupportsIndex
 
-from makeup_kernels import InvalidInputError, Region, is_shown
+from makeup_kernels import InvalidInputError, Region
+from makeup_kernels.errors import is_shown
 
 _REGIONS = {region.name.lower(): region for region in Region if region}
 _EXPECTED = "Region.LIPS, SKIN, EYES or BROWS, or such a name in lower case"

@@ -1,29 +1,51 @@
 """Colours as apps write them."""
 
 import re
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
+from makeup_sdk.css_colors import CSS_COLORS
+
+Color: TypeAlias = str | tuple[int, int, int]
+"""A colour as apps write it; see `parse_color`."""
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
 
-def parse_color(text: str, name: str = "color") -> NDArray[np.uint8]:
-    """A CSS hex colour to uint8 (3,), BGR.
+def parse_color(color: object, name: str = "color") -> NDArray[np.uint8]:
+    """A colour to uint8 (3,), BGR.
 
     Args:
-        text: "#rrggbb", "#rgb", with or without the #.
+        color: "#rrggbb" or "#rgb", with or without the #; a CSS name ("crimson"); or a tuple of
+            red, green and blue, integers in 0–255.
         name: what the colour is for, named in the message.
 
     Raises:
         InvalidInputError: not such a colour.
     """
-    match = _HEX.fullmatch(text.strip()) if isinstance(text, str) else None
+    digits = _digits(color.strip().lower()) if isinstance(color, str) else None
+    if digits is not None:
+        return np.array([int(digits[i : i + 2], 16) for i in (4, 2, 0)], np.uint8)
+    if isinstance(color, tuple) and len(color) == 3 and all(map(_is_byte, color)):
+        return np.array(color[::-1], np.uint8)
+    raise InvalidInputError(
+        f"{name}: {color!r} is not a colour; expected a hex colour such as '#b3123a', a CSS name "
+        "such as 'crimson', or red, green and blue such as (179, 18, 58)"
+    )
+
+
+def _digits(text: str) -> str | None:
+    if text in CSS_COLORS:
+        return CSS_COLORS[text]
+    match = _HEX.fullmatch(text)
     if match is None:
-        raise InvalidInputError(
-            f"{name}: {text!r} is not a colour; expected a hex colour such as '#b3123a'"
-        )
-    digits = match[1] if len(match[1]) == 6 else "".join(digit * 2 for digit in match[1])
-    return np.array([int(digits[i : i + 2], 16) for i in (4, 2, 0)], np.uint8)
+        return None
+    return match[1] if len(match[1]) == 6 else "".join(digit * 2 for digit in match[1])
+
+
+def _is_byte(value: object) -> bool:
+    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return is_integer and 0 <= int(value) <= 255  # type: ignore[call-overload]

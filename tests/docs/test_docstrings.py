@@ -68,7 +68,7 @@ EXAMPLES = sorted(
 def test_example(name: str, block: str) -> None:
     frame = read_image("photo.jpg")
     engine = MakeupEngine(look="red.look")
-    exec(compile(block, name, "exec"), {"frame": frame, "engine": engine} | vars(makeup_sdk))
+    exec(compile(block, name, "exec"), vars(makeup_sdk) | {"frame": frame, "engine": engine})
 
 
 def test_the_engine_has_an_example() -> None:

@@ -149,7 +149,7 @@ def test_apply_without_a_face_writes_nothing(
         ),
         (["apply", "x", "y", "--look", RED, "-o", "o.v2"], "to be a folder, create it first"),
         (["look", "encode", RED, "--model", "z", "-o", "x.look"], "model: 'z' is unknown"),
-        (["look", "colors", "--lips", "blue", "-o", "x.look"], "lips: 'blue' is not a colour"),
+        (["look", "colors", "--lips", "blu", "-o", "x.look"], "lips: 'blu' is not a colour"),
         (["look", "colors", "--lips", "#123", "-o", "x.txt"], "look files end in .look"),
         (["look", "mix", "a.look=x", "-o", "x.look"], "'x' is not a number"),
         (["look", "show", "none.look"], "no such look file"),

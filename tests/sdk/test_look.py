@@ -89,7 +89,7 @@ def test_finish_orders_the_gloss(face: FaceAnalysis) -> None:
     ("call", "message"),
     [
         (Look.from_colors, "no colour given"),
-        (lambda: Look.from_colors(lips="red"), "lips: 'red' is not a colour; expected a hex"),
+        (lambda: Look.from_colors(lips="rot"), "lips: 'rot' is not a colour; expected a hex"),
         (lambda: Look.from_colors(lips="#12345"), "is not a colour"),
         (lambda: Look.from_colors(lips="#123", finish="wet"), "finish: 'wet' is unknown"),
         (lambda: Look.mix({}), "expected numbers ≥ 0"),

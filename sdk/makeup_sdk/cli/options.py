@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.frame import Strength
@@ -38,9 +39,13 @@ def parse_strength(strength: float, regions: Iterable[str]) -> Strength:
 def parse_look(text: str) -> Look | str:
     """What `--look` names: a path, "style:NAME" for models of styles, or "bare" to take makeup off.
 
+    A file of that very name comes first.
+
     Raises:
         InvalidInputError: no name behind "style:".
     """
+    if Path(text).exists():
+        return text
     if text == "bare":
         return Look.bare()
     kind, separator, name = text.partition(":")
@@ -58,7 +63,7 @@ def parse_share(entry: str) -> tuple[str, float]:
         InvalidInputError: what follows the last = is not a number.
     """
     path, separator, share = entry.rpartition("=")
-    if not separator:
+    if not separator or Path(entry).exists():
         return entry, 1.0
     try:
         return path, float(share)

@@ -1,5 +1,6 @@
 """`makeup stream`: put a look on a video or camera."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -91,7 +92,8 @@ def stream(
     for entry in wear or ():
         engine.wear(*_parse_wear(entry))
     options = StreamOptions(policy=policy, fps=fps, stillness=StillnessOptions() if still else None)
-    given: str | int = int(source) if source.isdecimal() else source
+    is_camera = source.isdecimal() and not Path(source).exists()
+    given: str | int = int(source) if is_camera else source
     with engine.stream(given, sink, options=options) as running:
         try:
             _show(running, console)

@@ -22,7 +22,7 @@ from makeup_sdk.stream.sinks import (
     VirtualCameraSink,
     WindowSink,
 )
-from makeup_sdk.stream.sources import Source, SourceInfo
+from makeup_sdk.stream.source import Source, SourceInfo
 from makeup_sdk.stream.statistics import StageTime, StreamStatistics
 from makeup_sdk.stream.video_file import VideoFileSink
 

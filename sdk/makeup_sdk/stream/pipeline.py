@@ -19,7 +19,8 @@ from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor, Wardrobe
 from makeup_sdk.stream.results import Ending, StreamResult
 from makeup_sdk.stream.sinks import Sink, make_sink
-from makeup_sdk.stream.sources import Source, SourceInfo, open_source
+from makeup_sdk.stream.source import Source, SourceInfo
+from makeup_sdk.stream.sources import open_source
 from makeup_sdk.stream.statistics import Recorder, StreamStatistics
 
 Image = NDArray[np.uint8]

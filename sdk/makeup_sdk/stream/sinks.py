@@ -1,6 +1,7 @@
 """Where results go: video file, image folder, window, virtual camera, callback."""
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from makeup_kernels import BackendUnavailableError, InvalidInputError
 from makeup_sdk.images import IMAGE_SUFFIXES, write_image
 from makeup_sdk.stream.errors import SinkFullError
 from makeup_sdk.stream.results import StreamResult
-from makeup_sdk.stream.sources import SourceInfo
+from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.video_file import VIDEO_SUFFIXES, VideoFileSink
 
 Image = NDArray[np.uint8]
@@ -200,9 +201,10 @@ def make_sink(sink: Any) -> Sink:
         InvalidInputError: none of these.
         BackendUnavailableError: a library that it needs is missing.
     """
-    if sink == "window":
+    is_there = isinstance(sink, str) and os.path.lexists(sink)
+    if sink == "window" and not is_there:
         return WindowSink()
-    if isinstance(sink, str) and (sink == "camera" or sink.startswith("camera:")):
+    if isinstance(sink, str) and (sink == "camera" or sink.startswith("camera:")) and not is_there:
         return VirtualCameraSink(sink.partition(":")[2] or None)
     if isinstance(sink, (str, Path)):
         path = Path(sink)

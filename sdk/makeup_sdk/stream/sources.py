@@ -4,20 +4,21 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_engines.files import as_path
 from makeup_kernels import BackendUnavailableError, InvalidInputError, MakeupError
 from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.photos import READ_SUFFIXES
 from makeup_sdk.stream.errors import SourceLostError
 from makeup_sdk.stream.options import ReconnectOptions
+from makeup_sdk.stream.source import Source, SourceInfo
+from makeup_sdk.stream.video_source import VideoFileSource, open_animation, open_container
 
 Image = NDArray[np.uint8]
 
@@ -29,96 +30,6 @@ Wait = Callable[[float], bool]
 
 _LAST_CAMERA = 1 << 16
 _NETWORK = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://", "srt://")
-
-
-@dataclass(frozen=True)
-class SourceInfo:
-    """What is known of a source before its first frame.
-
-    Attributes:
-        name: for messages.
-        live: frames come in their own time and are lost if nobody takes them.
-        fps: frames per second.
-        frames: how many there are, None if unknown; of video files an estimate.
-        path: the video file, whose audio a sink may keep; else None.
-        native_color: frames have the channel order of the engine, instead of BGR.
-    """
-
-    name: str
-    live: bool
-    fps: float
-    frames: int | None = None
-    path: Path | None = None
-    native_color: bool = False
-
-
-class Source(Protocol):
-    """Gives frames one by one. An app may plug in its own."""
-
-    @property
-    def info(self) -> SourceInfo: ...
-
-    @property
-    def reconnects(self) -> int:
-        """How often it was lost and came back."""
-        ...
-
-    @property
-    def lost(self) -> int:
-        """Frames that were announced and could not be read, as far as it is known by now."""
-        ...
-
-    def read(self) -> tuple[Image, float] | None:
-        """The next frame and its time in seconds; None at the end.
-
-        Raises:
-            SourceLostError: it has gone away.
-        """
-        ...
-
-    def close(self) -> None:
-        """Give camera, file or connection back; no `read` is under way."""
-        ...
-
-
-class VideoFileSource:
-    """A video file, or a network file with an end."""
-
-    reconnects = 0
-    lost = 0
-
-    def __init__(self, path: str | Path) -> None:
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise InvalidInputError(
-                f"{path}: not a video that can be read; expected a file that FFmpeg knows, such as "
-                "MP4, MKV, WebM, AVI or GIF"
-            )
-        fps = _frame_rate(self._capture, 25.0)
-        frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        local = Path(path)
-        self._at: float = -1 / fps
-        self.info = SourceInfo(
-            str(path),
-            False,
-            fps,
-            frames if frames > 0 else None,
-            local if local.is_file() else None,
-        )
-
-    def read(self) -> tuple[Image, float] | None:
-        """The next frame, at its presentation time."""
-        done, frame = self._capture.read()
-        if not done:
-            return None
-        at = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1e3
-        # files without usable times play at their frame rate
-        self._at = at if at > self._at else self._at + 1 / self.info.fps
-        return frame, self._at
-
-    def close(self) -> None:
-        """Close the file."""
-        self._capture.release()
 
 
 class CameraSource:
@@ -290,7 +201,8 @@ def open_source(source: Any, fps: float, reconnect: ReconnectOptions, wait: Wait
 
     Args:
         source: camera index; path of a video file or of a folder of images; URL; GStreamer
-            pipeline (text with " ! "); iterable of frames; or a `Source`.
+            pipeline (text with " ! "); iterable of frames; or a `Source`. A text that names
+            something on this machine is that, whatever it looks like.
         fps: of folders and iterators.
         reconnect: of network streams.
         wait: see `NetworkSource`.
@@ -300,15 +212,11 @@ def open_source(source: Any, fps: float, reconnect: ReconnectOptions, wait: Wait
         BackendUnavailableError: a GStreamer pipeline, without GStreamer.
     """
     if isinstance(source, int):
-        if not 0 <= source <= _LAST_CAMERA:
-            raise InvalidInputError(f"source: {source} is no camera index; expected 0, 1, …")
         return CameraSource(source)
-    if isinstance(source, str) and source.startswith(_NETWORK):
-        return _open_url(source, reconnect, wait)
-    if isinstance(source, str) and " ! " in source:
-        return CameraSource(source)
-    if isinstance(source, (str, Path)):
-        return _open_path(as_path(source, "source"), fps)
+    if isinstance(source, Path) or (isinstance(source, str) and _is_there(source)):
+        return _open_path(Path(source), fps)
+    if isinstance(source, str):
+        return _open_text(source, fps, reconnect, wait)
     if hasattr(source, "read") and hasattr(source, "info"):
         opened: Source = source
         return opened
@@ -328,17 +236,32 @@ def _open_path(path: Path, fps: float) -> Source:
             f"{path}: no such file or folder; give a camera index, a video file, a folder of "
             "images or a URL"
         )
-    return VideoFileSource(path)
+    return open_animation(path) or VideoFileSource(path)
+
+
+def _open_text(source: str, fps: float, reconnect: ReconnectOptions, wait: Wait) -> Source:
+    if source.startswith(_NETWORK):
+        return _open_url(source, reconnect, wait)
+    if " ! " in source:
+        return CameraSource(source)
+    return _open_path(Path(source), fps)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return os.path.lexists(name)
+    except ValueError:  # no name of a file
+        return False
 
 
 def _open_url(url: str, reconnect: ReconnectOptions, wait: Wait) -> Source:
     """A file served over HTTP has an end and is read as one; everything else is live."""
     if url.startswith("http"):
-        capture = _connect(url, reconnect.timeout)
-        frames = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
-        capture.release()
-        if frames > 0:
-            return VideoFileSource(url)
+        with suppress(InvalidInputError):
+            with open_container(url, reconnect.timeout) as container:
+                has_end = bool(container.duration)
+            if has_end:
+                return VideoFileSource(url, reconnect.timeout)
     return NetworkSource(url, reconnect, wait)
 
 

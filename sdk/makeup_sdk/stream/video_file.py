@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import BackendUnavailableError, InvalidInputError
 from makeup_sdk.stream.errors import SinkFullError
-from makeup_sdk.stream.sources import SourceInfo
+from makeup_sdk.stream.source import SourceInfo
 
 if TYPE_CHECKING:
     from makeup_sdk.stream.results import StreamResult

@@ -104,7 +104,7 @@ def test_mix_and_colours_over_a_look(client: TestClient) -> None:
         ),
         ("/v1/apply", {"image": "", "outfit": {"nose": 1}}, "Extra inputs are not permitted"),
         ("/v1/looks", {}, "no colour given"),
-        ("/v1/looks", {"colors": {"lips": "red"}}, "'red' is not a colour"),
+        ("/v1/looks", {"colors": {"lips": "rot"}}, "'rot' is not a colour"),
         ("/v1/looks", {"photo": b64(b"\xff\xd8\xff\xe0" + b"\0" * 99)}, "not a JPEG"),
     ],
 )
@@ -122,7 +122,7 @@ def test_bad_requests_get_one_clear_line(
         ({"look": {"gallery": "x"}}, "no look 'x' in the gallery; it has red-classic"),
         ({"look": {}}, "give either gallery or file"),
         ({"look": {"file": b64(b"PK not a look")}}, "not a look file or damaged"),
-        ({"colors": {"lips": "red"}}, "'red' is not a colour"),
+        ({"colors": {"lips": "rot"}}, "'rot' is not a colour"),
     ],
 )
 def test_bad_outfits(client: TestClient, photo: bytes, outfit: dict, message: str) -> None:

@@ -1,0 +1,46 @@
+"""Cosmetics: products by colour, finish and shape, and how they look on a face.
+
+>>> from makeup_sdk.cosmetics import Lipstick
+>>> Lipstick("crimson", finish="matte").color
+'#dc143c'
+"""
+
+from makeup_sdk.colors import Color
+from makeup_sdk.cosmetics.products import (
+    BLUSH_PLACEMENTS,
+    FINISHES,
+    PRODUCTS,
+    Blush,
+    Brows,
+    Contour,
+    Eyeliner,
+    EyeShadow,
+    Foundation,
+    Highlighter,
+    Lashes,
+    LipLiner,
+    Lipstick,
+    Product,
+)
+from makeup_sdk.cosmetics.schema import from_json, schema, to_json
+
+__all__ = [
+    "BLUSH_PLACEMENTS",
+    "FINISHES",
+    "PRODUCTS",
+    "Blush",
+    "Brows",
+    "Color",
+    "Contour",
+    "EyeShadow",
+    "Eyeliner",
+    "Foundation",
+    "Highlighter",
+    "Lashes",
+    "LipLiner",
+    "Lipstick",
+    "Product",
+    "from_json",
+    "schema",
+    "to_json",
+]

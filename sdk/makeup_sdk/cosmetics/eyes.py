@@ -1,0 +1,182 @@
+"""Products of the eyes: shadow, liner, lashes, brows; one eye at a time."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from makeup_sdk.cosmetics.axes import Eye
+from makeup_sdk.cosmetics.canvas import Canvas
+from makeup_sdk.cosmetics.light import linear_color
+from makeup_sdk.cosmetics.maps import FloatArray, bump, smoothstep
+from makeup_sdk.cosmetics.products import Brows, Eyeliner, EyeShadow, Lashes
+from makeup_sdk.cosmetics.textures import (
+    LASH_HEIGHT,
+    LASH_SPAN,
+    Hand,
+    grain,
+    hairs,
+    lashes,
+    sparkle,
+)
+
+_T_RANGE, _COLUMNS = (-0.4, 1.8), 112
+_ABOVE, _BELOW, _ROWS = 1.3, 0.3, 96
+"""The shadow's map reaches this high above the lid's edge (in h) and below the lower lid (in v)."""
+
+_SHEEN = {"satin": 0.03, "gloss": 0.11, "metallic": 0.13, "shimmer": 0.08, "glitter": 0.04}
+"""Light that a finish sends back where the lid bulges, as a share of the light that falls on it."""
+_FLAKES = {"metallic": 0.02, "shimmer": 0.055, "glitter": 0.16}
+"""The same of its grains."""
+
+
+def paint_shadow(canvas: Canvas, eye: Eye, hand: Hand, shadow: EyeShadow, amount: float) -> None:
+    """Blend lid, crease, outer corner and inner highlight over one eye."""
+    coverage, lid, color = _sampled(_shadow_map(shadow, hand), eye)
+    edge = np.maximum(
+        eye.edge(eye.v - eye.lid + np.float32(0.02), 0.01),
+        eye.edge(eye.under - eye.v + np.float32(0.01), 0.01),
+    )
+    clear = edge * (1.0 - eye.opening)
+    opacity = coverage * clear * grain(eye, hand, "shadow", 0.06)
+    opacity *= np.float32(min(shadow.opacity * float(hand.vary("amount", 0.04)[0]), 1.0))
+    hiding = 0.85 if shadow.finish == "metallic" else 0.75
+    canvas.paint(opacity, color, amount=amount, hiding=hiding, leveling=0.2)
+    if shadow.inner:
+        spot = bump(eye.t, 0.03, 0.12) * bump(eye.v, 0.02, 0.09) * clear
+        tint = linear_color(shadow.inner)
+        canvas.paint(np.float32(0.5 * shadow.opacity) * spot, tint, amount=amount)
+        canvas.shine(np.float32(0.06 * shadow.opacity * amount) * spot, tint)
+    sheen = _SHEEN.get(shadow.finish, 0.0)
+    if sheen > 0:
+        bulge = bump(eye.t, 0.5, 0.28) * bump(eye.h, 0.2, 0.2)
+        glow = sheen * bulge
+        flakes = _FLAKES.get(shadow.finish, 0.0)
+        if flakes > 0:
+            kind = "glitter" if shadow.finish == "glitter" else "mica"
+            glow = glow + flakes * sparkle(eye, kind, hand, "flakes") * (0.35 + bulge)
+        tint = 0.5 + 0.5 * linear_color(shadow.color)
+        strength = np.float32(shadow.shine * amount * min(2 * shadow.opacity, 1.0))
+        canvas.shine(strength * coverage * lid * clear * canvas.lit * glow, tint)
+
+
+@lru_cache(maxsize=64)
+def _shadow_map(shadow: EyeShadow, hand: Hand) -> tuple[FloatArray, FloatArray]:
+    """float32 (96, 112, 4), linear blue, green, red and coverage, and (96, 112), how much of it is
+    lid colour. Rows run from below the lower lid over the lid's edge toward the brow."""
+    top_share, crease_share = hand.vary("shadow", 0.04, 2)
+    t = np.linspace(*_T_RANGE, _COLUMNS, dtype=np.float32)[None]
+    q = np.linspace(-_BELOW, _ABOVE, _ROWS, dtype=np.float32)[:, None]
+    top = (0.45 + 0.5 * shadow.extent) * float(top_share)
+    crease_line = (0.36 + 0.12 * shadow.extent) * float(crease_share)
+    # the top border falls toward both corners
+    dome = np.clip(1.0 - 1.1 * np.maximum(0.3 - t, 0) - 0.55 * np.maximum(t - 0.85, 0), 0.3, 1.0)
+    height = np.maximum(q, 0) / dome
+    ends = smoothstep(-0.12, 0.12, t) * smoothstep(1.42 + 0.1 * shadow.extent, 0.98, t)
+    body = smoothstep(top, 0.35 * top, height) * ends * (q >= 0)
+    smudge = smoothstep(-0.17, 0.0, q) * (q < 0) * smoothstep(0.15, 0.75, t)
+    smudge = smudge * smoothstep(1.3, 0.98, t) * np.float32(shadow.lower)
+    lid = smoothstep(crease_line + 0.12, crease_line - 0.12, height) + 0.15
+    weights, colors = [lid + 0 * t], [shadow.color]
+    if shadow.crease:
+        band = bump(height, crease_line, 0.17) * smoothstep(0.0, 0.6, t)
+        weights.append(1.6 * band + 0.5 * smoothstep(crease_line, top, height))
+        colors.append(shadow.crease)
+    if shadow.outer:
+        corner = smoothstep(0.55, 1.0, t + 0.22 * (1.0 - np.clip(height, 0, 1)) - 0.1)
+        weights.append(2.6 * corner + 2.0 * smudge)
+        colors.append(shadow.outer)
+    total = np.sum([weight + 0 * body for weight in weights], axis=0)
+    result = np.empty((_ROWS, _COLUMNS, 4), np.float32)
+    mixed = sum(w[..., None] * linear_color(c) for w, c in zip(weights, colors, strict=True))
+    result[..., :3] = mixed / total[..., None]
+    if shadow.lower_color:
+        result[:, :, :3] = np.where(
+            q[..., None] < 0, linear_color(shadow.lower_color), result[..., :3]
+        )
+    result[..., 3] = np.maximum(body * (0.55 + 0.45 * np.clip(total, 0, 1)), 0.8 * smudge)
+    return result, (lid * (q >= 0) + 0 * t).astype(np.float32)
+
+
+def _sampled(
+    maps: tuple[FloatArray, FloatArray], eye: Eye
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Coverage, lid share and colour of a shadow's map on an eye."""
+    q = np.where(
+        eye.v >= eye.lid, np.minimum(eye.h, _ABOVE), np.minimum(eye.v - eye.under, 0.0)
+    ).astype(np.float32)
+    x = (eye.t - _T_RANGE[0]) * np.float32((_COLUMNS - 1) / (_T_RANGE[1] - _T_RANGE[0]))
+    y = (q + np.float32(_BELOW)) * np.float32((_ROWS - 1) / (_BELOW + _ABOVE))
+    x = np.ascontiguousarray(np.broadcast_to(x, y.shape), np.float32)
+    found, lid = (
+        cv2.remap(m, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for m in maps
+    )
+    *color, coverage = cv2.split(found)
+    return coverage, lid, np.stack(color)
+
+
+def paint_liner(canvas: Canvas, eye: Eye, hand: Hand, liner: Eyeliner, amount: float) -> None:
+    """Upper line with wing, and lower line, of one eye."""
+    t, v = eye.t, eye.v
+    factors = hand.vary("liner", 0.07, 2)
+    width = (0.022 + 0.085 * liner.width) * float(factors[0])
+    wing = 0.45 * liner.wing * float(factors[1])
+    grow = 0.35 + 0.65 * smoothstep(0.0, 0.85, t)
+    tail = np.clip(1.0 - (t - 1.0) / wing, 0.0, 1.0) if wing > 0.02 else smoothstep(1.06, 0.97, t)
+    line = eye.edge(
+        np.minimum(v - eye.lid + np.float32(0.015), eye.lid + width * grow * tail - v), 0.004
+    )
+    line = line * (smoothstep(0.0, 0.1, t) * (tail > 0))
+    if liner.lower > 0:
+        under = eye.under - v
+        lower = smoothstep(0.065, 0.0, under) * eye.edge(under + np.float32(0.02), 0.012)
+        lower = lower * (smoothstep(0.1, 0.8, t) * smoothstep(1.05, 0.98, t))
+        line = np.maximum(line, np.float32(0.8 * liner.lower) * lower)
+    clear = 1.0 - 0.85 * eye.opening
+    canvas.paint(
+        np.float32(liner.opacity) * line * clear,
+        linear_color(liner.color),
+        amount=amount,
+        leveling=0.4,
+    )
+
+
+def paint_lashes(canvas: Canvas, eye: Eye, hand: Hand, product: Lashes, amount: float) -> None:
+    """Upper lashes, which lowered lids carry downward, their roots, and lower lashes."""
+    rise = 1.0 - 1.7 * eye.closed
+    rise = float(np.copysign(max(abs(rise), 0.25), rise))
+    height = (eye.v - eye.lashes) * np.float32(1.0 / rise)
+    x = eye.t - np.float32(LASH_SPAN[0])
+    variant = hand.variant("lashes")
+    texture = lashes(product.length, product.volume, False, variant)
+    cover = texture.at(x, height, eye.cell)
+    strength = 0.55 + 0.4 * product.volume
+    cover = np.float32(strength) * cover * ((height > 0) & (height < LASH_HEIGHT))
+    root = bump(eye.v - eye.lashes, 0.0, 0.028) * eye.edge(eye.v - eye.lashes + 0.02, 0.01)
+    root = root * (smoothstep(0.0, 0.2, eye.t) * smoothstep(1.04, 0.97, eye.t))
+    cover = np.maximum(cover, np.float32(0.35 + 0.35 * product.volume) * root)
+    if product.lower > 0:
+        depth = eye.under - eye.v
+        texture = lashes(product.length, product.volume, True, variant)
+        low = texture.at(x, depth, eye.cell) * (depth > 0)
+        cover = np.maximum(cover, np.float32(0.75 * product.lower) * low)
+    grown = 0.3 + 0.7 * max(product.length, product.volume)
+    canvas.paint(
+        np.float32(grown) * cover, linear_color(product.color), amount=amount, leveling=0.3
+    )
+
+
+def paint_brows(
+    canvas: Canvas, eye: Eye, hand: Hand, brows: Brows, seen: FloatArray, amount: float
+) -> None:
+    """Tint brow hair, fill the gaps with fine strokes; `seen` (h, w) is the brow as it is."""
+    weight = np.maximum(eye.brow_map() * (0.35 + 0.65 * seen), seen)
+    dark = 1.0 - np.clip(canvas.shade, 0.0, 1.0)
+    stretch = np.float32(eye.width / eye.length)
+    strokes = hairs(hand.variant("brow"))
+    rising = eye.v + np.float32(0.35 * stretch) * eye.t
+    fine = strokes.at(eye.t * stretch + 1.0, rising + 1.0, eye.cell)
+    fill = np.clip(0.5 + 0.14 * fine + 0.7 * dark, 0.0, 1.0)
+    canvas.paint(
+        np.float32(brows.opacity) * weight * fill, linear_color(brows.color), amount=amount
+    )

@@ -1,0 +1,188 @@
+"""The light a face stands in, and how much of it skin and paint send back.
+
+A pixel is taken apart into light × shading × reflectance. Everything is worked out from ratios
+within the picture, so that paint follows any brightness and colour of the light.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from makeup_kernels import Region
+from makeup_sdk.colors import Color, parse_color
+from makeup_sdk.cosmetics.maps import FloatArray, Points, smoothstep
+from makeup_sdk.faces.types import Image
+
+LUMINANCE = np.array([0.0722, 0.7152, 0.2126], np.float32)
+"""Rec. 709 luminance of linear blue, green, red."""
+
+REFLECTANCE_ERROR = 0.22
+"""Standard deviation of the logarithm of `SkinLight.reflectance`, measured on portraits of known
+exposure, from the darkest to the lightest skin."""
+
+_WHITE_SHARE = 97
+"""The brightest 3 % of an open eye are its white."""
+_FROM_EYES, _FROM_LIPS, _AT_ONE = 0.67, 1.0, -1.47
+"""Logarithm of reflectance: from that of skin over white of the eye, and from how much redder the
+lips are. The ratio of the two was fitted on the training portraits."""
+_MEAN_EYES, _MEAN_LIPS = -0.20, 0.30
+"""The two over people; taken where eyes are closed, or lips covered."""
+_SKIN_RANGE = (0.045, 0.48)
+"""Luminance reflectance of the darkest and the lightest skin."""
+_MIDDLE, _ADAPTATION = 0.26, 0.85
+"""Paint on very dark or light skin is put a little nearer to the skin than it is; else it glows."""
+_CHROMATICITY = {0.05: (0.193, 0.277, 0.530), 0.40: (0.253, 0.302, 0.445)}
+"""Share of linear blue, green and red in skin under white light, by its reflectance."""
+_CHEEKS = [1, 2, 3, 48, 31, 28, 35, 54, 13, 14, 15, 46, 42, 28, 39, 41]
+
+_CODES = np.arange(256, dtype=np.float64) / 255.0
+_TO_LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(
+    np.float32
+)
+
+
+def to_linear(image: Image) -> FloatArray:
+    """uint8 sRGB, any shape, to float32 linear light in [0, 1] of the same shape and order."""
+    linear: FloatArray = cv2.LUT(image, _TO_LINEAR)
+    return linear
+
+
+def linear_color(color: Color) -> FloatArray:
+    """A colour to float32 (3,): linear blue, green, red in [0, 1]."""
+    return _TO_LINEAR[parse_color(color)]
+
+
+def luminance(linear: FloatArray) -> FloatArray:
+    """float32 (..., 3) linear BGR to float32 (...)."""
+    if linear.ndim == 3:
+        y: FloatArray = cv2.transform(linear, LUMINANCE[None])
+        return y
+    return np.asarray(linear @ LUMINANCE, np.float32)
+
+
+def planar_luminance(planes: FloatArray) -> FloatArray:
+    """float32 (3, h, w) linear BGR to float32 (h, w)."""
+    blue, green, red = LUMINANCE
+    y: FloatArray = blue * planes[0] + green * planes[1] + red * planes[2]
+    return y
+
+
+def skin_color(reflectance: float) -> FloatArray:
+    """float32 (3,): reflectance in blue, green and red of skin of a luminance reflectance."""
+    (dark, at_dark), (light, at_light) = _CHROMATICITY.items()
+    place = np.clip(np.log(reflectance / dark) / np.log(light / dark), -0.2, 1.2)
+    shares = (1 - place) * np.array(at_dark) + place * np.array(at_light)
+    color: FloatArray = (shares * reflectance / (shares @ LUMINANCE)).astype(np.float32)
+    return color
+
+
+@dataclass(frozen=True)
+class SkinLight:
+    """The light a face stands in.
+
+    Attributes:
+        color: float32 (3,), what a white matte surface at the cheek would send, linear BGR.
+        skin: float32 (3,), the cheeks' own linear BGR.
+        reflectance: luminance reflectance of the skin in [0.045, 0.48].
+        side: in [-1, 1], positive when the light comes from the picture's right.
+    """
+
+    color: FloatArray
+    skin: FloatArray
+    reflectance: float
+    side: float
+
+    @property
+    def luminance(self) -> float:
+        """Of the cheeks, linear."""
+        return float(self.skin @ LUMINANCE)
+
+    @classmethod
+    def measure(cls, linear: FloatArray, points: Points, regions: Image) -> "SkinLight":
+        """Measure the light on the cheeks, and the skin against eyes and lips.
+
+        Whether a dark cheek is dark skin or dim light shows in the eyes, whose whites are much the
+        same in everybody, and in the lips, which are the redder against the skin the lighter it
+        is. On 102 portraits of known exposure the logarithm correlates with the truth by 0.92.
+
+        Args:
+            linear: float32 (256, 256, 3), linear BGR of the crop.
+            points: float64 (68, 2), landmarks, crop pixels.
+            regions: uint8 (256, 256), the region map.
+        """
+        cheeks = _filled(points[_CHEEKS], regions.shape)
+        pixels = linear[(cheeks > 0) & (regions == Region.SKIN)]
+        if len(pixels) < 16:
+            pixels = linear[cheeks > 0] if cheeks.any() else linear.reshape(-1, 3)
+        y = luminance(pixels)
+        low, high = np.percentile(y, (35, 80))
+        skin = np.maximum(pixels[(y >= low) & (y <= high)].mean(axis=0), 1e-4).astype(np.float32)
+        reflectance = _reflectance(skin, linear, points, regions)
+        side = _side(linear, points, cheeks, regions)
+        adapted = _MIDDLE * (reflectance / _MIDDLE) ** _ADAPTATION
+        return cls(skin / skin_color(adapted), skin, reflectance, side)
+
+
+def _reflectance(skin: FloatArray, linear: FloatArray, points: Points, regions: Image) -> float:
+    """Luminance reflectance of skin that sends `skin`, from eyes and lips."""
+    eyes = np.zeros(linear.shape[:2], np.uint8)
+    for index in (range(36, 42), range(42, 48)):
+        outline = np.round(np.clip(points[list(index)], -999, 999) * 16).astype(np.int32)
+        cv2.fillPoly(eyes, [outline], 1, shift=4)
+    white, ratio = luminance(linear[eyes > 0]), _MEAN_EYES
+    if white.size:
+        seen = float(skin @ LUMINANCE) / max(float(np.percentile(white, _WHITE_SHARE)), 1e-5)
+        open_wide = smoothstep(60, 180, np.float32(white.size))
+        trust = float(open_wide * smoothstep(1.7, 1.2, np.float32(seen)))
+        ratio = trust * float(np.log(seen)) + (1 - trust) * _MEAN_EYES
+    lips, redness = linear[regions == Region.LIPS], _MEAN_LIPS
+    if len(lips) > 60:
+        middle = np.maximum(np.median(lips, axis=0), 1e-5)
+        redness = float(np.log(middle[2] / middle[1]) - np.log(skin[2] / skin[1]))
+        redness = float(np.clip(redness, -0.15, 0.5))
+    found = np.exp(_AT_ONE + _FROM_EYES * ratio + _FROM_LIPS * redness)
+    return float(np.clip(found, *_SKIN_RANGE))
+
+
+def _side(linear: FloatArray, points: Points, cheeks: Image, regions: Image) -> float:
+    """How much brighter the picture's right cheek is: difference over sum of the medians."""
+    y, x = np.nonzero((cheeks > 0) & (regions == Region.SKIN))
+    if len(y) < 16:
+        return 0.0
+    down = points[8] - points[27]
+    right = (x - points[27, 0]) * down[1] - (y - points[27, 1]) * down[0] > 0
+    light = luminance(linear[y, x])
+    if right.all() or not right.any():
+        return 0.0
+    bright, other = float(np.median(light[right])), float(np.median(light[~right]))
+    return (bright - other) / max(bright + other, 1e-6)
+
+
+def _filled(outline: Points, shape: tuple[int, ...]) -> Image:
+    mask = np.zeros(shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.round(outline).astype(np.int32)], 1)
+    return mask
+
+
+def kubelka_munk(ground: FloatArray, color: FloatArray, opacity: FloatArray) -> FloatArray:
+    """Reflectance of a layer of paint over a ground (Kubelka & Munk, 1931).
+
+    With a = (1/R∞ + R∞)/2 and b = (1/R∞ − R∞)/2 a layer reflects
+    (1 − R_g (a − b coth τ)) / (a − R_g + b coth τ), τ the optical thickness b·S·x. Opacity is
+    tanh τ: 0 leaves the ground, 1 shows R∞.
+
+    Args:
+        ground: float32, reflectance R_g in [0, 1).
+        color: float32, reflectance R∞ of a thick layer in (0, 1).
+        opacity: float32 in [0, 1].
+
+    Returns:
+        float32, the shape that the three broadcast to.
+    """
+    color = np.minimum(np.maximum(color, 0.012), 0.95)
+    a, b = 0.5 * (1.0 / color + color), 0.5 * (1.0 / color - color)
+    above = opacity * (1.0 - a * ground) + b * ground
+    above /= opacity * (a - ground) + b
+    layer: FloatArray = above
+    return layer

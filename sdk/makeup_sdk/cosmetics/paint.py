@@ -1,0 +1,144 @@
+"""All products of a makeup on one face, in the order in which they are put on."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from makeup_kernels import Region
+from makeup_sdk.cosmetics.axes import Eye, Mouth
+from makeup_sdk.cosmetics.canvas import Canvas, Patch
+from makeup_sdk.cosmetics.eyes import paint_brows, paint_lashes, paint_liner, paint_shadow
+from makeup_sdk.cosmetics.lips import LipSurface, paint_lip_liner, paint_lipstick
+from makeup_sdk.cosmetics.maps import Points
+from makeup_sdk.cosmetics.products import (
+    NAMES,
+    PRODUCTS,
+    Blush,
+    Brows,
+    Contour,
+    Eyeliner,
+    EyeShadow,
+    Foundation,
+    Highlighter,
+    Lashes,
+    LipLiner,
+    Lipstick,
+    Product,
+)
+from makeup_sdk.cosmetics.skin import (
+    CELLS,
+    Skin,
+    paint_blush,
+    paint_contour,
+    paint_foundation,
+    paint_highlighter,
+)
+from makeup_sdk.cosmetics.textures import STEADY, Hand
+from makeup_sdk.cosmetics.view import FaceView
+
+_ORDER = list(PRODUCTS)
+_PLAIN_TAIL = 24.0
+"""Degrees at which shadow goes on beyond the outer corner, without a wing that says it."""
+
+
+def paint(
+    view: FaceView,
+    products: Iterable[Product],
+    strength: Mapping[Region, float],
+    hand: Hand = STEADY,
+) -> list[Patch]:
+    """Put products on a face.
+
+    Args:
+        view: the face.
+        products: in any order; they are put on in that of `PRODUCTS`.
+        strength: per region in [0, 1.5]; a region that is not named stays bare.
+        hand: whose hand; the same one gives the same paint.
+
+    Returns:
+        the changes of the face's light, to be put into the frame in this order. Parts that are
+        turned away or covered have none.
+    """
+    amounts = [
+        (product, product.intensity * strength.get(product.region, 0.0))  # type: ignore[attr-defined]
+        for product in sorted(products, key=lambda product: _ORDER.index(NAMES[type(product)]))
+    ]
+    amounts = [(product, amount) for product, amount in amounts if amount > 0]
+    by_region = {
+        region: [pair for pair in amounts if pair[0].region is region]
+        for region in (Region.SKIN, Region.EYES, Region.BROWS, Region.LIPS)
+    }
+    patches = []
+    if by_region[Region.SKIN]:
+        patches.append(_paint_skin(view, by_region[Region.SKIN], hand))
+    on_eyes = by_region[Region.BROWS] + by_region[Region.EYES]
+    for left in (True, False):
+        if on_eyes and _visible(view, left):
+            patches.append(_paint_eye(view, left, on_eyes, hand))
+    if by_region[Region.LIPS] and _apart(view.points[48], view.points[54], 0.15 * view.unit):
+        patch = _paint_lips(view, by_region[Region.LIPS], hand)
+        if patch is not None:
+            patches.append(patch)
+    return patches
+
+
+Amounts = list[tuple[Product, float]]
+
+
+def _paint_skin(view: FaceView, worn: Amounts, hand: Hand) -> Patch:
+    skin = Skin(view)
+    for product, amount in worn:
+        if isinstance(product, Foundation):
+            paint_foundation(skin, product, amount)
+        elif isinstance(product, Contour):
+            paint_contour(skin, hand, product, amount)
+        elif isinstance(product, Blush):
+            paint_blush(skin, hand, product, amount)
+        elif isinstance(product, Highlighter):
+            paint_highlighter(skin, product, amount)
+    return skin.canvas.patch(CELLS)
+
+
+def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
+    wings = [p.angle for p, _ in worn if isinstance(p, Eyeliner) and p.wing > 0]
+    eye = Eye(view, left, wings[0] if wings else _PLAIN_TAIL)
+    bare = view.warped(view.linear, eye.matrix, eye.shape)
+    visible = view.warped(view.visible, eye.matrix, eye.shape)
+    lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
+    canvas = Canvas(bare, view.light.color, view.light.luminance, lids)
+    own_hand = Hand(2 * hand.seed + left, hand.tremor)
+    for product, amount in worn:
+        canvas.allowed = lids if isinstance(product, EyeShadow) else visible
+        if isinstance(product, Brows):
+            seen = view.warped(view.share(Region.BROWS, 1.2), eye.matrix, eye.shape)
+            paint_brows(canvas, eye, own_hand, product, seen, amount)
+        elif isinstance(product, EyeShadow):
+            paint_shadow(canvas, eye, own_hand, product, amount)
+        elif isinstance(product, Eyeliner):
+            paint_liner(canvas, eye, own_hand, product, amount)
+        elif isinstance(product, Lashes):
+            paint_lashes(canvas, eye, own_hand, product, amount)
+    return canvas.patch(eye.matrix)
+
+
+def _paint_lips(view: FaceView, worn: Amounts, hand: Hand) -> Patch | None:
+    mouth = Mouth(view)
+    surface = LipSurface.of(view, mouth)
+    if surface is None:
+        return None
+    for product, amount in worn:
+        if isinstance(product, Lipstick):
+            paint_lipstick(surface, mouth, hand, product, view.light.side, amount)
+        elif isinstance(product, LipLiner):
+            paint_lip_liner(surface, mouth, product, amount)
+    return surface.canvas.patch(mouth.matrix)
+
+
+def _visible(view: FaceView, left: bool) -> bool:
+    """False for an eye that is turned away so far that its corners meet."""
+    inner, outer = (39, 36) if left else (42, 45)
+    return _apart(view.points[inner], view.points[outer], 0.09 * view.unit)
+
+
+def _apart(a: Points, b: Points, least: float) -> bool:
+    return float(np.hypot(*(a - b))) > max(least, 3.0)

@@ -1,0 +1,170 @@
+"""Products as JSON, and the schema of that."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from makeup_kernels import InvalidInputError
+from makeup_sdk.cosmetics.products import (
+    _CHOICES,
+    _COLORS,
+    _RANGES,
+    NAMES,
+    PRODUCTS,
+    Product,
+    nearest,
+)
+
+FORMAT = 1
+"""Version of the JSON form."""
+
+
+def to_json(products: Iterable[Product], title: str = "products") -> str:
+    """Products as JSON text, those fields left out that have their default value.
+
+    >>> from makeup_sdk.cosmetics import Lipstick
+    >>> print(to_json([Lipstick("#b3123a", finish="matte")], "red"))
+    {
+      "format": 1,
+      "title": "red",
+      "products": [
+        {"product": "lipstick", "color": "#b3123a", "finish": "matte"}
+      ]
+    }
+    """
+    lines = [f"    {json.dumps(_to_entry(product))}" for product in products]
+    head = f'{{\n  "format": {FORMAT},\n  "title": {json.dumps(title)},\n  "products": ['
+    return head + ("\n" + ",\n".join(lines) + "\n  ]\n}" if lines else "]\n}")
+
+
+def from_json(text: str, name: str = "products") -> tuple[tuple[Product, ...], str]:
+    """Products and title from JSON text.
+
+    Args:
+        text: as `to_json` writes it.
+        name: what the text is, in messages.
+
+    Raises:
+        InvalidInputError: no JSON, an unknown product or key, a missing or wrong value.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidInputError(f"{name}: not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidInputError(
+            f'{name}: got a {type(data).__name__}, expected an object {{"format": {FORMAT}, '
+            '"title": …, "products": […]}'
+        )
+    _check_keys(data, ("format", "title", "products"), name)
+    if data.get("format") != FORMAT:
+        raise InvalidInputError(
+            f"{name}: format: got {data.get('format')!r}, this release reads {FORMAT}"
+        )
+    entries, title = data.get("products"), data.get("title", "products")
+    if not isinstance(entries, list):
+        raise InvalidInputError(f"{name}: products: got {entries!r}, expected a list of products")
+    if not isinstance(title, str):
+        raise InvalidInputError(f"{name}: title: got {title!r}, expected a text")
+    places = (f"{name}: products[{number}]" for number in range(len(entries)))
+    return tuple(map(_from_entry, entries, places)), title
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the JSON form."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "makeup-sdk products",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["format", "products"],
+        "properties": {
+            "format": {"const": FORMAT},
+            "title": {"type": "string"},
+            "products": {
+                "type": "array",
+                "items": {"oneOf": [_schema_of(name, kind) for name, kind in PRODUCTS.items()]},
+            },
+        },
+        "$defs": {
+            "color": {
+                "description": "#rgb or #rrggbb, a CSS name, or [red, green, blue] in 0-255",
+                "oneOf": [
+                    {"type": "string"},
+                    {
+                        "type": "array",
+                        "items": {"type": "integer", "minimum": 0, "maximum": 255},
+                        "minItems": 3,
+                        "maxItems": 3,
+                    },
+                ],
+            }
+        },
+    }
+
+
+def _schema_of(name: str, kind: type[Product]) -> dict[str, Any]:
+    properties: dict[str, Any] = {"product": {"const": name}}
+    required = ["product"]
+    for field in fields(kind):
+        if field.name in _COLORS:
+            entry: dict[str, Any] = {"$ref": "#/$defs/color"}
+            if field.name in kind.optional:
+                entry = {"oneOf": [entry, {"type": "null"}]}
+        elif field.name in _CHOICES:
+            entry = {"enum": list(_CHOICES[field.name])}
+        else:
+            low, high = _RANGES.get(field.name, (0.0, 1.0))
+            entry = {"type": "number", "minimum": low, "maximum": high}
+        if field.default is MISSING:
+            required.append(field.name)
+        else:
+            entry = {**entry, "default": field.default}
+        properties[field.name] = entry
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": properties,
+    }
+
+
+def _to_entry(product: Product) -> dict[str, Any]:
+    entry: dict[str, Any] = {"product": NAMES[type(product)]}
+    for field in fields(product):
+        value = getattr(product, field.name)
+        if field.default is MISSING or value != field.default:
+            entry[field.name] = value
+    return entry
+
+
+def _from_entry(entry: object, place: str) -> Product:
+    if not isinstance(entry, dict):
+        raise InvalidInputError(f"{place}: got {entry!r}, expected an object such as a lipstick")
+    name = entry.get("product")
+    if not isinstance(name, str) or name not in PRODUCTS:
+        raise InvalidInputError(
+            f"{place}: product: got {name!r}; {nearest(str(name), tuple(PRODUCTS))}"
+        )
+    kind = PRODUCTS[name]
+    values = {key: _plain(value) for key, value in entry.items() if key != "product"}
+    _check_keys(values, tuple(field.name for field in fields(kind)), f"{place} ({name})")
+    missing = [f.name for f in fields(kind) if f.default is MISSING and f.name not in values]
+    if missing:
+        raise InvalidInputError(f"{place} ({name}): {missing[0]} is missing")
+    try:
+        return kind(**values)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{place}: {error}") from None
+
+
+def _plain(value: object) -> object:
+    """A JSON list as the tuple that a colour is."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_keys(data: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:
+    for key in data:
+        if key not in known:
+            raise InvalidInputError(f"{place}: unknown key {key!r}; {nearest(key, known)}")

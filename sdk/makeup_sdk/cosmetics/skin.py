@@ -1,0 +1,217 @@
+"""Products of the skin: foundation, contour, highlighter, blush; all over the face at once."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from makeup_kernels import CROP_SIZE, Region
+from makeup_sdk.cosmetics.canvas import Canvas
+from makeup_sdk.cosmetics.light import LUMINANCE, linear_color, luminance, skin_color
+from makeup_sdk.cosmetics.maps import FloatArray, blob, blur, smoothstep, stroke
+from makeup_sdk.cosmetics.products import Blush, Contour, Foundation, Highlighter
+from makeup_sdk.cosmetics.textures import Hand
+from makeup_sdk.cosmetics.view import FaceView, face_mask
+
+CELL = 2
+"""Crop pixels per cell of the skin's patch."""
+_SIDE = CROP_SIZE // CELL
+_COARSE = 4
+"""Crop pixels per cell of the grid that soft shapes are worked out on."""
+
+CELLS = np.array([[1 / CELL, 0, 0.5 / CELL - 0.5], [0, 1 / CELL, 0.5 / CELL - 0.5]])
+"""float64 (2, 3): crop pixel to cell."""
+
+_MATTE = {"matte": 0.75, "satin": 0.2}
+"""How much of the skin's shine a foundation's finish takes away."""
+_SHEEN = {"satin": 0.05, "gloss": 0.16, "metallic": 0.2, "shimmer": 0.12, "glitter": 0.14}
+"""Light that a blush's finish sends back, as a share of the light that falls on it."""
+_SHARPNESS = {"matte": 0.6, "satin": 1.0, "gloss": 1.5, "metallic": 1.7, "shimmer": 1.2}
+"""How a highlighter's finish follows the light: 1 in proportion, more gathers it in the brightest
+places."""
+
+
+class _Half(NamedTuple):
+    """Landmark indices of one half of the face."""
+
+    jaw: tuple[int, int, int, int]
+    temple: int
+    cheek: int
+    outer: int
+    inner: int
+    corner: int
+    brow: int
+    nostril: int
+
+
+_HALVES = (
+    _Half((1, 3, 5, 7), 0, 2, 36, 39, 48, 18, 31),
+    _Half((15, 13, 11, 9), 16, 14, 45, 42, 54, 25, 35),
+)
+
+
+class Skin:
+    """The skin of one face: its canvas, and the grid that soft shapes are worked out on.
+
+    Args:
+        view: the face.
+    """
+
+    def __init__(self, view: FaceView) -> None:
+        self.view = view
+        self.bare: FloatArray = cv2.resize(
+            view.linear, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA
+        )
+        points = (view.points + 0.5) / CELL - 0.5
+        unit = view.unit / CELL
+        mask = face_mask(points, unit, (_SIDE, _SIDE), 0.07 * unit)
+        visible = cv2.resize(view.visible, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        self.canvas = Canvas(self.bare, view.light.color, view.light.luminance, mask * visible)
+        axis = np.arange(CROP_SIZE // _COARSE, dtype=np.float32) * _COARSE + (_COARSE - 1) / 2
+        self.grid = axis[None], axis[:, None]
+        """x and y of the coarse cells, crop pixels."""
+
+    def fine(self, weights: FloatArray) -> FloatArray:
+        """Weights of the coarse grid on the patch's cells."""
+        fine: FloatArray = cv2.resize(weights, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
+        return fine
+
+    def bare_skin(self) -> FloatArray:
+        """float32 (128, 128): weight of the skin itself: the face without eyes, brows and lips, and
+        without what is too dark or too pale for this skin: nostrils, frames, hair."""
+        regions = self.view.regions
+        skin = ((regions == Region.SKIN) | (regions == Region.EYES)).astype(np.float32)
+        skin = blur(cv2.resize(skin, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), 0.8)
+        tone = self.canvas.shade
+        chroma = self.bare / np.maximum(self.bare.sum(axis=-1, keepdims=True), 1e-6)
+        own = self.view.light.skin / self.view.light.skin.sum()
+        away = np.abs(chroma - own).sum(axis=-1)
+        likely = smoothstep(0.08, 0.3, tone) * smoothstep(0.32, 0.16, away)
+        return skin * blur(likely, 0.012 * self.view.unit / CELL)
+
+
+def paint_foundation(skin: Skin, foundation: Foundation, amount: float) -> None:
+    """Even out blotches, take away or add shine, shift the skin's shade."""
+    weight = skin.bare_skin()
+    unit = skin.view.unit / CELL
+    cover = weight * np.float32(foundation.opacity * min(amount, 1.0))
+    y = np.maximum(luminance(skin.bare), 1e-6)
+    chroma = np.stack(cv2.split(skin.bare)) / y
+    weighted = cv2.merge([*(chroma * weight), y * weight])
+    *even, mean = cv2.split(blur(weighted, 0.09 * unit))
+    wide = np.maximum(blur(weight, 0.09 * unit), 1e-3)
+    mean = np.maximum(mean / wide, 1e-6)
+    fine = blur(y * weight, 0.016 * unit) / np.maximum(blur(weight, 0.016 * unit), 1e-3)
+    blotch = np.clip(mean / np.maximum(fine, 1e-6), 0.85, 1.18) ** 0.6
+    redness = np.clip(np.stack(even) / (wide * np.maximum(chroma, 1e-3)), 0.8, 1.25)
+    change = 1.0 + 0.7 * cover * (redness - 1.0)
+    change *= 1.0 + cover * (blotch - 1.0)
+    peak = np.maximum(y / mean - 1.12, 0.0) * weight * min(amount, 1.0)
+    matte = _MATTE.get(foundation.finish, 0.0) * min(2 * foundation.opacity, 1.0)
+    if matte > 0:
+        change /= 1.0 + np.float32(0.9 * matte) * peak
+    step = np.exp(np.log(_shade(skin, foundation)) * amount)
+    change *= 1.0 + weight * (step.astype(np.float32)[:, None, None] - 1.0)
+    skin.canvas.scale(change)
+    if foundation.finish in ("gloss", "shimmer", "metallic", "glitter"):
+        dewy = blur(np.maximum(y / mean - 1.0, 0.0) * weight, 0.01 * unit)
+        shine = np.float32(0.5 * foundation.opacity * skin.view.light.reflectance * amount)
+        skin.canvas.shine(shine * np.minimum(dewy, 0.6))
+
+
+def _shade(skin: Skin, foundation: Foundation) -> FloatArray:
+    """float32 (3,): factor on the skin's reflectance that a shade asks for."""
+    shift = np.array([0.14, 0.12, 0.10]) * foundation.lightness
+    shift = shift + np.array([-0.10, 0.01, 0.05]) * foundation.warmth
+    if foundation.color is not None:
+        shade = linear_color(foundation.color)
+        own = skin_color(skin.view.light.reflectance)
+        shift = shift + foundation.opacity * np.clip(np.log(shade / own), -0.9, 0.9)
+    factor: FloatArray = np.exp(shift).astype(np.float32)
+    return factor
+
+
+def paint_contour(skin: Skin, hand: Hand, contour: Contour, amount: float) -> None:
+    """Shade the face's hollows."""
+    points, unit, grid = skin.view.points, skin.view.unit, skin.grid
+    rise = (points[27] - points[8]) / np.hypot(*(points[27] - points[8])) * unit
+    shade = np.zeros((CROP_SIZE // _COARSE,) * 2, np.float32)
+    strengths = np.clip(hand.vary("contour", 0.04, 2), 0.92, 1.08)
+    for half, strength in zip(_HALVES, strengths, strict=True):
+        ear, hinge, jaw, chin = points[list(half.jaw)]
+        inner, corner, brow = points[[half.inner, half.corner, half.brow]]
+        hollow = np.stack([ear, 0.62 * points[half.cheek] + 0.38 * corner])
+        hollow = hollow + 0.25 * (hinge - ear)
+        temple = np.stack([points[half.temple], points[half.temple] + 0.18 * rise])
+        temple[1] = 0.6 * temple[1] + 0.4 * brow
+        bridge = points[27:30] + 0.34 * (inner - points[27])
+        for weight, path, radius, taper in (
+            (contour.cheeks, hollow, 0.10, 0.6),
+            (contour.jaw, np.stack([hinge, jaw, chin]), 0.09, 0.5),
+            (contour.temples, temple, 0.12, 0.0),
+            (contour.nose, bridge, 0.045, 0.0),
+        ):
+            if weight > 0:
+                line = stroke(grid, path, radius * unit, taper)
+                np.maximum(shade, strength * np.float32(weight) * line, out=shade)
+    depth = np.array([0.48, 0.44, 0.36], np.float32)[:, None, None] * skin.fine(shade)
+    skin.canvas.scale(np.exp(depth * np.float32(-contour.opacity * amount)))
+
+
+def paint_highlighter(skin: Skin, product: Highlighter, amount: float) -> None:
+    """Light the face's ridges, as strongly as light falls on them."""
+    points, unit, grid = skin.view.points, skin.view.unit, skin.grid
+    light = np.float32(product.nose) * np.maximum(
+        stroke(grid, points[27:30], 0.035 * unit), stroke(grid, points[[30, 30]], 0.04 * unit)
+    )
+    bow = points[50:53] + 0.1 * (points[33] - points[51])
+    light = np.maximum(light, np.float32(product.bow) * stroke(grid, bow, 0.025 * unit))
+    for half in _HALVES:
+        outer, corner, ear = points[half.outer], points[half.corner], points[half.jaw[0]]
+        ridge = np.stack([0.72 * outer + 0.28 * corner, 0.55 * outer + 0.45 * ear])
+        line = stroke(grid, ridge, 0.065 * unit)
+        light = np.maximum(light, np.float32(product.cheeks) * line)
+    sharp = _SHARPNESS.get(product.finish, 1.2)
+    lit = np.clip(skin.canvas.shade, 0.2, 1.4) ** np.float32(1.5 * sharp)
+    reach = 0.10 + 0.9 * skin.view.light.reflectance * 0.26
+    strength = np.float32(product.opacity * amount * reach)
+    skin.canvas.shine(strength * skin.fine(light) * lit, linear_color(product.color))
+
+
+def paint_blush(skin: Skin, hand: Hand, blush: Blush, amount: float) -> None:
+    """Blush on both cheeks."""
+    spots = _blush_spots(skin, hand, blush.placement)
+    color = linear_color(blush.color)
+    skin.canvas.paint(np.float32(blush.opacity * 0.45) * spots, color, amount=amount, hiding=0.35)
+    sheen = _SHEEN.get(blush.finish, 0.0) * blush.shine * min(2 * blush.opacity, 1.0) * amount
+    if sheen > 0:
+        lit = np.clip(skin.canvas.shade, 0.2, 1.4) ** 2
+        tint = 0.5 + 0.5 * color / max(float(color @ LUMINANCE), 0.05)
+        strength = np.float32(sheen * skin.view.light.reflectance)
+        skin.canvas.shine(strength * spots * lit, np.minimum(tint, 2.0))
+
+
+def _blush_spots(skin: Skin, hand: Hand, placement: str) -> FloatArray:
+    points, grid = skin.view.points, skin.grid
+    spots = np.zeros((CROP_SIZE // _COARSE,) * 2, np.float32)
+    for number, half in enumerate(_HALVES):
+        jitter = hand.vary(f"blush {number}", 0.06, 3)
+        outer, corner, nostril = points[[half.outer, half.corner, half.nostril]]
+        ear = points[half.jaw[0]]
+        out, down = ear - nostril, corner - outer
+        if min(np.hypot(*out), np.hypot(*down)) < 2.0:  # a cheek turned away
+            continue
+        apple = nostril + 0.5 * out - 0.04 * down
+        if placement in ("apple", "sunkissed"):
+            spot = blob(grid, apple, 0.33 * float(jitter[0]) * out, 0.27 * float(jitter[1]) * down)
+        else:
+            lift = 0.62 if placement == "lifted" else 0.85
+            bone = nostril + 0.82 * out - 0.16 * lift * down
+            temple = outer + 0.55 * (ear - outer) - 0.3 * (lift - 0.45) * down
+            width = 0.21 * float(np.hypot(*down) * jitter[0])
+            spot = stroke(grid, np.stack([apple, bone, temple]), width, taper=0.35)
+        np.maximum(spots, spot * jitter[2], out=spots)
+    if placement == "sunkissed":
+        nose = 0.5 * (points[35] - points[31]), 0.5 * (points[30] - points[28])
+        spots = np.maximum(0.9 * spots, 0.75 * blob(grid, points[29], *nose))
+    return skin.fine(spots)

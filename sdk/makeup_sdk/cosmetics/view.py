@@ -1,0 +1,144 @@
+"""What painting needs to know of one face: its picture in linear light, its light, what is seen."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import CROP_SIZE, TEMPLATE_LANDMARKS, Region, crop_matrix
+from makeup_sdk.cosmetics.light import SkinLight, luminance, to_linear
+from makeup_sdk.cosmetics.maps import FloatArray, Points, blur, smoothstep, spline
+from makeup_sdk.faces.types import FaceAnalysis, Image
+
+_OUTER_CORNERS = float(TEMPLATE_LANDMARKS[45, 0] - TEMPLATE_LANDMARKS[36, 0])
+"""Distance of the outer eye corners on the template, as a fraction of its side."""
+_EYES = ([36, 37, 38, 39, 40, 41], [42, 43, 44, 45, 46, 47])
+_MOUTH = [60, 61, 62, 63, 64, 65, 66, 67]
+
+
+@dataclass(frozen=True)
+class FaceView:
+    """One face, ready to be painted. All positions are pixels of its 256×256 crop.
+
+    Attributes:
+        linear: float32 (256, 256, 3), linear BGR.
+        points: float64 (68, 2), landmarks.
+        regions: uint8 (256, 256), region map.
+        light: the light it stands in.
+        frame_pixel: side of a pixel of the frame, in crop pixels.
+    """
+
+    linear: FloatArray
+    points: Points
+    regions: Image
+    light: SkinLight
+    frame_pixel: float
+
+    @classmethod
+    def of(cls, face: FaceAnalysis, light: SkinLight | None = None) -> "FaceView":
+        """A face as analysed; its light is measured unless given."""
+        linear = to_linear(face.crop)
+        points = face.crop_landmarks.astype(np.float64)
+        if light is None:
+            light = SkinLight.measure(linear, points, face.regions)
+        pixel = float(np.sqrt(abs(np.linalg.det(face.matrix[:, :2]))))
+        return cls(linear, points, face.regions, light, pixel)
+
+    @cached_property
+    def unit(self) -> float:
+        """Distance of the outer eye corners that the face would show from the front."""
+        matrix = crop_matrix(self.points.astype(np.float32), size=1)
+        return _OUTER_CORNERS / float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+    @cached_property
+    def light_skin(self) -> FloatArray:
+        """float32 (256, 256) in [0, 1]: 0 on what is far darker than this face's skin: sunglasses,
+        frames, thick hair."""
+        size = CROP_SIZE // 2
+        half = cv2.resize(self.linear, (size, size), interpolation=cv2.INTER_AREA)
+        tone = blur(luminance(half), 0.0075 * self.unit) * np.float32(1 / self.light.luminance)
+        likely = smoothstep(0.04, 0.16, tone)
+        return np.asarray(cv2.resize(likely, (CROP_SIZE, CROP_SIZE)), np.float32)
+
+    def share(self, region: Region, sigma: float) -> FloatArray:
+        """float32 (256, 256) in [0, 1]: a region with a soft border."""
+        return blur((self.regions == region).astype(np.float32), sigma)
+
+    @cached_property
+    def visible(self) -> FloatArray:
+        """float32 (256, 256) in [0, 1]: 0 where hair, glasses, a hand or a mask cover the face.
+
+        The region map has no eyeballs and no mouth inside; what surrounds them decides.
+        """
+        seen = (self.regions > 0).astype(np.uint8)
+        for index in (*_EYES, _MOUTH):
+            self._close(seen, self.points[index])
+        grown = cv2.erode(seen, np.ones((3, 3), np.uint8)).astype(np.float32)
+        return blur(grown, 1.2)
+
+    def _close(self, seen: Image, outline: Points) -> None:
+        """Fill a hole of the region map if most of its surroundings are seen."""
+        hole, around = np.zeros((2, CROP_SIZE, CROP_SIZE), np.uint8)
+        polygon = np.round(np.clip(outline, -999, 999) * 16).astype(np.int32)
+        cv2.fillPoly(hole, [polygon], 1, shift=4)
+        reach = max(2, round(0.05 * self.unit))
+        cv2.polylines(hole, [polygon], True, 1, reach, shift=4)
+        around = cv2.dilate(hole, np.ones((2 * reach + 1,) * 2, np.uint8)) - hole
+        share = float(seen[around > 0].mean()) if around.any() else 0.0
+        if share > 0.5:
+            seen[hole > 0] = 1
+
+    def warped(
+        self, values: FloatArray, matrix: NDArray[np.float64], shape: tuple[int, int]
+    ) -> FloatArray:
+        """Values of the crop on a patch: `matrix` (2, 3) is crop pixel to cell."""
+        patch: FloatArray = cv2.warpAffine(
+            values, matrix, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return patch
+
+
+def face_outline(points: Points, unit: float) -> Points:
+    """Closed outline of the face: the jaw, and a forehead arc over the brows.
+
+    The 68 points end at the brows. The arc rises 0.42 units above the brow line, which stays below
+    the hairline of most faces.
+    """
+    rise = points[27] - points[8]
+    rise = rise / np.hypot(*rise) * 0.42 * unit
+    left, right = points[0], points[16]
+    brow_left, brow_middle, brow_right = points[18], points[21:23].mean(axis=0), points[25]
+    top = np.stack(
+        [
+            right,
+            0.75 * right + 0.25 * brow_right + 0.35 * rise,
+            brow_right + 0.75 * rise,
+            brow_middle + 1.05 * rise,
+            brow_left + 0.75 * rise,
+            0.75 * left + 0.25 * brow_left + 0.35 * rise,
+            left,
+        ]
+    )
+    return np.vstack([spline(points[:17]), spline(top)[1:-1]])
+
+
+def face_mask(points: Points, unit: float, shape: tuple[int, int], feather: float) -> FloatArray:
+    """Coverage of the face: 0 on and outside its outline, 1 from `feather` pixels inward.
+
+    Args:
+        points: float64 (68, 2), pixels of the map.
+        unit: `FaceView.unit`, in the same pixels.
+        shape: of the map.
+        feather: width of the soft border, pixels.
+
+    Returns:
+        float32, `shape`.
+    """
+    filled = np.zeros(shape, np.uint8)
+    outline = np.round(np.clip(face_outline(points, unit), -999, 999) * 16).astype(np.int32)
+    cv2.fillPoly(filled, [outline], 1, lineType=cv2.LINE_8, shift=4)
+    padded = cv2.copyMakeBorder(filled, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    inward = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    return smoothstep(0.0, max(feather, 1.0), inward - 1.0)

@@ -1,0 +1,141 @@
+"""How a video stores its pictures, and its frames as arrays and back."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+DeepImage = NDArray[np.uint16]
+
+_READING = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+_WRITING = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+"""Colours without the bias of one to three steps that FFmpeg's faster ways have."""
+_UNSPECIFIED = 2
+"""Of primaries, transfer and matrix, as H.273 numbers them."""
+_RGB = 0
+_SWS_MATRIX = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+_HD = 720
+"""Rows from which untold colours are read as BT.709, as players do."""
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """What is carried from a video file to the video made of it.
+
+    Attributes:
+        rate: frames per second, on average.
+        time_base: seconds of the unit in which its frames are timed.
+        aspect: width of a stored pixel by its height.
+        matrix, primaries, transfer: as H.273 numbers them; 2 is unspecified.
+        full_range: samples use all of their range, instead of 16 to 235 of 255.
+        bits: of a sample.
+    """
+
+    rate: Fraction
+    time_base: Fraction = Fraction(1, 90_000)
+    aspect: Fraction = Fraction(1)
+    matrix: int = 1
+    primaries: int = 1
+    transfer: int = 1
+    full_range: bool = False
+    bits: int = 8
+
+    @property
+    def colour_range(self) -> ColorRange:
+        """As FFmpeg names it."""
+        return ColorRange.JPEG if self.full_range else ColorRange.MPEG
+
+    def sws_matrix(self, height: int) -> Colorspace:
+        """The matrix to convert frames of this many rows with."""
+        untold = Colorspace.ITU709 if height >= _HD else Colorspace.ITU601
+        return _SWS_MATRIX.get(self.matrix, untold)
+
+
+def format_of(frame: av.VideoFrame, rate: Fraction, time_base: Fraction, aspect: Fraction,
+              turned: bool) -> VideoFormat:  # fmt: skip
+    """What a decoded frame tells of its video.
+
+    Args:
+        frame: the first one.
+        rate, time_base, aspect: of its stream.
+        turned: frames are shown with rows and columns exchanged.
+    """
+    matrix = int(frame.colorspace)
+    if matrix == _RGB or frame.format.is_rgb:
+        return VideoFormat(rate, time_base, aspect)
+    return VideoFormat(
+        rate,
+        time_base,
+        1 / aspect if turned else aspect,
+        matrix,
+        int(frame.color_primaries),
+        int(frame.color_trc),
+        frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj"),
+        max(component.bits for component in frame.format.components),
+    )
+
+
+def orientation_of(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """How a stored frame is brought upright: swap rows with columns, then flip rows, columns."""
+    entries: Any = frame.side_data
+    for data in entries:
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = np.frombuffer(bytes(data), "<i4")[:5].tolist()
+            if abs(a) + abs(d) >= abs(b) + abs(c):
+                return False, d < 0, a < 0
+            return True, b < 0, c < 0
+    return False, False, False
+
+
+def to_array(frame: av.VideoFrame, video: VideoFormat, deep: bool = False) -> NDArray[Any]:
+    """A stored frame upright, as BGR of full range: uint8, or uint16 if `deep`, (H, W, 3)."""
+    options: dict[str, Any] = {}
+    if not frame.format.is_rgb:
+        options = {
+            "src_colorspace": int(video.sws_matrix(frame.height)),
+            "src_color_range": int(video.colour_range),
+        }
+    image = frame.to_ndarray(
+        format="bgr48le" if deep else "bgr24",
+        dst_color_range=int(ColorRange.JPEG),
+        interpolation=_READING,
+        **options,
+    )
+    swap, rows, columns = orientation_of(frame)
+    if swap:
+        image = image.swapaxes(0, 1)
+    if rows:
+        image = image[::-1]
+    if columns:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def to_frame(image: Image | DeepImage, video: VideoFormat, pixel_format: str) -> av.VideoFrame:
+    """A BGR array of full range, uint8 or uint16 (H, W, 3), as a frame for an encoder."""
+    deep = image.dtype == np.uint16
+    frame = av.VideoFrame.from_ndarray(image, format="bgr48le" if deep else "bgr24")
+    stored = frame.reformat(
+        format=pixel_format,
+        src_color_range=int(ColorRange.JPEG),
+        dst_colorspace=int(video.sws_matrix(image.shape[0])),
+        dst_color_range=int(video.colour_range),
+        interpolation=_WRITING,
+    )
+    stored.colorspace = video.matrix
+    stored.color_primaries = ColorPrimaries(video.primaries)
+    stored.color_trc = ColorTrc(video.transfer)
+    return stored
