@@ -96,6 +96,11 @@ STEPS = (
     Step("instructions", lambda out, faces: script("instructions/count.py", "--update")),
     Step("faces", lambda out, faces: script("faces.py", "--data", str(faces)), needs_faces=True),
     Step(
+        "arrival",
+        lambda out, faces: script("arrival.py", "--data", str(faces), "--out", str(out)),
+        needs_faces=True,
+    ),
+    Step(
         "quality",
         lambda out, faces: script("quality.py", "--data", str(faces), "--out", str(out)),
         needs_faces=True,

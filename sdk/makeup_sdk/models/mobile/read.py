@@ -20,7 +20,7 @@ _SIGMA = {Region.LIPS: 1.0, Region.SKIN: 0.7, Region.EYES: 0.8, Region.BROWS: 0.
 _FAR = 4.0
 """Where a region is not seen, colours come from this many times as far."""
 
-_MIRROR_SHARE = {Region.LIPS: 0.2, Region.SKIN: 0.6, Region.EYES: 0.5, Region.BROWS: 0.5}
+_MIRROR_SHARE = {Region.LIPS: 0.4, Region.SKIN: 0.7, Region.EYES: 0.7, Region.BROWS: 0.7}
 """How much of what sets the two halves of a face apart is taken for light."""
 
 _SHADOW = 25.0
