@@ -13,6 +13,7 @@ from scipy.ndimage import binary_dilation, maximum_filter
 
 from makeup_engines import Bundle
 from makeup_kernels import TEMPLATE_LANDMARKS, Region
+from makeup_kernels.geometry import MIRRORED_POINTS, pupil_distance
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_training.faces.checkpoints import WeightAverage, learning_rate, save_atomically
 from makeup_training.faces.data import FacePicture, held_back, load_crops
@@ -39,12 +40,7 @@ from makeup_training.faces.networks import (
     expected_position,
 )
 from makeup_training.faces.occluders import OCCLUDERS, occlude
-from makeup_training.faces.regions import (
-    FLIP_LANDMARKS,
-    eye_shadow_area,
-    pupil_distance,
-    region_map,
-)
+from makeup_training.faces.regions import eye_shadow_area, region_map
 from makeup_training.faces.train_detector import letterbox
 from makeup_training.faces.train_landmarks import batch_losses, region_losses, wing_loss
 from makeup_training.faces.train_lips import evaluate_lips, lip_losses
@@ -63,9 +59,9 @@ def picture(seed: int = 0) -> FacePicture:
 
 
 def test_flip_renames_the_template_onto_its_mirror_image():
-    mirrored = TEMPLATE_LANDMARKS[FLIP_LANDMARKS] * [-1, 1] + [1, 0]
+    mirrored = TEMPLATE_LANDMARKS[MIRRORED_POINTS] * [-1, 1] + [1, 0]
     np.testing.assert_allclose(mirrored, TEMPLATE_LANDMARKS, atol=3e-4)
-    np.testing.assert_array_equal(FLIP_LANDMARKS[FLIP_LANDMARKS], np.arange(68))
+    np.testing.assert_array_equal(MIRRORED_POINTS[MIRRORED_POINTS], np.arange(68))
 
 
 def test_pupil_distance_is_the_distance_of_the_eye_centres():

@@ -23,7 +23,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from makeup_sdk.faces.lips import LOGIT_WINDOW, PIXEL_WINDOW
+from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS
 from makeup_training.faces.networks import (
     REGIONS,
     STRIDES,
@@ -169,7 +169,7 @@ def export_lips(checkpoint: Path, folder: Path, metrics: dict[str, Any]) -> None
     network.load_state_dict(saved["average"])
     shapes = {
         name: [rows.stop - rows.start, columns.stop - columns.start]
-        for name, (rows, columns) in (("image", PIXEL_WINDOW), ("regions", LOGIT_WINDOW))
+        for name, (rows, columns) in (("image", MOUTH_PIXELS), ("regions", MOUTH_LOGITS))
     }
     image, regions = ["batch", 3, *shapes["image"]], ["batch", REGIONS, *shapes["regions"]]
     examples = torch.zeros(1, *image[1:]), torch.zeros(1, *regions[1:])

@@ -240,7 +240,7 @@ def test_mirrored_reference_gives_the_same_look(analysis, model):
     face = analysis("red-classic.jpg")
     eye = np.eye(2, 3)
     plain = type(face)(face.crop_landmarks, 1.0, eye, face.crop, face.regions)
-    from makeup_sdk.faces.template import MIRRORED_POINTS
+    from makeup_kernels.geometry import MIRRORED_POINTS
 
     points = face.crop_landmarks[MIRRORED_POINTS] * [-1, 1] + [255, 0]
     mirrored = type(face)(
