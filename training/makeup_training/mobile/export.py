@@ -7,8 +7,10 @@ stored in half precision.
 """
 
 import argparse
+import hashlib
 import io
 import json
+import platform
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,25 +18,38 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from makeup_kernels import CROP_SIZE
 from makeup_sdk.makeup.codes import GRID
 from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
-from makeup_training.faces.export import (
-    LANDMARK_TEACHER,
-    OPSET,
-    REGION_TEACHER,
-    SFHQ,
-    TRAINING_DATA,
-    bundle_manifest,
-    store_in_half_precision,
-    write_graphs,
-)
 from makeup_training.mobile.model import PARTS, Mobile
 from makeup_training.mobile.networks import CHANGE, CODES
 
+OPSET = 17
+TRAINING_DATA = (
+    {
+        "name": "faker-js/assets-person-portrait (AI-generated portraits)",
+        "source": "https://github.com/faker-js/assets-person-portrait",
+        "licence": "CC0-1.0",
+    },
+    {
+        "name": "SFHQ-T2I dataset (AI-generated portraits)",
+        "source": "https://github.com/SelfishGene/SFHQ-T2I-dataset",
+        "licence": "MIT",
+    },
+)
+SFHQ = {
+    "name": "SFHQ dataset (AI-generated portraits)",
+    "source": "https://github.com/SelfishGene/SFHQ-dataset",
+    "licence": "MIT",
+}
+LANDMARK_TEACHER = "MediaPipe face_landmarks_detector (Google, Apache-2.0): labels of the 68 points"
+REGION_TEACHER = (
+    "region labels: the landmark mesh, MediaPipe hair_segmentation and selfie_segmentation "
+    "(Google, Apache-2.0)"
+)
 CHANNEL_BLOCK = 16
 
 
@@ -166,6 +181,63 @@ def fill_blocks(model: onnx.ModelProto) -> None:
             wide = np.pad(kernel, ((0, 0), (0, missing), (0, 0), (0, 0)))
             weights[node.input[1]].CopyFrom(numpy_helper.from_array(wide, node.input[1]))
     del model.graph.value_info[:]
+
+
+def store_in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Keep the weights as float16 with a Cast behind each; the arithmetic stays float32.
+
+    Halves the file; run times fold the casts away when they load the graph.
+    """
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < 256:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def bundle_manifest(
+    model: str,
+    *,
+    graphs: dict[str, Any],
+    constants: dict[str, Any],
+    weights: dict[str, Any],
+) -> dict[str, Any]:
+    """A manifest (`makeup_engines.manifest`) for BGR pixels in [0, 1], but for its files."""
+    return {
+        "schema": 1,
+        "model": model,
+        "precision": "fp32",
+        "target": "onnx",
+        "color": "bgr",
+        "normalization": {"mean": [0, 0, 0], "scale": [1 / 255, 1 / 255, 1 / 255]},
+        "graphs": graphs,
+        "files": {},
+        "tools": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "onnx": onnx.__version__,
+        },
+        "weights": {"licence": "Apache-2.0"} | weights,
+        "constants": constants,
+    }
+
+
+def write_graphs(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    """Write graphs and their manifest, with their hashes in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+        print(f"{folder / name}: {len(data) / 1e6:.2f} MB")
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 if __name__ == "__main__":
