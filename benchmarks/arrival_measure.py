@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import TEMPLATE_LANDMARKS, Region
-from makeup_sdk.faces.template import MIRRORED_POINTS
+from makeup_kernels.geometry import MIRRORED_POINTS
 
 Image = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]

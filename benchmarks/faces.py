@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from makeup_kernels import Region
+from makeup_kernels.geometry import pupil_distance
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis
 from makeup_sdk.faces.geometry import pupils
 from makeup_training.faces.data import FacePicture, load_crops, load_pictures
 from makeup_training.faces.detector_samples import compose_scene
 from makeup_training.faces.landmark_samples import faceless_sample
 from makeup_training.faces.occluders import OCCLUDERS, occlude
-from makeup_training.faces.regions import pupil_distance
 
 RESULTS = Path(__file__).parent / "results"
 HUMAN = {87: 48, 93: 54, 90: 51, 106: 57, 18: 36, 22: 39, 129: 8}

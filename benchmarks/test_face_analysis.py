@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
+from makeup_kernels.region_maps.cpu import region_map
 from makeup_sdk.bench.options import Scenario
 from makeup_sdk.bench.scene import scene
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.faces.regions import region_map
 from makeup_sdk.weights import FOLDER as MODELS
 
 NETWORK = MODELS / "face_landmarks_regions" / "model.onnx"

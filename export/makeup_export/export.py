@@ -1,7 +1,6 @@
 """A trained network to a bundle: graphs, precision, the parity report, all or nothing."""
 
 import json
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from makeup_export.faces import AlignedFace
 from makeup_export.fast_convolutions import fast_convolutions
 from makeup_export.graph_modules import Array, ModelGraphs
 from makeup_export.half import to_half
+from makeup_export.manifest import manifest_fields
 from makeup_export.onnx_graphs import ExportError, to_onnx
 from makeup_export.parity import (
     LEAST_PSNR,
@@ -177,30 +177,23 @@ def write(
         name: asdict(graph_spec(graph, f"{name}.onnx", model.graphs[name].runs))
         for name, graph in converted.graphs.items()
     }
-    manifest = {
-        "model": model.name,
-        "precision": precision,
-        "target": "onnx",
-        "color": "bgr",
-        "normalization": {"mean": [HALF_RANGE] * 3, "scale": [1, 1, 1]},
-        "graphs": graphs,
-        "tools": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "onnx": onnx.__version__,
-            "onnxruntime": onnxruntime.__version__,
-        },
-        "weights": {
+    manifest = manifest_fields(
+        model.name,
+        precision=precision,
+        mean=HALF_RANGE,
+        scale=1,
+        graphs=graphs,
+        weights={
             "licence": weights.licence,
             "training_data": list(weights.training_data),
             **weights.details,
         },
-        "constants": {
+        constants={
             **model.constants,
             "size": model.size,
             "output": {"scale": HALF_RANGE, "offset": HALF_RANGE},
         },
-    }
+    )
     write_bundle(path, manifest, files)
 
 

@@ -1,12 +1,14 @@
 """A graph module to plain, self-contained ONNX."""
 
+import io
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
 import torch
 from onnx import TensorProto
+from torch import Tensor, nn
 
 from makeup_export.graph_modules import GraphModule, Method
 from makeup_kernels.errors import MakeupError
@@ -55,6 +57,39 @@ def to_onnx(graph: GraphModule) -> onnx.ModelProto:
             quiet.level = before
     assert program is not None
     return plain(program.model_proto)
+
+
+def traced_onnx(
+    network: nn.Module,
+    examples: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    free: Mapping[str, Mapping[int, str]],
+) -> onnx.ModelProto:
+    """Export a network by tracing, which keeps the names of its weights.
+
+    Args:
+        network: of tensors, batch first; without branches on values.
+        examples: one of each input, in the order of the network's arguments.
+        outputs: names of what it returns, in order.
+        free: names of the free axes, by input or output.
+
+    Raises:
+        ExportError: see `to_onnx`.
+    """
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            tuple(examples.values()),
+            buffer,
+            input_names=list(examples),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(axes) for name, axes in free.items()},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return plain(onnx.load_from_string(buffer.getvalue()))
 
 
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""Plain region maps against the SDK's analyser, which measures pieces along OpenCV's contours."""
+"""Region maps on the CPU, which measure pieces along OpenCV's contours, against plain NumPy."""
 
 from pathlib import Path
 
@@ -8,14 +8,13 @@ import pytest
 
 import makeup_sdk
 from makeup_kernels import InvalidInputError, Region, crop_face, crop_matrix, region_maps
-from makeup_kernels.region_maps.reference import hull_distance
+from makeup_kernels.region_maps.reference import hull_distance, region_maps_reference
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.faces.regions import region_map
 
 PHOTOS = sorted((Path(makeup_sdk.__file__).parent / "assets" / "demo").glob("*.jpg"))[:3]
 
 
-def test_maps_of_photos_are_those_of_the_analyser():
+def test_maps_of_photos_are_those_of_the_reference():
     analyzer = BundledFaceAnalyzer()
     found = []
     for photo in PHOTOS:
@@ -26,7 +25,7 @@ def test_maps_of_photos_are_those_of_the_analyser():
         np.stack([face.logits for face in found]), np.stack([face.landmarks for face in found])
     )
     for face, regions in zip(found, maps, strict=True):
-        expected = region_map(face.logits, face.landmarks, 256)
+        expected = region_maps_reference(face.logits, face.landmarks, size=256)
         assert set(np.unique(expected)) == set(Region)
         assert (regions != expected).mean() < 1e-3
 

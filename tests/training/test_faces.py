@@ -1,18 +1,15 @@
 """Face training: labels, augmentation geometry, losses, schedules and export."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 from scipy.ndimage import binary_dilation, maximum_filter
 
-from makeup_engines import Bundle
 from makeup_kernels import TEMPLATE_LANDMARKS, Region
+from makeup_kernels.geometry import MIRRORED_POINTS, pupil_distance
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_training.faces.checkpoints import WeightAverage, learning_rate, save_atomically
 from makeup_training.faces.data import FacePicture, held_back, load_crops
@@ -23,7 +20,6 @@ from makeup_training.faces.detector_loss import (
     overlap,
 )
 from makeup_training.faces.detector_samples import Scene, compose_scene, rotated_box
-from makeup_training.faces.export import export_detector, export_landmarks, export_lips
 from makeup_training.faces.landmark_samples import (
     aligned_sample,
     face_sample,
@@ -33,18 +29,12 @@ from makeup_training.faces.landmark_samples import (
 from makeup_training.faces.light import relight
 from makeup_training.faces.lip_samples import lip_samples
 from makeup_training.faces.networks import (
-    FaceDetector,
     LandmarkRegionNet,
     LipNet,
     expected_position,
 )
 from makeup_training.faces.occluders import OCCLUDERS, occlude
-from makeup_training.faces.regions import (
-    FLIP_LANDMARKS,
-    eye_shadow_area,
-    pupil_distance,
-    region_map,
-)
+from makeup_training.faces.regions import eye_shadow_area, region_map
 from makeup_training.faces.train_detector import letterbox
 from makeup_training.faces.train_landmarks import batch_losses, region_losses, wing_loss
 from makeup_training.faces.train_lips import evaluate_lips, lip_losses
@@ -63,9 +53,9 @@ def picture(seed: int = 0) -> FacePicture:
 
 
 def test_flip_renames_the_template_onto_its_mirror_image():
-    mirrored = TEMPLATE_LANDMARKS[FLIP_LANDMARKS] * [-1, 1] + [1, 0]
+    mirrored = TEMPLATE_LANDMARKS[MIRRORED_POINTS] * [-1, 1] + [1, 0]
     np.testing.assert_allclose(mirrored, TEMPLATE_LANDMARKS, atol=3e-4)
-    np.testing.assert_array_equal(FLIP_LANDMARKS[FLIP_LANDMARKS], np.arange(68))
+    np.testing.assert_array_equal(MIRRORED_POINTS[MIRRORED_POINTS], np.arange(68))
 
 
 def test_pupil_distance_is_the_distance_of_the_eye_centres():
@@ -309,89 +299,6 @@ def test_letterbox_pads_right_and_below_to_multiples_of_32():
     assert scale == 0.25
     assert (small[:180] == 200).all()
     assert not small[180:].any()
-
-
-def exported(tmp_path: Path, name: str) -> tuple[onnxruntime.InferenceSession, dict]:
-    torch.manual_seed(0)
-    network = FaceDetector(8) if name == "face_detector" else LandmarkRegionNet(8)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_var.uniform_(0.5, 2)
-            module.running_mean.normal_()
-    state = {name: value.half().to(value.dtype) for name, value in network.state_dict().items()}
-    save_atomically({"average": state, "width": 8, "step": 1, "size": 96}, tmp_path / "net.pt")
-    export = export_detector if name == "face_detector" else export_landmarks
-    export(tmp_path / "net.pt", tmp_path / name, {})
-    manifest = json.loads((tmp_path / name / "manifest.json").read_text())
-    network.load_state_dict(state)
-    session = onnxruntime.InferenceSession(
-        tmp_path / name / "model.onnx", providers=["CPUExecutionProvider"]
-    )
-    return network.eval(), session, manifest
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("shape", [(96, 160), (64, 64)])
-def test_exported_detector_equals_the_network_at_any_size(tmp_path: Path, shape):
-    network, session, manifest = exported(tmp_path, "face_detector")
-    image = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(1))
-    (cells,) = session.run(None, {"image": image.numpy()})
-    expected = torch.cat([level.flatten(2) for level in network(image)], dim=2).numpy()
-    np.testing.assert_allclose(cells, expected, atol=0.01)
-    assert manifest["constants"] == {"long_side": 320, "strides": [8, 16, 32]}
-    assert {d["licence"] for d in manifest["weights"]["training_data"]} == {"CC0-1.0", "MIT"}
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("faces", [1, 3])
-def test_exported_landmark_net_equals_the_network(tmp_path: Path, faces):
-    network, session, manifest = exported(tmp_path, "face_landmarks_regions")
-    image = torch.rand(faces, 3, 96, 96, generator=torch.Generator().manual_seed(1))
-    landmarks, score, regions = session.run(None, {"image": image.numpy()})
-    expected = network(image)
-    np.testing.assert_allclose(landmarks, expected[0].numpy(), atol=2e-3)
-    np.testing.assert_allclose(score, expected[1].sigmoid().numpy(), atol=2e-3)
-    np.testing.assert_allclose(regions, expected[2].numpy(), atol=0.02)
-    assert manifest["graphs"]["model"]["outputs"][2]["shape"] == ["batch", 5, 96, 96]
-    torch_session = Bundle.open(tmp_path / "face_landmarks_regions").session(
-        "model", backend="torch", threads=1
-    )
-    found = torch_session.run({"image": image.numpy()})
-    np.testing.assert_allclose(found["landmarks"], landmarks, rtol=1e-4)
-    np.testing.assert_allclose(found["score"], score, rtol=1e-4)
-
-
-def test_exported_weights_take_half_the_space(tmp_path: Path):
-    exported(tmp_path, "face_detector")
-    model = onnx.load(tmp_path / "face_detector" / "model.onnx")
-    stored = sum(len(t.raw_data) for t in model.graph.initializer)
-    weights = sum(p.numel() for p in FaceDetector(8).parameters())
-    assert stored < 2.2 * weights
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("faces", [1, 3])
-def test_exported_lip_net_equals_the_network(tmp_path: Path, faces):
-    exported(tmp_path, "face_landmarks_regions")
-    torch.manual_seed(0)
-    network = LipNet().eval()
-    state = {name: value.half().to(value.dtype) for name, value in network.state_dict().items()}
-    network.load_state_dict(state)
-    save_atomically({"average": state, "step": 7}, tmp_path / "lips.pt")
-    folder = tmp_path / "face_landmarks_regions"
-    export_lips(tmp_path / "lips.pt", folder, {"regions": {"lips": 0.9}})
-    bundle = Bundle.open(folder)
-    generator = torch.Generator().manual_seed(1)
-    image = torch.rand(faces, 3, 64, 96, generator=generator)
-    regions = 4 * torch.randn(faces, 5, 40, 60, generator=generator)
-    expected = network(image, regions).numpy()
-    for backend in ("onnxruntime", "torch"):
-        session = bundle.session("lips", backend=backend, threads=1)
-        found = session.run({"image": image.numpy(), "regions": regions.numpy()})["lips"]
-        np.testing.assert_allclose(found, expected, atol=0.01)
-    assert bundle.manifest.weights["lip_steps"] == 7
-    assert bundle.manifest.weights["metrics"]["regions"] == {"lips": 0.9}
-    assert {"model", "lips"} == set(bundle.manifest.graphs)
 
 
 def test_lip_samples_frame_mouths_and_the_lip_net_learns_from_them(faces_folder):

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from makeup_engines import Bundle
+from makeup_export.face_networks import export_landmarks
 from makeup_training.faces.data import load_crops
-from makeup_training.faces.export import export_landmarks
 from makeup_training.faces.landmark_samples import face_pair
 from makeup_training.faces.networks import LandmarkRegionNet
 from makeup_training.faces.steady import (
@@ -93,7 +93,7 @@ def test_a_bundle_gives_back_its_network(tmp_path, pairs):
         {"average": network.state_dict(), "width": width, "size": size, "step": 1},
         tmp_path / "landmarks.pt",
     )
-    export_landmarks(tmp_path / "landmarks.pt", tmp_path / "bundle", {})
+    export_landmarks(tmp_path / "landmarks.pt", None, tmp_path / "bundle", {})
     exported, *_ = start_from_bundle(tmp_path / "bundle")
     with torch.no_grad():
         assert (exported(torch.from_numpy(image))[0] - landmarks).abs().max() < 2e-3

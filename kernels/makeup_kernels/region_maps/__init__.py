@@ -23,7 +23,7 @@ from makeup_kernels.device import DeviceCall
 from makeup_kernels.dispatch import choose_backend
 from makeup_kernels.errors import InvalidInputError
 from makeup_kernels.inputs import check_array, check_landmarks
-from makeup_kernels.region_maps.reference import region_maps_reference
+from makeup_kernels.region_maps.cpu import region_map
 
 __all__ = ["region_maps"]
 
@@ -45,7 +45,7 @@ def region_maps(
         logits: float32 or float16 (5, s, s), channel = `Region`; (N, 5, s, s) for several faces.
         landmarks: float32 (68, 2), or (N, 68, 2): x then y, pixels of the map.
         size: side of the map, at least 2.
-        backend: "auto", "cpu" (plain NumPy), "triton" or "cuda". The last two also take arrays on
+        backend: "auto", "cpu" (OpenCV), "triton" or "cuda". The last two also take arrays on
             the GPU, which stay there.
 
     Returns:
@@ -74,6 +74,5 @@ def region_maps(
         )
     dtype: Any = np.float16 if getattr(logits, "dtype", None) == np.float16 else np.float32
     planes = check_array("logits", logits, dtype, (_REGIONS, side, side))
-    return region_maps_reference(
-        planes, check_landmarks("landmarks", landmarks, _POINTS), size=size
-    )
+    marks = check_landmarks("landmarks", landmarks, _POINTS)
+    return region_map(planes.astype(np.float32, copy=False), marks, size)

@@ -4,8 +4,9 @@
 `FaceAnalyzer` protocol.
 """
 
+from makeup_kernels.geometry import pupil_distance
 from makeup_sdk.faces.analyzer import BundledFaceAnalyzer
-from makeup_sdk.faces.geometry import pupil_distance, visible_share, yaw_degrees
+from makeup_sdk.faces.geometry import visible_share, yaw_degrees
 from makeup_sdk.faces.types import Detection, Face, FaceAnalysis, FaceAnalyzer, FaceStatus
 
 __all__ = [

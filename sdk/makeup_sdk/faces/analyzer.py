@@ -4,12 +4,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import CROP_SIZE, crop_face, crop_matrix
+from makeup_kernels import crop_face, crop_matrix, region_maps
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
 from makeup_sdk.faces.landmarks import LandmarkRegionModel
 from makeup_sdk.faces.lips import LipModel
-from makeup_sdk.faces.regions import region_map
 from makeup_sdk.faces.types import Detection, FaceAnalysis, FloatArray, Image
 from makeup_sdk.weights import open_shipped
 
@@ -59,7 +58,7 @@ class BundledFaceAnalyzer:
         crop = crop_face(frame, matrix)
         found = self.network.analyze(crop)
         logits = self.lips.refine(crop, found.logits)
-        regions = region_map(logits, found.landmarks, CROP_SIZE)
+        regions = region_maps(logits, found.landmarks, backend="cpu")
         return FaceAnalysis(_to_frame(found.landmarks, matrix), found.score, matrix, crop, regions)
 
     def _locate(self, frame: Image, detection: Detection) -> FloatArray:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, TEMPLATE_LANDMARKS
-from makeup_sdk.faces.template import MIRRORED_POINTS
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk.faces.types import CropGrid, FloatArray
 
 _SMOOTHNESS = 20.0

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE
+from makeup_kernels.geometry import to_fixed_point
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray
 
 _CROP_PER_BOX = 1.606
@@ -49,12 +50,6 @@ def pupils(landmarks: FloatArray) -> FloatArray:
     return raised
 
 
-def pupil_distance(landmarks: FloatArray) -> float:
-    """Distance between the centres of the eyes, in the unit of the landmarks."""
-    right, left = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
-    return float(np.hypot(*(left - right)))
-
-
 def yaw_degrees(landmarks: FloatArray) -> float:
     """Turn of the head to the side, degrees; positive when the nose points to the frame's right.
 
@@ -88,8 +83,3 @@ def visible_share(analysis: FaceAnalysis) -> float:
     if expected == 0:
         return 0.0
     return float(((analysis.regions > 0) & (face > 0)).sum()) / expected
-
-
-def to_fixed_point(points: FloatArray) -> NDArray[np.int32]:
-    """Points as OpenCV's drawing calls take them with `shift=4`: sixteenths of a pixel."""
-    return np.round(np.clip(points, -4096, 4096) * 16).astype(np.int32)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, MorphReference, Region
-from makeup_sdk.faces.template import MIRRORED_POINTS
+from makeup_kernels.geometry import MIRRORED_POINTS
 
 FloatArray = NDArray[np.float32]
 RegionMap = NDArray[np.uint8]

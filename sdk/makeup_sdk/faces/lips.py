@@ -4,13 +4,8 @@ import numpy as np
 
 from makeup_engines import Session
 from makeup_kernels import Region
+from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS
 from makeup_sdk.faces.types import FloatArray, Image
-
-PIXEL_WINDOW = (slice(152, 216), slice(80, 176))
-"""Where mouths are in the 256×256 crop, with room to spare."""
-
-LOGIT_WINDOW = (slice(95, 135), slice(50, 110))
-"""The same in the 160×160 region logits."""
 
 
 class LipModel:
@@ -33,9 +28,9 @@ class LipModel:
         Returns:
             float32 (5, 160, 160).
         """
-        rows, columns = LOGIT_WINDOW
+        rows, columns = MOUTH_LOGITS
         window = logits[:, rows, columns]
-        planes = np.ascontiguousarray(crop[PIXEL_WINDOW].transpose(2, 0, 1), np.float32)
+        planes = np.ascontiguousarray(crop[MOUTH_PIXELS].transpose(2, 0, 1), np.float32)
         found = self._session.run(
             {
                 "image": planes[None] * np.float32(1 / 255),

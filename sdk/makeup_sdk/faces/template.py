@@ -11,16 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, TEMPLATE_LANDMARKS, Region
+from makeup_kernels.geometry import MIRRORED_POINTS
 
 FloatArray = NDArray[np.float32]
 RegionMap = NDArray[np.uint8]
-
-# iBUG indices of each point after a left-right flip
-MIRRORED_POINTS = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31]
-    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
-    + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)
 
 _SUBPIXEL_BITS = 4
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, crop_matrix
+from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS
 from makeup_sdk.faces import Detection, FaceAnalysis
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
-from makeup_sdk.faces.lips import LOGIT_WINDOW, PIXEL_WINDOW
 from makeup_sdk.faces.types import FloatArray
 from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.models.base import FACES_AT_ONCE, ModelOptions
@@ -139,8 +139,8 @@ class GpuFaceAnalyzer:
 
     def _refined(self, planes: Tensor, logits: Tensor) -> Tensor:
         """See `LipModel.refine`; logits (N, 5, 160, 160), changed in place."""
-        rows, columns = PIXEL_WINDOW
-        window = logits[:, :, LOGIT_WINDOW[0], LOGIT_WINDOW[1]]
+        rows, columns = MOUTH_PIXELS
+        window = logits[:, :, MOUTH_LOGITS[0], MOUTH_LOGITS[1]]
         inputs = {
             "image": planes[:, :, rows, columns].contiguous(),
             "regions": window.contiguous(),

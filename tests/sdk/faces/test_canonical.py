@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk.faces.canonical import (
     CanonicalPlaces,
     Window,
     canonical_landmarks,
     places_on_face,
 )
-from makeup_sdk.faces.template import MIRRORED_POINTS
 from makeup_sdk.faces.types import CropGrid
 
 WHOLE = Window(0, 0, 65, 65, 4)

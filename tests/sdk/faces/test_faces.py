@@ -11,6 +11,8 @@ import pytest
 import makeup_sdk
 from makeup_engines import Bundle
 from makeup_kernels import TEMPLATE_LANDMARKS, InvalidInputError, Region
+from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS
+from makeup_kernels.region_maps.cpu import region_map
 from makeup_sdk.faces import (
     BundledFaceAnalyzer,
     Detection,
@@ -22,8 +24,7 @@ from makeup_sdk.faces import (
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix, pupils
 from makeup_sdk.faces.landmarks import LandmarkRegionModel
-from makeup_sdk.faces.lips import LOGIT_WINDOW, PIXEL_WINDOW, LipModel
-from makeup_sdk.faces.regions import region_map
+from makeup_sdk.faces.lips import LipModel
 
 MODELS = Path(makeup_sdk.__file__).parent / "weights"
 FACES = Path(os.environ.get("MAKEUP_FACES", Path(__file__).parents[3] / "shared" / "faces"))
@@ -180,7 +181,7 @@ def test_the_lip_net_decides_on_lips_in_its_window_alone(odds):
     refined = LipModel(session).refine(crop, logits)
     assert np.array_equal(logits, before)
     inside = np.zeros((160, 160), bool)
-    inside[LOGIT_WINDOW] = True
+    inside[MOUTH_LOGITS] = True
     assert np.array_equal(refined[:, ~inside], logits[:, ~inside])
     others = [region for region in Region if region != Region.LIPS]
     assert np.array_equal(refined[others], logits[others])
@@ -189,13 +190,13 @@ def test_the_lip_net_decides_on_lips_in_its_window_alone(odds):
     (asked,) = session.asked
     image = asked["image"]
     assert image.shape == (1, 3, 64, 96)
-    assert np.allclose(image[0].transpose(1, 2, 0) * 255, crop[PIXEL_WINDOW], atol=1e-3)
-    assert np.array_equal(asked["regions"][0], logits[:, LOGIT_WINDOW[0], LOGIT_WINDOW[1]])
+    assert np.allclose(image[0].transpose(1, 2, 0) * 255, crop[MOUTH_PIXELS], atol=1e-3)
+    assert np.array_equal(asked["regions"][0], logits[:, MOUTH_LOGITS[0], MOUTH_LOGITS[1]])
 
 
 def test_the_windows_of_the_lip_net_are_the_same_and_hold_the_mouth():
     mouth = TEMPLATE_LANDMARKS[48:] * 256
-    for pixels, cells, axis in zip(PIXEL_WINDOW, LOGIT_WINDOW, (1, 0), strict=True):
+    for pixels, cells, axis in zip(MOUTH_PIXELS, MOUTH_LOGITS, (1, 0), strict=True):
         assert (pixels.start * 5, pixels.stop * 5) == (cells.start * 8, cells.stop * 8)
         assert pixels.start + 10 < mouth[:, axis].min()
         assert mouth[:, axis].max() < pixels.stop - 10

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from makeup_kernels import CROP_SIZE, NoFaceError, Region
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk.faces import FaceAnalysis
 from makeup_sdk.faces.layout import masked_blur
 from makeup_sdk.faces.light import from_log, to_log
-from makeup_sdk.faces.template import MIRRORED_POINTS, template_landmarks, template_regions
+from makeup_sdk.faces.template import template_landmarks, template_regions
 from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.models.classic.encode import encode
 from makeup_sdk.models.classic.paint import ClassicPainter

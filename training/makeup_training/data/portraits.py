@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from makeup_kernels import Region, crop_face, crop_matrix
 from makeup_kernels.errors import InvalidInputError, MakeupError
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_training.data.parsing_classes import mirrored_classes, to_mt
-from makeup_training.faces.regions import FLIP_LANDMARKS, MASK_BROWS, region_map
+from makeup_training.faces.regions import MASK_BROWS, region_map
 from makeup_training.networks.inputs import psgan_regions
 
 PSGAN_SIDE = 256
@@ -168,7 +169,7 @@ def framed(portrait: Portrait, size: int, rng: np.random.Generator | None) -> Po
 
 def mirrored(portrait: Portrait) -> Portrait:
     """The face in a mirror: points and classes are renamed, so that left stays left."""
-    landmarks = portrait.landmarks[FLIP_LANDMARKS].copy()
+    landmarks = portrait.landmarks[MIRRORED_POINTS].copy()
     landmarks[:, 0] = portrait.image.shape[1] - 1 - landmarks[:, 0]
     return Portrait(
         portrait.name,

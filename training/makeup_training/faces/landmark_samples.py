@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region, crop_matrix
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_training.faces.data import FacePicture
 from makeup_training.faces.light import relight
 from makeup_training.faces.occluders import OCCLUDERS, occlude
-from makeup_training.faces.regions import FLIP_LANDMARKS
 
 IGNORED = 255
 
@@ -151,7 +151,7 @@ def mirrored(picture: FacePicture) -> FacePicture:
     one labelled pixel beyond the plain flip, for points and masks alike.
     """
     width = picture.image.shape[1]
-    landmarks = picture.landmarks[FLIP_LANDMARKS].copy()
+    landmarks = picture.landmarks[MIRRORED_POINTS].copy()
     landmarks[:, 0] = width - 1 - landmarks[:, 0] + 1 / picture.region_scale
     regions = None if picture.regions is None else np.roll(picture.regions[:, ::-1], 1, axis=1)
     image = np.ascontiguousarray(picture.image[:, ::-1])

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region
+from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS, pupil_distance
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.faces.lips import LOGIT_WINDOW, PIXEL_WINDOW
 from makeup_training.faces.data import FacePicture
 from makeup_training.faces.landmark_samples import mirrored
 from makeup_training.faces.light import relight
 from makeup_training.faces.occluders import occlude
-from makeup_training.faces.regions import pupil_distance
 
 OCCLUDED_SHARE = 0.35
 
@@ -72,9 +71,9 @@ def _sample(
     logits = analyzer.network.analyze(face.crop).logits
     truth = cv2.warpAffine(regions, face.matrix, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_NEAREST)
     return (
-        face.crop[PIXEL_WINDOW].copy(),
-        logits[:, LOGIT_WINDOW[0], LOGIT_WINDOW[1]].astype(np.float16),
-        truth[PIXEL_WINDOW] == Region.LIPS,
+        face.crop[MOUTH_PIXELS].copy(),
+        logits[:, MOUTH_LOGITS[0], MOUTH_LOGITS[1]].astype(np.float16),
+        truth[MOUTH_PIXELS] == Region.LIPS,
     )
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_training.faces.regions import pupil_distance
+from makeup_kernels.geometry import pupil_distance
 
 Mask = NDArray[np.uint8]
 Points = NDArray[np.floating]

@@ -10,19 +10,6 @@ MASK_SKIN, MASK_NOSE = 1, 6
 MASK_BROWS = (2, 3)
 MASK_LIPS = (7, 9)
 
-FLIP_LANDMARKS: NDArray[np.int64] = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31]
-    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
-    + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)
-"""int64 (68,): `landmarks[FLIP_LANDMARKS]` renames the points after a left-right flip."""
-
-
-def pupil_distance(landmarks: NDArray[np.floating]) -> float:
-    """Distance between the two eye centres (mean of the six points of each eye), pixels."""
-    right, left = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
-    return float(np.hypot(*(left - right)))
-
 
 def eye_shadow_outline(landmarks: NDArray[np.floating]) -> list[NDArray[np.float32]]:
     """Smooth outlines of the two eye-shadow areas: float32 (N, 2) each, landmark pixels.

@@ -5,9 +5,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError, Region
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk.faces.layout import FINE_STRIDE
 from makeup_sdk.faces.light import luminance, to_log
-from makeup_sdk.faces.template import MIRRORED_POINTS, template_landmarks, template_regions
+from makeup_sdk.faces.template import template_landmarks, template_regions
 from makeup_sdk.makeup.fields import CARD_SKIN, DETAIL_SIDE, FIELD_SIZE, MakeupFields
 from makeup_sdk.models.classic.bare_face import bare_face
 from makeup_sdk.models.classic.encode import DETAIL_SCALE

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region, apply_color_map
+from makeup_kernels.geometry import to_fixed_point
 from makeup_sdk.faces.canonical import CanonicalPlaces
-from makeup_sdk.faces.geometry import to_fixed_point
 from makeup_sdk.faces.skin_light import SkinLight, log_factors
 from makeup_sdk.faces.smoothing import MovingAverage, Step, StillnessOptions
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image

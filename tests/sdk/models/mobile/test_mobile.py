@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region, crop_face
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.faces import FaceAnalysis
 from makeup_sdk.faces.light import decode_srgb, encode_srgb
 from makeup_sdk.faces.smoothing import Step, StillnessOptions
-from makeup_sdk.faces.template import MIRRORED_POINTS
 from makeup_sdk.faces.types import CropGrid
 from makeup_sdk.makeup.appearance import WINDOWS, Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS

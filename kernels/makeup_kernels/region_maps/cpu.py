@@ -1,21 +1,15 @@
-"""From region logits to a clean region map."""
+"""Region maps on the CPU, by OpenCV."""
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from makeup_kernels import Region
-from makeup_sdk.faces.geometry import pupil_distance, to_fixed_point
-from makeup_sdk.faces.types import FloatArray, Image
+from makeup_kernels.geometry import pupil_distance, to_fixed_point
+from makeup_kernels.region import Region
+from makeup_kernels.region_maps.reference import HOMES, PAINTING_ORDER, SPECK_SHARE
 
-_SPECK_SHARE = 0.0008
-"""Pieces smaller than this share of the crop (52 pixels of 256 x 256) are dropped or filled."""
-
-_HOMES = {
-    Region.LIPS: ((range(48, 60),), 0.18),
-    Region.BROWS: ((range(17, 22), range(22, 27)), 0.3),
-    Region.EYES: (((*range(17, 22), *range(36, 42)), (*range(22, 27), *range(42, 48))), 0.35),
-}
-"""Landmarks whose hull holds a region, and how far beyond it may reach, in pupil distances."""
+FloatArray = NDArray[np.float32]
+Image = NDArray[np.uint8]
 
 
 def region_map(logits: FloatArray, landmarks: FloatArray, size: int) -> Image:
@@ -31,7 +25,7 @@ def region_map(logits: FloatArray, landmarks: FloatArray, size: int) -> Image:
     """
     best = _enlarge(logits[Region.NONE], size)
     regions = np.zeros((size, size), np.uint8)
-    for region in (Region.SKIN, Region.LIPS, Region.EYES, Region.BROWS):
+    for region in PAINTING_ORDER:
         plane = _enlarge(logits[region], size)
         better = cv2.compare(plane, best, cv2.CMP_GT)
         if region != Region.SKIN:
@@ -48,7 +42,7 @@ def _enlarge(plane: FloatArray, size: int) -> FloatArray:
 def _allowed(region: Region, landmarks: FloatArray, size: int) -> Image:
     """255 where a region may be: the hull of its landmarks, grown by a share of the face's size."""
     unit = pupil_distance(landmarks)
-    parts, reach = _HOMES[region]
+    parts, reach = HOMES[region]
     mask = np.zeros((size, size), np.uint8)
     for part in parts:
         hull = cv2.convexHull(to_fixed_point(landmarks[list(part)]))
@@ -59,7 +53,7 @@ def _allowed(region: Region, landmarks: FloatArray, size: int) -> Image:
 
 def _without_specks(regions: Image) -> Image:
     """Drop small islands of paint, and fill pinholes in it as skin."""
-    limit = _SPECK_SHARE * regions.size
+    limit = SPECK_SHARE * regions.size
     painted = (regions > 0).astype(np.uint8)
     contours, hierarchy = cv2.findContours(painted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     for number, contour in enumerate(contours):
