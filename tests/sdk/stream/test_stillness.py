@@ -18,8 +18,8 @@ from makeup_sdk.faces.smoothing import MovingAverage, RegionSmoother, Step, Step
 from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.models.base import CropPaint
 from makeup_sdk.models.classic import paint, smoothing
-from makeup_sdk.models.classic.smoothing import ToneSmoother
 from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
+from makeup_sdk.models.smoothing import ToneSmoother
 from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
 
