@@ -60,11 +60,13 @@ LICENCES = {
     "safetensors": "Apache-2.0",
     "scikit-build-core": "Apache-2.0",
     "scikit-image": "BSD-3-Clause",
+    "segno": "BSD-3-Clause",
     "tensorboard": "Apache-2.0",
     "tensorrt": "proprietary: NVIDIA software licence agreement",
     "tomli": "MIT",
     "torch": "BSD-3-Clause AND others",
     "triton": "MIT",
+    "trustme": "MIT OR Apache-2.0",
     "typer": "MIT",
     "uvicorn": "BSD-3-Clause",
 }

@@ -4,6 +4,7 @@ The SDK does not import this room; it finds the commands through the entry-point
 `makeup.commands` (see `makeup_sdk.cli`).
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +47,14 @@ Attributes = Annotated[
     typer.Option(help="region-gan: attributes of the second data set; default: the file's, else 0"),
 ]
 SoftmaxDim = Annotated[int, typer.Option(min=1, max=2, help="ssat: 2 for the published SSAT.pth.")]
-Warp = Annotated[str, typer.Option(help="psgan-pose: what is warped, image or maps.")]
+Warp = Annotated[
+    str | None,
+    typer.Option(help="psgan-pose: what is warped, image or maps; default: the file's own."),
+]
+HalfWeights = Annotated[
+    bool,
+    typer.Option("--half-weights", help="Keep weights in float16; the arithmetic stays float32."),
+]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; default all cores.")]
 
 
@@ -69,7 +77,8 @@ def export(
     style_names: StyleNames = None,
     attributes: Attributes = None,
     softmax_dim: SoftmaxDim = 1,
-    warp: Warp = "image",
+    warp: Warp = None,
+    half_weights: HalfWeights = False,
     threads: Threads = None,
 ) -> None:
     """Export a trained network as a bundle of ONNX graphs, with its parity report."""
@@ -85,7 +94,7 @@ def export(
         layout.styles,
         layout.attributes,
         softmax_dim,
-        warp,
+        warp or str(facts.get("warp", "image")),
         names,
     )
     licence = licence or facts.get("licence")
@@ -96,13 +105,15 @@ def export(
         )
     network = catalogue.load_trained(model, weights, settings)
     graphs = catalogue.graphs_of(model, network, size or int(facts.get("size", 256)))
+    if "view" in facts:
+        graphs = replace(graphs, constants={**graphs.constants, "view": facts["view"]})
     details = {
         "source": weights.resolve().name,
         "step": facts.get("step"),
         "data": facts.get("data"),
     }
     origin = WeightsFacts(licence, facts.get("training_data") or (), _known(details))
-    _export(graphs, output, precision, origin, calibrate, pairs, threads)
+    _export(graphs, output, precision, origin, calibrate, pairs, threads, half_weights)
 
 
 def import_(
@@ -162,9 +173,10 @@ def _export(
     calibrate: Path | None,
     pairs: int,
     threads: int | None,
+    half_weights: bool = False,
 ) -> None:
     from makeup_engines.bundle import check_free
-    from makeup_export.export import convert, prepare, report, write
+    from makeup_export.export import convert, prepare, report, with_half_weights, write
     from makeup_export.faces import demo_faces, read_faces
     from makeup_export.parity import LEAST_PSNR
 
@@ -179,6 +191,8 @@ def _export(
 
     prepared = prepare(graphs, faces, pairs=pairs, progress=say)
     converted = convert(prepared, precision, threads=threads, progress=say)
+    if half_weights:
+        converted = with_half_weights(converted)
     parity = report(prepared, converted, precision, threads=threads)
     write(output, prepared, converted, parity, precision, origin)
     table = Table("output", "worst error", "mean error", "dB to PyTorch", show_edge=False)

@@ -13,13 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from makeup_engines import write_bundle
+from makeup_export.half import store_in_half_precision
 from makeup_export.manifest import manifest_fields
 from makeup_export.onnx_graphs import traced_onnx
 from makeup_export.parity import graph_spec
@@ -205,26 +204,6 @@ def _write(
         constants=constants,
     )
     write_bundle(folder, manifest, {n: graph.SerializeToString() for n, graph in files.items()})
-
-
-def store_in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Keep the weights as float16 with a Cast behind each; the arithmetic stays float32.
-
-    Halves the file; run times fold the casts away when they load the graph.
-    """
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < 256:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.checker.check_model(model, full_check=True)
-    return model
 
 
 if __name__ == "__main__":

@@ -32,6 +32,26 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     return _Halving(model).run()
 
 
+def store_in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Keep the weights as float16 with a Cast behind each; the arithmetic stays float32.
+
+    Halves the file; run times fold the casts away when they load the graph.
+    """
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < 256:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
 class _Halving:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = onnx.ModelProto()

@@ -57,21 +57,36 @@ def train(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="leave out faces that cannot be used")
     ] = False,
+    start: Annotated[
+        Path | None, typer.Option(help="SYSTEM-mobile: start from the weights of this run")
+    ] = None,
     list_recipes: Annotated[bool, typer.Option("--list", help="show the shipped recipes")] = False,
 ) -> None:
     """Train a published makeup system on labelled faces."""
     require_train_extra("makeup-train", "torch", "safetensors", "skimage", "tensorboard")
     # heavy imports only when something is trained
+    from makeup_training.systems.train import PLANS
     from makeup_training.trainer.config import load_config, parse_setting, shipped_recipes
 
     console = Console()
+    mobile = {f"{system}-mobile": system for system in PLANS}
     if list_recipes:
-        console.print("\n".join(shipped_recipes()))
+        console.print("\n".join(sorted([*shipped_recipes(), *mobile])))
         return
     if not recipe or data is None:
         raise typer.BadParameter("expected a recipe and --data DIR; --list shows the recipes")
     named = {"width": width, "size": size, "steps": steps, "triples": triples, "seed": seed}
     overrides: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
+    if recipe in mobile:
+        unused = {"triples": triples, "seed": seed, "set": setting, "skip-bad": skip_bad}
+        given = ", ".join(f"--{name}" for name, value in unused.items() if value)
+        if given:
+            raise typer.BadParameter(f"{given}: {recipe} has none")
+        overrides = {k: v for k, v in overrides.items() if k != "triples"}
+        folder = out or Path("runs") / recipe
+        mixed = precision == "bfloat16"
+        _train_mobile(mobile[recipe], overrides, data, folder, start, mixed, threads, console)
+        return
     overrides.update(parse_setting(text) for text in setting or [])
     config = load_config(recipe, overrides)
 
@@ -93,6 +108,38 @@ def train(
     options = RunOptions(folder, device, precision, resume, workers, origin)
     Trainer(config, collection, options).run(console)
     console.print(f"done: checkpoint, log, sheets and curves are in {folder}")
+
+
+def _train_mobile(
+    system: str,
+    overrides: dict[str, Any],
+    data: Path,
+    out: Path,
+    start: Path | None,
+    mixed: bool,
+    threads: int,
+    console: Console,
+) -> None:
+    """Analyse the faces, unless they lie beside the run already, and carry out the plan."""
+    from dataclasses import replace
+
+    import torch
+
+    from makeup_training.systems.faces import COUNT, build
+    from makeup_training.systems.train import PLANS, RunOptions, train
+
+    if threads:
+        torch.set_num_threads(threads)
+    faces = out.parent / "faces"
+    if not (faces / COUNT).is_file():
+        build(data, faces, progress=lambda text: console.print(text, markup=False))
+    options = RunOptions(faces, out, start, mixed)
+    weights = train(system, replace(PLANS[system], **overrides), options)
+    console.print(
+        f"done: makeup export {system} --weights {weights} --half-weights -o BUNDLE",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _checked(collection: Any, skip_bad: bool, console: Console) -> Any:

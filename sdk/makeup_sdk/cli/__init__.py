@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from makeup_kernels import MakeupError
-from makeup_sdk.cli import apply, bench, demo, doctor, engines, export, look, serve, stream
+from makeup_sdk.cli import apply, bench, demo, doctor, engines, export, look, models, serve, stream
 
 app = typer.Typer(
     help="Real-time makeup try-on: put the makeup of any reference photo on a face.",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("apply")(apply.apply)
 app.command("stream")(stream.stream)
+app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("build")(engines.build_command)

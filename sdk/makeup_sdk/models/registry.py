@@ -12,13 +12,13 @@ from makeup_sdk.makeup.references import References
 from makeup_sdk.makeup.style import Style
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.classic.model import ClassicModel
+from makeup_sdk.models.facts import FACTS, MODELS
 from makeup_sdk.models.mobile.model import MobileModel
 from makeup_sdk.models.papers.graphs import Graphs
 from makeup_sdk.models.papers.reference_model import PAINTERS, ReferenceModel
 from makeup_sdk.models.papers.region_gan import StyleModel
+from makeup_sdk.weights import FOLDER, shipped_names
 
-MODELS = ("mobile", "classic")
-"""Names of the models that need no bundle."""
 DEFAULT_MODEL = "mobile"
 
 MAKEUPS: dict[str, type[Makeup]] = {
@@ -27,11 +27,17 @@ MAKEUPS: dict[str, type[Makeup]] = {
 """What look files may hold, by kind."""
 
 
+def shipped_models() -> tuple[str, ...]:
+    """Names that `open_model` takes here: models without weights, and those whose weights ship."""
+    folders = shipped_names()
+    return tuple(name for name in FACTS if name in MODELS or name in folders)
+
+
 def open_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
     """A model by name or bundle; one that is open already is returned as it is.
 
     Args:
-        model: one of `MODELS`, the path of a bundle (a directory or a zip), or a model.
+        model: one of `shipped_models`, the path of a bundle (a directory or a zip), or a model.
         options: see there; a model that is open keeps its own.
 
     Raises:
@@ -55,11 +61,18 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
                 "could run; choose another model, or leave the backend out"
             )
         return MobileModel(options) if model == "mobile" else ClassicModel(options)
+    shipped = shipped_models()
+    if model in shipped:
+        return _open_bundle(FOLDER / model, options)
     if as_path(model, "model").exists():
         return _open_bundle(model, options)
-    raise InvalidInputError(
-        f"model: {str(model)!r} is unknown; expected one of {MODELS}, or the path of a bundle"
-    )
+    known = f"expected one of {', '.join(shipped)}, or the path of a bundle"
+    if model in FACTS:
+        raise InvalidInputError(
+            f"model: no weights of {str(model)!r} ship with this version; {known} that "
+            f"`makeup export {model}` wrote"
+        )
+    raise InvalidInputError(f"model: {str(model)!r} is unknown; {known}")
 
 
 def _open_bundle(path: str | Path, options: ModelOptions) -> Model:

@@ -16,10 +16,11 @@ from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.faces.light import from_log, to_log
 from makeup_sdk.faces.smoothing import MovingAverage, RegionSmoother, Step, StepEstimator
 from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.models import smoothing
 from makeup_sdk.models.base import CropPaint
-from makeup_sdk.models.classic import paint, smoothing
-from makeup_sdk.models.classic.smoothing import ToneSmoother
+from makeup_sdk.models.classic import paint
 from makeup_sdk.models.mobile.paint import GRIDS
+from makeup_sdk.models.smoothing import ToneSmoother
 from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
 

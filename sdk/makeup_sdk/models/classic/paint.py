@@ -19,7 +19,7 @@ from makeup_sdk.makeup.fields import MakeupFields
 from makeup_sdk.models.base import CropPaint, Painter
 from makeup_sdk.models.classic.bare_face import bare_face
 from makeup_sdk.models.classic.encode import DETAIL_SCALE, detail_image
-from makeup_sdk.models.classic.smoothing import SmoothedLayer
+from makeup_sdk.models.smoothing import SmoothedLayer
 
 FloatArray = NDArray[np.float32]
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ from makeup_kernels import CROP_SIZE, BundleError
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
 from makeup_sdk.models.base import FACES_AT_ONCE, CropPaint, ModelOptions, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, makeup_mask
+from makeup_sdk.models.papers.light_paint import LightView
 
 Signature = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 """Names of the inputs and outputs of each graph that a model needs."""
@@ -33,6 +34,7 @@ class Graphs:
         color: channel order of the network's images, "bgr" or "rgb".
         mean, scale: network input = (pixel - mean) * scale, per channel.
         output: scale and offset from the network's image to pixel values.
+        view: of networks that work in the face's own light; None of those that see pictures.
     """
 
     where: str
@@ -44,6 +46,7 @@ class Graphs:
     mean: tuple[float, float, float]
     scale: tuple[float, float, float]
     output: tuple[float, float]
+    view: LightView | None = None
 
     @classmethod
     def open(cls, bundle: Bundle, signature: Signature, options: ModelOptions) -> "Graphs":
@@ -91,6 +94,7 @@ class Graphs:
                 _number(where, "'output.scale'", output.get("scale")),
                 _number(where, "'output.offset'", output.get("offset")),
             ),
+            _view(where, manifest.constants.get("view")),
         )
 
     def number(self, name: str) -> float:
@@ -117,11 +121,23 @@ class Graphs:
         return self.sessions[name].run(inputs)
 
     def face(self, face: FaceAnalysis) -> NetworkFace:
-        """A face on the network's crop."""
+        """A face on the network's crop.
+
+        Raises:
+            NoFaceError: the network works in the face's own light, and too little skin shows.
+        """
+        if self.view is not None:
+            return self.view.reference(face, self.size)
         return NetworkFace.of(face, self.size)
 
-    def pixels(self, image: Image) -> FloatArray:
-        """What the graphs read: uint8 (s, s, 3), BGR, to float32 (1, 3, s, s), normalised."""
+    def image(self, result: FloatArray) -> FloatArray:
+        """A network's image, float32 (3, S, S), as pixel values in BGR."""
+        scale, offset = self.output
+        planes = result if self.color == "bgr" else result[::-1]
+        return np.asarray(planes * np.float32(scale) + np.float32(offset), np.float32)
+
+    def pixels(self, image: Image | FloatArray) -> FloatArray:
+        """What the graphs read: BGR pixels (s, s, 3) to float32 (1, 3, s, s), normalised."""
         pixels = image if self.color == "bgr" else image[..., ::-1]
         normal = (pixels - np.asarray(self.mean, np.float32)) * np.asarray(self.scale, np.float32)
         return np.ascontiguousarray(normal.transpose(2, 0, 1)[None])
@@ -132,15 +148,28 @@ class Graphs:
         Where the network's crop is smaller than the face's, only the change is enlarged, so that
         the face's own detail stays.
         """
-        scale, offset = self.output
-        planes = result if self.color == "bgr" else result[::-1]
-        pixels = planes.transpose(1, 2, 0) * np.float32(scale) + np.float32(offset)
+        pixels = self.image(result).transpose(1, 2, 0)
         if self.size != CROP_SIZE:
             change = pixels - self.face(face).image
             side = (CROP_SIZE, CROP_SIZE)
             pixels = face.crop + cv2.resize(change, side, interpolation=cv2.INTER_LINEAR)
         crop = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         return CropPaint(np.ascontiguousarray(crop), makeup_mask(face.regions, strength))
+
+
+def _view(where: str, value: object) -> LightView | None:
+    """A window of the crop and the scale of its light, as exports of ours write them."""
+    if value is None:
+        return None
+    names = [field.name for field in fields(LightView)]
+    if not isinstance(value, Mapping) or set(value) != set(names):
+        raise _unfit(where, "constant 'view'", ", ".join(names), value)
+    offset, span = (_number(where, f"'view.{name}'", value[name]) for name in names[:2])
+    left, top, side = (value[name] for name in names[2:])
+    whole = all(type(number) is int and number >= 0 for number in (left, top, side))
+    if not whole or side < 32 or max(left, top) + side > CROP_SIZE or not span > 0:
+        raise _unfit(where, "constant 'view'", f"a window inside {CROP_SIZE} pixels", value)
+    return LightView(offset, span, left, top, side)
 
 
 def _number(where: str, name: str, value: object) -> float:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import BundleError, Region
+from makeup_sdk.faces.parsing import face_classes
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
-from makeup_sdk.models.papers.faces import NetworkFace, parsing
+from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 
 _SIZE = 256
@@ -92,7 +93,7 @@ class PortraitPainter(Painter):
 
 
 def _layout(face: NetworkFace) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    classes = parsing(face)
+    classes = face_classes(face.landmarks, face.regions)
     centres = part_centres(classes)
     return enlarged(classes, centres).astype(np.int64), centres
 
@@ -101,7 +102,7 @@ def part_centres(classes: Image) -> NDArray[np.int64]:
     """int64 (3, 2): middles (y, x) of left eye, right eye and mouth, whole parts inside the crop.
 
     Args:
-        classes: uint8 (256, 256) of `parsing`.
+        classes: uint8 (256, 256) of `face_classes`.
     """
     centres = []
     for part, ((height, width), fallback) in _CENTRED.items():

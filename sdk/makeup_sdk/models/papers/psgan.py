@@ -36,23 +36,46 @@ class PSGANPainter(Painter):
     def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
         """See `Painter.paint`."""
         source = self._graphs.face(face)
-        features = self._graphs.run("source", {"image": self._pixels(source)})["features"]
+        features = self._features(source)
+        return self._graphs.paint(
+            face, self._decode(features, self._laid(source, features)), strength
+        )
+
+    def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
+        """See `PassPainter.both`; a look of nothing has maps of zeros."""
+        features = self._features(source)
+        maps = self._laid(source, features)
+        made_up, bare = (self._decode(features, m) for m in (maps, np.zeros_like(maps)))
+        return self._graphs.image(made_up), self._graphs.image(bare)
+
+    def _features(self, source: NetworkFace) -> FloatArray:
+        features: FloatArray = self._graphs.run("source", {"image": self._pixels(source)})[
+            "features"
+        ]
+        return features
+
+    def _laid(self, source: NetworkFace, features: FloatArray) -> FloatArray:
+        """float32 (2, h, w): gamma and beta of the references, morphed onto a face."""
         regions = self._cells(source)
         maps = np.zeros((2, *regions.shape), np.float32)
         for reference, weights in zip(self._references, self._weights, strict=True):
             laid = reference.morph(
-                features[0], np.rint(source.landmarks), regions, threads=self._graphs.threads
+                features[0], self._landmarks(source), regions, threads=self._graphs.threads
             )
             maps += laid * weights[regions]
-        gamma, beta = maps[None, :1], maps[None, 1:]
-        inputs = {"features": features, "gamma": gamma, "beta": beta}
-        return self._graphs.paint(face, self._decode(inputs), strength)
+        return maps
+
+    def _landmarks(self, face: NetworkFace) -> FloatArray:
+        """Whole pixels, as the published code has them; not on crops of another scale."""
+        if self._graphs.view is not None:
+            return face.landmarks
+        return np.rint(face.landmarks)
 
     def _encode(self, face: NetworkFace) -> MorphReference:
         encoded = self._graphs.run("reference", {"image": self._pixels(face)})
         return MorphReference(
             encoded["features"][0],
-            np.rint(face.landmarks),
+            self._landmarks(face),
             self._cells(face),
             np.concatenate([encoded["gamma"][0], encoded["beta"][0]]),
             visual_weight=self._graphs.number("visual_weight"),
@@ -66,7 +89,8 @@ class PSGANPainter(Painter):
     def _cells(self, face: NetworkFace) -> Any:
         return np.ascontiguousarray(face.regions[:: self._stride, :: self._stride])
 
-    def _decode(self, inputs: dict[str, Any]) -> FloatArray:
+    def _decode(self, features: FloatArray, maps: FloatArray) -> FloatArray:
+        inputs = _decoder_inputs(features, maps)
         result: FloatArray = self._graphs.run("decoder", inputs)["result"][0]
         return result
 
@@ -96,9 +120,13 @@ class SuperResolutionPainter(PSGANPainter):
     def _pixels(self, face: NetworkFace) -> FloatArray:
         return self._graphs.pixels(shrunk(face.image, self._small))
 
-    def _decode(self, inputs: dict[str, Any]) -> FloatArray:
-        decoded = self._graphs.run("decoder", inputs)
+    def _decode(self, features: FloatArray, maps: FloatArray) -> FloatArray:
+        decoded = self._graphs.run("decoder", _decoder_inputs(features, maps))
         prior = self._graphs.run("prior", {"blurry": decoded["blurry"]})["prior"]
         last = {"prior": prior, "made_up": decoded["made_up"]}
         result: FloatArray = self._graphs.run("super_resolution", last)["result"][0]
         return result
+
+
+def _decoder_inputs(features: FloatArray, maps: FloatArray) -> dict[str, Any]:
+    return {"features": features, "gamma": maps[None, :1], "beta": maps[None, 1:]}

@@ -44,15 +44,29 @@ class PosePainter(Painter):
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
         """See `Painter.paint`."""
-        source = self._graphs.face(face)
-        image = self._graphs.pixels(source.image)
-        result = np.zeros(image.shape[1:], np.float32)
+        return self._graphs.paint(face, self._made_up(self._graphs.face(face)), strength)
+
+    def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
+        """See `PassPainter.both`; a look of nothing applies nowhere."""
+        reference, pixels = self._references[0]
+        inputs = self._inputs(source, reference, pixels)
+        inputs["mask"] = np.zeros_like(inputs["mask"])
+        bare = self._graphs.run("whole", inputs)["result"][0]
+        return self._graphs.image(self._made_up(source)), self._graphs.image(bare)
+
+    def _made_up(self, source: NetworkFace) -> FloatArray:
+        result = np.zeros((3, *source.regions.shape), np.float32)
         for (reference, pixels), weights in zip(self._references, self._weights, strict=True):
-            grid, mask = pose_correction(source, reference)
-            inputs = {"image": image, "reference": pixels, "grid": grid, "mask": mask}
-            made_up = self._graphs.run("whole", inputs)["result"][0]
-            result += made_up * weights[source.regions]
-        return self._graphs.paint(face, result, strength)
+            inputs = self._inputs(source, reference, pixels)
+            result += self._graphs.run("whole", inputs)["result"][0] * weights[source.regions]
+        return result
+
+    def _inputs(
+        self, source: NetworkFace, reference: NetworkFace, pixels: FloatArray
+    ) -> dict[str, FloatArray]:
+        grid, mask = pose_correction(source, reference)
+        image = self._graphs.pixels(source.image)
+        return {"image": image, "reference": pixels, "grid": grid, "mask": mask}
 
 
 def pose_correction(source: NetworkFace, reference: NetworkFace) -> tuple[FloatArray, FloatArray]:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
-from makeup_kernels import InvalidInputError
+from makeup_kernels import BundleError, InvalidInputError
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.graphs import Graphs, Signature
+from makeup_sdk.models.papers.light_paint import LightPainter, PassPainter
 from makeup_sdk.models.papers.portrait_edit import PortraitPainter
 from makeup_sdk.models.papers.psgan import PSGANPainter, SuperResolutionPainter
 from makeup_sdk.models.papers.psgan_pose import PosePainter
@@ -57,7 +58,7 @@ class ReferenceModel:
         """Keep the reference face; the network reads it when the look is put on."""
         return References.of(face)
 
-    def painter(self, makeup: References) -> ReferencePainter:
+    def painter(self, makeup: References) -> Painter:
         """Let the network read the reference faces.
 
         Raises:
@@ -68,4 +69,12 @@ class ReferenceModel:
                 f"the look takes makeup off, which model {self.name!r} cannot do; use a bundle of "
                 f"{_REMOVES!r}"
             )
-        return PAINTERS[self.name](self.graphs, makeup)
+        painter = PAINTERS[self.name](self.graphs, makeup)
+        if self.graphs.view is None:
+            return painter
+        if not isinstance(painter, PassPainter):
+            raise BundleError(
+                f"{self.graphs.where}: constant 'view' does not belong in a bundle of "
+                f"{self.name!r}; export the bundle again"
+            )
+        return LightPainter(painter, self.graphs.view, self.graphs.size)

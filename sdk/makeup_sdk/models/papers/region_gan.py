@@ -8,10 +8,13 @@ from makeup_kernels import BundleError, InvalidInputError, Region
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray
 from makeup_sdk.makeup.style import STYLE_REGIONS, Style
 from makeup_sdk.models.base import CropPaint, Painter, Strength
+from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.papers.graphs import Graphs, Signature
+from makeup_sdk.models.papers.light_paint import LightPainter
 
 _BITS = (Region.EYES, Region.LIPS, Region.SKIN)
 """The region of each bit of a label."""
+_NO_BITS = (False,) * len(_BITS)
 
 
 class StyleModel:
@@ -53,7 +56,7 @@ class StyleModel:
             f"style:NAME, with a name of {', '.join(self.styles)}"
         )
 
-    def painter(self, makeup: Style) -> "StylePainter":
+    def painter(self, makeup: Style) -> Painter:
         """Prepare a style to be painted.
 
         Raises:
@@ -64,7 +67,11 @@ class StyleModel:
                 f"style: {makeup.name!r} is unknown to {self._graphs.where}; expected one of "
                 + ", ".join(self.styles)
             )
-        return StylePainter(self._graphs, self.styles.index(makeup.name), len(self.styles))
+        number = self.styles.index(makeup.name)
+        painter = StylePainter(self._graphs, number, len(self.styles))
+        if self._graphs.view is not None:
+            return LightPainter(painter, self._graphs.view, self._graphs.size)
+        return painter
 
 
 class StylePainter(Painter):
@@ -78,16 +85,28 @@ class StylePainter(Painter):
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
         """See `Painter.paint`."""
-        bits = tuple(strength.get(region, 0) > 0 for region in _BITS)
+        result = self._run(self._graphs.face(face), _bits(strength))
+        return self._graphs.paint(face, result, strength)
+
+    def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
+        """See `PassPainter.both`; a look of nothing asks for no region."""
+        made_up, bare = (self._run(source, bits) for bits in (_bits(strength), _NO_BITS))
+        return self._graphs.image(made_up), self._graphs.image(bare)
+
+    def _run(self, source: NetworkFace, bits: tuple[bool, ...]) -> FloatArray:
         if bits not in self._planes:
             inputs = {"label": self._label(bits)}
             self._planes[bits] = self._graphs.run("style", inputs)["style"]
-        image = self._graphs.pixels(self._graphs.face(face).image)
-        inputs = {"image": image, "style": self._planes[bits]}
-        return self._graphs.paint(face, self._graphs.run("whole", inputs)["result"][0], strength)
+        inputs = {"image": self._graphs.pixels(source.image), "style": self._planes[bits]}
+        result: FloatArray = self._graphs.run("whole", inputs)["result"][0]
+        return result
 
     def _label(self, bits: tuple[bool, ...]) -> FloatArray:
         """float32 (1, L): style | region bits | attributes and data set, where it has some."""
         style = np.arange(self._styles) == self._style
         tail = [np.zeros(self._attributes), (1, 0)] if self._attributes else []
         return np.concatenate([style, bits, *tail])[None].astype(np.float32)
+
+
+def _bits(strength: Strength) -> tuple[bool, ...]:
+    return tuple(strength.get(region, 0) > 0 for region in _BITS)

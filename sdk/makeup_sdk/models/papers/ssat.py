@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from makeup_kernels import Region
+from makeup_sdk.faces.parsing import face_classes
 from makeup_sdk.faces.types import FaceAnalysis, FloatArray
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
-from makeup_sdk.models.papers.faces import NetworkFace, parsing, planes
+from makeup_sdk.models.papers.faces import NetworkFace, planes
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 
 _MT_TO_RAW19 = np.array([0, 1, 2, 3, 4, 5, 10, 12, 11, 13, 17], np.uint8)
-"""MT classes of `parsing` to those of face-parsing.PyTorch, which SSAT reads."""
+"""MT classes of `face_classes` to those of face-parsing.PyTorch, which SSAT reads."""
 
 
 class SSATPainter(Painter):
@@ -36,24 +37,35 @@ class SSATPainter(Painter):
         self._classes = graphs.count("parsing_classes", 1)
         self._of_frame = "made_up" if references.bare else "source"
         of_look = "bare" if references.bare else "reference"
-        self._looks = [
-            graphs.run(of_look, self._inputs(graphs.face(face))) for face in references.faces
-        ]
+        faces = [graphs.face(face) for face in references.faces]
+        self._looks = [graphs.run(of_look, self._inputs(face)) for face in faces]
         self._weights = references.weights()
-        self._skins = [_skin(face) for face in references.faces] if references.bare else None
+        self._skins = [_skin(face) for face in faces] if references.bare else None
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
         """See `Painter.paint`."""
-        source = self._graphs.face(face)
+        content, makeup = self._encoded(self._graphs.face(face))
+        return self._graphs.paint(face, self._decode(content, makeup), strength)
+
+    def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
+        """See `PassPainter.both`; a look of nothing has makeup features of zeros."""
+        content, makeup = self._encoded(source)
+        made_up, bare = (self._decode(content, m) for m in (makeup, np.zeros_like(makeup)))
+        return self._graphs.image(made_up), self._graphs.image(bare)
+
+    def _encoded(self, source: NetworkFace) -> tuple[FloatArray, FloatArray]:
+        """Content of a face, and the makeup that it gathers."""
         encoded = self._graphs.run(self._of_frame, self._inputs(source))
         if self._skins is None:
-            makeup = self._mixed(encoded["receiving"], source)
-        else:
-            own = _skin(face)
-            nearest = int(np.argmin([np.linalg.norm(skin - own) for skin in self._skins]))
-            makeup = self._gathered(encoded["receiving"], nearest)
-        result = self._graphs.run("decoder", {"content": encoded["content"], "makeup": makeup})
-        return self._graphs.paint(face, result["result"][0], strength)
+            return encoded["content"], self._mixed(encoded["receiving"], source)
+        own = _skin(source)
+        nearest = int(np.argmin([np.linalg.norm(skin - own) for skin in self._skins]))
+        return encoded["content"], self._gathered(encoded["receiving"], nearest)
+
+    def _decode(self, content: FloatArray, makeup: FloatArray) -> FloatArray:
+        inputs = {"content": content, "makeup": makeup}
+        result: FloatArray = self._graphs.run("decoder", inputs)["result"][0]
+        return result
 
     def _mixed(self, receiving: FloatArray, source: NetworkFace) -> FloatArray:
         """Each cell gathers from the references that have a share in its region."""
@@ -70,15 +82,15 @@ class SSATPainter(Painter):
         return warped
 
     def _inputs(self, face: NetworkFace) -> dict[str, Any]:
-        classes = _MT_TO_RAW19[parsing(face)]
+        classes = _MT_TO_RAW19[face_classes(face.landmarks, face.regions)]
         return {
             "image": self._graphs.pixels(face.image),
             "parsing": planes(classes, self._classes),
         }
 
 
-def _skin(face: FaceAnalysis) -> FloatArray:
+def _skin(face: NetworkFace) -> FloatArray:
     """float32 (3,): median colour of the skin."""
     inside = face.regions == Region.SKIN
-    colors = face.crop[inside] if inside.any() else face.crop.reshape(-1, 3)
+    colors = face.image[inside] if inside.any() else face.image.reshape(-1, 3)
     return np.asarray(np.median(colors, axis=0), np.float32)

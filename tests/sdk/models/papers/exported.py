@@ -11,7 +11,8 @@ from makeup_engines import GraphSpec
 from makeup_export.faces import AlignedFace
 from makeup_export.graph_modules import ModelGraphs
 from makeup_sdk.faces import FaceAnalysis
-from makeup_sdk.models.papers.faces import NetworkFace, parsing
+from makeup_sdk.faces.parsing import face_classes
+from makeup_sdk.models.papers.faces import NetworkFace
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,5 @@ def as_exported(face: FaceAnalysis, size: int, *, rounded: bool = False) -> Know
     """What the export's pipeline is given for a face of the SDK."""
     seen = NetworkFace.of(face, size)
     landmarks = np.rint(seen.landmarks) if rounded else seen.landmarks
-    return KnownFace("face", seen.image, landmarks, parsing(seen), seen.regions)
+    classes = face_classes(seen.landmarks, seen.regions)
+    return KnownFace("face", np.asarray(seen.image, np.uint8), landmarks, classes, seen.regions)

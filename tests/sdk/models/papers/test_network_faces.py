@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from makeup_sdk import FaceAnalysis, Region
+from makeup_sdk.faces.parsing import face_classes
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
-from makeup_sdk.models.papers.faces import NetworkFace, makeup_mask, parsing, planes
+from makeup_sdk.models.papers.faces import NetworkFace, makeup_mask, planes
 
 
 @pytest.fixture
@@ -17,12 +18,16 @@ def face(analysis: Callable[[str], FaceAnalysis]) -> FaceAnalysis:
     return analysis("medium.jpg")
 
 
+def classes_of(face: NetworkFace) -> NDArray[np.uint8]:
+    return face_classes(face.landmarks, face.regions)
+
+
 def middle(classes: NDArray[np.uint8], value: int) -> NDArray[np.float64]:
     return np.argwhere(classes == value).mean(axis=0)
 
 
 def test_parsing_has_every_part_in_its_place(face: FaceAnalysis) -> None:
-    classes = parsing(NetworkFace.of(face, 256))
+    classes = classes_of(NetworkFace.of(face, 256))
     points = face.crop_landmarks[:, ::-1]
     for value, outline in ((4, range(36, 42)), (5, range(42, 48)), (2, range(17, 22))):
         np.testing.assert_allclose(middle(classes, value), points[list(outline)].mean(0), atol=6)
@@ -39,7 +44,7 @@ def test_covered_skin_is_no_skin(face: FaceAnalysis) -> None:
     regions = face.regions.copy()
     regions[150:] = Region.NONE
     covered = FaceAnalysis(face.landmarks, 1.0, face.matrix, face.crop, regions)
-    classes = parsing(NetworkFace.of(covered, 256))
+    classes = classes_of(NetworkFace.of(covered, 256))
     assert not np.isin(classes[150:], (1, 2, 3, 6, 7, 9, 10)).any()
 
 
@@ -47,7 +52,7 @@ def test_smaller_crop_is_the_same_face(face: FaceAnalysis) -> None:
     small = NetworkFace.of(face, 64)
     assert small.image.shape == (64, 64, 3)
     np.testing.assert_allclose((small.landmarks + 0.5) * 4 - 0.5, face.crop_landmarks, atol=1e-3)
-    away = cv2.resize(parsing(small), (256, 256), interpolation=0) != parsing(
+    away = cv2.resize(classes_of(small), (256, 256), interpolation=0) != classes_of(
         NetworkFace.of(face, 256)
     )
     assert away.mean() < 0.06

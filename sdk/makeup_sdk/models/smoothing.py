@@ -1,4 +1,4 @@
-"""Temporal smoothing of `classic`: of the bare skin's colour, and of the makeup's layer."""
+"""Temporal smoothing of makeup that is a layer of log light, and of the bare skin's colour."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,11 @@ from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray
 from makeup_sdk.models.base import CropPaint, Strength
 
 Layer = Callable[[FaceAnalysis, FloatArray, SkinTone, Strength], tuple[FloatArray, FloatArray]]
-"""See `ClassicPainter.layer`."""
+"""Paints the makeup of a face alone, before it is laid over the crop.
+
+Takes the face, the log light of its crop, float32 (256, 256, 3), its bare skin (steady over time)
+and the strength. Gives the change of log light, float32 (256, 256, 3), and float32 (256, 256), 1
+where it is not 0, else 0."""
 
 _GRID = CropGrid(0, 0, CROP_SIZE, CROP_SIZE, cell=1)
 _NEW_LIGHT = (0.06, 0.2)

@@ -1,0 +1,165 @@
+"""The published systems with their shipped weights, on real faces: a table and sheets.
+
+    python benchmarks/systems.py --data FACES --out benchmarks/results
+
+References are those of `train/makeup.csv` that no training has seen (`measure`), faces the people
+of `val/`. `systems.json` holds, per model, the medians of arrival and left (`arrival_measure.py`),
+milliseconds a face and the size of the weights; `systems-MODEL.jpg` shows the model on four faces,
+four references (or its styles) down.
+"""
+
+import argparse
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import cv2
+import numpy as np
+from arrival_measure import REGIONS, arrival, on_mean_face
+from numpy.typing import NDArray
+
+from makeup_sdk import Look, MakeupEngine
+from makeup_sdk.bench.machine import machine_info
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
+from makeup_sdk.images import read_image, write_image
+from makeup_sdk.models.papers.region_gan import StyleModel
+from makeup_sdk.models.registry import open_model, shipped_models
+from makeup_sdk.weights import FOLDER
+
+Image = NDArray[np.uint8]
+
+TILE = 320
+SHEET = 4
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and its face."""
+
+    name: str
+    image: Image
+    face: FaceAnalysis
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the faces folder")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--models", nargs="*", default=list(shipped_models()))
+    parser.add_argument("--sources", type=int, default=15, help="faces for each reference")
+    options = parser.parse_args()
+    references, sources = measured(options.data), people(options.data)
+    chosen = sources[:: max(1, len(sources) // options.sources)][: options.sources]
+    rows = {}
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.models:
+        model = open_model(name)
+        shown = chosen[:: max(1, len(chosen) // SHEET)][:SHEET]
+        if isinstance(model, StyleModel):
+            looks: dict[str, Any] = {s: Look.from_style(s) for s in model.styles}
+            rows[name] = {"milliseconds": speed(name, next(iter(looks.values())), chosen)}
+            picture = sheet(name, [(None, look) for look in looks.values()], shown)
+        else:
+            rows[name] = arrivals(name, references, chosen)
+            rows[name]["milliseconds"] = speed(name, references[0].image, chosen)
+            lent = references[:: max(1, len(references) // SHEET)][:SHEET]
+            picture = sheet(name, [(r.image, r.image) for r in lent], shown)
+        rows[name]["megabytes"] = size_of(name)
+        write_image(options.out / f"systems-{name}.jpg", picture)
+        print(name, json.dumps(rows[name]), flush=True)
+    report = {
+        "machine": machine_info(),
+        "pairs": len(references) * len(chosen),
+        "models": rows,
+    }
+    (options.out / "systems.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def measured(data: Path) -> list[Picture]:
+    """The references that nothing was trained on."""
+    with (data / "train" / "makeup.csv").open(newline="") as file:
+        names = [row["name"] for row in csv.DictReader(file) if row["use"] == "measure"]
+    return _pictures([data / "train" / "images" / f"{name}.jpg" for name in names])
+
+
+def people(data: Path) -> list[Picture]:
+    """Real people, none of whom is in any training set."""
+    return _pictures(sorted((data / "val" / "images").glob("*.jpg")))
+
+
+def _pictures(paths: list[Path]) -> list[Picture]:
+    analyzer = BundledFaceAnalyzer()
+    found = []
+    for path in paths:
+        image = read_image(path)
+        detections = analyzer.detect(image, 1)
+        if detections:
+            found.append(Picture(path.stem, image, analyzer.analyze(image, detections[0])))
+    return found
+
+
+def arrivals(model: str, references: list[Picture], sources: list[Picture]) -> dict[str, Any]:
+    """Medians over all pairs, by region; pairs whose reference the model refuses are counted."""
+    bare = [on_mean_face(source.image, source.face.landmarks) for source in sources]
+    found: dict[str, list[tuple[float, float]]] = {region.name.lower(): [] for region in REGIONS}
+    engine = MakeupEngine(model=model, max_faces=1)
+    for reference in references:
+        engine.look = Look.from_photo(reference.image, model=engine.model)
+        lent = on_mean_face(reference.image, reference.face.landmarks)
+        for source, own in zip(sources, bare, strict=True):
+            result = on_mean_face(engine.process(source.image), source.face.landmarks)
+            for region, value in arrival(own, lent, result).regions.items():
+                found[region.name.lower()].append(value)
+    medians = {name: np.median(np.array(values), axis=0) for name, values in found.items()}
+    return {
+        name: {"arrival": round(float(a), 3), "left": round(float(left), 3)}
+        for name, (a, left) in medians.items()
+    }
+
+
+def speed(model: str, look: Any, sources: list[Picture]) -> float:
+    """Median milliseconds from an analysed face to its paint."""
+    engine = MakeupEngine(model=model, look=look, max_faces=1)
+    outfit = engine.outfit(0)
+    assert outfit is not None
+    strength = engine.strength_of(outfit)
+    times = []
+    for source in [*sources[:2], *sources]:
+        began = perf_counter()
+        outfit.painter.paint(source.face, strength)
+        times.append((perf_counter() - began) * 1e3)
+    return round(median(times[2:]), 1)
+
+
+def sheet(model: str, looks: list[tuple[Image | None, Any]], sources: list[Picture]) -> Image:
+    """Looks down, faces across; the reference at the left of each row."""
+    engine = MakeupEngine(model=model, max_faces=1)
+    blank = np.full((TILE, TILE, 3), 255, np.uint8)
+    rows = [np.hstack([blank, *(_tile(source.image) for source in sources)])]
+    for reference, look in looks:
+        engine.look = look
+        left = blank if reference is None else _tile(reference)
+        rows.append(np.hstack([left, *(_tile(engine.process(s.image)) for s in sources)]))
+    return np.asarray(np.vstack(rows), np.uint8)
+
+
+def size_of(model: str) -> float:
+    """Megabytes of the shipped files."""
+    folder = FOLDER / model
+    files = folder.iterdir() if folder.is_dir() else ()
+    return round(sum(path.stat().st_size for path in files) / 1e6, 2)
+
+
+def _tile(image: Image) -> Image:
+    return np.asarray(cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""What each model is for, for people who choose one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """One model.
+
+    Attributes:
+        does: what it does, in a few words.
+        takes: what a look of it is made of.
+    """
+
+    does: str
+    takes: str
+
+
+FACTS: Mapping[str, ModelFacts] = {
+    "mobile": ModelFacts("transfer of what a photo shows; the default", "a photo, colours"),
+    "classic": ModelFacts("transfer without a network", "a photo, colours"),
+    "psgan": ModelFacts("transfer by attention", "photos"),
+    "psgan-pose": ModelFacts("transfer by pose correction", "photos"),
+    "psgan-sr": ModelFacts("transfer and super-resolution of small faces", "photos"),
+    "ssat": ModelFacts("transfer and removal", "photos, or bare faces"),
+    "region-gan": ModelFacts("a style on chosen regions", "the name of a style"),
+    "portrait-edit": ModelFacts("eyes, mouth, skin and hair of another face", "photos"),
+}
+"""All models by name, whether their weights ship or not."""
+MODELS = ("mobile", "classic")
+"""Those that need no weights."""

@@ -1,0 +1,227 @@
+"""The training of the mobile-class systems: what is wanted, what is drawn, and that runs learn."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+
+from makeup_kernels import Region
+from makeup_training.checkpoints import read_metadata
+from makeup_training.cli import app
+from makeup_training.data.portraits import BadDataError
+from makeup_training.networks.inputs import FaceBatch
+from makeup_training.systems import train
+from makeup_training.systems.appearance import wanted_change
+from makeup_training.systems.faces import BARE, PAINTED, WORN, FaceStore, photos
+from makeup_training.systems.learners import LEARNERS
+from makeup_training.systems.objective import ChangeWeights, blurred, change_terms
+from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, PairSampler, Shares
+from makeup_training.systems.region_gan import STYLES, StyleSampler
+from makeup_training.systems.train import Plan, RunOptions
+
+SIZE = 48
+
+
+def change_of(store: FaceStore, wearer: int, lender: int) -> np.ndarray:
+    return wanted_change(
+        store.worn[lender],
+        store.sure[lender],
+        store.own[wearer],
+        store.places[wearer],
+        store.regions[wearer][::2, ::2],
+    )
+
+
+def test_measured_references_are_never_trained_on(faces_folder: Path) -> None:
+    names = [photo.path.stem for photo in photos(faces_folder)]
+    assert sorted(names) == sorted(["light", "medium", "dark", "red-classic", "teal-smoky"])
+    assert [photo.worn for photo in photos(faces_folder)].count(True) == 2
+
+
+def test_every_bare_face_is_there_twice(store: FaceStore) -> None:
+    kinds = store.kind.tolist()
+    assert (kinds.count(WORN), kinds.count(BARE), kinds.count(PAINTED)) == (2, 3, 3)
+    for row in np.flatnonzero(store.kind == PAINTED):
+        bare = store.person[row]
+        assert store.kind[bare] == BARE
+        np.testing.assert_array_equal(store.landmarks[row], store.landmarks[bare])
+        assert np.abs(store.crop[row].astype(int) - store.crop[bare]).max() > 30
+
+
+def test_an_empty_folder_has_no_store(tmp_path: Path) -> None:
+    with pytest.raises(BadDataError, match="no analysed faces; `makeup-train` writes them"):
+        FaceStore.open(tmp_path)
+
+
+def test_a_face_that_wears_its_own_appearance_hardly_changes(store: FaceStore) -> None:
+    for row in np.flatnonzero(store.kind == BARE):
+        regions = store.regions[row][::2, ::2]
+        own, other = change_of(store, row, row), change_of(store, row, 0)
+        for region in (Region.LIPS, Region.EYES):
+            here = regions == region
+            assert np.abs(own[here]).mean() < 0.5 * np.abs(other[here]).mean()
+
+
+def test_red_lips_arrive_red_and_nothing_arrives_outside(store: FaceStore) -> None:
+    worn = np.flatnonzero(store.kind == WORN)
+    for row in np.flatnonzero(store.kind == BARE):
+        regions = store.regions[row][::2, ::2]
+        change = change_of(store, row, int(worn[0]))
+        blue, green, red = change[regions == Region.LIPS].mean(axis=0)
+        assert red - (blue + green) / 2 > 0.2
+        assert not change[regions == Region.NONE].any()
+
+
+def test_makeup_is_the_same_in_any_light(store: FaceStore) -> None:
+    draw = PairSampler(store, SIZE, (1, 1))
+    row = int(np.flatnonzero(store.kind == BARE)[0])
+    image, regions, landmarks = draw.face(row, False)
+    skin = image[:, regions == Region.SKIN]
+    np.testing.assert_allclose(np.median(skin, axis=1), LIGHT_OFFSET / LIGHT_RANGE, atol=0.06)
+    assert landmarks.min() > 0
+    assert landmarks.max() < SIZE
+
+
+def test_mirrored_faces_are_mirrored_wholly(store: FaceStore) -> None:
+    draw = PairSampler(store, SIZE, (1, 1))
+    image, regions, landmarks = draw.face(0, False)
+    other, turned, points = draw.face(0, True)
+    np.testing.assert_array_equal(other, image[:, :, ::-1])
+    np.testing.assert_array_equal(turned, regions[:, ::-1])
+    np.testing.assert_allclose(points[36], [SIZE - 1 - landmarks[45, 0], landmarks[45, 1]])
+    change = draw.change(2, 0, False)
+    np.testing.assert_array_equal(draw.change(2, 0, True), change[:, :, ::-1])
+
+
+def test_a_painted_face_loses_its_makeup_exactly(store: FaceStore) -> None:
+    draw = PairSampler(store, 96, (1, 1))
+    painted = int(np.flatnonzero(store.kind == PAINTED)[0])
+    bare = int(store.person[painted])
+    there, back = draw.change(bare, painted, False), draw.change(painted, bare, False)
+    np.testing.assert_array_equal(there, -back)
+    assert np.abs(there).max() > 0.2
+
+
+def test_batches_depend_on_the_step_alone(store: FaceStore) -> None:
+    first, again = (PairSampler(store, SIZE, (2, 3))(5) for _ in range(2))
+    torch.testing.assert_close(first.source.image, again.source.image, rtol=0, atol=0)
+    torch.testing.assert_close(first.change, again.change, rtol=0, atol=0)
+    assert first.wearer.tolist() == [0, 0, 0, 1, 1, 1]
+    assert first.lender.tolist() == [0, 1, 2, 0, 1, 2]
+    assert first.change.shape == (6, 3, SIZE, SIZE)
+
+
+def test_oneself_changes_nothing(store: FaceStore) -> None:
+    draw = PairSampler(store, SIZE, (1, 1), Shares(oneself=1.0))
+    batch = draw(0)
+    assert not batch.change.any()
+
+
+def test_the_loss_is_nought_where_the_change_is_right_whatever_the_picture() -> None:
+    regions = torch.zeros(1, SIZE, SIZE, dtype=torch.uint8)
+    regions[:, 10:30, 10:40] = Region.LIPS
+    inside = (regions == Region.LIPS)[:, None]
+    change = torch.tensor([0.5, -0.4, -0.2]).view(1, 3, 1, 1) * inside
+    image = torch.rand(1, 3, SIZE, SIZE) - 0.5
+    nothing = image + 0.3  # wrong, but in both passes alike
+    result = nothing + change / LIGHT_RANGE
+    terms = change_terms(image, result, nothing, change, regions, ChangeWeights())
+    assert float(terms["change"]) < 1e-5
+    assert float(terms["outside"]) < 1e-5
+    assert float(terms["picture"]) > 0.1
+    half = nothing + 0.5 * change / LIGHT_RANGE
+    worse = change_terms(image, half, nothing, change, regions, ChangeWeights())
+    # half of the change is missing: mean |c| / 2 and 0.75 of its colour, weight 1
+    wanted = 0.5 * (1.1 / 3 + 0.75 * (0.5333 + 0.3667 + 0.1667) / 3)
+    np.testing.assert_allclose(float(worse["change"]), wanted, rtol=1e-3)
+
+
+def test_blurring_keeps_the_sum() -> None:
+    x = torch.zeros(1, 2, 31, 31)
+    x[:, :, 15, 15] = 1
+    y = blurred(x, 1.5)
+    np.testing.assert_allclose(y.sum((2, 3)), 1, rtol=1e-5)
+    np.testing.assert_allclose(y[0, 0, 15, 16] / y[0, 0, 15, 15], np.exp(-1 / 4.5), rtol=1e-4)
+
+
+@pytest.mark.parametrize("system", sorted(LEARNERS))
+def test_each_learner_runs_both_passes_and_learns(store: FaceStore, system: str) -> None:
+    torch.manual_seed(0)
+    run = train.Run(LEARNERS[system](8), 2e-3)
+    draw = run.learner.sampler(store, SIZE, (1, 2))
+    for passes in run.learner.passes(draw(0)):
+        assert isinstance(passes.face, FaceBatch)
+        assert passes.result.shape == passes.nothing.shape == passes.change.shape
+        assert passes.result.shape[1:] == (3, SIZE, SIZE)
+    first = sum(sum(run.advance(draw(0), 40).values()) for _ in range(2))
+    for _ in range(10):
+        run.advance(draw(0), 40)
+    last = sum(sum(run.advance(draw(0), 40).values()) for _ in range(2))
+    assert last < 0.9 * first
+
+
+def test_styles_go_both_ways_and_bits_choose_regions(store: FaceStore) -> None:
+    draw = StyleSampler(store, SIZE, 1)
+    names = list(STYLES)
+    row = int(np.flatnonzero(store.kind == BARE)[0])
+    everywhere = np.ones(3, np.int64)
+    face, on = draw.styled(row, 0, names.index("smoky"), everywhere, False)
+    made_up, off = draw.styled(row, names.index("smoky"), 0, everywhere, False)
+    np.testing.assert_allclose(on, -off)
+    worn = np.isin(face[1], (Region.LIPS, Region.EYES, Region.SKIN))
+    expected = np.clip(face[0] + on / LIGHT_RANGE, -1, 1)
+    np.testing.assert_allclose(made_up[0][:, worn], expected[:, worn], atol=1e-6)
+    eyes = face[1] == Region.EYES
+    assert on[:, eyes].mean() < -0.1  # darker lids
+    _, lips_alone = draw.styled(row, 0, names.index("smoky"), np.array([0, 1, 0]), False)
+    assert not lips_alone[:, face[1] != Region.LIPS].any()
+    np.testing.assert_array_equal(
+        lips_alone[:, face[1] == Region.LIPS], on[:, face[1] == Region.LIPS]
+    )
+
+
+def test_a_run_goes_on_where_it_was(store: FaceStore, tmp_path: Path) -> None:
+    draw = PairSampler(store, SIZE, (1, 1))
+    torch.manual_seed(0)
+    whole = train.Run(LEARNERS["psgan"](8), 1e-3)
+    for step in range(4):
+        whole.advance(draw(step), 4)
+        if step == 1:
+            whole.save(tmp_path)
+    torch.manual_seed(1)
+    rest = train.Run(LEARNERS["psgan"](8), 1e-3)
+    rest.restore(tmp_path / "state.safetensors")
+    assert rest.step == 2
+    for step in (2, 3):
+        rest.advance(draw(step), 4)
+    for name, value in whole.mean.items():
+        torch.testing.assert_close(rest.mean[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_the_recipe_writes_what_the_export_reads(
+    faces_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def recipe(*more: str) -> None:
+        arguments = ["psgan-pose-mobile", "--data", str(faces_folder), "--out", str(tmp_path / "a")]
+        arguments += ["--width", "4", "--size", str(SIZE), "--steps", "2", *more]
+        app(arguments, standalone_mode=False)
+
+    recipe()
+    facts = read_metadata(tmp_path / "a" / "weights" / "generator.safetensors")
+    assert facts["recipe"] == "psgan-pose"
+    assert facts["view"] == {"offset": 1.0, "range": 2.4, "left": 32, "top": 48, "side": 192}
+    assert (facts["warp"], facts["size"], facts["step"]) == ("maps", SIZE, 2)
+    assert (tmp_path / "faces" / "crop.npy").is_file()
+    assert "makeup export psgan-pose --weights" in capsys.readouterr().out.replace("\n", " ")
+    with pytest.raises(typer.BadParameter, match="--triples, --set: psgan-pose-mobile has none"):
+        recipe("--triples", "2", "--set", "seed=1")
+    with pytest.raises(BadDataError, match="no run to start from, state"):
+        train.train("psgan", Plan(1), RunOptions(tmp_path, tmp_path / "b", tmp_path))
+
+
+def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    app(["--list"], standalone_mode=False)
+    listed = capsys.readouterr().out.split()
+    assert {"psgan-mobile", "psgan-pose-mobile", "region-gan-mobile", "ssat-mobile"} < set(listed)

@@ -1,0 +1,105 @@
+"""How much of the wanted change a network in training makes, on held-back faces, with a sheet.
+
+`python -m makeup_training.systems.check psgan --faces FOLDER --state runs/psgan/state.safetensors
+--sheet sheet.png`
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from makeup_kernels import Region
+from makeup_sdk.faces.light import from_log, to_log
+from makeup_training.systems.faces import PAINTED, WORN, FaceStore
+from makeup_training.systems.learners import LEARNERS, Learner
+from makeup_training.systems.objective import blurred
+from makeup_training.systems.pairs import LIGHT_RANGE, WINDOW, PairSampler, Shares
+from makeup_training.systems.train import Run
+
+REGIONS = (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS)
+
+
+def measure(learner: Learner, draw: PairSampler, batches: int) -> dict[str, tuple[float, float]]:
+    """Arrival and left of each region, medians, in log light (1 and 0: all of it arrives)."""
+    found: dict[str, list[tuple[float, float]]] = {region.name: [] for region in REGIONS}
+    for step in range(batches):
+        with torch.no_grad():
+            passes = [*learner.passes(draw(step))]
+        for face, result, nothing, change in passes:
+            made = smoothed(LIGHT_RANGE * (result - nothing), face.regions)
+            for b in range(len(change)):
+                for region in REGIONS:
+                    here = face.regions[b] == region
+                    want, got = change[b][:, here], made[b][:, here]
+                    size = float((want**2).sum())
+                    if size / max(int(here.sum()), 1) < 0.02:
+                        continue
+                    left = float((got - want).norm()) / size**0.5
+                    found[region.name].append((float((got * want).sum()) / size, left))
+    return {n: tuple(np.median(np.array(v), axis=0)) for n, v in found.items() if v}
+
+
+def smoothed(change: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
+    """The change averaged inside each region, 0 outside: what is painted."""
+    sigma = change.shape[-1] / 128
+    total = torch.zeros_like(change)
+    for region in REGIONS:
+        here = (regions == region)[:, None].to(change.dtype)
+        total += here * blurred(change * here, sigma) / blurred(here, sigma).clamp(min=1e-3)
+    return total
+
+
+def sheet(learner: Learner, draw: PairSampler, wearers: list[int], lenders: list[int]) -> NDArray:
+    """A picture: lenders down, wearers across, their crops' windows in the network's makeup."""
+    left, top, side = WINDOW
+    window = np.s_[top : top + side, left : left + side]
+    store = draw.store
+    blank = np.full((side, side, 3), 255, np.uint8)
+    rows = [np.hstack([blank, *(store.crop[w][window] for w in wearers)])]
+    for lender in lenders:
+        row = [np.asarray(store.crop[lender][window])]
+        for wearer in wearers:
+            batch = draw.pairs([(wearer, False)], [(lender, False)])
+            with torch.no_grad():
+                passes = next(iter(learner.passes(batch)))
+            made = smoothed(LIGHT_RANGE * (passes.result - passes.nothing), passes.face.regions)
+            made = made[0].numpy().transpose(1, 2, 0)[..., ::-1]
+            made = cv2.GaussianBlur(cv2.resize(made, (side, side)), (0, 0), 1.0)
+            row.append(from_log(to_log(store.crop[wearer][window]) + made))
+        rows.append(np.hstack(row))
+    return np.vstack(rows)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("system", choices=sorted(LEARNERS))
+    parser.add_argument("--faces", type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--batches", type=int, default=10)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    run = Run(LEARNERS[options.system](options.width), 0.0)
+    run.restore(options.state)
+    run.use_mean()
+    print("step", run.step)
+    store = FaceStore.open(options.faces)
+    draw = PairSampler(store, options.size, (2, 3), Shares(0.0, 1.0, 1.0, 0.0), held=True, seed=1)
+    for name, (arrival, left) in measure(run.learner, draw, options.batches).items():
+        print(f"{name.lower():6s} arrival {arrival:.2f}  left {left:.2f}")
+    if options.sheet:
+        wearers = [int(i) for i in draw.rows[0][:5]]
+        painted = [int(i) for i in draw.rows[PAINTED][8:12]]
+        worn = [int(i) for i in np.flatnonzero(store.kind == WORN)[[0, 4, 9, 14]]]
+        cv2.imwrite(str(options.sheet), sheet(run.learner, draw, wearers, worn + painted))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""The faces that the mobile-class systems learn from, analysed once and kept on disk.
+
+`build` writes what `FaceStore` reads: crops, region maps and appearances of the faces that may be
+trained on, and of the same faces made up by the cosmetics renderer.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import CROP_SIZE
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
+from makeup_sdk.faces.light import to_log
+from makeup_sdk.faces.tone import SkinTone
+from makeup_training.cosmetics import Makeup, random_makeup, render
+from makeup_training.data.portraits import BadDataError
+from makeup_training.data.readers import held_back
+from makeup_training.systems.appearance import (
+    MAP_SIZE,
+    REGIONS,
+    FaceWarp,
+    read_appearance,
+)
+
+BARE, PAINTED, WORN = 0, 1, 2
+"""Kinds of faces: without makeup or nearly so, made up by the renderer, made up in reality."""
+
+COUNT = "count.txt"
+"""Written last: how many rows there are."""
+
+MIN_SCORE = 0.5
+
+_FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
+    "crop": ((CROP_SIZE, CROP_SIZE, 3), np.uint8),
+    "regions": ((CROP_SIZE, CROP_SIZE), np.uint8),
+    "landmarks": ((68, 2), np.float32),
+    "skin": ((6, 3), np.float32),
+    "skin_mean": ((3,), np.float32),
+    "worn": ((len(REGIONS), MAP_SIZE, MAP_SIZE, 3), np.float16),
+    "own": ((MAP_SIZE, MAP_SIZE, 3), np.float16),
+    "places": ((MAP_SIZE, MAP_SIZE, 2), np.float16),
+    "sure": ((len(REGIONS),), np.float32),
+    "kind": ((), np.uint8),
+    "person": ((), np.int32),
+    "held": ((), np.bool_),
+}
+
+
+@dataclass(frozen=True)
+class FaceStore:
+    """Analysed faces, memory-mapped; N rows each.
+
+    Attributes:
+        crop: uint8 (N, 256, 256, 3), BGR.
+        regions: uint8 (N, 256, 256).
+        landmarks: float32 (N, 68, 2), crop pixels.
+        skin, skin_mean: float32 (N, 6, 3), (N, 3): the `SkinTone`.
+        worn, own, places, sure: see `Appearance`.
+        kind: uint8 (N,): `BARE`, `PAINTED` or `WORN`.
+        person: int32 (N,): the row of the same person's bare face, or its own row.
+        held: bool (N,): never trained on.
+    """
+
+    crop: NDArray[np.uint8]
+    regions: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    skin: NDArray[np.float32]
+    skin_mean: NDArray[np.float32]
+    worn: NDArray[np.float16]
+    own: NDArray[np.float16]
+    places: NDArray[np.float16]
+    sure: NDArray[np.float32]
+    kind: NDArray[np.uint8]
+    person: NDArray[np.int32]
+    held: NDArray[np.bool_]
+
+    @classmethod
+    def open(cls, folder: Path) -> "FaceStore":
+        """Open what `main` wrote, as far as it has come.
+
+        Raises:
+            BadDataError: the folder holds no faces.
+        """
+        if not (folder / COUNT).is_file():
+            raise BadDataError(f"{folder}: no analysed faces; `makeup-train` writes them")
+        count = int((folder / COUNT).read_text())
+        arrays = {n: np.load(folder / f"{n}.npy", mmap_mode="r")[:count] for n in _FIELDS}
+        return cls(**arrays)
+
+    def __len__(self) -> int:
+        return len(self.crop)
+
+    def tone(self, row: int) -> SkinTone:
+        """The bare skin of a face."""
+        return SkinTone(self.skin[row], self.skin_mean[row])
+
+
+@dataclass(frozen=True)
+class _Photo:
+    path: Path
+    mask: Path | None
+    worn: bool
+    held: bool
+
+
+def photos(data: Path) -> Iterator[_Photo]:
+    """The faces that may be trained on: made-up ones first, then the others, in a mixed order.
+
+    Rows of `makeup.csv` that serve to measure, and the folder `val`, are left out.
+    """
+    with (data / "train" / "makeup.csv").open(newline="") as file:
+        rows = {row["name"]: row["use"] for row in csv.DictReader(file)}
+    with (data / "more" / "manifest.csv").open(newline="") as file:
+        more = [(row["file"], "makeup" in row["wears"]) for row in csv.DictReader(file)]
+    names = list(json.loads((data / "train" / "labels.json").read_text()))
+    folder = data / "train"
+
+    def of(name: str, worn: bool) -> _Photo:
+        mask = folder / "masks" / f"{name}.png"
+        return _Photo(folder / "images" / f"{name}.jpg", mask, worn, held_back(name) and not worn)
+
+    yield from (of(name, True) for name, use in rows.items() if use == "train")
+    yield from (_Photo(data / "more" / "images" / name, None, worn, False) for name, worn in more)
+    rest = [name for name in names if name not in rows and "akeup" not in name]
+    order = np.random.default_rng(0).permutation(len(rest))
+    yield from (of(rest[i], False) for i in order)
+
+
+def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
+    """Analyse all faces, paint one makeup on each bare one, and write both; returns the rows.
+
+    Args:
+        data: the faces folder.
+        folder: takes about 1.1 MB a row.
+        progress: told how far it is.
+
+    Raises:
+        BadDataError: a missing or damaged file.
+    """
+    cv2.setNumThreads(1)
+    analyzer = BundledFaceAnalyzer(threads=1)
+    found = list(photos(data))
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        name: np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode="w+", dtype=kind, shape=(2 * len(found), *shape)
+        )
+        for name, (shape, kind) in _FIELDS.items()
+    }
+    count = 0
+    for number, photo in enumerate(found):
+        image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise BadDataError(f"{photo.path}: missing or not a readable picture")
+        detections = analyzer.detect(image, 1)
+        face = analyzer.analyze(image, detections[0]) if detections else None
+        if face is None or face.score < MIN_SCORE:
+            continue
+        warp = FaceWarp(face.crop_landmarks)
+        kind, person = (WORN if photo.worn else BARE), count
+        if not _store(arrays, count, face.crop, face, warp, (kind, person, photo.held)):
+            continue
+        count += 1
+        if not photo.worn:
+            rng = np.random.default_rng([0, number])
+            crop = _painted(face, photo.mask, random_makeup(rng), rng)
+            if _store(arrays, count, crop, face, warp, (PAINTED, person, photo.held)):
+                count += 1
+        if number % 50 == 0:
+            progress(f"{number + 1} of {len(found)} photos analysed, {count} faces")
+    for array in arrays.values():
+        array.flush()
+    (folder / COUNT).write_text(str(count))
+    return count
+
+
+def _painted(
+    face: FaceAnalysis, mask: Path | None, makeup: Makeup, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    parse = None
+    if mask is not None:
+        classes = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+        if classes is None:
+            raise BadDataError(f"{mask}: missing or not a readable mask")
+        side = (CROP_SIZE, CROP_SIZE)
+        parse = np.asarray(
+            cv2.warpAffine(classes, face.matrix, side, flags=cv2.INTER_NEAREST), np.uint8
+        )
+    return render(face.crop, face.crop_landmarks, makeup, rng, parse)
+
+
+def _store(
+    arrays: dict[str, NDArray[np.generic]],
+    row: int,
+    crop: NDArray[np.uint8],
+    face: FaceAnalysis,
+    warp: FaceWarp,
+    facts: tuple[int, int, bool],
+) -> bool:
+    """Write a row; False where too little skin shows."""
+    light = to_log(crop)
+    tone = SkinTone.fit(light, face.regions)
+    if tone is None:
+        return False
+    relative = light - tone.over_crop()
+    seen = read_appearance(relative, face.regions, face.crop_landmarks, warp)
+    values = {
+        "crop": crop,
+        "regions": face.regions,
+        "landmarks": face.crop_landmarks,
+        "skin": tone.coefficients,
+        "skin_mean": tone.mean,
+        "worn": seen.worn,
+        "own": seen.own,
+        "places": seen.places,
+        "sure": seen.sure,
+        "kind": facts[0],
+        "person": facts[1],
+        "held": facts[2],
+    }
+    for name, value in values.items():
+        arrays[name][row] = value
+    return True

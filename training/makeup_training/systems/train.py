@@ -1,0 +1,232 @@
+"""Train the mobile-class weights of a system: the recipes `SYSTEM-mobile` of `makeup-train`."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from makeup_training.checkpoints import save_weights
+from makeup_training.data.portraits import BadDataError
+from makeup_training.systems.faces import FaceStore
+from makeup_training.systems.learner import Learner
+from makeup_training.systems.learners import LEARNERS
+from makeup_training.systems.objective import ChangeWeights, change_terms
+from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, WINDOW
+
+TRAINING_DATA = (
+    {"name": "faker-js/assets-person-portrait", "licence": "CC0-1.0"},
+    {"name": "SelfishGene/SFHQ-dataset, SFHQ-T2I-dataset", "licence": "MIT"},
+    {"name": "tobecwb/facial-features-yolo8x-seg", "licence": "CC-BY-4.0"},
+)
+"""Faces that may be trained on; their makeup is real or our renderer's."""
+
+STATE = "state.safetensors"
+"""What a run goes on from."""
+
+_LOG_EVERY, _KEEP_EVERY = 50, 100
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+_AVERAGE = 0.995
+"""Decay of the running mean of the weights, which is what is exported."""
+
+
+class Run:
+    """A training run and all its state.
+
+    Args:
+        learner: the system.
+        rate: highest learning rate.
+        mixed: convolve in bfloat16, which needs a CPU with AVX512_BF16 or AMX.
+    """
+
+    def __init__(self, learner: Learner, rate: float, *, mixed: bool = False) -> None:
+        self.learner, self.rate, self.mixed, self.step = learner, rate, mixed, 0
+        learner.network.to(memory_format=torch.channels_last)
+        self.parameters = {
+            name: p for name, p in learner.network.named_parameters() if p.requires_grad
+        }
+        self.mean = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.optimiser = torch.optim.Adam(self.parameters.values(), rate, betas=(0.9, 0.99))
+
+    def advance(self, batch: Any, steps: int) -> dict[str, float]:
+        """One step of `steps`; returns the losses."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate * _schedule(self.step / steps)
+        terms: dict[str, Tensor] = {}
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+            passes = [*self.learner.passes(batch)]
+        for face, result, nothing, change in passes:
+            images = face.image, result.float(), nothing.float()
+            found = change_terms(*images, change, face.regions, ChangeWeights())
+            for name, value in found.items():
+                terms[name] = terms.get(name, 0) + value
+        terms |= self.learner.extra_terms()
+        loss = torch.stack(list(terms.values())).sum()
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters.values(), 5.0)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(_AVERAGE, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, p in self.parameters.items():
+                self.mean[name].lerp_(p, 1 - decay)
+        return {name: float(value.detach()) for name, value in terms.items()}
+
+    def save(self, folder: Path) -> None:
+        """Keep weights, their mean and the optimiser's moments."""
+        tensors = {f"weights.{n}": p.detach().contiguous() for n, p in self.parameters.items()}
+        tensors |= {f"mean.{n}": p.contiguous() for n, p in self.mean.items()}
+        for name, p in self.parameters.items():
+            for moment in _MOMENTS:
+                if p in self.optimiser.state:
+                    tensors[f"{moment}.{name}"] = self.optimiser.state[p][moment].contiguous()
+        save_file(tensors, folder / "state.tmp", {"step": str(self.step)})
+        (folder / "state.tmp").replace(folder / STATE)
+
+    def restore(self, path: Path, *, start: bool = False) -> None:
+        """Go on from a state, or only start from its mean weights."""
+        tensors = load_file(path)
+        with torch.no_grad():
+            for name, p in self.parameters.items():
+                if start:
+                    if f"mean.{name}" in tensors:
+                        p.copy_(tensors[f"mean.{name}"])
+                        self.mean[name].copy_(p)
+                    continue
+                p.copy_(tensors[f"weights.{name}"])
+                self.mean[name].copy_(tensors[f"mean.{name}"])
+                if f"step.{name}" in tensors:
+                    moments = {m: tensors[f"{m}.{name}"] for m in _MOMENTS}
+                    self.optimiser.state[p] = moments
+        if not start:
+            self.step = int(next(iter(self.optimiser.state.values()))["step"])
+
+    def use_mean(self) -> None:
+        """Put the mean weights into the network."""
+        with torch.no_grad():
+            for name, p in self.parameters.items():
+                p.copy_(self.mean[name])
+
+
+def keep_weights(run: Run, folder: Path, width: int, size: int) -> None:
+    """Write the mean weights as `makeup export` reads them.
+
+    Args:
+        run: the run.
+        folder: of the networks' files.
+        width: of the network.
+        size: side of its crops.
+    """
+    run.use_mean()
+    folder.mkdir(exist_ok=True)
+    left, top, side = WINDOW
+    view = {"offset": LIGHT_OFFSET, "range": LIGHT_RANGE, "left": left, "top": top, "side": side}
+    facts = {
+        "recipe": run.learner.name,
+        "width": width,
+        "size": size,
+        "step": run.step,
+        "licence": "Apache-2.0",
+        "training_data": list(TRAINING_DATA),
+        "view": view,
+        **run.learner.facts,
+    }
+    for name, network in run.learner.files.items():
+        save_weights(network, folder / f"{name}.safetensors", metadata=facts)
+
+
+def _schedule(done: float) -> float:
+    return min(1.0, done / 0.03 + 0.02) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the weights of a system are trained.
+
+    Attributes:
+        steps: in all.
+        rate: highest learning rate.
+        wearers, lenders: faces of each kind in a batch; all pairs of them are trained on.
+        width: channels of the network's first stage.
+        size: side of its crops.
+    """
+
+    steps: int
+    rate: float = 2.5e-3
+    wearers: int = 2
+    lenders: int = 3
+    width: int = 16
+    size: int = 96
+
+
+PLANS: Mapping[str, Plan] = {
+    "psgan": Plan(3000),
+    "psgan-pose": Plan(3000),
+    "region-gan": Plan(3000, lenders=2),
+    "ssat": Plan(4000, 2e-3, wearers=1),
+}
+"""The recipes `SYSTEM-mobile` of `makeup-train`."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a plan is carried out.
+
+    Attributes:
+        faces: folder of the `FaceStore`.
+        out: folder of the run; a run that is there goes on from where it was.
+        start: the folder of another run, from whose weights this one starts; or None.
+        mixed: convolve in bfloat16.
+    """
+
+    faces: Path
+    out: Path
+    start: Path | None = None
+    mixed: bool = False
+
+
+def train(system: str, plan: Plan, options: RunOptions) -> Path:
+    """Carry out a plan; returns the folder of the weights, which `makeup export` takes.
+
+    Raises:
+        BadDataError: no faces, or no run to start from.
+    """
+    cv2.setNumThreads(1)
+    torch.manual_seed(0)
+    run = Run(LEARNERS[system](plan.width), plan.rate, mixed=options.mixed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    state = options.out / STATE
+    if state.is_file():
+        run.restore(state)
+    elif options.start is not None:
+        if not (options.start / STATE).is_file():
+            raise BadDataError(f"{options.start}: no run to start from, {STATE} is missing")
+        run.restore(options.start / STATE, start=True)
+    batch = plan.wearers, plan.lenders
+    draw = run.learner.sampler(FaceStore.open(options.faces), plan.size, batch)
+    began = time.perf_counter()
+    with (options.out / "log.jsonl").open("a") as log:
+        sums: dict[str, float] = {}
+        while run.step < plan.steps:
+            for name, value in run.advance(draw(run.step), plan.steps).items():
+                sums[name] = sums.get(name, 0.0) + value
+            if run.step % _LOG_EVERY == 0:
+                row = {"step": run.step, "seconds": round(time.perf_counter() - began, 1)}
+                row |= {name: round(value / _LOG_EVERY, 5) for name, value in sums.items()}
+                sums = {}
+                log.write(json.dumps(row) + "\n")
+                log.flush()
+            if run.step % _KEEP_EVERY == 0:
+                run.save(options.out)
+    run.save(options.out)
+    weights = options.out / "weights"
+    keep_weights(run, weights, plan.width, plan.size)
+    return weights
