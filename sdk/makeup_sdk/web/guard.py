@@ -1,5 +1,6 @@
 """Who may talk to the server, and how much they may send: hosts, origins, tokens, bodies."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -126,7 +127,11 @@ class Guard:
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         else:
-            await self._answer(scope, receive, _with_headers(send, self._cookie(scope)))
+            timed = _timed(send, self._limits.answer_seconds)
+            try:
+                await self._answer(scope, receive, _with_headers(timed, self._cookie(scope)))
+            except ClientDisconnect:
+                _log.warning("%s: the client went away, or took no answer", scope["path"][:_SHOWN])
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in _WITHOUT_BODY:
@@ -218,6 +223,18 @@ def _netloc(origin: str) -> str:
         return urlsplit(origin).netloc
     except ValueError:
         return ""
+
+
+def _timed(send: Send, seconds: float) -> Send:
+    """A client that does not take its answer counts as gone, so that its place is free."""
+
+    async def sending(message: Message) -> None:
+        try:
+            await asyncio.wait_for(send(message), seconds)
+        except asyncio.TimeoutError:
+            raise ClientDisconnect from None
+
+    return sending
 
 
 def _with_headers(send: Send, more: Sequence[tuple[bytes, bytes]] = ()) -> Send:

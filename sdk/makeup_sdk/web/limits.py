@@ -19,11 +19,12 @@ class Limits:
         clients_per_address: live sockets of one address at once.
         requests: requests with a body at once.
         requests_per_address: requests with a body of one address at once.
-        connections: of all kinds at once.
-        connections_per_address: of one address at once.
+        connections: at once, live sockets not counted.
+        connections_per_address: the same, of one address.
         header_bytes: the first line and the headers of a request.
         header_seconds: until a connection has sent a whole header.
         body_seconds: until a request has sent its whole body.
+        answer_seconds: until a client has taken the next part of an answer.
         idle_seconds: after which a socket without a message is closed, and its place is free.
     """
 
@@ -41,6 +42,7 @@ class Limits:
     header_bytes: int = 1 << 15
     header_seconds: float = 10.0
     body_seconds: float = 60.0
+    answer_seconds: float = 60.0
     idle_seconds: float = 90.0
 
     @property

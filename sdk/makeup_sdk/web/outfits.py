@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
@@ -82,11 +83,17 @@ class Gallery:
     def __init__(self, analyzer: FaceAnalyzer, reference_faces: int = 4) -> None:
         self._analyzer = analyzer
         self._reference_faces = reference_faces
+        self._reading = threading.Lock()
         self._folder = resources.files("makeup_sdk") / "assets" / "demo"
 
-    @cached_property
+    @property
     def looks(self) -> Mapping[str, Look]:
-        """Shipped looks by id."""
+        """Shipped looks by id; read at the first call, by one thread while others wait."""
+        with self._reading:
+            return self._looks
+
+    @cached_property
+    def _looks(self) -> Mapping[str, Look]:
         listing = json.loads((self._folder / "demo.json").read_text(encoding="utf-8"))
         return {
             entry["file"].rpartition(".")[0]: Look.from_photo(

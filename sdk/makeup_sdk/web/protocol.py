@@ -26,10 +26,9 @@ def bounded_protocol(limits: Limits) -> type[H11Protocol]:
             super().connection_made(transport)
             self._address = self.client[0] if self.client else ""
             held[self._address] += 1
-            if held[self._address] > limits.connections_per_address and not is_loopback(
-                self._address
-            ):
-                transport.abort()
+            one = held[self._address] > limits.connections_per_address
+            if held.total() > limits.connections or (one and not is_loopback(self._address)):
+                self._send_error(503, "too many connections; try again in a moment")
                 return
             self._watch_header()
 

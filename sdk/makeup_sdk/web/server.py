@@ -101,7 +101,6 @@ class TryOnServer:
             log_level="warning",
             http=bounded_protocol(limits),
             h11_max_incomplete_event_size=limits.header_bytes,
-            limit_concurrency=limits.connections,
             ws_max_size=limits.frame_bytes,
             ws_max_queue=1,
             timeout_graceful_shutdown=5,

@@ -246,6 +246,25 @@ def test_bodies_at_once(others: list[str], address: str, status: int) -> None:
         assert found[1]["retry-after"] == "1"
 
 
+def test_answers_that_nobody_takes_give_their_place_back() -> None:
+    async def scene() -> Answer:
+        guard = open_guard(limits=Limits(requests=1, answer_seconds=0.05))
+        begun: list[str] = []
+
+        async def receive() -> dict:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def stuck(message: dict) -> None:
+            begun.append(message["type"])
+            await asyncio.Event().wait()
+
+        await guard(scope({"host": "a"}), receive, stuck)
+        assert begun == ["http.response.start"]
+        return await ask(guard, scope({"host": "a"}), [b"1"])
+
+    assert asyncio.run(scene())[0] == 200
+
+
 def test_what_fails_is_answered() -> None:
     async def broken(scope, receive, send) -> None:
         raise ZeroDivisionError

@@ -143,11 +143,25 @@ def test_connections_of_one_address(monkeypatch: pytest.MonkeyPatch, loopback: b
             raw.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
             assert raw.recv(15) == b"HTTP/1.1 200 OK"
         closing = b"GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        assert (b"200 OK" in talk(place, closing)) is loopback
+        answer = talk(place, closing)
+        assert (b"200 OK" in answer) is loopback
+        assert (b'{"error": "too many connections; try again in a moment"}' in answer) != loopback
         for raw in held:
             raw.sendall(closing)
             everything(raw)
             raw.close()
+        assert b"200 OK" in talk(place, closing)
+
+
+def test_connections_in_all() -> None:
+    closing = b"GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    for place in serving(Limits(connections=1)):
+        with socket.create_connection(place, 20) as held:
+            held.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert held.recv(15) == b"HTTP/1.1 200 OK"
+            assert b"503 Service Unavailable" in talk(place, closing)
+            held.sendall(closing)
+            everything(held)
         assert b"200 OK" in talk(place, closing)
 
 
