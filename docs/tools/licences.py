@@ -54,6 +54,7 @@ LICENCES = {
     "pycuda": "MIT",
     "pytest": "MIT",
     "pytest-benchmark": "BSD-2-Clause",
+    "pytest-xdist": "MIT",
     "pyvirtualcam": "GPL-2.0",
     "rich": "MIT",
     "ruff": "MIT",
