@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
+from makeup_kernels.types import Image
 from makeup_sdk.faces.template import template_landmarks, template_regions
 
-Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
 
 SIDE = 128

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from makeup_kernels import InvalidInputError, Region
+from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_count
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
-from makeup_sdk.faces.types import Image
 from makeup_sdk.frame import (
     COLORS,
     Outfit,

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from makeup_engines.files import as_path, write_atomically
 from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region
+from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_number, as_regions, as_title
 from makeup_sdk.colors import parse_color
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
 from makeup_sdk.faces.demo_face import demo_face
-from makeup_sdk.faces.types import Image
 from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
 from makeup_sdk.makeup.codes import MobileMakeup

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import Face, FaceAnalysis, FaceAnalyzer, FaceStatus
 from makeup_sdk.faces.smoothing import Step, StillnessOptions
-from makeup_sdk.faces.types import FloatArray, Image
 from makeup_sdk.frame import Outfit, Result, Stopwatch, judge, output, to_bgr
 from makeup_sdk.images import check_frame
 from makeup_sdk.models.base import Follower, FrameByFrame, Model, Painter

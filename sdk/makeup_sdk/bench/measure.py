@@ -5,9 +5,10 @@ from itertools import cycle, islice
 from time import perf_counter
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.bench.options import BenchOptions, Scenario
 from makeup_sdk.bench.report import Measurement, Samples
-from makeup_sdk.bench.scene import REFERENCE, Image, demo_picture, scene
+from makeup_sdk.bench.scene import REFERENCE, demo_picture, scene
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.frame import Result
 from makeup_sdk.models.registry import DEFAULT_MODEL

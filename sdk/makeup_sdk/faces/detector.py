@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_engines import Session
-from makeup_sdk.faces.types import Detection, FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.types import Detection
 
 SCORE_THRESHOLD = 0.55
 _OVERLAP = 0.4

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from makeup_engines import Session
-from makeup_sdk.faces.types import FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
 
 
 @dataclass(frozen=True)

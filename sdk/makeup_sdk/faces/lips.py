@@ -5,7 +5,7 @@ import numpy as np
 from makeup_engines import Session
 from makeup_kernels import Region
 from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS
-from makeup_sdk.faces.types import FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
 
 
 class LipModel:

@@ -7,8 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
+from makeup_kernels.types import FloatArray, Image
 
 
 class FaceStatus(Enum):

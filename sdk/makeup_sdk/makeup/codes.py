@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.layout import FaceLayout
 from makeup_sdk.faces.template import template_landmarks, template_regions
-from makeup_sdk.faces.types import FloatArray
 
 CODES = 16
 _LARGEST = 16

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from makeup_kernels import Region, composite
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.smoothing import Step, StillnessOptions
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import Makeup
 
 FACES_AT_ONCE = 8

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 
 from makeup_kernels import CROP_SIZE
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.light import from_log, to_log
 from makeup_sdk.faces.smoothing import MovingAverage, Step, StillnessOptions
 from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.models.base import CropPaint, Strength
 
 Layer = Callable[[FaceAnalysis, FloatArray, SkinTone, Strength], tuple[FloatArray, FloatArray]]

@@ -1,13 +1,10 @@
 """The One-Euro filter: still at rest, quick in motion (Casiez, Roussel and Vogel, CHI 2012)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, crop_matrix
+from makeup_kernels.types import DoubleArray, FloatArray
 from makeup_sdk.stream.options import StillnessOptions
-
-FloatArray = NDArray[np.float32]
-DoubleArray = NDArray[np.float64]
 
 _SPEED_CUTOFF = 1.0
 """Hz at which speeds are low-passed."""

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.frame import Result, to_bgr
 from makeup_sdk.stream.channel import Channel, ChannelClosedError
 from makeup_sdk.stream.errors import SinkFullError, SourceLostError
@@ -23,7 +23,6 @@ from makeup_sdk.stream.source import Source, SourceInfo
 from makeup_sdk.stream.sources import open_source
 from makeup_sdk.stream.statistics import Recorder, StreamStatistics
 
-Image = NDArray[np.uint8]
 Process = Callable[[Image, float], Result]
 
 _log = logging.getLogger("makeup_sdk")

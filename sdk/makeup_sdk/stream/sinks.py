@@ -8,16 +8,14 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import BackendUnavailableError, InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.images import IMAGE_SUFFIXES, write_image
 from makeup_sdk.stream.errors import SinkFullError
 from makeup_sdk.stream.results import StreamResult
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.video_file import VIDEO_SUFFIXES, VideoFileSink
-
-Image = NDArray[np.uint8]
 
 _WINDOW = "makeup"
 _ESCAPE = 27

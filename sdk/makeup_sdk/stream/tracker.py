@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import crop_face, crop_matrix
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import Detection, FaceAnalysis, FaceAnalyzer, pupil_distance
 from makeup_sdk.stream.one_euro import LandmarkFilter
 from makeup_sdk.stream.options import StillnessOptions, TrackerOptions
 
-FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
 Lap = Callable[[str], None]
 
 _log = logging.getLogger("makeup_sdk")

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import BackendUnavailableError, InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.stream.errors import SinkFullError
 from makeup_sdk.stream.source import SourceInfo
 
 if TYPE_CHECKING:
     from makeup_sdk.stream.results import StreamResult
 
-Image = NDArray[np.uint8]
 
 _log = logging.getLogger("makeup_sdk")
 

@@ -7,13 +7,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.images import decode_image
-
-Image = NDArray[np.uint8]
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 

@@ -4,8 +4,9 @@ import numpy as np
 
 from makeup_engines import Bundle, Session, SessionOptions
 from makeup_kernels import BundleError
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.layout import FaceLayout
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.makeup.codes import MobileMakeup, template_layout
 from makeup_sdk.makeup.fields import MakeupFields

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from makeup_engines import Session
 from makeup_kernels import Region, apply_color_map
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.layout import FaceLayout
 from makeup_sdk.faces.light import LIGHT_SLOPE
 from makeup_sdk.faces.smoothing import MovingAverage, Step, StillnessOptions
-from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.makeup.codes import MobileMakeup, template_layout
 from makeup_sdk.models.base import Painter, Strength, scaled
 from makeup_sdk.models.mobile.layout import CHANGE_GRIDS, LaidCodes

@@ -10,7 +10,8 @@ import numpy as np
 
 from makeup_engines import Bundle, Session, SessionOptions
 from makeup_kernels import CROP_SIZE, BundleError
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.models.base import FACES_AT_ONCE, CropPaint, ModelOptions, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, makeup_mask
 from makeup_sdk.models.papers.light_paint import LightView
