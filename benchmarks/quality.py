@@ -8,18 +8,14 @@ folder of your own (`--people DIR`): they are not ours to publish.
 2. Identity: luminance gradients of the result against the source's, in soft looks; pixels changed
    outside the face's regions; how far landmarks found after makeup lie from those before.
 3. Fairness: measure 1 by terciles of the source's skin lightness.
-4. Real references: portraits of people who wear makeup, on real faces; how near the colours of each
-   region come to the reference's, both relative to their own skin. The same of pairs of measure 1,
-   where the truth itself shows how near the right makeup comes.
-5. Stillness: change of the makeup layer from frame to frame of moving, noisy films, after undoing
+4. Stillness: change of the makeup layer from frame to frame of moving, noisy films, after undoing
    the motion.
-6. Removal of nothing: a bare reference leaves a bare face.
+5. Removal of nothing: a bare reference leaves a bare face.
 """
 
 import argparse
 import json
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +25,8 @@ from numpy.typing import NDArray
 from quality_data import (
     REGIONS,
     Image,
-    Method,
     analysed,
     labelled_regions,
-    made_up_portraits,
     methods,
     pairs,
     people,
@@ -42,13 +36,10 @@ from quality_sheets import write_sheets
 from quality_stillness import stillness
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from makeup_kernels import Region, crop_face
+from makeup_kernels import Region
 from makeup_sdk import MakeupEngine
 from makeup_sdk.bench.machine import machine_info
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis, pupil_distance
-from makeup_sdk.faces.light import luminance, to_log
-from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_training.data.portraits import Portrait
 
 RESULTS = Path(__file__).parent / "results"
@@ -70,16 +61,11 @@ def main() -> None:
     report["accuracy"], report["fairness"] = accuracy(faces, options.pairs, analyzer)
     report["identity"] = identity(faces, 60, analyzer, MediaPipeLandmarks(options.data))
     report["bare_reference"] = bare_reference(faces, 40, analyzer)
-    references = made_up_portraits(options.data)
-    report["real_references"] = real_references(
-        faces[:: len(faces) // 40][:40], references, analyzer
-    )
-    report["rendered_references"] = rendered_references(faces, 100, analyzer)
     report["stillness"] = stillness(faces, 4, analyzer)
     (options.out / "quality.json").write_text(json.dumps(report, indent=2) + "\n")
     (options.out / "quality.md").write_text(table(report))
     if options.people:
-        write_sheets(options.people, faces, references, analyzer)
+        write_sheets(options.people, faces, analyzer)
     print(table(report))
 
 
@@ -146,9 +132,9 @@ def identity(
         face = analysed(analyzer, source)
         if face is None:
             continue
-        inside = _in_frame(face, source.shape)
+        inside = where_frames_may_change(face, source.shape)
         outside += int((result != source).any(axis=2)[~inside].sum())
-        structure.append(_structure(source, result, inside))
+        structure.append(structure(source, result, inside))
         unit = pupil_distance(face.landmarks) / 100
         before = judge.find(source, face)
         for whose, made_up in (("", result), ("_of_the_truth", pair.truth)):
@@ -166,7 +152,7 @@ def identity(
 
 
 def bare_reference(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> Figures:
-    """Measure 6: another bare face as the reference."""
+    """Measure 5: another bare face as the reference."""
     found: dict[str, list[float]] = defaultdict(list)
     for model in ("mobile", "classic"):
         engine = MakeupEngine(model=model, analyzer=analyzer)
@@ -184,53 +170,7 @@ def bare_reference(faces: list[Portrait], count: int, analyzer: BundledFaceAnaly
     return {name: _mean(values) for name, values in found.items()}
 
 
-def real_references(
-    faces: list[Portrait], references: list[Portrait], analyzer: BundledFaceAnalyzer
-) -> Figures:
-    """Measure 4: distance between the region colours of result and reference.
-
-    Colours are log light relative to the own face's bare skin, so that the light's colour does not
-    count; their distribution is compared channel by channel (1-Wasserstein distance). Their
-    lightness is that of shadows too, which are not to be copied: chroma is also compared alone.
-    """
-    found: dict[str, list[float]] = defaultdict(list)
-    before = [analysed(analyzer, face.image) for face in faces]
-    competitors = _of_measure_4(analyzer)
-    for reference in references:
-        wanted = _relative_colors(analysed(analyzer, reference.image))
-        if wanted is None:
-            continue
-        for name, method in competitors.items():
-            for source, face in zip(faces, before, strict=True):
-                image = method(source.image, reference.image)
-                for region, distance in _color_distances(wanted, face, image).items():
-                    found[f"{name}.{region}"].append(distance)
-    return {"references": len(references), "faces": len(faces)} | {
-        name: _mean(values) for name, values in found.items()
-    }
-
-
-def rendered_references(
-    faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer
-) -> Figures:
-    """Measure 4 of pairs of measure 1, the truth among the methods."""
-    found: dict[str, list[float]] = defaultdict(list)
-    competitors = _of_measure_4(analyzer)
-    for pair in pairs(faces, count, seed=4):
-        wanted = _relative_colors(analysed(analyzer, pair.reference))
-        face = analysed(analyzer, pair.source.image)
-        if wanted is None:
-            continue
-        results = {
-            name: method(pair.source.image, pair.reference) for name, method in competitors.items()
-        }
-        for name, image in {**results, "truth": pair.truth}.items():
-            for region, distance in _color_distances(wanted, face, image).items():
-                found[f"{name}.{region}"].append(distance)
-    return {"pairs": count} | {name: _mean(values) for name, values in found.items()}
-
-
-def _structure(source: Image, result: Image, inside: NDArray[np.bool_]) -> float:
+def structure(source: Image, result: Image, inside: NDArray[np.bool_]) -> float:
     """Cosine between the luminance gradients of two pictures inside a mask."""
     gradients = []
     for image in (source, result):
@@ -244,57 +184,11 @@ def _structure(source: Image, result: Image, inside: NDArray[np.bool_]) -> float
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
 
 
-def _in_frame(face: FaceAnalysis, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def where_frames_may_change(face: FaceAnalysis, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where a frame may change: the regions and one cell of the change around them."""
     grown = cv2.dilate((face.regions > 0).astype(np.uint8), np.ones((9, 9), np.uint8))
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(grown, face.matrix, shape[1::-1], flags=flags) > 0
-
-
-def _of_measure_4(analyzer: BundledFaceAnalyzer) -> dict[str, Method]:
-    return {name: how for name, how in methods(analyzer).items() if name != "histogram"}
-
-
-def _color_distances(
-    wanted: dict[Region, NDArray[np.float32]], face: FaceAnalysis | None, result: Image | None
-) -> dict[str, float]:
-    """Of lips and of eyes of a result, its bare face known, and of their chroma alone; empty where
-    there is none."""
-    if face is None or result is None:
-        return {}
-    made_up = replace(face, crop=crop_face(result, face.matrix))
-    colors = _relative_colors(made_up, bare=face)
-    if colors is None:
-        return {}
-    distances = {}
-    for region in (Region.LIPS, Region.EYES):
-        apart = np.abs(wanted[region] - colors[region])
-        distances[region.name.lower()] = float(apart.mean())
-        distances[f"{region.name.lower()}_chroma"] = float(apart[:, 1:].mean())
-    return distances
-
-
-def _relative_colors(
-    face: FaceAnalysis | None, bare: FaceAnalysis | None = None
-) -> dict[Region, NDArray[np.float32]] | None:
-    """Quantiles of each region's lightness, redness and blueness in log light, (33, 3)."""
-    if face is None:
-        return None
-    skin = bare or face
-    tone = SkinTone.fit(to_log(skin.crop), skin.regions)
-    if tone is None:
-        return None
-    relative = to_log(face.crop) - tone.over_crop()
-    colors = {}
-    for region in MAKEUP_REGIONS:
-        here = relative[face.regions == region]
-        if len(here) < 20:
-            return None
-        lightness = luminance(here)
-        chroma = here - lightness[:, None]
-        planes = np.column_stack([lightness, chroma[:, 0], chroma[:, 2]])
-        colors[region] = np.quantile(planes, np.linspace(0.05, 0.95, 33), axis=0)
-    return colors
 
 
 def lab(image: Image | None) -> NDArray[np.float64]:

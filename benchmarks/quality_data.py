@@ -1,6 +1,5 @@
 """What `quality.py` measures on: faces, made-up pairs, and the methods that compete."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from makeup_sdk import MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import Portrait, regions_of
-from makeup_training.data.readers import LabelledFace, open_collection
+from makeup_training.data.readers import open_collection
 
 Method = Callable[[Image, Image], Image | None]
 """Source and reference photo to the made-up source; None where no face was found."""
@@ -28,16 +27,6 @@ def people(data: Path) -> list[Portrait]:
     collection = open_collection(data / "val")
     files = [*collection.bare, *collection.held_bare]
     return [file.load() for file in sorted(files, key=lambda file: file.name)]
-
-
-def made_up_portraits(data: Path) -> list[Portrait]:
-    """The portraits of `train/` whose names say that they wear makeup, left out of all training."""
-    labels = json.loads((data / "train" / "labels.json").read_text())
-    return [
-        LabelledFace(name, data / "train", np.array(label["landmarks68"], np.float32)).load()
-        for name, label in sorted(labels.items())
-        if "akeup" in name
-    ]
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,9 @@ TILE = 200
 def write_sheets(
     folder: Path,
     faces: list[Portrait],
-    references: list[Portrait],
     analyzer: BundledFaceAnalyzer,
 ) -> None:
-    """`truth.jpg`: source, reference, truth and every method. `real.jpg`: real references (left)
-    on real faces (top)."""
+    """`truth.jpg`: source, reference, truth and every method."""
     folder.mkdir(parents=True, exist_ok=True)
     competitors = methods(analyzer)
     rows = []
@@ -28,18 +26,9 @@ def write_sheets(
         tiles = [pair.source.image, pair.reference, pair.truth, *results[:-1]]
         rows.append(np.hstack([_tile(image) for image in tiles]))
     _write(folder / "truth.jpg", rows)
-    sources = faces[:: len(faces) // 8][:8]
-    for name in ("mobile", "classic"):
-        rows = [np.hstack([_tile(None), *(_tile(face.image) for face in sources)])]
-        for reference in references:
-            worn = [competitors[name](face.image, reference.image) for face in sources]
-            rows.append(np.hstack([_tile(reference.image), *(_tile(image) for image in worn)]))
-        _write(folder / f"real-{name}.jpg", rows)
 
 
-def _tile(image: Image | None) -> Image:
-    if image is None:
-        return np.full((TILE, TILE, 3), 240, np.uint8)
+def _tile(image: Image) -> Image:
     return np.asarray(cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -13,7 +13,7 @@ from quality_data import Image, analysed, pairs
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.faces.light import to_log
-from makeup_sdk.models.mobile.paint import MobilePainter, keep_contrast, weaken
+from makeup_sdk.models.mobile.paint import MobilePainter
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 from makeup_training.data.portraits import Portrait
 
@@ -49,7 +49,7 @@ def stillness(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) 
     """Mean change of the makeup layer's log light from frame to frame, in so many films.
 
     `published` is what PSGAN's demo does around its network: every frame on its own, the crop cut
-    at whole pixels, the result resized back; here around `mobile`'s network. `unmoving` is one
+    at whole pixels, the result resized back; here around `mobile`. `unmoving` is one
     change of colours, worked out once and carried along the true motion: noise and rounding alone.
     """
     found: dict[str, list[float]] = defaultdict(list)
@@ -80,8 +80,7 @@ def _unmoving(engine: MakeupEngine, photo: Image, frames: list[FilmFrame]) -> li
     assert face is not None
     assert outfit is not None
     assert isinstance(outfit.painter, MobilePainter)
-    change = keep_contrast(outfit.painter.change(face), face.crop)
-    paint = weaken(change, face.regions, engine.strength_of(outfit))
+    paint = outfit.painter.paint(face, engine.strength_of(outfit))
     images = []
     for frame in frames:
         image = frame.image.copy()

@@ -23,6 +23,8 @@ from pathlib import Path
 
 from tables import RESULTS, write_readme
 
+from makeup_kernels.dispatch import cpu_isa
+
 HERE = Path(__file__).parent
 Command = list[str]
 
@@ -58,9 +60,10 @@ def suite(json_name: str, *files: str) -> Callable[[Path, Path | None], Command]
 
 
 def bench(out: Path, faces: Path | None) -> Command:
-    """`makeup bench --desktop`."""
+    """`makeup bench --desktop`; results of each instruction set stand side by side."""
+    name = f"bench-{cpu_isa()}"
     code = "from makeup_sdk.cli import main; main()"
-    files = ["--json", str(out / "bench.json"), "--plot", str(out / "bench.svg")]
+    files = ["--json", str(out / f"{name}.json"), "--plot", str(out / f"{name}.svg")]
     return [sys.executable, "-c", code, "bench", "--desktop", *files]
 
 
@@ -92,9 +95,15 @@ STEPS = (
     ),
     *(Step(name, suite(f"{name}.json", file)) for name, file in SUITES.items()),
     Step("bench", bench),
+    Step("parallel", lambda out, faces: script("parallel.py", "--output", str(out))),
     Step("scaling", lambda out, faces: script("scaling.py", "--output", str(out))),
     Step("instructions", lambda out, faces: script("instructions/count.py", "--update")),
     Step("faces", lambda out, faces: script("faces.py", "--data", str(faces)), needs_faces=True),
+    Step(
+        "arrival",
+        lambda out, faces: script("arrival.py", "--data", str(faces), "--out", str(out)),
+        needs_faces=True,
+    ),
     Step(
         "quality",
         lambda out, faces: script("quality.py", "--data", str(faces), "--out", str(out)),

@@ -3,7 +3,7 @@
     python benchmarks/systems.py --data FACES --out benchmarks/results
 
 References are those of `train/makeup.csv` that no training has seen (`measure`), faces the people
-of `val/`. `systems.json` holds, per model, the medians of arrival and left (`arrival.py`),
+of `val/`. `systems.json` holds, per model, the medians of arrival and left (`arrival_measure.py`),
 milliseconds a face and the size of the weights; `systems-MODEL.jpg` shows the model on four faces,
 four references (or its styles) down.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from arrival import REGIONS, MeanFace
+from arrival_measure import REGIONS, arrival, on_mean_face
 
 from makeup_kernels.types import Image
 from makeup_sdk import Look, MakeupEngine
@@ -105,16 +105,15 @@ def _pictures(paths: list[Path]) -> list[Picture]:
 
 def arrivals(model: str, references: list[Picture], sources: list[Picture]) -> dict[str, Any]:
     """Medians over all pairs, by region; pairs whose reference the model refuses are counted."""
-    mean = MeanFace.make()
-    bare = [mean.colors(source.image, source.face.landmarks) for source in sources]
+    bare = [on_mean_face(source.image, source.face.landmarks) for source in sources]
     found: dict[str, list[tuple[float, float]]] = {region.name.lower(): [] for region in REGIONS}
     engine = MakeupEngine(model=model, max_faces=1)
     for reference in references:
         engine.look = Look.from_photo(reference.image, model=engine.model)
-        lent = mean.colors(reference.image, reference.face.landmarks)
+        lent = on_mean_face(reference.image, reference.face.landmarks)
         for source, own in zip(sources, bare, strict=True):
-            result = mean.colors(engine.process(source.image), source.face.landmarks)
-            for region, value in mean.compare(own, lent, result).items():
+            result = on_mean_face(engine.process(source.image), source.face.landmarks)
+            for region, value in arrival(own, lent, result).regions.items():
                 found[region.name.lower()].append(value)
     medians = {name: np.median(np.array(values), axis=0) for name, values in found.items()}
     return {

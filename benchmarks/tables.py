@@ -36,6 +36,13 @@ _BENCH = """`makeup bench --desktop`; *image* finds the faces of every frame ane
 them. Model only: making the makeup, without finding the face and putting it back.
 """
 
+ISA_NAMES = {"baseline": "baseline", "avx2": "AVX2", "avx512": "AVX-512"}
+"""Instruction sets as tables call them, the narrowest first."""
+
+_PARALLEL = """One picture of 1280x720 with one face again and again, in a Python thread for each
+engine. Threads above the cores are brought down to them.
+"""
+
 _INSTRUCTIONS = """One call on one thread, baseline instruction set, counted by callgrind: the same
 on a busy machine. A test holds the kernels to within {} of them.
 """
@@ -147,36 +154,66 @@ def losses(lines: list[Line]) -> list[str]:
     return [*parts, "" if found else "Nowhere, in the comparisons above.\n"]
 
 
-def bench_section(report: Report) -> list[str]:
-    """The report of `makeup bench`."""
-    parts = [
-        "## From frame to frame\n",
-        _BENCH,
-        machine_line(report.machine),
-        "![Milliseconds per frame by stage, and their distribution](bench.svg)\n",
-        "| milliseconds | p50 | p95 | p99 | model only p50 | p95 |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for result in report.results:
-        total, model = result.total, result.model_only
-        figures = [total.p50, total.p95, total.p99]
-        figures += [model.p50, model.p95] if model else []
-        parts.append(f"| {result.scenario.label} | {' | '.join(f'{f:.1f}' for f in figures)} |")
+def bench_section(reports: Mapping[str, Report]) -> list[str]:
+    """The reports of `makeup bench` side by side, by instruction set, the narrowest first."""
+    parts = ["## From frame to frame\n", _BENCH]
+    parts += [machine_line(report.machine) for report in reports.values()]
+    columns = []
+    for isa in reports:
+        picture = f"Milliseconds per frame by stage, and their distribution, {ISA_NAMES[isa]}"
+        parts.append(f"![{picture}](bench-{isa}.svg)\n")
+        columns += [f"{ISA_NAMES[isa]} {name}" for name in ("p50", "p95", "p99", "model only")]
+    parts += [f"| milliseconds | {' | '.join(columns)} |", "|---|" + "--:|" * len(columns)]
+    rows: dict[str, dict[str, list[str]]] = {}
+    for isa, report in reports.items():
+        for result in report.results:
+            total, model = result.total, result.model_only
+            times = [total.p50, total.p95, total.p99, *([model.p50] if model else [])]
+            shown = [f"{time:.1f}" for time in times]
+            rows.setdefault(result.scenario.label, {})[isa] = shown + [""] * (4 - len(shown))
+    for label, found in rows.items():
+        cells = [cell for isa in reports for cell in found.get(isa, [""] * 4)]
+        parts.append(f"| {label} | {' | '.join(cells)} |")
     parts.append("")
+    parts += filter(None, map(_start_and_memory, reports.values()))
+    return [*parts, ""]
+
+
+def _start_and_memory(report: Report) -> str:
+    parts = []
     if report.cold_starts:
         whole = median(start.total for start in report.cold_starts)
         imports = median(start.imports for start in report.cold_starts)
         engine = median(start.engine for start in report.cold_starts)
         look = median(start.look for start in report.cold_starts)
         parts.append(
-            f"A fresh process has its first frame after {whole:.0f} ms: import {imports:.0f}, "
-            f"engine {engine:.0f}, reading the look {look:.0f}."
+            f"{ISA_NAMES[report.machine['isa']]}: a fresh process has its first frame after "
+            f"{whole:.0f} ms: import {imports:.0f}, engine {engine:.0f}, reading the look "
+            f"{look:.0f}."
         )
     if report.memory:
         parts.append(
             f"It holds {report.memory.ready:.0f} MiB with a look on, {report.memory.peak:.0f} MiB "
             "at most."
         )
+    return "\n".join(parts)
+
+
+def parallel_section(data: Mapping[str, Any]) -> list[str]:
+    """Frames of several engines at once, by engines and threads."""
+    parts = [
+        "## Several engines at once\n",
+        _PARALLEL,
+        machine_line(data["machine"]),
+        "| engines | threads each | frames/s in all | p50, ms | p95, ms |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    cores = data["usable_cores"]
+    for point in data["points"]:
+        asked = point["threads"]
+        threads = str(asked) if asked <= cores else f"{asked}, brought down to {cores}"
+        rate, p50, p95 = (point[key] for key in ("frames_per_second", "p50", "p95"))
+        parts.append(f"| {point['engines']} | {threads} | {rate:.1f} | {p50:.1f} | {p95:.1f} |")
     return [*parts, ""]
 
 
@@ -233,8 +270,10 @@ def instructions_section(data: Mapping[str, Any]) -> list[str]:
 def write_readme(results: Path = RESULTS) -> Path:
     """Make README.md from the files that are there."""
     parts = [_HEAD]
-    if (results / "bench.json").is_file():
-        parts += bench_section(load_report(results / "bench.json"))
+    benches = {isa: results / f"bench-{isa}.json" for isa in ISA_NAMES}
+    reports = {isa: load_report(path) for isa, path in benches.items() if path.is_file()}
+    if reports:
+        parts += bench_section(reports)
     lines: list[Line] = []
     for file, title in SUITES:
         if (results / file).is_file():
@@ -243,6 +282,7 @@ def write_readme(results: Path = RESULTS) -> Path:
             lines += lines_of(data)
     parts += losses(lines)
     for file, section in (
+        ("parallel.json", parallel_section),
         ("scaling.json", scaling_section),
         ("instructions.json", instructions_section),
     ):

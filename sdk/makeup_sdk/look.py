@@ -21,8 +21,8 @@ from makeup_sdk.colors import parse_color
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
 from makeup_sdk.faces.demo_face import demo_face
 from makeup_sdk.images import check_frame, read_image
+from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
-from makeup_sdk.makeup.codes import MobileMakeup
 from makeup_sdk.makeup.fields import MakeupFields
 from makeup_sdk.makeup.references import MAX_FACES, References
 from makeup_sdk.makeup.style import STYLE_REGIONS, Style
@@ -409,7 +409,7 @@ def _mixed(parts: Mapping[Region, list[tuple[Look, float]]], title: str) -> Look
     """
     looks = [look for shares in parts.values() for look, _ in shares]
     kinds = sorted({look.makeup.kind for look in looks})
-    if kinds == [MakeupFields.kind, MobileMakeup.kind]:
+    if kinds == [MakeupFields.kind, Appearance.kind]:
         model = open_model("mobile")
         read = {
             look: look if look.makeup.kind == model.kind else look._read_by(model) for look in looks

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,13 @@ import numpy as np
 import pytest
 import run
 from face_cells import FACE_CELLS, face_regions, pairs
+from parallel import Point, summarise, work_together
 from scaling import fit_line, time_in_turn
 from scaling_plot import write_plot
 from tables import lines_of, losses, readable, write_readme
+
+from makeup_sdk.bench.options import Scenario
+from makeup_sdk.bench.report import Measurement, Report, Samples
 
 MACHINE = {
     "cpu": "A Processor",
@@ -127,7 +132,58 @@ def test_the_readme_is_made_of_what_is_there(tmp_path: Path) -> None:
     assert "2.00 x from 1 to 2" in text
     assert "of 0.05 with the same face cells in them, and of 1.90 with a face" in text
     assert "| composite | 1,234,567 |" in text
-    assert "bench.svg" not in text  # there is no bench.json
+    assert "bench-" not in text  # there is no bench-avx2.json
+
+
+def test_instruction_sets_stand_side_by_side(tmp_path: Path) -> None:
+    """The narrowest first; what one of them was not measured with stays empty."""
+    measured = {
+        "avx512": {("image", 1280): 16.0, ("stream", 1280): 14.25},
+        "avx2": {("image", 1280): 36.0},
+    }
+    for isa, times in measured.items():
+        results = tuple(
+            Measurement(
+                Scenario(path, width, 720, 1), Samples((ms, ms)), {"generate": Samples((ms / 2,))}
+            )
+            for (path, width), ms in times.items()
+        )
+        report = Report("now", {}, {**MACHINE, "isa": isa}, results, (), None)
+        report.save(tmp_path / f"bench-{isa}.json")
+    text = write_readme(tmp_path).read_text()
+    assert (
+        "| milliseconds | AVX2 p50 | AVX2 p95 | AVX2 p99 | AVX2 model only | AVX-512 p50 |" in text
+    )
+    assert (
+        "| image 1280x720, 1 face | 36.0 | 36.0 | 36.0 | 18.0 | 16.0 | 16.0 | 16.0 | 8.0 |" in text
+    )
+    assert "| stream 1280x720, 1 face |  |  |  |  | 14.2 | 14.2 | 14.2 | 7.1 |" in text
+    assert text.index("2 cores, avx2") < text.index("2 cores, avx512")
+    assert text.index("(bench-avx2.svg)") < text.index("(bench-avx512.svg)")
+
+
+def test_threads_above_the_cores_are_told(tmp_path: Path) -> None:
+    points = [
+        {"engines": 1, "threads": 2, "frames_per_second": 50.25, "p50": 19.0, "p95": 21.0},
+        {"engines": 4, "threads": 200, "frames_per_second": 48.0, "p50": 80.0, "p95": 95.5},
+    ]
+    data = {"machine": MACHINE, "usable_cores": 2, "points": points}
+    (tmp_path / "parallel.json").write_text(json.dumps(data))
+    text = write_readme(tmp_path).read_text()
+    assert "| 1 | 2 | 50.2 | 19.0 | 21.0 |" in text
+    assert "| 4 | 200, brought down to 2 | 48.0 | 80.0 | 95.5 |" in text
+
+
+def test_engines_work_at_the_same_time() -> None:
+    """Each waits for the other in every call: alone, none would end its first."""
+    together = threading.Barrier(2, timeout=60)
+    times = work_together([together.wait, together.wait], 0.0)
+    assert len(times) == 4  # two calls each, at least
+
+
+def test_points_are_medians_of_rounds() -> None:
+    rounds = [[10.0, 10.0], [20.0] * 4, [30.0] * 8]
+    assert summarise(2, 1, rounds, 2.0) == Point(2, 1, 2.0, 20.0, 20.0)
 
 
 def test_scaling_is_drawn(tmp_path: Path) -> None:

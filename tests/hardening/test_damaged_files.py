@@ -17,7 +17,7 @@ from makeup_engines.bundle import pack_bundle
 from makeup_kernels import BundleError, InvalidInputError
 from makeup_sdk import Look
 from makeup_sdk.images import decode_image, read_image
-from makeup_sdk.models.registry import MODELS as MODEL_NAMES
+from makeup_sdk.models.facts import MODELS as MODEL_NAMES
 from makeup_sdk.weights import FOLDER as MODELS
 
 BOUNDED = settings(max_examples=60, deadline=None, derandomize=True, database=None)

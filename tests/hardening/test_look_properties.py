@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import makeup_sdk
 from makeup_sdk import InvalidInputError, Look, Region
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
-from makeup_sdk.models.registry import MODELS
+from makeup_sdk.models.facts import MODELS
 
 BOUNDED = settings(max_examples=12, deadline=None, derandomize=True, database=None)
 DEMO = Path(makeup_sdk.__file__).parent / "assets" / "demo"

@@ -14,7 +14,8 @@ import pytest
 
 import makeup_sdk
 from makeup_sdk import Look, MakeupEngine, read_image
-from makeup_sdk.models.registry import DEFAULT_MODEL, MODELS
+from makeup_sdk.models.facts import MODELS
+from makeup_sdk.models.registry import DEFAULT_MODEL
 
 DEMO = Path(makeup_sdk.__file__).parent / "assets" / "demo"
 CALLERS = 8

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from makeup_sdk import BundleError, FaceAnalysis, InvalidInputError, Look, Region
-from makeup_sdk.makeup.codes import CODES, GRID, MobileMakeup
+from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.classic.model import ClassicModel
 from makeup_sdk.models.classic.paint import ClassicPainter
@@ -272,11 +272,10 @@ def test_foreign_arrays_are_refused(
 
 
 @pytest.mark.parametrize("value", [3e4, np.nan, -np.inf])
-def test_codes_out_of_range_are_refused(value: float) -> None:
-    codes = np.zeros((CODES, GRID, GRID), np.float16)
-    codes[3, 20, 20] = value
-    with pytest.raises(ValueError, match=r"codes has values out of \[-16, 16\]"):
-        MobileMakeup.from_arrays({"codes": codes})
+def test_colours_out_of_range_are_refused(value: float) -> None:
+    arrays = {"skin": np.array([50, 10, value], np.float32)}
+    with pytest.raises(ValueError, match=r"skin has values out of \[-150, 150\]"):
+        Appearance.from_arrays(arrays)
 
 
 @pytest.mark.parametrize("title", [3, None, "x" * 2000])

@@ -26,7 +26,11 @@ from makeup_sdk.stream import (
     Stream,
     StreamOptions,
     StreamStatistics,
+    VideoFileSink,
+    VideoOptions,
 )
+from makeup_sdk.stream.containers import VIDEO_SUFFIXES
+from makeup_sdk.stream.signals import stopped_by_signals
 
 _UPDATE_EVERY = 10
 """Frames between two updates of the numbers shown."""
@@ -69,6 +73,17 @@ def stream(
     still: Annotated[
         bool, typer.Option(help="Steady the makeup over time; --no-still leaves it as found.")
     ] = True,
+    codec: Annotated[
+        str | None,
+        typer.Option(help="Encoder of a video file, e.g. libx265; default H.264, VP9 in .webm."),
+    ] = None,
+    quality: Annotated[
+        float | None, typer.Option(help="Constant rate factor of the encoder; lower is better.")
+    ] = None,
+    pixel_format: Annotated[
+        str | None, typer.Option(help="Of a video file, e.g. yuv444p; default yuv420p.")
+    ] = None,
+    sound: Annotated[bool, typer.Option(help="Keep the sound of the source.")] = True,
     model: Annotated[
         str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
     ] = DEFAULT_MODEL,
@@ -77,7 +92,7 @@ def stream(
 ) -> None:
     """Put the makeup of a reference photo on a video or camera.
 
-    Ends with the source, with Ctrl-C, or with q in the window; what is written so far stays. A
+    Ends with the source, with Ctrl-C, or with q in the window; what is made so far is kept. A
     source that is lost or could not be read whole, or a full disk, ends it with status 1.
     """
     console = Console(stderr=True)
@@ -94,16 +109,32 @@ def stream(
     options = StreamOptions(policy=policy, fps=fps, stillness=StillnessOptions() if still else None)
     is_camera = source.isdecimal() and not Path(source).exists()
     given: str | int = int(source) if is_camera else source
-    with engine.stream(given, sink, options=options) as running:
-        try:
-            _show(running, console)
-        except KeyboardInterrupt:
-            running.stop()
+    video = VideoOptions(codec, quality, pixel_format, sound=sound)
+    target = _video_sink(sink, video)
+    running = engine.stream(given, target, options=options)
+    with stopped_by_signals(running.stop), running:
+        _show(running, console)
     statistics = running.statistics
     console.print(_line(statistics), markup=False)
     console.print(f"{running.ending.name.lower()}: {running.message}", markup=False)
     if running.ending in (Ending.INCOMPLETE, Ending.SOURCE_LOST, Ending.SINK_FULL):
         raise typer.Exit(1)
+
+
+def _video_sink(sink: str, options: VideoOptions) -> str | VideoFileSink:
+    """A sink for a video file, with the options that were given.
+
+    Raises:
+        InvalidInputError: there are options, and the sink is no video file.
+    """
+    if Path(sink).suffix.lower() in VIDEO_SUFFIXES and not Path(sink).is_dir():
+        return VideoFileSink(sink, options)
+    if options != VideoOptions():
+        raise InvalidInputError(
+            f"{sink}: --codec, --quality, --pixel-format and --no-sound are for video files; "
+            f"expected a name that ends in one of {', '.join(VIDEO_SUFFIXES)}"
+        )
+    return sink
 
 
 def _show(running: Stream, console: Console) -> None:

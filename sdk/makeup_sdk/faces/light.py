@@ -19,21 +19,21 @@ LUMINANCE = np.array([0.0722, 0.7152, 0.2126], np.float32)
 _TABLE_SIZE = 8192
 
 
-def _decode(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+def decode_srgb(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
     """sRGB transfer function, encoded to linear, both in [0, 1] (IEC 61966-2-1)."""
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
-def _encode(linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse of `_decode`."""
+def encode_srgb(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of `decode_srgb`."""
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-_TO_LOG = np.log(_decode(np.arange(256) / 255.0) + _FLOOR).astype(np.float32)
+_TO_LOG = np.log(decode_srgb(np.arange(256) / 255.0) + _FLOOR).astype(np.float32)
 _LOWEST, _HIGHEST = float(_TO_LOG[0]), float(_TO_LOG[-1])
 _STEPS_PER_UNIT = (_TABLE_SIZE - 1) / (_HIGHEST - _LOWEST)
 _FROM_LOG = np.round(
-    255 * _encode(np.maximum(np.exp(np.linspace(_LOWEST, _HIGHEST, _TABLE_SIZE)) - _FLOOR, 0))
+    255 * encode_srgb(np.maximum(np.exp(np.linspace(_LOWEST, _HIGHEST, _TABLE_SIZE)) - _FLOOR, 0))
 ).astype(np.uint8)
 
 

@@ -23,6 +23,8 @@ _CHANGE = (9.0, 22.0)
 """Grey steps: a cell that differs by less from the last frame stands still, by more it is new."""
 _PICTURE_SECONDS = 0.3
 """Time constant of the picture that a frame is compared with."""
+_UNNOTICED = 0.05
+"""Crop pixels of motion that a map is not carried along."""
 _FULL_SHIFT, _MOVING_SHARE = 1.5, 0.35
 """Crop pixels per frame from which a face moves, and the least weight of new values then."""
 _REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
@@ -83,6 +85,10 @@ class Step:
         news = self.news[rows, columns]
         share = cv2.resize(least + (1 - least) * news, (grid.columns, grid.rows))
         return np.asarray(share, np.float32)
+
+    def is_new(self, share: float) -> bool:
+        """Whether more than a share of the picture is new."""
+        return float(self.news.mean()) > share
 
 
 class StepEstimator:
@@ -145,6 +151,13 @@ class MovingAverage:
         self._values = values
         self._count += 1
         return values
+
+    def carry(self, step: Step) -> FloatArray:
+        """The average of the frames before, float32 (C, rows, columns), where the face is now."""
+        assert self._values is not None, "there is no frame before"
+        if step.shift > _UNNOTICED:
+            self._values = _moved(self._values, step.motion, self._grid)
+        return self._values
 
 
 class RegionSmoother:

@@ -47,6 +47,12 @@ class CropGrid:
         bottom, right = self.top + self.cell * self.rows, self.left + self.cell * self.columns
         return slice(self.top, bottom), slice(self.left, right)
 
+    def cells_of(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Frame pixel to crop pixel, float64 (2, 3), to frame pixel to cell."""
+        cells = matrix / self.cell
+        cells[:, 2] += 0.5 / self.cell - 0.5 - np.array([self.left, self.top]) / self.cell
+        return cells
+
 
 @dataclass(frozen=True)
 class Detection:

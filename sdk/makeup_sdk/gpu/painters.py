@@ -7,7 +7,7 @@ from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.gpu.faces import DeviceFaces
 from makeup_sdk.gpu.mobile import DeviceMobilePainter
 from makeup_sdk.gpu.psgan import DevicePSGANPainter
-from makeup_sdk.makeup.codes import MobileMakeup
+from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import Model, Strength
 from makeup_sdk.models.mobile.model import MobileModel
@@ -55,8 +55,8 @@ def gpu_painter(model: Model, makeup: Any, device: Device) -> GpuPainter:
     check_paints(model)
     if isinstance(model, ReferenceModel) and isinstance(makeup, References):
         return DevicePSGANPainter(device, model.graphs, makeup)
-    if isinstance(model, MobileModel) and isinstance(makeup, MobileMakeup):
-        return DeviceMobilePainter(device, makeup, model.session, model.options.threads)
+    if isinstance(model, MobileModel) and isinstance(makeup, Appearance):
+        return DeviceMobilePainter(device, makeup)
     raise BackendUnavailableError(
         "a colour card cannot be painted on the GPU; use device='cpu', or a look of a photo"
     )

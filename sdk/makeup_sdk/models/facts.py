@@ -18,7 +18,7 @@ class ModelFacts:
 
 
 FACTS: Mapping[str, ModelFacts] = {
-    "mobile": ModelFacts("transfer; the default", "a photo, colours"),
+    "mobile": ModelFacts("transfer of what a photo shows; the default", "a photo, colours"),
     "classic": ModelFacts("transfer without a network", "a photo, colours"),
     "psgan": ModelFacts("transfer by attention", "photos"),
     "psgan-pose": ModelFacts("transfer by pose correction", "photos"),
@@ -28,4 +28,5 @@ FACTS: Mapping[str, ModelFacts] = {
     "portrait-edit": ModelFacts("eyes, mouth, skin and hair of another face", "photos"),
 }
 """All models by name, whether their weights ship or not."""
-WITHOUT_WEIGHTS = ("classic",)
+MODELS = ("mobile", "classic")
+"""Those that need no weights."""

@@ -5,26 +5,24 @@ from pathlib import Path
 from makeup_engines import Bundle
 from makeup_engines.files import as_path
 from makeup_kernels import BundleError, InvalidInputError
+from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import Makeup
-from makeup_sdk.makeup.codes import MobileMakeup
 from makeup_sdk.makeup.fields import MakeupFields
 from makeup_sdk.makeup.references import References
 from makeup_sdk.makeup.style import Style
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.classic.model import ClassicModel
-from makeup_sdk.models.facts import FACTS, WITHOUT_WEIGHTS
+from makeup_sdk.models.facts import FACTS, MODELS
 from makeup_sdk.models.mobile.model import MobileModel
 from makeup_sdk.models.papers.graphs import Graphs
 from makeup_sdk.models.papers.reference_model import PAINTERS, ReferenceModel
 from makeup_sdk.models.papers.region_gan import StyleModel
 from makeup_sdk.weights import FOLDER, shipped_names
 
-MODELS = ("mobile", "classic")
-"""Names of the models that need no bundle."""
 DEFAULT_MODEL = "mobile"
 
 MAKEUPS: dict[str, type[Makeup]] = {
-    makeup.kind: makeup for makeup in (MobileMakeup, MakeupFields, References, Style)
+    makeup.kind: makeup for makeup in (Appearance, MakeupFields, References, Style)
 }
 """What look files may hold, by kind."""
 
@@ -32,7 +30,7 @@ MAKEUPS: dict[str, type[Makeup]] = {
 def shipped_models() -> tuple[str, ...]:
     """Names that `open_model` takes here: models without weights, and those whose weights ship."""
     folders = shipped_names()
-    return tuple(name for name in FACTS if name in WITHOUT_WEIGHTS or name in folders)
+    return tuple(name for name in FACTS if name in MODELS or name in folders)
 
 
 def open_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
@@ -56,15 +54,13 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
             )
         return model
     options = options or ModelOptions()
-    if model == "mobile":
-        return MobileModel(options)
-    if model == "classic":
+    if model in MODELS:
         if options.backend != "auto":
             raise InvalidInputError(
-                f"backend {options.backend!r}: the model 'classic' has no networks that it could "
-                "run; choose another model, or leave the backend out"
+                f"backend {options.backend!r}: the model {str(model)!r} has no networks that it "
+                "could run; choose another model, or leave the backend out"
             )
-        return ClassicModel(options)
+        return MobileModel(options) if model == "mobile" else ClassicModel(options)
     shipped = shipped_models()
     if model in shipped:
         return _open_bundle(FOLDER / model, options)
@@ -88,12 +84,10 @@ def _open_bundle(path: str | Path, options: ModelOptions) -> Model:
     """
     bundle = Bundle.open(path)
     name = bundle.manifest.model
-    if name == MobileModel.name:
-        return MobileModel(options, bundle)
     if name == StyleModel.name:
         return StyleModel(Graphs.open(bundle, StyleModel.SIGNATURE, options))
     if name not in PAINTERS:
-        known = ", ".join([*PAINTERS, StyleModel.name, MobileModel.name])
+        known = ", ".join([*PAINTERS, StyleModel.name])
         raise BundleError(
             f"{path}: a bundle of {name!r}, which the engine cannot put on faces; expected one of "
             f"{known}"

@@ -4,6 +4,7 @@
 `Source` and `Sink`.
 """
 
+from makeup_sdk.stream.containers import VideoOptions
 from makeup_sdk.stream.errors import SinkFullError, SourceLostError
 from makeup_sdk.stream.options import (
     FadeOptions,
@@ -46,6 +47,7 @@ __all__ = [
     "StreamStatistics",
     "TrackerOptions",
     "VideoFileSink",
+    "VideoOptions",
     "VirtualCameraSink",
     "WindowSink",
     "open_stream",

@@ -18,6 +18,7 @@ from makeup_sdk.stream.errors import SinkFullError, SourceLostError
 from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor, Wardrobe
 from makeup_sdk.stream.results import Ending, StreamResult
+from makeup_sdk.stream.signals import stopped_by_signals
 from makeup_sdk.stream.sinks import Sink, make_sink
 from makeup_sdk.stream.source import Source, SourceInfo
 from makeup_sdk.stream.sources import open_source
@@ -83,6 +84,7 @@ class Stream:
         self._threads: list[Thread] = []
         self._sink_is_open = False
         self._closed = False
+        self._managed = False
         self.ending = Ending.RUNNING
         self.message = ""
 
@@ -99,19 +101,31 @@ class Stream:
     def __iter__(self) -> Iterator[StreamResult]:
         if self._threads or self._closed:
             raise InvalidInputError("stream: it has been run before; make a new one")
+        left = False
         try:
             self._start()
             yield from self._take()
+        except GeneratorExit:
+            left = self._managed  # by the app; `__exit__` knows whether it failed
+            raise
+        except Exception as error:
+            self._end(Ending.FAILED, str(error))
+            raise
         finally:
-            self.close()
+            if not left:
+                self.close()
 
     def run(self) -> StreamStatistics:
-        """Go through to the end, or to Ctrl-C, writing the sink; returns the statistics."""
-        try:
-            for _ in self:
-                pass
-        except KeyboardInterrupt:
-            self._end(Ending.STOPPED)
+        """Go through to the end, writing the sink; returns the statistics.
+
+        Ctrl-C, TERM and HUP end it like `stop`, where the app does not take them itself.
+        """
+        with stopped_by_signals(self.stop):
+            try:
+                for _ in self:
+                    pass
+            except KeyboardInterrupt:  # from a handler of the app's own
+                self._end(Ending.STOPPED)
         return self.statistics
 
     def stop(self) -> None:
@@ -124,7 +138,7 @@ class Stream:
     def close(self) -> None:
         """Stop; give back source, sink and threads. May be called twice, from the caller's thread.
 
-        A `KeyboardInterrupt` meanwhile does not keep the sink from being finished.
+        An error or `KeyboardInterrupt` meanwhile does not keep the sink from being finished.
         """
         if self._closed:
             return
@@ -136,7 +150,9 @@ class Stream:
         finally:
             try:
                 if self._sink is not None and self._sink_is_open:
-                    self._sink.close()
+                    self._sink.close(self.ending)
+            except SinkFullError as full:  # what was left to write did not find room
+                self.ending, self.message = Ending.SINK_FULL, str(full)
             finally:
                 if any(thread.is_alive() for thread in self._threads):
                     _log.warning("%s does not let go; left open", self.source.name)
@@ -144,6 +160,7 @@ class Stream:
                     self._source.close()
 
     def __enter__(self) -> "Stream":
+        self._managed = True
         return self
 
     def __exit__(
@@ -152,6 +169,8 @@ class Stream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is not None and issubclass(kind, Exception):
+            self._end(Ending.FAILED, str(error))
         self.close()
 
     def _start(self) -> None:

@@ -12,10 +12,11 @@ import numpy as np
 from makeup_kernels import BackendUnavailableError, InvalidInputError
 from makeup_kernels.types import Image
 from makeup_sdk.images import IMAGE_SUFFIXES, write_image
+from makeup_sdk.stream.containers import VIDEO_SUFFIXES
 from makeup_sdk.stream.errors import SinkFullError
-from makeup_sdk.stream.results import StreamResult
+from makeup_sdk.stream.results import Ending, StreamResult
 from makeup_sdk.stream.source import SourceInfo
-from makeup_sdk.stream.video_file import VIDEO_SUFFIXES, VideoFileSink
+from makeup_sdk.stream.video_file import VideoFileSink
 
 _WINDOW = "makeup"
 _ESCAPE = 27
@@ -43,8 +44,15 @@ class Sink(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Finish; called once after `open`, however the stream ended."""
+    def close(self, ending: Ending) -> None:
+        """Finish; called once after `open`.
+
+        Args:
+            ending: why the stream ended; after `Ending.FAILED`, half a result is none.
+
+        Raises:
+            SinkFullError: what was left to write found no room.
+        """
         ...
 
 
@@ -81,7 +89,7 @@ class FolderSink:
             raise SinkFullError(f"{self._folder}: {error}") from error
         return True
 
-    def close(self) -> None:
+    def close(self, ending: Ending) -> None:
         """Nothing is left open."""
 
 
@@ -111,7 +119,7 @@ class WindowSink:
         closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
         return not (closed or key in (_ESCAPE, ord("q")))
 
-    def close(self) -> None:
+    def close(self, ending: Ending) -> None:
         """Close the window."""
         cv2.destroyWindow(self._title)
 
@@ -164,7 +172,7 @@ class VirtualCameraSink:
         self._camera.send(np.ascontiguousarray(image))
         return True
 
-    def close(self) -> None:
+    def close(self, ending: Ending) -> None:
         """Give the device back."""
         if self._camera is not None:
             self._camera.close()
@@ -183,7 +191,7 @@ class CallbackSink:
         """Call the function."""
         return self._function(result) is not False
 
-    def close(self) -> None:
+    def close(self, ending: Ending) -> None:
         """Nothing is left open."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from makeup_engines.files import as_path
 from makeup_kernels import BackendUnavailableError, InvalidInputError, MakeupError
 from makeup_kernels.types import Image
 from makeup_sdk.images import check_frame, read_image
@@ -210,9 +211,11 @@ def open_source(source: Any, fps: float, reconnect: ReconnectOptions, wait: Wait
         BackendUnavailableError: a GStreamer pipeline, without GStreamer.
     """
     if isinstance(source, int):
+        if not 0 <= source <= _LAST_CAMERA:
+            raise InvalidInputError(f"source: {source} is no camera index; expected 0, 1, …")
         return CameraSource(source)
     if isinstance(source, Path) or (isinstance(source, str) and _is_there(source)):
-        return _open_path(Path(source), fps)
+        return _open_path(as_path(source, "source"), fps)
     if isinstance(source, str):
         return _open_text(source, fps, reconnect, wait)
     if hasattr(source, "read") and hasattr(source, "info"):
@@ -242,7 +245,7 @@ def _open_text(source: str, fps: float, reconnect: ReconnectOptions, wait: Wait)
         return _open_url(source, reconnect, wait)
     if " ! " in source:
         return CameraSource(source)
-    return _open_path(Path(source), fps)
+    return _open_path(as_path(source, "source"), fps)
 
 
 def _is_there(name: str) -> bool:

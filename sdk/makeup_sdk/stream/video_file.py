@@ -1,150 +1,255 @@
 """A video file as the sink of a stream."""
 
-import importlib
 import logging
 import os
 import shutil
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import av
 import cv2
 import numpy as np
 
-from makeup_kernels import BackendUnavailableError, InvalidInputError
+from makeup_engines.files import as_path, aside
+from makeup_kernels import InvalidInputError, OutputError
 from makeup_kernels.types import Image
+from makeup_sdk.stream.containers import (
+    CONTAINERS,
+    EVEN,
+    TELLS_ASPECT,
+    VIDEO_SUFFIXES,
+    VideoOptions,
+    check_options,
+    encoder_options,
+    pixel_format,
+)
 from makeup_sdk.stream.errors import SinkFullError
 from makeup_sdk.stream.source import SourceInfo
+from makeup_sdk.stream.tracks import Tracks
+from makeup_sdk.stream.video_format import VideoFormat, to_frame
 
 if TYPE_CHECKING:
-    from makeup_sdk.stream.results import StreamResult
+    from makeup_sdk.stream.results import Ending, StreamResult
 
 
 _log = logging.getLogger("makeup_sdk")
 
-_CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
-VIDEO_SUFFIXES = tuple(_CODECS)
 _RESERVE = 32 << 20
 """Bytes that stay free, so that the index of the file can still be written."""
-_LONGEST_GAP = 5.0
-"""Seconds of dropped frames that are filled."""
 
 
 class VideoFileSink:
-    """Writes a video file through FFmpeg, and copies the sound of the source into it.
+    """Writes a video file: H.264 and AAC in .mp4, VP9 and Opus in .webm, unless asked otherwise.
 
-    Dropped frames are filled by repeating the one that follows, so that the file plays at the pace
-    of the source. A frame of another size is scaled to that of the first.
+    Frames stand at the time of the source's, however uneven; its colours, aspect, sound tracks,
+    subtitles, chapters and tags come along. Sound is copied where the container can hold it and
+    encoded anew where not. A frame of another size is scaled to that of the first; an odd side is
+    made even by repeating its last line where the codec asks for it, and pixels that are not square
+    are made so where the codec cannot tell their aspect.
+
+    The file is written aside and appears when the stream has ended: whole, or, if the stream was
+    stopped or its source was lost, up to there. If the stream failed, nothing appears, and a file
+    that was there before stays.
 
     Args:
         path: its suffix chooses the container: .mp4, .mov, .mkv, .avi or .webm.
-        codec: four letters that OpenCV's FFmpeg knows; default mp4v, MJPG in .avi, VP80 in .webm.
-        audio: True keeps the source's sound (needs PyAV), False leaves it out, None keeps it where
-            PyAV is installed and says so once where it is not.
+        options: codec, quality, pixel format, sound.
 
     Raises:
-        InvalidInputError: unknown suffix, or the folder does not exist.
-        BackendUnavailableError: `audio=True` without PyAV.
+        InvalidInputError: unknown suffix, the folder does not exist, or the options cannot be.
     """
 
-    def __init__(
-        self, path: str | Path, *, codec: str | None = None, audio: bool | None = None
-    ) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str | Path, options: VideoOptions | None = None) -> None:
+        self._path = as_path(path)
         suffix = self._path.suffix.lower()
-        if suffix not in _CODECS:
+        if suffix not in CONTAINERS:
             raise InvalidInputError(
                 f"{path}: unknown video type {suffix!r}; use one of {', '.join(VIDEO_SUFFIXES)}"
             )
         if not self._path.parent.is_dir():
             raise InvalidInputError(f"{self._path.parent}: no such folder; create it first")
-        self._codec = codec or _CODECS[suffix]
-        self._av = None if audio is False else _pyav()
-        if audio and self._av is None:
-            raise BackendUnavailableError(
-                f"{path}: keeping the sound needs PyAV; run: pip install '.[video]'"
-            )
-        self._keep_audio = audio is not False
-        self._writer: Any = None
+        self._container = CONTAINERS[suffix]
+        self._options = options or VideoOptions()
+        check_options(self._container, self._options, str(path))
         self._source: SourceInfo | None = None
+        self._aside: AbstractContextManager[Path] | None = None
+        self._place = self._path
+        self._out: Any = None
+        self._tracks: Tracks | None = None
         self._size = (0, 0)
         self._written = 0
+        self._failed = False
 
     def open(self, source: SourceInfo) -> None:
-        """Check that the source is not overwritten; the file starts with the first result."""
+        """Check that the source is not overwritten; the file starts with the first result.
+
+        Raises:
+            InvalidInputError: it would be, also through a link.
+        """
         self._source = source
-        if source.path is None:
-            return
-        if source.path.resolve() == self._path.resolve():
+        there = source.path is not None and source.path.exists() and self._path.exists()
+        if source.path is not None and there and self._path.samefile(source.path):
             raise InvalidInputError(
                 f"{self._path}: the source would be overwritten by its own result; choose another "
                 "file"
             )
-        if self._keep_audio and self._av is None:
-            _log.warning(
-                "%s: without PyAV the sound of the source, if it has any, is not kept; "
-                "run: pip install '.[video]'",
-                self._path,
-            )
 
     def write(self, image: Image, result: "StreamResult") -> bool:
-        """Append a frame."""
-        source = self._opened()
+        """Append a frame.
+
+        Raises:
+            SinkFullError: the disk is full, or does not take it.
+        """
         free = shutil.disk_usage(self._path.parent).free
         if free < _RESERVE:
             raise SinkFullError(
                 f"{self._path}: the disk is full ({free >> 20} MiB free); the video so far, "
                 f"{self._written} frames, is kept"
             )
-        if self._writer is None:
-            self._start(image, source)
-        if image.shape[1::-1] != self._size:
-            image = np.asarray(
-                cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8
-            )
-        image = np.ascontiguousarray(image)
-        for _ in range(self._repeats(result, source)):
-            self._writer.write(image)
-            self._written += 1
+        try:
+            if self._out is None:
+                self._start(image, self._opened())
+            self._append(self._fitted(image), result.timestamp)
+        except (av.FFmpegError, OutputError, OSError) as error:
+            raise self._failure(error) from error
         return True
 
-    def close(self) -> None:
-        """Write the index, and copy the sound."""
-        if self._writer is None:
+    def close(self, ending: "Ending") -> None:
+        """Finish the file and put it in its place; if the stream failed, leave nothing.
+
+        Raises:
+            SinkFullError: what was left to write did not find room; nothing is left.
+        """
+        if self._aside is None:
             return
-        self._writer.release()
-        source = self._opened()
-        if self._av is not None and source.path is not None:
-            self._copy_audio(self._av, source.path, self._written / source.fps)
+        failed = self._failed or ending.name == "FAILED"
+        try:
+            if failed:
+                self._abandon()
+            else:
+                self._finish(whole=ending.name in ("FINISHED", "INCOMPLETE"))
+        except (av.FFmpegError, OutputError, OSError) as error:
+            self._abandon()
+            raise self._failure(error) from error
+
+    def _finish(self, *, whole: bool) -> None:
+        self._mux(self._stream.encode(None))
+        if self._tracks is not None:
+            self._tracks.pump(None if whole else self._end)
+            self._tracks.close()
+        self._out.close()
+        with self._place.open("rb+") as file:
+            os.fsync(file.fileno())
+        leaving, self._aside = self._aside, None
+        assert leaving is not None
+        leaving.__exit__(None, None, None)
+
+    def _abandon(self) -> None:
+        """Remove what was written aside."""
+        if self._tracks is not None:
+            self._tracks.abandon()
+        if self._out is not None:
+            try:
+                self._out.close()
+            except (av.FFmpegError, OSError):
+                _log.debug("%s: the unfinished file could not be closed", self._path)
+        if self._aside is not None:
+            leaving, self._aside = self._aside, None
+            error = SinkFullError("left unfinished")
+            leaving.__exit__(type(error), error, None)
+
+    def _failure(self, error: Exception) -> SinkFullError:
+        self._failed = True
+        reason = str(error) if isinstance(error, OutputError) else (
+            f"{self._path}: cannot be written ({getattr(error, 'strerror', None) or error})"
+        )  # fmt: skip
+        return SinkFullError(f"{reason}; nothing was left there, free some space and run it again")
 
     def _start(self, image: Image, source: SourceInfo) -> None:
-        self._size = image.shape[1::-1]
-        code = cv2.VideoWriter.fourcc(*self._codec)
-        self._writer = cv2.VideoWriter(
-            str(self._path), cv2.CAP_FFMPEG, code, source.fps, self._size
+        rate = Fraction(source.fps).limit_denominator(1001)
+        self._video = source.video or VideoFormat(rate)
+        step = self._video.time_base if self._container.varying else 1 / self._video.rate
+        self._step = step
+        self._last = -1
+        self._end = 0.0
+        self._aside = aside(self._path, make_parents=False)
+        self._place = self._aside.__enter__()
+        container, options = self._container, self._options
+        self._out = av.open(
+            f"file:{self._place}", "w", format=container.name, options=dict(container.options)
         )
-        if not self._writer.isOpened():
-            self._writer = None
-            raise InvalidInputError(
-                f"{self._path}: OpenCV cannot write codec {self._codec!r} there; check that the "
-                "folder can be written to, or leave the codec out"
+        codec = options.codec or container.video
+        self._pixel_format = pixel_format(codec, options)
+        if self._pixel_format.startswith("yuvj"):
+            self._video = replace(self._video, full_range=True)
+        elif av.VideoFormat(self._pixel_format).is_rgb:
+            self._video = replace(self._video, full_range=True, matrix=0)
+        self._stream = self._out.add_stream(
+            codec, rate=self._video.rate, options=encoder_options(codec, options)
+        )
+        self._size = _shown_size(image, self._video.aspect, codec)
+        if codec not in TELLS_ASPECT:
+            self._video = replace(self._video, aspect=Fraction(1))
+        even = codec in EVEN and av.VideoFormat(self._pixel_format, 2, 2).chroma_width() < 2
+        width, height = self._size
+        self._stream.width = width + (width & 1) * even
+        self._stream.height = height + (height & 1) * even
+        self._stream.pix_fmt = self._pixel_format
+        self._stream.time_base = step
+        context = self._stream.codec_context
+        context.time_base = step
+        context.sample_aspect_ratio = self._video.aspect
+        context.colorspace = self._video.matrix
+        context.color_primaries = self._video.primaries
+        context.color_trc = self._video.transfer
+        context.color_range = int(self._video.colour_range)
+        if codec == "libx265" and container.name in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # which Apple's players ask for
+        self._shift = 0.0
+        if source.path is not None:
+            self._tracks = Tracks(
+                source.path, self._out, container, source.start, options.sound, str(self._path)
             )
+            self._shift = source.start - self._tracks.origin
 
-    def _repeats(self, result: "StreamResult", source: SourceInfo) -> int:
-        """How often to write a frame: once, and for those that were dropped before it."""
-        number = round(result.timestamp * source.fps) if source.live else result.index
-        return min(max(number + 1 - self._written, 1), round(_LONGEST_GAP * source.fps))
+    def _fitted(self, image: Image) -> Image:
+        """A frame of the video's size; an odd side repeats its last line."""
+        if image.shape[1::-1] != self._size:
+            larger = image.shape[1] <= self._size[0] and image.shape[0] <= self._size[1]
+            method = cv2.INTER_CUBIC if larger else cv2.INTER_AREA
+            resized = cv2.resize(image, self._size, interpolation=method)
+            image = np.asarray(resized, np.uint8)
+        more = (self._stream.height - image.shape[0], self._stream.width - image.shape[1])
+        if any(more):
+            image = np.pad(image, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
+        return np.ascontiguousarray(image)
 
-    def _copy_audio(self, av: Any, source: Path, seconds: float) -> None:
-        """Rewrite the file with the source's sound in it; on any failure it stays silent."""
-        part = self._path.with_name(f".{self._path.stem}.audio{self._path.suffix}")
-        try:
-            if not _mux(av, self._path, source, part, seconds):
-                return
-            os.replace(part, self._path)
-        except (OSError, av.FFmpegError) as error:
-            _log.warning("%s: the sound could not be kept: %s", self._path, error)
-        finally:
-            part.unlink(missing_ok=True)
+    def _append(self, image: Image, timestamp: float) -> None:
+        at = timestamp + self._shift
+        frame = to_frame(image, self._video, self._pixel_format)
+        place = max(round(at / self._step), self._last + 1)
+        if self._tracks is not None:
+            self._tracks.pump(at)
+        if self._last < 0 and not self._container.varying:  # such a file cannot begin late
+            for before in range(place):
+                self._encode(frame, before)
+        self._encode(frame, place)
+        self._last = place
+        self._written += 1
+        self._end = at + 1 / float(self._video.rate)
+
+    def _encode(self, frame: av.VideoFrame, place: int) -> None:
+        frame.pts, frame.time_base = place, self._step
+        self._mux(self._stream.encode(frame))
+
+    def _mux(self, packets: list[Any]) -> None:
+        for packet in packets:
+            if not packet.duration:
+                packet.duration = max(round(1 / self._video.rate / packet.time_base), 1)
+            self._out.mux(packet)
 
     def _opened(self) -> SourceInfo:
         if self._source is None:
@@ -152,37 +257,11 @@ class VideoFileSink:
         return self._source
 
 
-def _pyav() -> Any:
-    try:
-        return importlib.import_module("av")
-    except ImportError:
-        return None
-
-
-def _mux(av: Any, video: Path, source: Path, target: Path, seconds: float) -> bool:
-    """Copy the packets of one file's picture and another's sound; False if it has none."""
-    with av.open(str(source)) as sound:
-        if not sound.streams.audio:
-            return False
-        with av.open(str(video)) as picture, av.open(str(target), "w") as out:
-            tracks = [(picture, picture.streams.video[0]), (sound, sound.streams.audio[0])]
-            copies = [out.add_stream_from_template(stream) for _, stream in tracks]
-            queues = [container.demux(stream) for container, stream in tracks]
-            heads = [_next_packet(queue) for queue in queues]
-            while any(heads):
-                track = min(
-                    (k for k, head in enumerate(heads) if head),
-                    key=lambda k: float(heads[k].dts * heads[k].time_base),
-                )
-                packet = heads[track]
-                heads[track] = _next_packet(queues[track])
-                if float(packet.dts * packet.time_base) < seconds:
-                    packet.stream = copies[track]
-                    out.mux(packet)
-                elif track == 1:
-                    heads[1] = None
-    return True
-
-
-def _next_packet(packets: Any) -> Any:
-    return next((packet for packet in packets if packet.dts is not None), None)
+def _shown_size(image: Image, aspect: Fraction, codec: str) -> tuple[int, int]:
+    """Width and height that are stored; no line is lost where pixels are made square."""
+    height, width = image.shape[:2]
+    if codec in TELLS_ASPECT or aspect == 1:
+        return width, height
+    if aspect > 1:
+        return round(width * aspect), height
+    return width, round(height / aspect)

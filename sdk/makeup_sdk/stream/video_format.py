@@ -128,6 +128,10 @@ def to_array(frame: av.VideoFrame, video: VideoFormat, deep: bool = False) -> ND
 def to_frame(image: Image | DeepImage, video: VideoFormat, pixel_format: str) -> av.VideoFrame:
     """A BGR array of full range, uint8 or uint16 (H, W, 3), as a frame for an encoder."""
     deep = image.dtype == np.uint16
+    if av.VideoFormat(pixel_format).is_rgb:
+        return av.VideoFrame.from_ndarray(image, format="bgr48le" if deep else "bgr24").reformat(
+            format=pixel_format
+        )
     frame = av.VideoFrame.from_ndarray(image, format="bgr48le" if deep else "bgr24")
     stored = frame.reformat(
         format=pixel_format,

@@ -2,45 +2,27 @@
 
 import base64
 from importlib import resources
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket
-from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
 
 from makeup_kernels import MakeupError
 from makeup_kernels.dispatch import thread_count, usable_cores
-from makeup_sdk.engine import MakeupEngine
-from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.look import Look
-from makeup_sdk.web.guard import Guard
-from makeup_sdk.web.live import LiveClient, Places
-from makeup_sdk.web.outfits import ColorCard, Gallery, Outfit, from_base64
-from makeup_sdk.web.pictures import Limits, encode_picture, open_picture
+from makeup_sdk.web.guard import Guard, GuardOptions
+from makeup_sdk.web.limits import Limits
+from makeup_sdk.web.live import LiveClient
+from makeup_sdk.web.places import Places, Workers
+from makeup_sdk.web.requests import ApplyRequest, LookRequest
+from makeup_sdk.web.studio import Studio
 
 _STATIC = resources.files("makeup_sdk") / "web" / "static"
-
-
-class ApplyRequest(BaseModel):
-    """A photo and what its faces shall wear."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    image: str = Field(description="JPEG, PNG or WebP file, base64.")
-    outfit: Outfit
-    format: Annotated[str, Field(pattern="^(jpeg|png)$")] = "jpeg"
-
-
-class LookRequest(BaseModel):
-    """A reference photo, or colours, to make a look of."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    photo: str | None = Field(default=None, description="JPEG, PNG or WebP file, base64.")
-    colors: ColorCard | None = None
-    title: str = Field(default="look", max_length=80)
+_SHOWN = 40
 
 
 def create_app(
@@ -48,23 +30,25 @@ def create_app(
     limits: Limits | None = None,
     loopback: bool = True,
     token: str | None = None,
+    origin: str | None = None,
     threads: int | None = None,
 ) -> FastAPI:
     """Build the application. It keeps looks of the gallery in memory and nothing of its visitors.
 
     Args:
-        limits: what is taken from one client.
-        loopback: answer to loopback host names only.
+        limits: what is taken from clients.
+        loopback: answer to loopback host names only, and to that of `origin`.
         token: required of every request when set.
+        origin: address under which a proxy in front shows the page, such as
+            "https://try.example".
         threads: CPU threads of one frame; default all cores.
 
     Raises:
         BundleError: the shipped face models are missing or damaged.
+        InvalidInputError: an empty or unusual token, or an origin that is no address.
     """
     limits = limits or Limits()
-    analyzer = BundledFaceAnalyzer(threads=threads)
-    gallery = Gallery(analyzer)
-    places = Places(limits.clients, frames=max(usable_cores() // thread_count(threads), 1))
+    guard = GuardOptions(loopback, token, origin, limits)
     app = FastAPI(
         title="makeup-sdk",
         description='Makeup try-on. Pictures are base64; errors are {"error": "..."}.',
@@ -72,78 +56,57 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(Guard, loopback=loopback, token=token, body_bytes=limits.body_bytes * 3 // 2)
+    app.add_middleware(Guard, options=guard)
     app.add_exception_handler(MakeupError, _explain)
-    app.add_exception_handler(RequestValidationError, _explain_fields)
+    app.add_exception_handler(HTTPException, _explain_status)
+    _add_routes(app, Studio(limits, threads), limits, threads)
+    app.mount("/", StaticFiles(directory=str(_STATIC), html=True))
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add_routes(app: FastAPI, studio: Studio, limits: Limits, threads: int | None) -> None:
+    places = Places(limits.clients, limits.clients_per_address)
+    workers = Workers(max(usable_cores() // thread_count(threads), 1))
 
     @app.get("/v1/looks")
     def looks() -> list[dict[str, Any]]:
         """The looks of the gallery."""
         return [
             {"id": key, **_described(look), "thumbnail": f"/v1/looks/{key}.jpg"}
-            for key, look in gallery.looks.items()
+            for key, look in studio.gallery.looks.items()
         ]
 
     @app.get("/v1/looks/{look_id}.jpg")
     def thumbnail(look_id: str) -> Response:
         """The reference picture of a look of the gallery."""
-        data = gallery.thumbnail(look_id)
+        data = studio.gallery.thumbnail(look_id)
         if data is None:
-            return JSONResponse({"error": f"no look {look_id!r} in the gallery"}, 404)
+            return _error(404, f"no look {look_id[:_SHOWN]!r} in the gallery")
         return Response(data, media_type="image/jpeg")
 
-    @app.post("/v1/looks")
-    async def make_look(request: LookRequest) -> dict[str, Any]:
+    @app.post("/v1/looks", openapi_extra=_takes(LookRequest))
+    async def make_look(request: Request) -> dict[str, Any]:
         """Make a look of a reference photo or of colours; the server keeps no copy.
 
         Returns its title, regions, and the look file in base64, to be sent back in outfits.
         """
-        look = await places.run(_make_look, request, limits, analyzer)
+        look = await workers.run(studio.make_look, await request.body())
         return {**_described(look), "file": base64.b64encode(look.to_bytes()).decode()}
 
-    @app.post("/v1/apply", response_class=Response)
-    async def apply(request: ApplyRequest) -> Response:
+    @app.post("/v1/apply", response_class=Response, openapi_extra=_takes(ApplyRequest))
+    async def apply(request: Request) -> Response:
         """Put an outfit on the faces of a photo; returns the picture.
 
         The header `x-faces` counts the faces that were made up.
         """
-        data, faces = await places.run(_apply, request, limits, gallery, analyzer, threads)
-        return Response(data, media_type=f"image/{request.format}", headers={"x-faces": str(faces)})
+        data, kind, faces = await workers.run(studio.apply, await request.body())
+        return Response(data, media_type=f"image/{kind}", headers={"x-faces": str(faces)})
 
     @app.websocket("/v1/live")
     async def live(socket: WebSocket) -> None:
         """Live frames: see `makeup_sdk.web.live`."""
-        engine = MakeupEngine(analyzer=analyzer, threads=threads)
-        await LiveClient(socket, engine, gallery, limits, places).serve()
-
-    app.mount("/", StaticFiles(directory=str(_STATIC), html=True))
-    return app
-
-
-def _make_look(request: LookRequest, limits: Limits, analyzer: BundledFaceAnalyzer) -> Look:
-    if request.photo is not None:
-        photo = open_picture(from_base64(request.photo, "photo"), limits)
-        return Look.from_photo(photo, title=request.title, analyzer=analyzer)
-    card = request.colors or ColorCard()
-    return Look.from_colors(**card.model_dump(), title=request.title)
-
-
-def _apply(
-    request: ApplyRequest,
-    limits: Limits,
-    gallery: Gallery,
-    analyzer: BundledFaceAnalyzer,
-    threads: int | None,
-) -> tuple[bytes, int]:
-    image = open_picture(from_base64(request.image, "image"), limits)
-    look = gallery.dress(request.outfit)
-    painted = 0
-    if look is not None:
-        strength = request.outfit.strength.by_region()
-        engine = MakeupEngine(look, strength=strength, analyzer=analyzer, threads=threads)
-        result = engine.process_detailed(image, out=image)
-        painted = sum(face.painted for face in result.faces)
-    return encode_picture(image, request.format), painted
+        await LiveClient(socket, studio, limits, places, workers).serve()
 
 
 def _described(look: Look) -> dict[str, Any]:
@@ -151,12 +114,32 @@ def _described(look: Look) -> dict[str, Any]:
     return {"title": look.title, "regions": regions}
 
 
+def _takes(kind: type[LookRequest] | type[ApplyRequest]) -> dict[str, Any]:
+    """What the API's document says of a body, which is parsed in a worker thread."""
+    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    _, schemas = models_json_schema(
+        [(ApplyRequest, "validation"), (LookRequest, "validation")],
+        ref_template="#/components/schemas/{model}",
+    )
+    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+    return document
+
+
+def _error(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status)
+
+
 async def _explain(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": str(error)}, 422)
+    return _error(422, str(error))
 
 
-async def _explain_fields(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:]) or "body"
-    return JSONResponse({"error": f"{field}: {first['msg']}"}, 422)
+async def _explain_status(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, str(error.detail))

@@ -7,68 +7,47 @@ The client sends
 
 The server answers each frame it processes with one binary message: 4 bytes, big-endian, length of a
 JSON header {"faces", "milliseconds", "dropped"}; that header; the frame as JPEG. What cannot be
-done is answered with text {"error": "..."}; a client that sends nonsense 20 times is closed.
+done is answered with text {"error": "..."}; a client that sends nonsense 20 times is closed (code
+1008), and so is one that sends nothing for a while (code 4408), so that others get its place.
 """
 
 import asyncio
 import contextlib
 import json
+import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio.to_thread
 from fastapi import WebSocket, WebSocketDisconnect
-from pydantic import ValidationError
 
 from makeup_kernels import InvalidInputError, MakeupError
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor
-from makeup_sdk.web.outfits import Gallery, Outfit
-from makeup_sdk.web.pictures import Limits, encode_picture, open_picture
-
-T = TypeVar("T")
+from makeup_sdk.web.limits import Limits
+from makeup_sdk.web.outfits import Outfit
+from makeup_sdk.web.pictures import encode_picture, open_picture
+from makeup_sdk.web.places import Places, Workers
+from makeup_sdk.web.requests import parse
+from makeup_sdk.web.studio import Studio
 
 _MAX_NONSENSE = 20
-_TRY_AGAIN_LATER, _POLICY = 1013, 1008
-
-
-class Places:
-    """How many clients are served, and how many frames are worked on, at once; first come first.
-
-    Args:
-        clients: live sockets at once.
-        frames: frames or photos at once.
-    """
-
-    def __init__(self, clients: int, frames: int) -> None:
-        self.free = clients
-        self._frames = asyncio.Semaphore(frames)
-
-    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run in a worker thread when it is this caller's turn."""
-        async with self._frames:
-            return await anyio.to_thread.run_sync(function, *arguments)
+_TRY_AGAIN_LATER, _POLICY, _IDLE = 1013, 1008, 4408
+_log = logging.getLogger("makeup_sdk.web")
 
 
 class LiveClient:
     """One socket: its tracker, its outfit, and the newest frame that waits."""
 
     def __init__(
-        self,
-        socket: WebSocket,
-        engine: MakeupEngine,
-        gallery: Gallery,
-        limits: Limits,
-        places: Places,
+        self, socket: WebSocket, studio: Studio, limits: Limits, places: Places, workers: Workers
     ) -> None:
         self._socket = socket
-        self._engine = engine
-        self._gallery = gallery
+        self._studio = studio
         self._limits = limits
         self._places = places
-        self._processor = FrameProcessor(engine, StreamOptions())
+        self._workers = workers
         self._waiting: bytes | None = None
         self._arrived = asyncio.Event()
         self._dropped = 0
@@ -77,24 +56,38 @@ class LiveClient:
     async def serve(self) -> None:
         """Answer frames until the client goes."""
         await self._socket.accept()
-        if self._places.free <= 0:
-            await self._socket.close(_TRY_AGAIN_LATER, "all places are taken; try again later")
-            return
-        self._places.free -= 1
-        worker = asyncio.create_task(self._work())
+        address = self._socket.client.host if self._socket.client else ""
+        with self._places.one(address) as free:
+            if free:
+                await self._converse()
+            else:
+                await self._close(_TRY_AGAIN_LATER, "all places are taken; try again later")
+
+    async def _converse(self) -> None:
+        engine = await self._workers.run(self._studio.engine)
+        processor = FrameProcessor(engine, StreamOptions())
+        tasks = [
+            asyncio.create_task(self._listen(engine)),
+            asyncio.create_task(self._work(processor)),
+        ]
         try:
-            await self._listen()
-        except WebSocketDisconnect:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except (WebSocketDisconnect, RuntimeError):  # the latter: written to after its end
             pass
         finally:
-            self._places.free += 1
-            worker.cancel()
-            with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-                await worker
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self) -> None:
+    async def _listen(self, engine: MakeupEngine) -> None:
         while self._nonsense < _MAX_NONSENSE:
-            message = await self._socket.receive()
+            try:
+                message = await asyncio.wait_for(self._socket.receive(), self._limits.idle_seconds)
+            except asyncio.TimeoutError:
+                await self._close(_IDLE, "idle: send a frame to go on")
+                return
             if message["type"] == "websocket.disconnect":
                 return
             if message.get("bytes") is not None:
@@ -102,41 +95,42 @@ class LiveClient:
                 self._waiting = message["bytes"]
                 self._arrived.set()
             else:
-                await self._wear(message.get("text") or "")
-        await self._socket.close(_POLICY, "too many messages that make no sense")
+                text = (message.get("text") or "").encode("utf-8", "replace")
+                await self._attempt(self._wear, engine, text)
+        await self._close(_POLICY, "too many messages that make no sense")
 
-    async def _wear(self, text: str) -> None:
-        try:
-            if len(text) > self._limits.body_bytes:
-                raise InvalidInputError("outfit: message too large")
-            outfit = Outfit.model_validate_json(text)
-            look = await self._places.run(self._gallery.dress, outfit)
-            self._engine.strength = outfit.strength.by_region()
-            self._engine.look = look
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "outfit"
-            await self._complain(f"{field}: {first['msg']}")
-        except MakeupError as error:
-            await self._complain(str(error))
-
-    async def _work(self) -> None:
+    async def _work(self, processor: FrameProcessor) -> None:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             data, self._waiting = self._waiting, None
-            if data is None:
-                continue
-            try:
-                answer = await self._places.run(self._process, data)
-            except MakeupError as error:
-                await self._complain(str(error))
-            else:
-                await self._socket.send_bytes(answer)
+            if data is not None:
+                answer = await self._attempt(self._process, processor, data)
+                if answer is not None:
+                    await self._socket.send_bytes(answer)
 
-    def _process(self, data: bytes) -> bytes:
+    async def _attempt(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run in a worker thread; what fails there is answered, whatever it is, and gives None."""
+        try:
+            return await self._workers.run(function, *arguments)
+        except MakeupError as error:
+            await self._complain(str(error))
+        except Exception as error:
+            _log.error("a message over a socket failed", exc_info=error)
+            await self._complain("the server failed at this message; its log says why")
+        return None
+
+    def _wear(self, engine: MakeupEngine, text: bytes) -> None:
+        self._check_size(text)
+        outfit = parse(Outfit, text)
+        look = self._studio.gallery.dress(outfit)
+        engine.strength = outfit.strength.by_region()
+        engine.look = look
+
+    def _process(self, processor: FrameProcessor, data: bytes) -> bytes:
         start = time.perf_counter()
-        result = self._processor.process(open_picture(data, self._limits), start)
+        self._check_size(data)
+        result = processor.process(open_picture(data, self._limits), start)
         image = encode_picture(result.image, "jpeg")
         header = json.dumps(
             {
@@ -150,6 +144,16 @@ class LiveClient:
         ).encode()
         return len(header).to_bytes(4, "big") + header + image
 
+    def _check_size(self, message: bytes) -> None:
+        if len(message) > self._limits.frame_bytes:
+            raise InvalidInputError(
+                f"message: {len(message)} bytes; send at most {self._limits.frame_bytes}"
+            )
+
     async def _complain(self, message: str) -> None:
         self._nonsense += 1
         await self._socket.send_text(json.dumps({"error": message}))
+
+    async def _close(self, code: int, reason: str) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._socket.close(code, reason)

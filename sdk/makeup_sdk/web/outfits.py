@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
@@ -76,15 +77,23 @@ class Gallery:
 
     Args:
         analyzer: finds the faces of references.
+        reference_faces: faces that a look file of a client may hold; each takes time to read.
     """
 
-    def __init__(self, analyzer: FaceAnalyzer) -> None:
+    def __init__(self, analyzer: FaceAnalyzer, reference_faces: int = 4) -> None:
         self._analyzer = analyzer
+        self._reference_faces = reference_faces
+        self._reading = threading.Lock()
         self._folder = resources.files("makeup_sdk") / "assets" / "demo"
 
-    @cached_property
+    @property
     def looks(self) -> Mapping[str, Look]:
-        """Shipped looks by id."""
+        """Shipped looks by id; read at the first call, by one thread while others wait."""
+        with self._reading:
+            return self._looks
+
+    @cached_property
+    def _looks(self) -> Mapping[str, Look]:
         listing = json.loads((self._folder / "demo.json").read_text(encoding="utf-8"))
         return {
             entry["file"].rpartition(".")[0]: Look.from_photo(
@@ -104,11 +113,18 @@ class Gallery:
         """The look that a reference means.
 
         Raises:
-            InvalidInputError: an unknown id, or neither or both of `gallery` and `file`.
+            InvalidInputError: an unknown id, neither or both of `gallery` and `file`, or a file
+                made of too many photos.
             BundleError: the file is no look file.
         """
         if ref.file is not None and ref.gallery is None:
-            return Look.from_bytes(from_base64(ref.file, "look.file"), "look.file")
+            look = Look.from_bytes(from_base64(ref.file, "look.file"), "look.file")
+            faces = len(look.reference.faces) if look.reference else 0
+            if faces > self._reference_faces:
+                raise InvalidInputError(
+                    f"look.file: made of {faces} photos; send at most {self._reference_faces}"
+                )
+            return look
         if ref.gallery is None or ref.file is not None:
             raise InvalidInputError("look: give either gallery or file")
         if ref.gallery not in self.looks:

@@ -2,8 +2,6 @@
 
 import io
 import warnings
-from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,23 +10,9 @@ from PIL import Image as Pillow
 from makeup_kernels import InvalidInputError
 from makeup_kernels.types import Image
 from makeup_sdk.images import decode_image
+from makeup_sdk.web.limits import Limits
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the server takes from one client.
-
-    Attributes:
-        body_bytes: size of a request body or of one socket message.
-        pixels: width times height of a picture.
-        clients: live sockets at once.
-    """
-
-    body_bytes: int = 12 << 20
-    pixels: int = 16_000_000
-    clients: int = 64
 
 
 def open_picture(data: bytes, limits: Limits) -> Image:
@@ -48,19 +32,30 @@ def open_picture(data: bytes, limits: Limits) -> Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
             with Pillow.open(io.BytesIO(data), formats=_FORMATS) as header:
-                pixels = header.size[0] * header.size[1]
+                width, height = header.size
     except Pillow.DecompressionBombError:
-        pixels = limits.pixels + 1
+        width = height = limits.side + 1
     except Exception:  # Pillow raises whatever its parsers stumble over
         raise InvalidInputError("picture: not a JPEG, PNG or WebP file") from None
-    if pixels > limits.pixels:
+    if width * height > limits.pixels:
         raise InvalidInputError(f"picture: too large; send at most {limits.pixels} pixels")
+    if max(width, height) > limits.side:
+        raise InvalidInputError(
+            f"picture: {width}x{height} pixels; send at most {limits.side} on a side"
+        )
     return decode_image(np.frombuffer(data, np.uint8), "picture")
 
 
 def encode_picture(image: Image, kind: str) -> bytes:
-    """BGR to the bytes of a JPEG or PNG file; `kind` is "jpeg" or "png"."""
+    """BGR to the bytes of a JPEG or PNG file; `kind` is "jpeg" or "png".
+
+    Raises:
+        InvalidInputError: the format cannot hold a picture of this size.
+    """
     quality = [cv2.IMWRITE_JPEG_QUALITY, 90] if kind == "jpeg" else []
-    data: Any = cv2.imencode(f".{kind}", image, quality)[1]
+    done, data = cv2.imencode(f".{kind}", image, quality)
+    if not done:
+        height, width = image.shape[:2]
+        raise InvalidInputError(f"picture: {width}x{height} pixels are too many for {kind}")
     encoded: bytes = data.tobytes()
     return encoded

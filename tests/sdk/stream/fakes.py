@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_sdk import Result
-from makeup_sdk.stream import SourceInfo, StreamResult
+from makeup_sdk.stream import Ending, SourceInfo, StreamResult
 
 Image = NDArray[np.uint8]
 
@@ -116,5 +116,5 @@ class ListSink:
         self.numbers.append(number_of(image))
         return True
 
-    def close(self) -> None:
+    def close(self, ending: Ending) -> None:
         self.opened.append("closed")

@@ -1,11 +1,15 @@
+import os
 import shutil
+import signal
 import sys
 from importlib import resources
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from clips import ramp, seen, write_clip
 from scenes import Actor, film, still
 
 from makeup_sdk import write_image
@@ -108,24 +112,60 @@ def test_a_full_disk_is_told(
     assert "the disk is full" in said
 
 
-def test_ctrl_c_ends_cleanly(
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_cleanly(
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
 ) -> None:
     write, streams = Stream._write, []
 
     def interrupted(stream: Stream, result: object) -> bool:
         streams.append(stream)
-        if len(streams) == 4:
-            raise KeyboardInterrupt
+        if len(streams) == 3:
+            for _ in range(3):  # an impatient user
+                os.kill(os.getpid(), number)
         return write(stream, result)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Stream, "_write", interrupted)
-    out = tmp_path / "out.avi"
+    out = tmp_path / "out.mp4"
+    before = signal.getsignal(number)
     assert run(monkeypatch, "--source", folder, "--look", RED, "--sink", out) == 0
+    assert signal.getsignal(number) is before
     assert streams[0].ending is Ending.STOPPED
     assert "stopped" in capsys.readouterr().err
-    capture = cv2.VideoCapture(str(out), cv2.CAP_FFMPEG)
-    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    assert 3 <= len(seen(out)) < 6
+
+
+def test_the_end_of_a_damaged_video_has_another_exit_status(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = write_clip(
+        tmp_path / "in.avi", [ramp(k) for k in range(20)], codec="mjpeg", pixel_format="yuvj420p"
+    )
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    out = tmp_path / "out.mp4"
+    assert run(monkeypatch, "--source", clip, "--look", RED, "--sink", out) == 1
+    said = capsys.readouterr().err
+    assert "incomplete: " in said
+    assert "frames could not be read; the other" in said
+    assert 3 < len(seen(out)) < 20
+
+
+def test_options_of_a_video(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out.mkv"
+    more = ("--codec", "libx265", "--quality", "30", "--pixel-format", "yuv444p")
+    assert run(monkeypatch, "--source", folder, "--look", RED, "--sink", out, *more) == 0
+    with av.open(str(out)) as made:
+        context = made.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ("hevc", "yuv444p")
+    given = ("--source", folder, "--look", RED, "--sink", tmp_path / "frames", "--codec", "libx264")
+    assert run(monkeypatch, *given) == 1
+    assert "--no-sound are for video files" in capsys.readouterr().err

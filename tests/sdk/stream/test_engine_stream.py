@@ -20,6 +20,7 @@ from makeup_sdk.stream import (
     StillnessOptions,
     StreamOptions,
     VideoFileSink,
+    VideoOptions,
 )
 from makeup_sdk.stream.processor import faded
 
@@ -68,7 +69,7 @@ def test_the_first_frame_is_that_of_process(engine: MakeupEngine) -> None:
 def test_file_to_file(engine: MakeupEngine, tmp_path: Path, filmed: Filmed) -> None:
     """Losslessly compressed, the file holds what a stream of the same frames in memory gives."""
     frames = list(film([Actor("light.jpg", still())], 20, noise=2))
-    sink = VideoFileSink(tmp_path / "out.mkv", codec="FFV1", audio=False)
+    sink = VideoFileSink(tmp_path / "out.mkv", VideoOptions("ffv1", pixel_format="bgr0"))
     stream = engine.stream(filmed(frames), sink)
     statistics = stream.run()
     assert stream.ending is Ending.FINISHED

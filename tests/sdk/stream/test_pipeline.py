@@ -185,7 +185,7 @@ def test_a_lost_source_ends_cleanly() -> None:
     ("error", "ending"),
     [
         (SinkFullError("the disk is full"), Ending.SINK_FULL),
-        (KeyboardInterrupt(), Ending.STOPPED),
+        (KeyboardInterrupt(), Ending.STOPPED),  # from a handler of the app's own
         (None, Ending.STOPPED),
     ],
 )

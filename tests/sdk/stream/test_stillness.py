@@ -16,9 +16,10 @@ from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.faces.light import from_log, to_log
 from makeup_sdk.faces.smoothing import MovingAverage, RegionSmoother, Step, StepEstimator
 from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.models import smoothing
 from makeup_sdk.models.base import CropPaint
-from makeup_sdk.models.classic import paint, smoothing
-from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
+from makeup_sdk.models.classic import paint
+from makeup_sdk.models.mobile.paint import GRIDS
 from makeup_sdk.models.smoothing import ToneSmoother
 from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
@@ -196,10 +197,10 @@ def test_flickering_edges_stand_still(analysis: Callable[[str], FaceAnalysis]) -
     assert flips(smooth) < 0.15 * flips(raw)
 
 
-@pytest.mark.parametrize("part", CHANGE_GRIDS)
-def test_every_grid_is_carried_along_the_same_motion(part: str) -> None:
+@pytest.mark.parametrize("region", GRIDS)
+def test_every_grid_is_carried_along_the_same_motion(region: Region) -> None:
     """A picture of the crop, and what a grid sees of it, move alike."""
-    grid = CHANGE_GRIDS[part]
+    grid = GRIDS[region]
     noise = np.random.default_rng(2).normal(size=(256, 256)).astype(np.float32)
     picture = cv2.GaussianBlur(noise, (0, 0), 6)
     motion = np.array([[0.99, -0.02, 4.3], [0.02, 0.99, -2.2]])

@@ -17,7 +17,7 @@ pytest.importorskip("fastapi", reason="needs the serve extra")
 from fastapi.testclient import TestClient
 
 from makeup_sdk.web.app import create_app
-from makeup_sdk.web.pictures import Limits
+from makeup_sdk.web.limits import Limits
 
 DEMO = resources.files("makeup_sdk") / "assets" / "demo"
 
@@ -37,7 +37,7 @@ def photo() -> bytes:
     return (DEMO / "medium.jpg").read_bytes()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -53,7 +53,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     code = "from makeup_sdk.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", "--port", str(port), "--threads", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

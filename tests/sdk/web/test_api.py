@@ -9,7 +9,7 @@ from PIL import Image
 
 from makeup_sdk import Look, Region
 from makeup_sdk.web.app import create_app
-from makeup_sdk.web.pictures import Limits
+from makeup_sdk.web.limits import Limits
 
 LIPS = {"colors": {"lips": "#b3123a"}}
 
@@ -81,9 +81,9 @@ def test_mix_and_colours_over_a_look(client: TestClient) -> None:
     red, teal = {"gallery": "red-classic"}, {"gallery": "teal-smoky"}
     mixed = gallery.dress(Outfit.model_validate({"look": red, "second": teal, "share": 1.0}))
     assert mixed is not None
-    np.testing.assert_allclose(
-        mixed.makeup.codes, gallery.looks["teal-smoky"].makeup.codes, atol=1e-6
-    )
+    wanted = gallery.looks["teal-smoky"].makeup
+    for region, part in mixed.makeup.maps.items():
+        np.testing.assert_allclose(part.lab, wanted.maps[region].lab, atol=1e-3)
     over = gallery.dress(Outfit.model_validate({"look": red, **LIPS}))
     assert over is not None
     assert over.regions == {Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS}
@@ -190,6 +190,29 @@ def test_no_path_leads_out_of_the_page(client: TestClient, path: str) -> None:
     assert client.get(path).status_code in (404, 405)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/none.html", 404),
+        ("GET", "/v1/looks/" + "x" * 500 + ".jpg", 404),
+        ("DELETE", "/v1/looks", 405),
+        ("POST", "/v1/apply", 422),
+    ],
+)
+def test_errors_have_one_shape(client: TestClient, method: str, path: str, status: int) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+    assert len(answer.json()["error"]) < 120
+
+
 def test_openapi_document(client: TestClient) -> None:
     document = client.get("/v1/openapi.json").json()
     assert set(document["paths"]) == {"/v1/looks", "/v1/looks/{look_id}.jpg", "/v1/apply"}
+    body = document["paths"]["/v1/apply"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["schema"] == {"$ref": "#/components/schemas/ApplyRequest"}
+    schemas = document["components"]["schemas"]
+    assert {"ApplyRequest", "LookRequest", "Outfit", "ColorCard"} <= set(schemas)
+    assert schemas["ApplyRequest"]["properties"]["outfit"] == {
+        "$ref": "#/components/schemas/Outfit"
+    }

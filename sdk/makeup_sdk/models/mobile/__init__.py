@@ -1,1 +1,1 @@
-"""`mobile`: our own learned model, the default of `MakeupEngine`."""
+"""`mobile`: the appearance of a real photo on another face; the default of `MakeupEngine`."""

@@ -1,100 +1,92 @@
-"""`mobile` as a `Model`: the shipped networks, or a bundle of the same kind."""
+"""`mobile` as a `Model`: the appearance of a real photo, in the face's own light."""
 
 import numpy as np
 
-from makeup_engines import Bundle, Session, SessionOptions
-from makeup_kernels import BundleError
-from makeup_kernels.types import FloatArray
-from makeup_sdk.faces.layout import FaceLayout
+from makeup_kernels import InvalidInputError, NoFaceError, Region
+from makeup_kernels.types import FloatArray, RegionMap
+from makeup_sdk.faces.skin_light import SkinLight
 from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
-from makeup_sdk.makeup.codes import MobileMakeup, template_layout
 from makeup_sdk.makeup.fields import MakeupFields
-from makeup_sdk.models.base import FACES_AT_ONCE, ModelOptions, Painter
+from makeup_sdk.models.base import ModelOptions, Painter
 from makeup_sdk.models.classic.paint import ClassicPainter
-from makeup_sdk.models.mobile.layout import LaidCodes
 from makeup_sdk.models.mobile.paint import MobilePainter
-from makeup_sdk.weights import open_shipped
+from makeup_sdk.models.mobile.read import read_regions, seen_share, without_side_light
+
+_EXPOSURE_SHARE = 0.35
+"""How much of a reference's brightness is taken for light. A dark photo of deep colours means
+deep colours; a face that wears them is brought to standard light whole."""
+
+_HIGHLIGHT = 6.0
+"""L* above the middle of the lips towards which they are limited, softly: more is gloss."""
+
+_MIN_HUES = 0.012
+"""Mean deviation, over the face, of the logarithm of its channels' ratios, below which a photo has
+no colour: it is black and white, or toned."""
 
 
 class MobileModel:
-    """Our own model: a reader network once per look, a painter network per frame. See `Model`.
+    """Our own model, the default: no network of its own beyond the face analysis. See `Model`.
+
+    A reference's regions are read into maps of colour relative to its cheeks; a face is brought to
+    what the maps say, relative to its own cheeks.
 
     Args:
-        options: how its graphs run.
-        bundle: default the shipped one.
-
-    Raises:
-        BundleError: the bundle is missing, damaged or of another model.
-        BackendUnavailableError: the backend cannot run here.
+        options: nothing here depends on them but the device.
     """
 
     name = "mobile"
-    kind = MobileMakeup.kind
+    kind = Appearance.kind
     wears = frozenset({kind, MakeupFields.kind})
     regions = frozenset(MAKEUP_REGIONS)
 
-    def __init__(self, options: ModelOptions | None = None, bundle: Bundle | None = None) -> None:
-        options = options or ModelOptions()
-        if bundle is None:
-            bundle = open_shipped("mobile")
-        else:
-            _check_graphs(bundle)
-        self._bundle, self.options = bundle, options
-        on_gpu = options.device == "cuda"
-        self.session = bundle.session(
-            "painter",
-            backend="torch" if on_gpu and options.backend == "auto" else options.backend,
-            threads=options.threads,
-            options=SessionOptions(cuda_graph=on_gpu, batch=FACES_AT_ONCE if on_gpu else 1),
-        )
-        self._reader: Session | None = None
+    def __init__(self, options: ModelOptions | None = None) -> None:
+        self.options = options or ModelOptions()
 
-    def encode(self, face: FaceAnalysis) -> MobileMakeup:
+    def encode(self, face: FaceAnalysis) -> Appearance:
         """Read the makeup of a reference face.
 
-        The face is read twice, as it is and in a mirror, so that light from one side cancels out.
+        Raises:
+            InvalidInputError: the photo has no colour.
+            NoFaceError: neither skin nor any part of it that wears makeup is visible.
         """
-        if self._reader is None:
-            self._reader = self._bundle.session(
-                "reader", backend=self.options.backend, threads=self.options.threads
+        light = SkinLight.measure(face.crop, face.regions, _EXPOSURE_SHARE)
+        found = read_regions(face, light)
+        if Region.SKIN not in found or len(found) == 1:
+            raise NoFaceError(
+                "the reference shows too little of the face; expected uncovered cheeks, and lips "
+                "or eyes; use a photo in which hair, hands or a mask do not cover them"
             )
-        layout = FaceLayout(face.crop_landmarks, face.regions)
-        layouts = layout, layout.mirrored()
-        found = self._reader.run(
-            {
-                "image": np.stack([face.crop, face.crop[:, ::-1]]),
-                "regions": np.stack([layout.regions for layout in layouts]),
-                "landmarks": np.stack([layout.landmarks for layout in layouts]),
-            }
-        )["codes"]
-        laid = [
-            LaidCodes(codes, layout, self.options.threads).on(template_layout())
-            for codes, layout in zip(found, layouts, strict=True)
-        ]
-        return MobileMakeup(_mean_of_both(*laid))
+        _check_color(face)
+        maps = {}
+        for region, colors in found.items():
+            lab = without_side_light(colors, region, shadows=region != Region.LIPS)
+            if region == Region.LIPS:
+                lab[..., 0] = _without_highlights(lab[..., 0], colors.share)
+            maps[region] = RegionMap(lab.astype(np.float32), seen_share(colors, region))
+        return Appearance(maps, light.skin_lab)
 
-    def painter(self, makeup: MobileMakeup | MakeupFields) -> Painter:
+    def painter(self, makeup: Appearance | MakeupFields) -> Painter:
         """Prepare a makeup to be painted; colour cards are put on as `classic` does."""
         if isinstance(makeup, MakeupFields):
             return ClassicPainter(makeup, self.options.threads)
-        return MobilePainter(makeup, self.session, self.options.threads)
+        return MobilePainter(makeup)
 
 
-def _check_graphs(bundle: Bundle) -> None:
-    """Raises BundleError unless its graphs take and give what those of the shipped bundle do."""
-    shipped = open_shipped("mobile").manifest.graphs
-    for name, spec in shipped.items():
-        found = bundle.manifest.graphs.get(name)
-        if found is None or (found.inputs, found.outputs) != (spec.inputs, spec.outputs):
-            raise BundleError(
-                f"{bundle.path}: graph {name!r} is missing or has other inputs and outputs than a "
-                "bundle of 'mobile'; export it again with makeup_training.mobile.export"
-            )
+def _without_highlights(lightness: FloatArray, share: FloatArray) -> FloatArray:
+    middle = np.median(lightness[share > 0.5]) if (share > 0.5).any() else np.float32(0)
+    above = lightness - middle
+    limited: FloatArray = middle + np.where(
+        above > 0, _HIGHLIGHT * np.tanh(above / np.float32(_HIGHLIGHT)), above
+    )
+    return limited
 
 
-def _mean_of_both(straight: FloatArray, mirrored: FloatArray) -> FloatArray:
-    """Their mean; where one shows nothing (a side turned away), the other alone."""
-    seen = straight.any(axis=0).astype(np.float32), mirrored.any(axis=0).astype(np.float32)
-    mean: FloatArray = (straight + mirrored) / np.maximum(seen[0] + seen[1], 1)
-    return mean
+def _check_color(face: FaceAnalysis) -> None:
+    pixels = face.crop[face.regions > 0].astype(np.float32) + 8
+    hues = np.log(pixels[:, ::2] / pixels[:, 1:2])
+    if float(np.abs(hues - np.median(hues, axis=0)).mean()) < _MIN_HUES:
+        raise InvalidInputError(
+            "the reference photo has no colour; use a colour photo, since makeup is read from it"
+        )

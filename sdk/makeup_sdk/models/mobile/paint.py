@@ -1,88 +1,146 @@
-"""Put a `mobile` look on a face: a gain and an offset per channel, all over the face."""
+"""Put a reference's appearance on a face: factors on light, region by region."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_engines import Session
 from makeup_kernels import Region, apply_color_map
+from makeup_kernels.geometry import to_fixed_point
 from makeup_kernels.types import FloatArray, Image
-from makeup_sdk.faces.layout import FaceLayout
-from makeup_sdk.faces.light import LIGHT_SLOPE
+from makeup_sdk.faces.canonical import CanonicalPlaces
+from makeup_sdk.faces.skin_light import SkinLight, log_factors
 from makeup_sdk.faces.smoothing import MovingAverage, Step, StillnessOptions
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
-from makeup_sdk.makeup.codes import MobileMakeup, template_layout
+from makeup_sdk.makeup.appearance import WINDOWS, Appearance
 from makeup_sdk.models.base import Painter, Strength, scaled
-from makeup_sdk.models.mobile.layout import CHANGE_GRIDS, LaidCodes
+from makeup_sdk.models.mobile.read import read_regions, without_side_light
 
-TO_RGB = [2, 1, 0, 5, 4, 3]
-"""Planes of a change for frames in RGB order."""
-
-Change = Mapping[str, FloatArray]
-"""A change of a face's colours, in the parts of `CHANGE_GRIDS`: float32 (6, rows, columns) each,
-gain − 1 of B, G, R, then their offsets in pixel values."""
-
-_PAINTED = {
-    "face": (Region.SKIN, Region.BROWS),
-    "lips": (Region.LIPS,),
-    "eyes": (Region.EYES,),
+GRIDS: Mapping[Region, CropGrid] = {
+    Region.LIPS: CropGrid(148, 72, 104, 112, cell=1),
+    Region.SKIN: CropGrid(0, 0, 128, 128, cell=2),
+    Region.EYES: CropGrid(60, 32, 88, 192, cell=1),
+    Region.BROWS: CropGrid(60, 32, 88, 192, cell=1),
 }
-"""Regions that each part paints."""
+"""Where factors are worked out in the crop."""
 
-_BLUR, _REACH = 0.8, 1.4
-"""Of the outlines of lips and eyes: pixels, and the factor on what they are blurred to, up to 1."""
+_AMOUNT = {
+    Region.LIPS: (1.1, 1.25),
+    Region.SKIN: (0.15, 1.2),
+    Region.EYES: (1.15, 1.15),
+    Region.BROWS: (0.7, 0.8),
+}
+"""Of a change, in lightness and in chroma. Blur and soft outlines take some of it away again; the
+lightness of skin is mostly light."""
 
-_STEPS_PER_LIGHT = 1 / LIGHT_SLOPE
+_COOLEST = 0.0
+"""No a* or b* of a result lies below this and below the reference's own: a brown on bronze skin is
+no blue on pale skin."""
+
+_BRIGHTER = {Region.LIPS: 8.0, Region.SKIN: 5.0, Region.EYES: 6.0, Region.BROWS: 4.0}
+_DARKER = {Region.LIPS: 40.0, Region.SKIN: 6.0, Region.EYES: 40.0, Region.BROWS: 30.0}
+"""L* towards which changes of lightness are limited, softly: more is light or shadow."""
+
+_SKIN_CHROMA, _SKIN_COOLER = 18.0, 0.35
+"""Of skin: a*, b* towards which changes are limited, softly, and the share of a cooler colour that
+arrives: blush and bronzer are warm."""
+
+_EVERY = 4
+"""Frames of a stream after which the factors of a still face are worked out again; between them
+they are carried along."""
+_MOVED, _NEWS = 1.0, 0.03
+"""Crop pixels per frame, and share of the picture that is new, from which they are worked out at
+once."""
+
+_LARGEST = (-2.4, 1.5)
+"""Log factors that are not exceeded."""
+
+_GAMMA = 2.4
+_OFFSET = 0.055 * 255
+"""sRGB is affine in a power of linear light: a factor f on light l turns the pixel value
+x = 255·(1.055·l^(1/2.4) − 0.055) into x + g·(x + 14), g = f^(1/2.4) − 1, but for the darkest."""
 
 
 @dataclass(frozen=True)
-class ChangePaint:
-    """A change of a face's colours, 0 outside the makeup."""
+class FactorPaint:
+    """Gains and offsets of a face's colours, 0 outside the makeup.
 
-    change: Change
+    Attributes:
+        gains: per grid, float32 (3, rows, columns): gain − 1 of B, G, R.
+    """
+
+    gains: Mapping[CropGrid, FloatArray]
 
     def put(self, image: Image, face: FaceAnalysis, *, color: str, threads: int | None) -> None:
         """See `Paint.put`; the frame's own detail is kept, since it is what is multiplied."""
-        for part, change in self.change.items():
-            planes = change if color == "bgr" else np.ascontiguousarray(change[TO_RGB])
-            cells = cells_of(face.matrix, CHANGE_GRIDS[part])
-            apply_color_map(image, planes, cells, out=image, threads=threads)
+        for grid, change in self.changes(color):
+            matrix = grid.cells_of(face.matrix)
+            apply_color_map(image, change, matrix, out=image, threads=threads)
+
+    def changes(self, color: str) -> list[tuple[CropGrid, FloatArray]]:
+        """What `apply_color_map` takes, float32 (6, rows, columns), for a channel order."""
+        found = []
+        for grid, gains in self.gains.items():
+            planes = gains if color == "bgr" else gains[::-1]
+            found.append((grid, np.concatenate([planes, planes * np.float32(_OFFSET)])))
+        return found
+
+
+Factors = Mapping[Region, FloatArray]
+"""Per region, float32 (3, rows, columns) on its grid: log factors of linear B, G, R, unmasked."""
 
 
 class MobilePainter(Painter):
-    """A look, prepared to be painted on faces. Immutable; may be shared by threads.
+    """A reference's appearance, prepared to be put on faces. Immutable; may be shared by threads.
 
     Args:
         makeup: the look's.
-        session: the graph `painter` of the bundle.
-        threads: CPU threads of the morph; None: one per core.
     """
 
-    def __init__(self, makeup: MobileMakeup, session: Session, threads: int | None = None) -> None:
-        self._codes = LaidCodes(makeup.codes, template_layout(), threads)
-        self._session = session
+    def __init__(self, makeup: Appearance) -> None:
+        self._makeup = makeup
 
-    def paint(self, face: FaceAnalysis, strength: Strength) -> ChangePaint:
+    def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`."""
-        return weaken(self.change(face), face.regions, strength)
+        return worn(self.factors(face), face, strength)
 
-    def change(self, face: FaceAnalysis) -> Change:
-        """The full change, before strength; what it says outside the regions means nothing."""
-        codes = self._codes.on(FaceLayout(face.crop_landmarks, face.regions))
-        found = self._session.run(
-            {"image": face.crop[None], "regions": face.regions[None], "codes": codes[None]}
-        )
-        return {part: found[part][0] for part in CHANGE_GRIDS}
-
-    def follow(self, options: StillnessOptions) -> "SmoothedChange":
+    def follow(self, options: StillnessOptions) -> "SmoothedFactors":
         """See `Painter.follow`."""
-        return SmoothedChange(self, options)
+        return SmoothedFactors(self, options)
+
+    def factors(self, face: FaceAnalysis) -> Factors:
+        """The full change of a face; what it says outside the regions means nothing."""
+        light = SkinLight.measure(face.crop, face.regions)
+        own = read_regions(face, light)
+        places = CanonicalPlaces(face.crop_landmarks)
+        found = {}
+        for region, part in self._makeup.maps.items():
+            if region not in own:
+                continue
+            even = without_side_light(own[region], region, shadows=False)
+            wanted = part.lab
+            if region != Region.SKIN:
+                wanted = self._not_cooler(wanted, light)
+            change = _limited((wanted - even) * np.float32(_per_axis(*_AMOUNT[region])), region)
+            factors = np.clip(log_factors(own[region].lab + light.skin_lab, change), *_LARGEST)
+            factors *= part.seen[..., None]
+            grid = GRIDS[region]
+            x, y = places.cells(WINDOWS[region], grid)
+            laid = cv2.remap(factors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            found[region] = np.stack(cv2.split(laid)).astype(np.float32, copy=False)
+        return found
+
+    def _not_cooler(self, lab: FloatArray, light: SkinLight) -> FloatArray:
+        """Colours on a face, where neither turn cooler than they are on the reference."""
+        limit = np.minimum(lab[..., 1:] + self._makeup.skin[1:], np.float32(_COOLEST))
+        warm: FloatArray = lab.copy()
+        np.maximum(warm[..., 1:], limit - light.skin_lab[1:], out=warm[..., 1:])
+        return warm
 
 
-class SmoothedChange:
+class SmoothedFactors:
     """One face's makeup of one look over a stream. See `Follower`.
 
     Args:
@@ -93,76 +151,84 @@ class SmoothedChange:
     def __init__(self, painter: MobilePainter, options: StillnessOptions) -> None:
         self._painter = painter
         self._averages = {
-            part: MovingAverage(options.layer, grid) for part, grid in CHANGE_GRIDS.items()
+            region: MovingAverage(options.layer, grid) for region, grid in GRIDS.items()
         }
+        self._factors: Factors = {}
+        self._seconds, self._frames = 0.0, 0
 
     def paint(
         self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
-    ) -> ChangePaint:
+    ) -> FactorPaint:
         """See `Follower.paint`."""
-        change = keep_contrast(self._painter.change(face), face.crop)
-        smoothed = {part: self._averages[part](values, step) for part, values in change.items()}
-        return weaken(smoothed, face.regions, scaled(strength, opacity))
-
-
-def weaken(change: Change, regions: NDArray[np.uint8], strength: Strength) -> ChangePaint:
-    """A change as far as each region wears it."""
-    shares = worn_shares(regions, strength)
-    return ChangePaint({part: change[part] * shares[part] for part in change})
-
-
-def keep_contrast(change: Change, crop: Image) -> Change:
-    """The same change of a crop, with gains that keep its contrast in log light.
-
-    Where the crop is x, a change asks for y = x + gain · x + offset. Any gain can lead there; that
-    of the networks also says how much of the face's texture an opaque colour hides. A camera's
-    noise is hidden with it, and the makeup's layer of log light L trembles. With gain = L'(x) /
-    L'(y) − 1 and offset = y − x − gain · x it does so by two fifths less, since what differs from x
-    by a little then differs by as much log light before and after.
-
-    Args:
-        change: of the crop.
-        crop: uint8 (256, 256, 3), BGR.
-    """
-    kept = {}
-    for part, values in change.items():
-        grid = CHANGE_GRIDS[part]
-        size = (grid.columns, grid.rows)
-        cells = cv2.resize(crop[grid.pixels], size, interpolation=cv2.INTER_AREA)
-        kept[part] = np.empty_like(values)
-        for channel, x in enumerate(cv2.split(cells)):
-            gain, offset = kept[part][channel], kept[part][channel + 3]
-            added = cv2.multiply(x, values[channel], dtype=cv2.CV_32F) + values[channel + 3]
-            y = cv2.add(x, added, dtype=cv2.CV_8U)  # rounds, and keeps to the range of a pixel
-            np.multiply(cv2.LUT(x, LIGHT_SLOPE), cv2.LUT(y, _STEPS_PER_LIGHT), out=gain)
-            gain -= 1
-            np.subtract(added, cv2.multiply(x, gain, dtype=cv2.CV_32F), out=offset)
-    return kept
-
-
-def worn_shares(regions: NDArray[np.uint8], strength: Strength) -> Mapping[str, FloatArray]:
-    """float32 (rows, columns) of each part: how much of its change each cell wears.
-
-    Lips and eyes reach half a pixel beyond their outlines, so that they close over the line between
-    closed lips and meet the lashes, and fade away there.
-    """
-    shares = {}
-    for part, grid in CHANGE_GRIDS.items():
-        here, size = regions[grid.pixels], (grid.columns, grid.rows)
-        share = np.zeros(here.shape, np.float32)
-        for region in _PAINTED[part]:
-            share += strength.get(region, 0.0) * (here == region).astype(np.float32)
-        if grid.cell > 1:
-            share = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
+        if step is not None:
+            self._seconds += step.seconds
+            self._frames += 1
+        if step is None or self._frames >= _EVERY or step.shift > _MOVED or step.is_new(_NEWS):
+            now = step and replace(step, seconds=self._seconds)
+            factors = self._painter.factors(face)
+            self._factors = {
+                region: self._averages[region](f, now) for region, f in factors.items()
+            }
+            self._seconds, self._frames = 0.0, 0
         else:
-            most = strength.get(_PAINTED[part][0], 0.0)
-            share = np.minimum(_REACH * cv2.GaussianBlur(share, (3, 3), _BLUR), most)
-        shares[part] = share.astype(np.float32)
-    return shares
+            self._factors = {region: self._averages[region].carry(step) for region in self._factors}
+        return worn(self._factors, face, scaled(strength, opacity))
 
 
-def cells_of(matrix: NDArray[np.float64], grid: CropGrid) -> NDArray[np.float64]:
-    """Frame pixel to crop pixel, (2, 3), to frame pixel to cell of a grid."""
-    cells = matrix / grid.cell
-    cells[:, 2] += 0.5 / grid.cell - 0.5 - np.array([grid.left, grid.top]) / grid.cell
-    return cells
+def worn(factors: Factors, face: FaceAnalysis, strength: Strength) -> FactorPaint:
+    """Factors as far as each region wears them."""
+    logs: dict[CropGrid, FloatArray] = {}
+    for region, values in factors.items():
+        amount = strength.get(region, 0.0)
+        if amount <= 0:
+            continue
+        grid = GRIDS[region]
+        part = values * (np.float32(amount) * _coverage(face, region, grid))
+        logs[grid] = logs[grid] + part if grid in logs else part
+    return FactorPaint({grid: np.expm1(part / np.float32(_GAMMA)) for grid, part in logs.items()})
+
+
+def _coverage(face: FaceAnalysis, region: Region, grid: CropGrid) -> FloatArray:
+    """float32 (rows, columns) in [0, 1]: how much of a region's makeup each cell wears.
+
+    Lips and brows fade over a pixel beyond their outlines. Shadow fades softly, but meets the
+    lashes, and stays off eyeball and hair.
+    """
+    regions = face.regions[grid.pixels]
+    here = cv2.compare(regions, int(region), cv2.CMP_EQ).astype(np.float32) * np.float32(1 / 255)
+    if grid.cell > 1:
+        share = cv2.resize(here, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
+        return np.asarray(np.minimum(share, 1.2 * cv2.GaussianBlur(share, (3, 3), 0.7)), np.float32)
+    if region == Region.LIPS:
+        return np.asarray(np.minimum(2 * cv2.GaussianBlur(here, (0, 0), 1.2), 1), np.float32)
+    if region == Region.BROWS:
+        return np.asarray(np.minimum(1.6 * cv2.GaussianBlur(here, (0, 0), 1.5), 1), np.float32)
+    eyeballs = np.zeros_like(regions)
+    points = face.crop_landmarks - np.array([grid.left, grid.top], np.float32)
+    for eye in (points[36:42], points[42:48]):
+        cv2.fillPoly(eyeballs, [to_fixed_point(eye)], 255, shift=4)
+    eyeball = eyeballs.astype(np.float32) * np.float32(1 / 255)
+    skin = np.minimum(regions, 1).astype(np.float32)
+    close = np.minimum(6 * cv2.GaussianBlur(eyeball, (0, 0), 3.0), 1)
+    crisp = np.minimum(2 * cv2.GaussianBlur(here, (0, 0), 1.0), 1)
+    soft = np.minimum(1.25 * cv2.GaussianBlur(here, (0, 0), 3.0), 1)
+    off = cv2.GaussianBlur(np.maximum(skin, eyeball), (0, 0), 1.0)
+    off *= 1 - cv2.GaussianBlur(eyeball, (3, 3), 0.6)
+    return np.asarray((soft + close * (crisp - soft)) * off, np.float32)
+
+
+def _limited(change: FloatArray, region: Region) -> FloatArray:
+    """A change without what is evidently light."""
+    lightness = change[..., 0]
+    brighter, darker = np.float32(_BRIGHTER[region]), np.float32(_DARKER[region])
+    limit = np.where(lightness > 0, brighter, darker)
+    change[..., 0] = limit * np.tanh(lightness / limit)
+    if region == Region.SKIN:
+        chroma = change[..., 1:]
+        chroma *= np.where(chroma < 0, np.float32(_SKIN_COOLER), np.float32(1))
+        change[..., 1:] = _SKIN_CHROMA * np.tanh(chroma / np.float32(_SKIN_CHROMA))
+    return change
+
+
+def _per_axis(lightness: float, chroma: float) -> NDArray[np.float32]:
+    return np.array([lightness, chroma, chroma], np.float32)

@@ -120,6 +120,11 @@ function connect() {
   socket.onmessage = receive;
   socket.onclose = (event) => {
     state.pending = null;
+    if (event.code === 4408) {
+      // the place went to others; it is asked for again when somebody is here
+      say("Paused. Touch the page to go on.");
+      return addEventListener("pointerdown", connect, { once: true });
+    }
     say(event.reason || "The connection was lost; trying again…", true);
     setTimeout(connect, 1500);
   };

@@ -1,4 +1,4 @@
-"""The learned model: looks as codes, paint as a change of colours."""
+"""`mobile`: a reference's appearance as maps, put on as factors on a face's own light."""
 
 from importlib import resources
 
@@ -6,15 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
-from makeup_kernels import BundleError, InvalidInputError, Region, crop_face
+from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region, crop_face
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.faces import FaceAnalysis
-from makeup_sdk.faces.light import to_log
+from makeup_sdk.faces.light import decode_srgb, encode_srgb
+from makeup_sdk.faces.smoothing import Step, StillnessOptions
+from makeup_sdk.faces.types import CropGrid
+from makeup_sdk.makeup.appearance import WINDOWS, Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
-from makeup_sdk.makeup.codes import CODES, GRID, MobileMakeup, template_cells, template_layout
-from makeup_sdk.models.mobile.layout import CHANGE_GRIDS, LaidCodes
 from makeup_sdk.models.mobile.model import MobileModel
-from makeup_sdk.models.mobile.paint import ChangePaint, cells_of, keep_contrast, weaken, worn_shares
+from makeup_sdk.models.mobile.paint import GRIDS, FactorPaint, worn
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
 FULL = dict.fromkeys(MAKEUP_REGIONS, 1.0)
@@ -69,138 +71,81 @@ def test_reddens_lips_with_a_red_look(engine, demo, analyzer):
     assert redness(result) > redness(frame) + 15
 
 
-def ones():
-    """A change of 1 everywhere."""
-    return {
-        part: np.ones((6, grid.rows, grid.columns), np.float32)
-        for part, grid in CHANGE_GRIDS.items()
-    }
+def gains(paint):
+    """Gains of a paint, by grid."""
+    return dict(paint.gains)
 
 
 def test_change_is_linear_in_strength_and_region(analysis, looks, model):
+    """In the logarithm of light; regions add up."""
     face = analysis("dark.jpg")
     painter = model.painter(looks["teal-smoky"].makeup)
-    full = painter.paint(face, FULL).change
-    quarter = painter.paint(face, dict.fromkeys(FULL, 0.25)).change
-    alone = [painter.paint(face, {region: 1.0}).change for region in MAKEUP_REGIONS]
-    nothing = painter.paint(face, {}).change
-    for part in CHANGE_GRIDS:
-        assert full[part].any()
-        assert np.allclose(quarter[part], 0.25 * full[part])
-        assert np.allclose(sum(one[part] for one in alone), full[part], atol=1e-5)
-        assert not nothing[part].any()
+    full = gains(painter.paint(face, FULL))
+    quarter = gains(painter.paint(face, dict.fromkeys(FULL, 0.25)))
+    alone = [gains(painter.paint(face, {region: 1.0})) for region in MAKEUP_REGIONS]
+    assert not painter.paint(face, {}).gains
+    for grid, change in full.items():
+        assert change.any()
+        np.testing.assert_allclose(np.log1p(quarter[grid]), 0.25 * np.log1p(change), atol=1e-5)
+        parts = sum(np.log1p(one[grid]) for one in alone if grid in one)
+        np.testing.assert_allclose(parts, np.log1p(change), atol=1e-5)
 
 
-def test_change_is_zero_outside_the_regions():
-    regions = np.zeros((256, 256), np.uint8)
-    regions[100:150, 60:90] = Region.SKIN
-    regions[180:190, 100:131] = Region.LIPS
-    change = weaken(ones(), regions, FULL).change
-    for part, inside, reach in (
-        ("face", np.s_[:, 50:75, 30:45], np.s_[:, 50:75, 30:45]),
-        ("lips", np.s_[:, 20:30, 12:43], np.s_[:, 19:31, 11:44]),
-    ):
-        assert (change[part][inside] > 0.75).all()  # corners of lips are rounded off
-        assert (change[part][inside] == 1).mean() > 0.95
-        change[part][inside] *= 0.5
-        assert change[part].max() == 0.5
-        change[part][reach] = 0
-    assert not any(values.any() for values in change.values())
+def bare_regions(regions):
+    """A face analysis with no more than a region map; eyes shut far away."""
+    crop = np.full((256, 256, 3), 100, np.uint8)
+    return FaceAnalysis(np.full((68, 2), -50, np.float32), 1.0, np.eye(2, 3), crop, regions)
 
 
-CONTRASTS = [(200, -60, 40), (30, 90, -60), (128, -128, 0), (0, 0, 30), (250, 0, 60)]
-"""A grey, and what a change adds to it as gain times grey and as offset."""
-
-
-def flat(value, gain, offset):
-    """A grey crop, and the same change everywhere."""
-    change = {
-        part: np.concatenate([values[:3] * gain / max(value, 1), values[3:] * offset])
-        for part, values in ones().items()
+def same_everywhere(value):
+    """Log factors that are the same all over the crop."""
+    return {
+        region: np.full((3, grid.rows, grid.columns), value, np.float32)
+        for region, grid in GRIDS.items()
     }
-    return np.full((256, 256, 3), value, np.uint8), change
 
 
-@pytest.mark.parametrize(("value", "gain", "offset"), CONTRASTS)
-def test_contrast_is_kept_around_the_same_colour(value, gain, offset):
-    crop, change = flat(value, gain, offset)
-    for part, values in keep_contrast(change, crop).items():
-        assert values.dtype == np.float32
-        assert values.shape == change[part].shape
-        there = value * (1 + values[:3]) + values[3:]
-        np.testing.assert_allclose(
-            there, value * (1 + change[part][:3]) + change[part][3:], atol=1e-3
-        )
-
-
-@pytest.mark.parametrize(
-    ("value", "gain", "offset"), [(200, -60, 40), (60, 90, -60), (128, -90, 20)]
-)
-def test_kept_contrast_is_that_of_log_light(value, gain, offset):
-    crop, change = flat(value, gain, offset)
-    values = keep_contrast(change, crop)["lips"][:, 20, 40]
-    around = value + np.array([-4, 4], np.float32)
-    painted = around * (1 + values[0]) + values[3]
-    light = np.interp(
-        np.stack([around, painted]), np.arange(256), to_log(np.arange(256, dtype=np.uint8))
-    )
-    before, after = np.diff(light)[:, 0]
-    assert after == pytest.approx(before, rel=0.05)
-
-
-def test_noise_does_not_show_in_the_layer(analysis, looks, model):
-    """Noise moves the makeup's layer less than it does with the change as it was."""
-    face = analysis("medium.jpg")
-    change = model.painter(looks["red-classic"].makeup).change(face)
-    noise = np.random.default_rng(0).normal(0, 3, face.crop.shape)
-    noisy = np.clip(np.round(face.crop + noise), 0, 255).astype(np.uint8)
-    lips = face.regions == Region.LIPS
-
-    def layer(image, change):
-        painted = image.copy()
-        whole = FaceAnalysis(face.landmarks, face.score, np.eye(3)[:2], image, face.regions)
-        weaken(change, face.regions, FULL).put(painted, whole, color="bgr", threads=1)
-        return to_log(painted) - to_log(image)
-
-    def trembling(change):
-        return np.abs(layer(noisy, change) - layer(face.crop, change))[lips].mean()
-
-    assert trembling(keep_contrast(change, face.crop)) < 0.8 * trembling(change)
+def test_nothing_changes_beyond_the_soft_outlines():
+    regions = np.zeros((256, 256), np.uint8)
+    regions[100:152, 60:92] = Region.SKIN
+    regions[180:190, 100:131] = Region.LIPS
+    paint = gains(worn(same_everywhere(1.0), bare_regions(regions), FULL))
+    skin, lips = paint[GRIDS[Region.SKIN]][0], paint[GRIDS[Region.LIPS]][0]
+    full = np.expm1(1 / 2.4)
+    np.testing.assert_allclose(skin[52:74, 32:44], full, rtol=1e-5)
+    np.testing.assert_allclose(lips[34:40, 30:57], full, rtol=1e-5)
+    skin[50:76, 30:46] = 0
+    lips[28:47, 24:63] = 0
+    assert not skin.any()
+    assert np.abs(lips).max() < 1e-3
 
 
 def test_lips_close_over_the_line_between_them():
     regions = np.zeros((256, 256), np.uint8)
     regions[180:184, 100:130] = regions[185:190, 100:130] = Region.LIPS
-    share = worn_shares(regions, FULL)["lips"]
-    assert share[24, 14:40].min() > 0.6
-    assert share[18].max() == 0
+    lips = gains(worn(same_everywhere(1.0), bare_regions(regions), FULL))[GRIDS[Region.LIPS]][0]
+    assert lips[36, 32:54].min() > 0.9 * np.expm1(1 / 2.4)
 
 
-def test_regions_that_meet_leave_no_gap_and_no_ridge():
-    """Lips go over into skin within two crop pixels, nearly between what both are."""
-    regions = np.full((256, 256), Region.SKIN, np.uint8)
-    regions[170:195, 101:150] = Region.LIPS
-    change = {part: np.float32(0.5) * values for part, values in ones().items()}
-    change["face"] *= 0.2
-    for values in change.values():
-        values[3:] = 0
-    frame = np.full((256, 256, 3), 100, np.uint8)
-    face = FaceAnalysis(np.zeros((68, 2), np.float32), 1.0, np.eye(2, 3), frame, regions)
-    weaken(change, regions, FULL).put(frame, face, color="bgr", threads=1)
-    frame = frame[8:-8, 8:-8]  # the map fades at the border of the crop
-    assert frame.min() >= 110 - 5
-    assert frame.max() <= 150 + 8
-    assert (frame[164:185, 95:140] == 150).all()
-    assert (frame[152:160, 91:144] == 110).all()
+@pytest.mark.parametrize("value", [20, 60, 128, 250])
+@pytest.mark.parametrize("log_factor", [-1.0, -0.2, 0.3])
+def test_paint_is_a_factor_on_linear_light(value, log_factor):
+    frame = np.full((64, 64, 3), value, np.uint8)
+    grid = CropGrid(0, 0, 64, 64, cell=1)
+    change = np.full((3, 64, 64), np.expm1(log_factor / 2.4), np.float32)
+    regions = np.zeros((256, 256), np.uint8)
+    FactorPaint({grid: change}).put(frame, bare_regions(regions), color="bgr", threads=1)
+    wanted = decode_srgb(np.array(value / 255)) * np.exp(log_factor)
+    assert abs(frame[20, 20, 0] - min(255, 255 * float(encode_srgb(wanted)))) < 1.0
 
 
 def test_cells_lie_on_the_crop():
     """Of the face's grid, cell (0, 0) covers the crop's first 2 × 2 pixels: its centre is at 0.5;
-    that of the lips begins at crop pixel (88, 160)."""
-    cells = cells_of(np.eye(2, 3), CHANGE_GRIDS["face"])
+    that of the lips begins at crop pixel (72, 148)."""
+    cells = GRIDS[Region.SKIN].cells_of(np.eye(2, 3))
     assert np.allclose(cells @ [0.5, 0.5, 1], [0, 0])
     assert np.allclose(cells @ [254.5, 254.5, 1], [127, 127])
-    assert np.allclose(cells_of(np.eye(2, 3), CHANGE_GRIDS["lips"]) @ [90, 161, 1], [2, 1])
+    assert np.allclose(GRIDS[Region.LIPS].cells_of(np.eye(2, 3)) @ [74, 149, 1], [2, 1])
 
 
 def test_rgb_frames_get_the_same_makeup(engine, looks, demo, analyzer):
@@ -209,39 +154,97 @@ def test_rgb_frames_get_the_same_makeup(engine, looks, demo, analyzer):
     assert np.array_equal(rgb.process(frame[..., ::-1])[..., ::-1], engine.process(frame))
 
 
-def test_a_large_frame_keeps_its_texture(analysis, looks, model):
-    """A gain multiplies the frame's own pixels: noise finer than the crop survives."""
-    rng = np.random.default_rng(0)
+def relit(image, factors):
+    """The same picture in other light."""
+    lit = np.minimum(decode_srgb(image / 255) * factors, 1)
+    return np.round(255 * encode_srgb(lit)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("factors", "most"),
+    [((0.5, 0.5, 0.5), 0.1), ((0.25, 0.25, 0.25), 0.15), ((0.6, 0.8, 1.0), 0.25)],
+)
+def test_makeup_is_reflectance(analysis, looks, model, factors, most):
+    """process(light(x)) is light(process(x)), but for what 8 bits lose and the skin's own hue."""
     face = analysis("medium.jpg")
-    change = np.zeros((6, 128, 128), np.float32)
-    change[:3] = -0.5
-    scale = 1 / 8
-    frame = rng.integers(100, 160, (400, 400, 3)).astype(np.uint8)
-    matrix = np.array([[scale, 0, 50], [0, scale, 50]])
-    large = type(face)(face.landmarks, 1.0, matrix, face.crop, face.regions)
-    result = frame.copy()
-    ChangePaint({"face": change}).put(result, large, color="bgr", threads=1)
-    assert np.abs(result - frame / 2).max() <= 0.5
+    painter = model.painter(looks["red-classic"].makeup)
+
+    def painted(crop):
+        here = FaceAnalysis(face.crop_landmarks, 1.0, np.eye(2, 3), crop, face.regions)
+        image = crop.copy()
+        painter.paint(here, FULL).put(image, here, color="bgr", threads=1)
+        return image
+
+    crop = face.crop
+    made_up = painted(crop)
+    other = painted(relit(crop, factors)).astype(float)
+    changed = (made_up != crop).any(axis=2)
+    makeup = np.abs(relit(made_up, factors) - relit(crop, factors).astype(float))[changed].mean()
+    off = np.abs(other - relit(made_up, factors))[changed].mean()
+    assert off < most * makeup
 
 
-def test_codes_laid_on_the_template_stay(looks):
-    """From the template to itself: each region keeps its own mean code."""
-    codes = looks["red-classic"].makeup.codes
-    laid = LaidCodes(codes, template_layout()).on(template_layout())
-    cells = template_cells()
-    for region in MAKEUP_REGIONS:
-        inside = cells == region
-        drift = np.abs(laid[:, inside].mean(axis=1) - codes[:, inside].mean(axis=1)).max()
-        assert drift < 0.1 * np.abs(codes).max()
-    assert not laid[:, cells == Region.NONE].any()
+def test_a_face_that_wears_the_look_already_changes_little(analysis, model):
+    """A reference put on itself: what remains is side light, exposure, and limits."""
+    face = analysis("red-classic.jpg")
+    paint = model.painter(model.encode(face)).paint(face, FULL)
+    other = model.painter(model.encode(analysis("teal-smoky.jpg"))).paint(face, FULL)
+    lips = GRIDS[Region.LIPS]
+    assert np.abs(paint.gains[lips]).mean() < 0.5 * np.abs(other.gains[lips]).mean()
+
+
+def test_maps_are_relative_to_the_cheeks(analysis, model):
+    makeup = model.encode(analysis("red-classic.jpg"))
+    assert set(makeup.maps) == set(MAKEUP_REGIONS)
+    for region, part in makeup.maps.items():
+        window = WINDOWS[region]
+        assert part.lab.shape == (window.rows, window.columns, 3)
+        assert part.lab.dtype == part.seen.dtype == np.float32
+        assert part.seen.min() >= 0
+        assert part.seen.max() == 1
+    lips, skin = makeup.maps[Region.LIPS].lab, makeup.maps[Region.SKIN].lab
+    assert lips[16, 24, 1] > 15  # redder than the cheeks
+    assert np.abs(skin[18:22, 11:22, 1:].mean(axis=(0, 1))).max() < 5
+
+
+def covered(face, *hidden):
+    """A face some of whose regions do not show."""
+    regions = face.regions.copy()
+    regions[np.isin(regions, hidden)] = Region.NONE
+    return FaceAnalysis(face.landmarks, face.score, face.matrix, face.crop, regions)
+
+
+def test_covered_regions_stay_bare(analysis, looks, model):
+    masked = covered(analysis("red-classic.jpg"), Region.LIPS)
+    makeup = model.encode(masked)
+    assert Region.LIPS not in makeup.maps
+    face = analysis("medium.jpg")
+    assert GRIDS[Region.LIPS] not in model.painter(makeup).paint(face, FULL).gains
+    behind_mask = covered(face, Region.LIPS)
+    painter = model.painter(looks["red-classic"].makeup)
+    assert GRIDS[Region.LIPS] not in painter.paint(behind_mask, FULL).gains
+
+
+def test_a_covered_reference_is_refused(analysis, model):
+    face = analysis("red-classic.jpg")
+    for hidden in ((Region.SKIN,), (Region.LIPS, Region.EYES, Region.BROWS)):
+        with pytest.raises(NoFaceError, match="shows too little of the face"):
+            model.encode(covered(face, *hidden))
+
+
+def test_a_reference_without_colour_is_refused(analysis, model):
+    face = analysis("red-classic.jpg")
+    grey = np.repeat(face.crop.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    for tint in ((1, 1, 1), (0.8, 0.9, 1.0)):  # sepia has none of its own either
+        crop = (grey * np.array(tint)).astype(np.uint8)
+        with pytest.raises(InvalidInputError, match="has no colour"):
+            model.encode(FaceAnalysis(face.landmarks, 1.0, face.matrix, crop, face.regions))
 
 
 def test_mirrored_reference_gives_the_same_look(analysis, model):
     face = analysis("red-classic.jpg")
     eye = np.eye(2, 3)
     plain = type(face)(face.crop_landmarks, 1.0, eye, face.crop, face.regions)
-    from makeup_kernels.geometry import MIRRORED_POINTS
-
     points = face.crop_landmarks[MIRRORED_POINTS] * [-1, 1] + [255, 0]
     mirrored = type(face)(
         points.astype(np.float32),
@@ -250,43 +253,59 @@ def test_mirrored_reference_gives_the_same_look(analysis, model):
         np.ascontiguousarray(face.crop[:, ::-1]),
         np.ascontiguousarray(face.regions[:, ::-1]),
     )
-    difference = np.abs(model.encode(plain).codes - model.encode(mirrored).codes).max()
-    assert difference < 1e-4
+    one, other = model.encode(plain), model.encode(mirrored)
+    for region, part in one.maps.items():
+        both = (part.seen > 0.9) & (other.maps[region].seen[:, ::-1] > 0.9)
+        away = np.abs(part.lab - other.maps[region].lab[:, ::-1])[both]
+        assert away.mean() < 0.6, region
 
 
-def test_mix_and_compose_act_on_the_codes(looks):
+def test_mix_and_compose_act_on_the_maps(looks):
     one, other = looks.values()
-    mixed = Look.mix({one: 3.0, other: 1.0}).makeup.codes
-    assert np.allclose(mixed, 0.75 * one.makeup.codes + 0.25 * other.makeup.codes, atol=1e-6)
+    mixed = Look.mix({one: 3.0, other: 1.0}).makeup
+    for region, part in mixed.maps.items():
+        a, b = one.makeup.maps[region], other.makeup.maps[region]
+        both = (a.seen == 1) & (b.seen == 1)
+        np.testing.assert_allclose(part.lab[both], (0.75 * a.lab + 0.25 * b.lab)[both], atol=1e-4)
     composed = Look.compose(lips=one, eyes=other)
-    cells = template_cells()
-    lips, eyes = cells == Region.LIPS, cells == Region.EYES
-    assert np.array_equal(composed.makeup.codes[:, lips], one.makeup.codes[:, lips])
-    assert np.array_equal(composed.makeup.codes[:, eyes], other.makeup.codes[:, eyes])
-    assert composed.regions == {Region.LIPS, Region.EYES}
+    lips, eyes = composed.makeup.maps[Region.LIPS], composed.makeup.maps[Region.EYES]
+    np.testing.assert_allclose(lips.seen, one.makeup.maps[Region.LIPS].seen)
+    np.testing.assert_allclose(eyes.seen, other.makeup.maps[Region.EYES].seen)
+    assert composed.regions == set(composed.makeup.maps) == {Region.LIPS, Region.EYES}
 
 
 def test_look_file_comes_back(looks, tmp_path):
     look = looks["teal-smoky"]
     path = tmp_path / "teal.look"
     look.save(path)
-    assert path.stat().st_size < 200_000
+    assert path.stat().st_size < 100_000
     loaded = Look.load(path)
-    assert np.abs(loaded.makeup.codes - look.makeup.codes).max() < 0.01
+    for region, part in loaded.makeup.maps.items():
+        assert np.abs(part.lab - look.makeup.maps[region].lab).max() < 0.05
+        assert np.abs(part.seen - look.makeup.maps[region].seen).max() < 0.003
+    np.testing.assert_array_equal(loaded.makeup.skin, look.makeup.skin)
     assert loaded.regions == look.regions
 
 
 @pytest.mark.parametrize(
-    ("codes", "message"),
+    ("name", "value", "message"),
     [
-        (np.zeros((CODES, GRID, GRID), np.float64), "float64"),
-        (np.zeros((CODES, 8, GRID), np.float16), r"\(16, 8, 64\)"),
-        (np.full((CODES, GRID, GRID), np.nan, np.float16), r"out of \[-16, 16\]"),
+        ("lips_lab", np.zeros((32, 49, 3), np.float64), "lips_lab is float64"),
+        ("eyes_lab", np.zeros((8, 85, 3), np.float16), r"expected float16 \(34, 85, 3\)"),
+        ("skin_seen", np.zeros((33, 33), np.float32), "skin_seen is float32"),
+        ("brows_lab", np.full((34, 85, 3), np.nan, np.float16), "brows_lab has values out of"),
+        ("skin", np.full(3, 1e5, np.float32), r"skin has values out of \[-150, 150\]"),
     ],
 )
-def test_damaged_codes_are_refused(codes, message):
+def test_damaged_maps_are_refused(looks, name, value, message):
+    arrays = looks["teal-smoky"].makeup.to_arrays() | {name: value}
     with pytest.raises(ValueError, match=message):
-        MobileMakeup.from_arrays({"codes": codes})
+        Appearance.from_arrays(arrays)
+
+
+def test_a_look_without_maps_is_refused():
+    with pytest.raises(ValueError, match="no region has a map"):
+        Appearance.from_arrays({"skin": np.zeros(3, np.float32)})
 
 
 def test_damaged_look_file_says_so(tmp_path, looks):
@@ -315,11 +334,10 @@ def test_mixes_colours_with_photos(looks):
     card = Look.from_colors(lips="#5b1f5e")
     mixed = Look.mix({card: 1.0, looks["red-classic"]: 1.0})
     assert mixed.makeup.kind == "mobile"
-    composed = Look.compose(lips=card, eyes=looks["teal-smoky"])
-    cells = template_cells()
-    eyes = cells == Region.EYES
-    assert np.array_equal(composed.makeup.codes[:, eyes], looks["teal-smoky"].makeup.codes[:, eyes])
-    assert composed.makeup.codes[:, cells == Region.LIPS].any()
+    composed = Look.compose(lips=card, eyes=looks["teal-smoky"]).makeup
+    eyes = looks["teal-smoky"].makeup.maps[Region.EYES]
+    np.testing.assert_allclose(composed.maps[Region.EYES].seen, eyes.seen)
+    assert composed.maps[Region.LIPS].lab[16, 24, 1] > 5
 
 
 def test_does_not_wear_a_style_without_a_photo(analyzer):
@@ -352,3 +370,21 @@ def test_stream_steadies_the_change(engine, demo):
 
     streamed = trembling([processor.process(f, n / 30).image for n, f in enumerate(frames)])
     assert streamed < 0.6 * trembling([engine.process(f) for f in frames])
+
+
+def test_a_still_face_is_worked_out_now_and_then(analysis, looks, model, monkeypatch):
+    """Between, its factors are carried along; a change of the picture counts at once."""
+    painter = model.painter(looks["red-classic"].makeup)
+    calls = []
+    factors = painter.factors
+    monkeypatch.setattr(painter, "factors", lambda face: calls.append(1) or factors(face))
+    face = analysis("medium.jpg")
+    follower = painter.follow(StillnessOptions())
+    still = Step(1 / 30, np.eye(2, 3), 0.0, np.zeros((64, 64), np.float32))
+    news = Step(1 / 30, np.eye(2, 3), 0.0, np.ones((64, 64), np.float32))
+    paints = [follower.paint(face, step, FULL, 1.0) for step in (None, *[still] * 8)]
+    assert len(calls) == 3
+    lips = GRIDS[Region.LIPS]
+    np.testing.assert_allclose(paints[-1].gains[lips], paints[0].gains[lips], atol=1e-4)
+    follower.paint(face, news, FULL, 1.0)
+    assert len(calls) == 4

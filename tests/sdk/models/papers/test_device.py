@@ -27,9 +27,7 @@ from makeup_sdk import (
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
-from makeup_sdk.makeup.codes import MobileMakeup, template_cells
 from makeup_sdk.models.base import Model, ModelOptions
-from makeup_sdk.models.mobile.layout import CHANGE_GRIDS
 from makeup_sdk.models.mobile.model import MobileModel
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
@@ -110,38 +108,6 @@ class HostDevice(Device):
             apply_color_map(frame, values, matrix, out=frame)
 
 
-class ChangeSession:
-    """Stands in for the network of `mobile`: a change that depends on all three inputs."""
-
-    backend, device = "module", "cpu"
-    spec = GraphSpec("", (TensorSpec("image", "uint8", ("batch",)),), ())
-
-    def run(self, inputs: Mapping[str, Any], outputs: Any = None) -> dict[str, Any]:
-        assert outputs is None
-        codes = inputs["codes"].repeat(4, axis=2).repeat(4, axis=3)
-        gains = codes[:, :3] * (inputs["regions"] > 0)[:, None]
-        offsets = (inputs["image"].astype(np.float32) - 128).transpose(0, 3, 1, 2) * 0.2
-        change = np.concatenate([gains, offsets], axis=1).astype(np.float32)
-        return {
-            part: np.ascontiguousarray(change[(..., *grid.pixels)][..., :: grid.cell, :: grid.cell])
-            for part, grid in CHANGE_GRIDS.items()
-        }
-
-
-class ChangeModel(MobileModel):
-    """`mobile` with that network."""
-
-    name = "changes"
-
-    def __init__(self) -> None:
-        self.session = ChangeSession()
-        self.options = ModelOptions()
-
-    def encode(self, face: FaceAnalysis) -> MobileMakeup:
-        codes = np.random.default_rng(0).uniform(-0.3, 0.3, (16, 64, 64))
-        return MobileMakeup((codes * (template_cells() > 0)).astype(np.float32))
-
-
 @pytest.fixture
 def device() -> HostDevice:
     return HostDevice()
@@ -174,7 +140,7 @@ def engines(
 
 @pytest.mark.parametrize(
     ("name", "color"),
-    [("psgan", "bgr"), ("changes", "bgr"), ("changes", "rgb"), ("mobile", "rgb")],
+    [("psgan", "bgr"), ("mobile", "bgr"), ("mobile", "rgb")],
 )
 def test_batch_of_faces_as_on_the_cpu(
     name: str,
@@ -185,18 +151,13 @@ def test_batch_of_faces_as_on_the_cpu(
 ) -> None:
     frame = np.hstack([demo("light.jpg"), demo("dark.jpg")])
     frame = np.ascontiguousarray(frame if color == "bgr" else frame[..., ::-1])
-    models: dict[str, Callable[[], Model]] = {
-        "changes": ChangeModel,
-        "mobile": lambda: MobileModel(ModelOptions("torch", threads=1)),
-    }
-    options = {"model": models[name]()} if name in models else {}
+    options = {"model": MobileModel()} if name == "mobile" else {}
     on_device, on_cpu = engines(color=color, **options)
     found, expected = (engine.process_detailed(frame) for engine in (on_device, on_cpu))
-    assert device.composites == [2] * (3 if name in ("mobile", "changes") else 1)
+    assert device.composites == [2] * (3 if name == "mobile" else 1)
     # the detector, and both passes of the landmark network
     assert device.torch_runs[:3] == [("model.onnx", 1), ("model.onnx", 2), ("model.onnx", 2)]
-    painted = [("painter.onnx", 2)] if name == "mobile" else []
-    assert device.torch_runs[3:] == [("lips.onnx", 2), *painted]
+    assert device.torch_runs[3:] == [("lips.onnx", 2)]
     assert [face.status for face in found.faces] == [FaceStatus.OK] * 2
     for one, other in zip(found.faces, expected.faces, strict=True):
         np.testing.assert_allclose(one.landmarks, other.landmarks, atol=1.5)
@@ -214,7 +175,7 @@ def test_more_faces_than_a_batch_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     frame = np.hstack([demo("light.jpg"), demo("dark.jpg")])
-    engine, _ = engines(model=ChangeModel())
+    engine, _ = engines(model=MobileModel())
     whole = engine.process(frame)
     monkeypatch.setattr("makeup_sdk.gpu.backend.FACES_AT_ONCE", 1)
     np.testing.assert_array_equal(engine.process(frame), whole)

@@ -1,0 +1,160 @@
+"""Read the regions of a face into maps on the canonical face."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import Region
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.canonical import Window, places_on_face
+from makeup_sdk.faces.skin_light import SkinLight
+from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.appearance import WINDOWS
+
+_SIGMA = {Region.LIPS: 1.0, Region.SKIN: 0.7, Region.EYES: 0.8, Region.BROWS: 0.8}
+"""Of the blur of each region's colours, in cells of its window."""
+
+_FAR = 4.0
+"""Where a region is not seen, colours come from this many times as far."""
+
+_MIRROR_SHARE = {Region.LIPS: 0.4, Region.SKIN: 0.7, Region.EYES: 0.7, Region.BROWS: 0.7}
+"""How much of what sets the two halves of a face apart is taken for light."""
+
+_SHADOW = 25.0
+"""L* by which the half that is further from the skin counts e times less: it lies in shadow."""
+
+_COARSE = 4
+"""Crop pixels per cell in which skin is sampled: its window is coarser than the crop."""
+
+
+@dataclass(frozen=True)
+class RegionColors:
+    """One region of a face on its canonical window.
+
+    Attributes:
+        lab: float32 (rows, columns, 3): CIELAB in standard light, relative to the cheeks, blurred
+            within the region and carried on beyond it.
+        share: float32 (rows, columns) in [0, 1]: how much of a cell is of the region.
+        weight: float32 (rows, columns) in [0, 1]: the same, less where the face turns away.
+    """
+
+    lab: FloatArray
+    share: FloatArray
+    weight: FloatArray
+
+
+def read_regions(face: FaceAnalysis, light: SkinLight) -> Mapping[Region, RegionColors]:
+    """The colours of a face's regions, on the canonical windows of those that it shows."""
+    lab = light.lab(face.crop)
+    landmarks = face.crop_landmarks
+    places = {window: places_on_face(window, landmarks) for window in set(WINDOWS.values())}
+    colors = {
+        window: light.relative(_sample(lab, at))
+        for window, at in places.items()
+        if window != WINDOWS[Region.SKIN]
+    }
+    found = {}
+    for region, window in WINDOWS.items():
+        mask = np.asarray(cv2.compare(face.regions, int(region), cv2.CMP_EQ), np.uint8)
+        if not mask.any():
+            continue
+        if region == Region.SKIN:
+            means, share = _sample_coarsely(lab, mask, places[window])
+            values = light.relative(means)
+        else:
+            values = colors[window]
+            share = _sample(mask, places[window], cv2.BORDER_CONSTANT) * np.float32(1 / 255)
+        facing = np.clip(1.3 * _area(places[window], window), 0.25, 1)
+        sigma = _SIGMA[region]
+        found[region] = RegionColors(
+            _spread(values, share, sigma), share, _widened(share * facing, sigma)
+        )
+    return found
+
+
+def seen_share(colors: RegionColors, region: Region) -> FloatArray:
+    """float32 (rows, columns) in [0, 1]: where a map holds, read from either half of the face."""
+    both = np.maximum(colors.share, mirrored(colors.share))
+    near = cv2.GaussianBlur(both, (0, 0), _FAR * _SIGMA[region])
+    return np.asarray(np.clip(20 * near, 0, 1), np.float32)
+
+
+def without_side_light(colors: RegionColors, region: Region, *, shadows: bool) -> FloatArray:
+    """Colours with most of what sets the two halves of the face apart taken away.
+
+    A half that is not seen takes what the other wears.
+
+    Args:
+        colors: of a region.
+        region: which.
+        shadows: whether the half that differs more from the skin in lightness counts less.
+
+    Returns:
+        float32 (rows, columns, 3).
+    """
+    own, other = colors.lab, mirrored(colors.lab)
+    weight, other_weight = colors.weight[..., None], mirrored(colors.weight)[..., None]
+    total = weight + other_weight + 1e-3
+    mean = (own * weight + other * other_weight) / total
+    if shadows:
+        lit = weight * np.exp(-np.abs(own[..., :1]) / _SHADOW)
+        other_lit = other_weight * np.exp(-np.abs(other[..., :1]) / _SHADOW)
+        lightness = own[..., :1] * lit + other[..., :1] * other_lit
+        mean[..., :1] = lightness / (lit + other_lit + 1e-4)
+    seen = np.where(weight > 0.1, own, mean)
+    even: FloatArray = mean + (1 - _MIRROR_SHARE[region]) * (seen - mean)
+    return even
+
+
+def mirrored(values: FloatArray) -> FloatArray:
+    """A map of a canonical window, flipped left to right."""
+    return np.ascontiguousarray(values[:, ::-1])
+
+
+def _sample(
+    values: NDArray[Any], places: FloatArray, border: int = cv2.BORDER_REPLICATE
+) -> NDArray[Any]:
+    x, y = cv2.split(places)
+    return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=border))
+
+
+def _sample_coarsely(lab: Image, mask: Image, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean colours within a mask, and its share, over coarse cells of the crop."""
+    size = (lab.shape[1] // _COARSE, lab.shape[0] // _COARSE)
+    share = cv2.resize(mask, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    inside = cv2.bitwise_and(lab, lab, mask=mask)
+    sums = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    means = np.asarray(sums / np.maximum(share, 1e-2)[..., None], np.float32)
+    cells = (places - np.float32((_COARSE - 1) / 2)) * np.float32(1 / _COARSE)
+    return _sample(means, cells), _sample(share, cells, cv2.BORDER_CONSTANT)
+
+
+def _area(places: FloatArray, window: Window) -> FloatArray:
+    """float32 (rows, columns): crop area of each canonical pixel, small where the face turns."""
+    right = places[:-1, 1:] - places[:-1, :-1]
+    down = places[1:, :-1] - places[:-1, :-1]
+    area = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]) / window.cell**2
+    return np.asarray(np.pad(area, ((0, 1), (0, 1)), mode="edge"), np.float32)
+
+
+def _spread(values: FloatArray, share: FloatArray, sigma: float) -> FloatArray:
+    """Gaussian mean within a region; further out, of its nearest parts."""
+    near, far = _mean_within(values, share, sigma), _mean_within(values, share, _FAR * sigma)
+    sure = _widened(share, sigma)[..., None]
+    spread: FloatArray = far + sure * (near - far)
+    return spread
+
+
+def _widened(share: FloatArray, sigma: float) -> FloatArray:
+    return np.asarray(np.clip(2 * cv2.GaussianBlur(share, (0, 0), sigma), 0, 1), np.float32)
+
+
+def _mean_within(values: FloatArray, share: FloatArray, sigma: float) -> FloatArray:
+    weight = cv2.GaussianBlur(share, (0, 0), sigma)
+    total = cv2.GaussianBlur(values * share[..., None], (0, 0), sigma)
+    mean: FloatArray = total / np.maximum(weight, 1e-3)[..., None]
+    return mean

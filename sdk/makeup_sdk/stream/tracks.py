@@ -1,0 +1,263 @@
+"""Sound, subtitles, chapters and tags of a source, carried into the video made of it."""
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from makeup_sdk.stream.containers import Container
+from makeup_sdk.stream.video_source import open_container
+
+_log = logging.getLogger("makeup_sdk")
+
+_MOST_FAILURES = 200
+"""Reads that may fail one after the other before the sound counts as over."""
+_GAP = 0.04
+"""Seconds of missing sound that are filled with silence."""
+_PRIMING = 0.1
+"""Seconds before the first picture in which a codec only prepares itself."""
+_LONGEST_SILENCE = 60.0
+"""Seconds filled at most at once; more is a jump of the clock."""
+_STORAGE_TAGS = frozenset(
+    ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate",
+     "_statistics_tags", "_statistics_writing_app", "_statistics_writing_date_utc", "bps",
+     "number_of_frames", "number_of_bytes", "vendor_id")
+)  # fmt: skip
+"""Tags that tell how the source was stored, not what it shows."""
+
+
+class Tracks:
+    """The other tracks of a source, written as far as the pictures have come.
+
+    Args:
+        source: the file that they come from.
+        out: the container that they go to, before its first packet.
+        container: what it holds.
+        start: seconds at which the source's first picture stands.
+        sound: keep it.
+        name: stands for the output in messages.
+    """
+
+    def __init__(
+        self, source: Path, out: Any, container: Container, start: float, sound: bool, name: str
+    ) -> None:
+        self._in = open_container(source)
+        self._out = out
+        self._name = name
+        self._tracks: dict[int, _Track] = {}
+        streams = self._in.streams
+        for number, stream in enumerate(streams.audio if sound else (), 1):
+            copied = _codec_of(stream) in container.copied_sound
+            self._add(stream, container, number, None if copied else container.sound)
+        for number, stream in enumerate(streams.subtitles, 1):
+            if _codec_of(stream) in container.copied_subtitles:
+                self._add(stream, container, number, None)
+            else:
+                _log.warning(
+                    "%s: subtitle track %d cannot be kept in %s; .mkv keeps most",
+                    name, number, container.name,
+                )  # fmt: skip
+        starts = [
+            float(track.stream.start_time * track.stream.time_base)
+            for track in self._tracks.values()
+            if track.stream.start_time is not None
+        ]
+        first = min([start, *starts])
+        self.origin = first if start - first > _PRIMING else start
+        """Seconds of the source's time at which the output begins."""
+        for track in self._tracks.values():
+            track.origin = self.origin
+        self._carry_tags()
+        self._packets = self._read()
+        self._head: Any = None
+
+    def pump(self, until: float | None) -> None:
+        """Write what belongs before a time.
+
+        Args:
+            until: seconds of the output; None for all that there is.
+        """
+        while True:
+            packet = self._head if self._head is not None else next(self._packets, None)
+            self._head = None
+            if packet is None:
+                return
+            track = self._tracks[packet.stream_index]
+            if until is not None and track.time(packet) >= until:
+                self._head = packet
+                return
+            self._write(track, packet)
+
+    def close(self) -> None:
+        """Write what encoders still hold, and close the source."""
+        for track in self._tracks.values():
+            if track.encodes and not track.dropped:
+                self._mux(track, track.flush())
+        self._in.close()
+
+    def abandon(self) -> None:
+        """Close the source."""
+        self._in.close()
+
+    def _add(self, stream: Any, container: Container, number: int, codec: str | None) -> None:
+        try:
+            if codec is None:
+                made = self._out.add_stream_from_template(stream)
+            else:
+                rate = stream.codec_context.sample_rate
+                made = self._out.add_stream(codec, rate=_rate_for(codec, rate))
+                made.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
+                _log.info("%s: sound track %d is encoded anew as %s", self._name, number, codec)
+        except (av.FFmpegError, ValueError) as error:
+            _log.warning(
+                "%s: track %d (%s) cannot be kept in %s: %s",
+                self._name, number, stream.type, container.name, error,
+            )  # fmt: skip
+            return
+        made.metadata.update(_kept(stream.metadata))
+        made.disposition = stream.disposition
+        self._tracks[stream.index] = _Track(stream, made, codec is not None)
+
+    def _carry_tags(self) -> None:
+        self._out.metadata.update(_kept(self._in.metadata))
+        chapters = []
+        for chapter in self._in.chapters():
+            base = chapter["time_base"]
+            offset = round(self.origin / base) if base else 0
+            start, end = chapter["start"] - offset, chapter["end"] - offset
+            if end > 0:
+                chapters.append({**chapter, "start": max(start, 0), "end": end})
+        if chapters:
+            self._out.set_chapters(chapters)
+
+    def _read(self) -> Iterator[Any]:
+        """Packets of the kept tracks, past what cannot be read."""
+        streams = [track.stream for track in self._tracks.values()]
+        if not streams:
+            return
+        packets, failures = self._in.demux(streams), 0
+        while failures < _MOST_FAILURES:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, ValueError):
+                failures += 1
+                packets = self._in.demux(streams)
+                continue
+            if packet is None:
+                return
+            if packet.size and (packet.pts is not None or packet.dts is not None):
+                failures = 0
+                yield packet
+
+    def _write(self, track: "_Track", packet: Any) -> None:
+        if track.dropped:
+            return
+        if track.encodes:
+            try:
+                made = track.encode(packet)
+            except (av.error.InvalidDataError, ValueError):  # damaged; silence stands for it
+                return
+            self._mux(track, made)
+        else:
+            self._mux(track, [track.moved(packet)])
+
+    def _mux(self, track: "_Track", packets: list[Any]) -> None:
+        for packet in packets:
+            try:
+                self._out.mux(packet)
+            except av.error.ArgumentError as error:  # what this container cannot hold after all
+                track.dropped = True
+                _log.warning(
+                    "%s: a %s track is left out from here on: %s",
+                    self._name, track.stream.type, error,
+                )  # fmt: skip
+                return
+
+
+class _Track:
+    """One track of the source and its place in the output."""
+
+    def __init__(self, stream: Any, made: Any, encodes: bool) -> None:
+        self.stream = stream
+        self.made = made
+        self.encodes = encodes
+        self.dropped = False
+        self.origin = 0.0
+        self._last: int | None = None
+        self._written = 0.0
+        """Seconds up to which sound has gone to the encoder."""
+
+    def time(self, packet: Any) -> float:
+        """Seconds of the output at which a packet begins."""
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        return float(stamp * packet.time_base) - self.origin
+
+    def moved(self, packet: Any) -> Any:
+        """A packet at its time in the output; decoding times increase, as containers ask."""
+        offset = round(self.origin / packet.time_base)
+        dts = (packet.dts if packet.dts is not None else packet.pts) - offset
+        pts = (packet.pts if packet.pts is not None else packet.dts) - offset
+        if self._last is not None and dts <= self._last:
+            dts = self._last + 1
+        self._last = dts
+        packet.dts, packet.pts = dts, max(pts, dts)
+        packet.stream = self.made
+        return packet
+
+    def encode(self, packet: Any) -> list[Any]:
+        """Packets of the output's codec; gaps in the source become silence."""
+        made: list[Any] = []
+        for frame in packet.decode():
+            if frame.pts is None:
+                continue
+            at = float(frame.pts * frame.time_base) - self.origin
+            gap = at - self._written
+            if _GAP < gap < _LONGEST_SILENCE:
+                made += self._encode(_silence(frame, gap))
+            made += self._encode(frame)
+        return made
+
+    def flush(self) -> list[Any]:
+        """What the encoder still holds."""
+        return [*self.made.encode(None)]
+
+    def _encode(self, frame: Any) -> list[Any]:
+        frame.time_base = Fraction(1, frame.sample_rate)
+        frame.pts = round(self._written * frame.sample_rate)  # one after the other
+        self._written += frame.samples / frame.sample_rate
+        return [*self.made.encode(frame)]
+
+
+def _codec_of(stream: Any) -> str:
+    """The codec's name, whoever decodes it; empty if nobody here does."""
+    context = stream.codec_context
+    return "" if context is None else str(context.codec.canonical_name)
+
+
+def _silence(like: Any, seconds: float) -> Any:
+    count = round(seconds * like.sample_rate)
+    channels = like.layout.nb_channels
+    planar = like.format.is_planar
+    shape = (channels, count) if planar else (1, channels * count)
+    kind = like.to_ndarray().dtype
+    middle = 128 if kind == np.uint8 else 0
+    frame = av.AudioFrame.from_ndarray(
+        np.full(shape, middle, kind), like.format.name, like.layout.name
+    )
+    frame.sample_rate = like.sample_rate
+    return frame
+
+
+def _rate_for(codec: str, rate: int) -> int:
+    """The sample rate of an encoder that comes nearest from above, or its highest."""
+    rates = sorted(av.Codec(codec, "w").audio_rates or [rate])
+    return next((known for known in rates if known >= rate), rates[-1])
+
+
+def _kept(tags: Any) -> dict[str, str]:
+    return {key: tag for key, tag in tags.items() if key.lower().partition("-")[0] not in
+            _STORAGE_TAGS}  # fmt: skip

@@ -1,0 +1,122 @@
+"""Certificates: browsers open cameras on secure origins only, which a phone's view of a laptop is
+not without HTTPS.
+"""
+
+import os
+import socket
+import ssl
+import tempfile
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from makeup_engines.files import as_path, write_atomically
+from makeup_kernels import BackendUnavailableError, InvalidInputError
+
+_DAYS = 365
+"""Browsers refuse certificates that are good for much longer."""
+
+
+def default_folder() -> Path:
+    """Where the local authority is kept: `makeup-sdk/https` in the user's data folder."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "makeup-sdk" / "https"
+
+
+def check_pair(certificate: str | Path, key: str | Path) -> None:
+    """Refuse a certificate and a key that no server can use.
+
+    Raises:
+        InvalidInputError: one is missing or no PEM file, or they do not belong together.
+    """
+    certificate, key = as_path(certificate, "--cert"), as_path(key, "--key")
+    for path in (certificate, key):
+        if not path.is_file():
+            raise InvalidInputError(f"{path}: no such file; give a PEM file")
+    try:
+        # an encrypted key would ask for its password on the terminal
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise InvalidInputError(
+            f"{certificate} and {key} are no certificate and its key ({error}); "
+            "give PEM files, the key without a password"
+        ) from None
+
+
+def local_certificate(names: list[str], folder: Path | None = None) -> tuple[Path, Path]:
+    """A certificate for this machine, signed by an authority that is made at the first call.
+
+    The authority's key stays in a folder that only the user can read; devices that shall trust the
+    server without asking install its certificate.
+
+    Args:
+        names: host names and addresses.
+        folder: of the authority; default `default_folder()`.
+
+    Returns:
+        a PEM file with key and certificate, good for a year, and the authority's certificate.
+
+    Raises:
+        BackendUnavailableError: trustme is not installed.
+        InvalidInputError: the files of the authority are damaged.
+        OutputError: they cannot be written.
+    """
+    try:
+        import trustme
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"--https needs trustme ({error}); run: pip install '.[serve]', "
+            "or give --cert and --key"
+        ) from None
+    folder = folder or default_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    public, secret = folder / "authority.pem", folder / "authority.key"
+    if not (public.is_file() and secret.is_file()):
+        made = trustme.CA(
+            organization_name="makeup-sdk", organization_unit_name=socket.gethostname()
+        )
+        _write_secret(secret, made.private_key_pem.bytes())
+        write_atomically(public, made.cert_pem.bytes())
+    try:
+        authority = trustme.CA.from_pem(public.read_bytes(), secret.read_bytes())
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{folder}: damaged ({error}); remove the folder, and a new authority is made"
+        ) from None
+    now = datetime.now(timezone.utc)
+    server = authority.issue_cert(
+        *names,
+        organization_name="makeup-sdk",
+        organization_unit_name=socket.gethostname(),
+        common_name=names[0],
+        not_before=now - timedelta(days=1),  # clocks differ
+        not_after=now + timedelta(days=_DAYS),
+    )
+    pair = folder / "server.pem"
+    _write_secret(pair, server.private_key_and_cert_chain_pem.bytes())
+    return pair, public
+
+
+def _write_secret(path: Path, data: bytes) -> None:
+    """Write a file that its owner alone can read, from its first byte on."""
+    handle, place = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # mode 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(place, path)
+    except BaseException:
+        os.unlink(place)
+        raise
+
+
+def local_address() -> str:
+    """The address under which others on the local network reach this machine.
+
+    127.0.0.1 where there is no network. Nothing is sent.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address that is nobody's
+            address: str = probe.getsockname()[0]
+        except OSError:
+            return "127.0.0.1"
+    return address
