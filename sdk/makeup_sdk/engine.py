@@ -206,7 +206,7 @@ class MakeupEngine:
                 in the engine's channel order; or a `makeup_sdk.stream.Source`.
             sink: path of a video file or of a folder for images; "window"; "camera" (a virtual
                 one); a function of a `StreamResult`; a `makeup_sdk.stream.Sink`; None for no sink.
-            options: see `StreamOptions`; stillness is on by default.
+            options: see `StreamOptions`; temporal smoothing is on by default.
 
         Returns:
             a `Stream`: iterate over its results, or call `run()` to go through to the end.

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from makeup_kernels import Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import Face, FaceAnalysis, FaceAnalyzer, FaceStatus
-from makeup_sdk.faces.smoothing import Step, StillnessOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.frame import Outfit, Result, Stopwatch, judge, output, to_bgr
 from makeup_sdk.images import check_frame
 from makeup_sdk.models.base import Follower, FrameByFrame, Model, Painter
@@ -125,8 +125,8 @@ class FrameBackend(Protocol):
         """
         ...
 
-    def brush(self, painter: Any, stillness: StillnessOptions | None) -> Brush:
-        """Start to paint one face with a painter; without `stillness`, each frame for itself."""
+    def brush(self, painter: Any, smoothing: SmoothingOptions | None) -> Brush:
+        """Start to paint one face with a painter; without `smoothing`, each frame for itself."""
         ...
 
 
@@ -225,9 +225,9 @@ class CpuBackend:
         """See `FrameBackend.painter`."""
         return self._model.painter(makeup)
 
-    def brush(self, painter: Painter, stillness: StillnessOptions | None) -> Follower:
+    def brush(self, painter: Painter, smoothing: SmoothingOptions | None) -> Follower:
         """See `FrameBackend.brush`."""
-        return FrameByFrame(painter) if stillness is None else painter.follow(stillness)
+        return FrameByFrame(painter) if smoothing is None else painter.follow(smoothing)
 
 
 class CpuCanvas:

@@ -31,7 +31,7 @@ _REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 
 
 @dataclass(frozen=True)
-class StillnessOptions:
+class SmoothingOptions:
     """Temporal smoothing of a stream. The defaults keep lag below one frame at normal motion.
 
     Attributes:

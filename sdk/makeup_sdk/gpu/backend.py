@@ -7,7 +7,7 @@ import numpy as np
 
 from makeup_kernels import InvalidInputError
 from makeup_sdk.faces import FaceAnalysis
-from makeup_sdk.faces.smoothing import StillnessOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions
 from makeup_sdk.frame import output
 from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.gpu.faces import DeviceFaces, GpuFaceAnalyzer
@@ -55,7 +55,7 @@ class GpuBackend:
         """See `FrameBackend.painter`."""
         return gpu_painter(self._model, makeup, self._device)
 
-    def brush(self, painter: GpuPainter, stillness: StillnessOptions | None) -> GpuPainter:
+    def brush(self, painter: GpuPainter, smoothing: SmoothingOptions | None) -> GpuPainter:
         """See `FrameBackend.brush`; the paint itself is not smoothed, landmarks and regions are."""
         return painter
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 from makeup_kernels import InvalidInputError
 from makeup_sdk.arguments import above, at_least, share
-from makeup_sdk.faces.smoothing import StillnessOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions
 
 __all__ = [
     "POLICIES",
     "FadeOptions",
     "ReconnectOptions",
-    "StillnessOptions",
+    "SmoothingOptions",
     "StreamOptions",
     "TrackerOptions",
 ]
@@ -93,14 +93,14 @@ class StreamOptions:
         queue: frames that may wait between two stages under "all".
         fps: frames per second of sources that do not tell: image folders and iterators.
         tracker, fade, reconnect: see there.
-        stillness: None leaves every frame to itself, as `MakeupEngine.process` does.
+        smoothing: None leaves every frame to itself, as `MakeupEngine.process` does.
     """
 
     policy: str | None = None
     queue: int = 4
     fps: float = 30.0
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
-    stillness: StillnessOptions | None = field(default_factory=StillnessOptions)
+    smoothing: SmoothingOptions | None = field(default_factory=SmoothingOptions)
     fade: FadeOptions = field(default_factory=FadeOptions)
     reconnect: ReconnectOptions = field(default_factory=ReconnectOptions)
 

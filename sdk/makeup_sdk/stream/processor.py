@@ -53,7 +53,7 @@ class FrameProcessor:
             engine.pipeline.backend.analyzer,
             engine.max_faces or _MOST_FACES,
             options.tracker,
-            options.stillness,
+            options.smoothing,
         )
         self._wearers: dict[int, _Wearer] = {}
         self._started = False
@@ -101,10 +101,10 @@ class _Wearer:
 
     def __init__(self, options: StreamOptions, engine: Wardrobe, *, appeared: bool) -> None:
         self._fade = options.fade
-        self._stillness = options.stillness
+        self._smoothing = options.smoothing
         self._engine = engine
         self._estimate = StepEstimator()
-        self._smooth = RegionSmoother(options.stillness.regions) if options.stillness else None
+        self._smooth = RegionSmoother(options.smoothing.regions) if options.smoothing else None
         self._opacity = 0.0
         self._appeared = appeared
         self._worn: list[_Worn] = []
@@ -144,7 +144,7 @@ class _Wearer:
     def _put_on(self, outfit: Outfit | None, share: float) -> "_Worn":
         brush = None
         if outfit is not None:
-            brush = self._engine.pipeline.backend.brush(outfit.painter, self._stillness)
+            brush = self._engine.pipeline.backend.brush(outfit.painter, self._smoothing)
         return _Worn(outfit, brush, share)
 
     def _strokes(self, face: FaceAnalysis, step: Step | None) -> Iterator[Stroke]:

@@ -17,7 +17,7 @@ from makeup_sdk.stream import (
     Ending,
     FadeOptions,
     FrameProcessor,
-    StillnessOptions,
+    SmoothingOptions,
     StreamOptions,
     VideoFileSink,
     VideoOptions,
@@ -26,7 +26,7 @@ from makeup_sdk.stream.processor import faded
 
 Image = NDArray[np.uint8]
 Filmed = Callable[[Iterable[Image]], Path]
-AS_FOUND = StreamOptions(stillness=None)
+AS_FOUND = StreamOptions(smoothing=None)
 
 
 def change(before: Image, after: Image) -> float:
@@ -274,7 +274,7 @@ def test_side_faces_fade(look: Look, analyzer: BundledFaceAnalyzer) -> None:
     found = analyzer.analyze(frame, analyzer.detect(frame, 1)[0])
     turn = [0.0] * 5 + [60.0] * 10 + [0.0] * 10
     engine = MakeupEngine(look, analyzer=TurningAnalyzer(found, turn))
-    processor = FrameProcessor(engine, StreamOptions(stillness=None))
+    processor = FrameProcessor(engine, StreamOptions(smoothing=None))
     results = [processor.process(frame, number / FPS) for number in range(len(turn))]
     amounts = [change(frame, result.image) for result in results]
     statuses = [result.faces[0].status for result in results]
@@ -332,4 +332,4 @@ def test_stillness_stays_within_the_regions(engine: MakeupEngine) -> None:
 
 
 def test_stillness_is_on_by_default() -> None:
-    assert StreamOptions().stillness == StillnessOptions()
+    assert StreamOptions().smoothing == SmoothingOptions()

@@ -11,7 +11,7 @@ from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.faces import FaceAnalysis
 from makeup_sdk.faces.light import decode_srgb, encode_srgb
-from makeup_sdk.faces.smoothing import Step, StillnessOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid
 from makeup_sdk.makeup.appearance import WINDOWS, Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
@@ -379,7 +379,7 @@ def test_a_still_face_is_worked_out_now_and_then(analysis, looks, model, monkeyp
     factors = painter.factors
     monkeypatch.setattr(painter, "factors", lambda face: calls.append(1) or factors(face))
     face = analysis("medium.jpg")
-    follower = painter.follow(StillnessOptions())
+    follower = painter.follow(SmoothingOptions())
     still = Step(1 / 30, np.eye(2, 3), 0.0, np.zeros((64, 64), np.float32))
     news = Step(1 / 30, np.eye(2, 3), 0.0, np.ones((64, 64), np.float32))
     paints = [follower.paint(face, step, FULL, 1.0) for step in (None, *[still] * 8)]
