@@ -151,7 +151,10 @@ class FramePipeline:
         Raises:
             InvalidInputError: the frame or `out` has the wrong dtype, shape or place.
         """
-        canvas = self.backend.canvas(frame, out)
+        return self.paint(self.backend.canvas(frame, out), source)
+
+    def paint(self, canvas: Canvas, source: FaceSource) -> Result:
+        """Put makeup on the faces of a frame that the backend has taken."""
         watch = Stopwatch()
         found = source.faces(canvas.view, watch.lap)
         canvas.paint([stroke for face in found for stroke in face.strokes], watch.lap)

@@ -94,6 +94,10 @@ class StreamOptions:
         fps: frames per second of sources that do not tell: image folders and iterators.
         tracker, fade, reconnect: see there.
         smoothing: None leaves every frame to itself, as `MakeupEngine.process` does.
+        look_back: in files and folders, people who come late wear makeup from the first frame that
+            shows them, and after a cut nothing fades in; results then come
+            `TrackerOptions.detect_every` frames after their frames. Cameras, networks and iterators
+            cannot look ahead: makeup fades in.
     """
 
     policy: str | None = None
@@ -103,6 +107,7 @@ class StreamOptions:
     smoothing: SmoothingOptions | None = field(default_factory=SmoothingOptions)
     fade: FadeOptions = field(default_factory=FadeOptions)
     reconnect: ReconnectOptions = field(default_factory=ReconnectOptions)
+    look_back: bool = True
 
     def __post_init__(self) -> None:
         if self.policy is not None and self.policy not in POLICIES:

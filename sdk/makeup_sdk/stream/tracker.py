@@ -215,6 +215,24 @@ class Tracker:
         lap("analyze")
         return sorted(faces, key=lambda face: face.track_id)
 
+    def find(
+        self, frame: Image, landmarks: FloatArray, taken: list[FloatArray]
+    ) -> FaceAnalysis | None:
+        """Look for a face that no track follows yet, in a frame of the past.
+
+        Args:
+            frame: uint8 (H, W, 3), BGR.
+            landmarks: float32 (68, 2), where to look.
+            taken: boxes of the faces that were found in it.
+
+        Returns:
+            the face, or None if there is none, or one that was found before.
+        """
+        find = self._look(frame, landmarks)
+        if not self._is_face(find) or any(find.overlap(box) > _SAME_FACE for box in taken):
+            return None
+        return find.analysis
+
     def _look(self, frame: Image, start: Detection | FloatArray) -> _Find:
         return _Find(self._analyzer.analyze(frame, start), frame)
 
