@@ -137,7 +137,7 @@ def test_apply_without_a_face_writes_nothing(
         (["stream", "--source", "x", "--look", RED, "--model", "z"], "model: 'z' is unknown"),
         (
             ["stream", "--source", "x", "--look", RED, "--backend", "slow"],
-            "backend 'slow' is not available",
+            "backend 'slow': the model 'mobile' has no networks",
         ),
         (
             ["stream", "--source", "x", "--look", RED, "--model", "classic", "--backend", "torch"],
