@@ -32,6 +32,9 @@ _SKIN_RANGE = (0.045, 0.48)
 """Luminance reflectance of the darkest and the lightest skin."""
 _MIDDLE, _ADAPTATION = 0.26, 0.85
 """Paint on very dark or light skin is put a little nearer to the skin than it is; else it glows."""
+_CAST = 0.8
+"""Share of a skin's colour, against that of skin of its lightness, that is the light's; the rest is
+its own."""
 _CHROMATICITY = {0.05: (0.193, 0.277, 0.530), 0.40: (0.253, 0.302, 0.445)}
 """Share of linear blue, green and red in skin under white light, by its reflectance."""
 _CHEEKS = [1, 2, 3, 48, 31, 28, 35, 54, 13, 14, 15, 46, 42, 28, 39, 41]
@@ -121,7 +124,10 @@ class SkinLight:
         reflectance = _reflectance(skin, linear, points, regions)
         side = _side(linear, points, cheeks, regions)
         adapted = _MIDDLE * (reflectance / _MIDDLE) ** _ADAPTATION
-        return cls(skin / skin_color(adapted), skin, reflectance, side)
+        white = skin / skin_color(adapted)
+        gray = np.float32(white @ LUMINANCE)
+        color = gray * (white / gray) ** np.float32(_CAST)
+        return cls(color.astype(np.float32), skin, reflectance, side)
 
 
 def _reflectance(skin: FloatArray, linear: FloatArray, points: Points, regions: Image) -> float:

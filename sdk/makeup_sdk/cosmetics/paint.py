@@ -37,6 +37,8 @@ from makeup_sdk.cosmetics.textures import STEADY, Hand
 from makeup_sdk.cosmetics.view import FaceView
 
 _ORDER = list(PRODUCTS)
+_ON_LIDS = np.float32(0.88)
+"""Light on the lids over that on the cheeks."""
 _PLAIN_TAIL = 24.0
 """Degrees at which shadow goes on beyond the outer corner, without a wing that says it."""
 
@@ -105,7 +107,7 @@ def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     bare = view.warped(view.linear, eye.matrix, eye.shape)
     visible = view.warped(view.visible, eye.matrix, eye.shape)
     lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
-    canvas = Canvas(bare, view.light.color, view.light.luminance, lids)
+    canvas = Canvas(bare, view.light.color * _ON_LIDS, view.light.luminance, lids)
     own_hand = Hand(2 * hand.seed + left, hand.tremor)
     for product, amount in worn:
         canvas.allowed = lids if isinstance(product, EyeShadow) else visible

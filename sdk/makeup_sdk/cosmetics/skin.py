@@ -182,7 +182,7 @@ def paint_blush(skin: Skin, hand: Hand, blush: Blush, amount: float) -> None:
     """Blush on both cheeks."""
     spots = _blush_spots(skin, hand, blush.placement)
     color = linear_color(blush.color)
-    skin.canvas.paint(np.float32(blush.opacity * 0.45) * spots, color, amount=amount, hiding=0.35)
+    skin.canvas.paint(np.float32(blush.opacity * 0.45) * spots, color, amount=amount, hiding=0.2)
     sheen = _SHEEN.get(blush.finish, 0.0) * blush.shine * min(2 * blush.opacity, 1.0) * amount
     if sheen > 0:
         lit = np.clip(skin.canvas.shade, 0.2, 1.4) ** 2
