@@ -154,7 +154,7 @@ class MakeupEngine:
                 f"look: got {type(look).__name__}, expected a Look, a path or a frame"
             )
         look = look.made_for(self.model)
-        return Outfit(look, self.pipeline.backend.painter(look.makeup))
+        return Outfit(look, self.pipeline.backend.painter(look))
 
     @property
     def strength(self) -> Mapping[Region, float]:

@@ -9,7 +9,6 @@ from makeup_sdk.cosmetics.axes import Eye
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import linear_color
 from makeup_sdk.cosmetics.maps import FloatArray, bump, smoothstep
-from makeup_sdk.cosmetics.products import Brows, Eyeliner, EyeShadow, Lashes
 from makeup_sdk.cosmetics.textures import (
     LASH_HEIGHT,
     LASH_SPAN,
@@ -19,6 +18,7 @@ from makeup_sdk.cosmetics.textures import (
     lashes,
     sparkle,
 )
+from makeup_sdk.makeup.products import Brows, Eyeliner, EyeShadow, Lashes
 
 _T_RANGE, _COLUMNS = (-0.4, 1.8), 112
 _ABOVE, _BELOW, _ROWS = 1.3, 0.3, 96

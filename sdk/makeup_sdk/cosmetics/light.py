@@ -123,6 +123,11 @@ class SkinLight:
         skin = np.maximum(pixels[(y >= low) & (y <= high)].mean(axis=0), 1e-4).astype(np.float32)
         reflectance = _reflectance(skin, linear, points, regions)
         side = _side(linear, points, cheeks, regions)
+        return cls.of(skin, reflectance, side)
+
+    @classmethod
+    def of(cls, skin: FloatArray, reflectance: float, side: float) -> "SkinLight":
+        """The light under which skin of that reflectance sends `skin`."""
         adapted = _MIDDLE * (reflectance / _MIDDLE) ** _ADAPTATION
         white = skin / skin_color(adapted)
         gray = np.float32(white @ LUMINANCE)

@@ -11,13 +11,13 @@ from makeup_sdk.cosmetics.axes import Mouth
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import linear_color, luminance
 from makeup_sdk.cosmetics.maps import FloatArray, blur, bump, smoothstep
-from makeup_sdk.cosmetics.products import LipLiner, Lipstick
 from makeup_sdk.cosmetics.textures import Hand, grain, sparkle
 from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.makeup.products import LipLiner, Lipstick
 
 _MATTE = {"matte": 0.85, "satin": 0.1}
 """How much of the lips' own shine a finish takes away."""
-_WET = {"satin": 0.12, "gloss": 1.0, "metallic": 0.45, "shimmer": 0.4, "glitter": 0.5}
+_WET = {"satin": 0.12, "gloss": 1.5, "metallic": 0.45, "shimmer": 0.4, "glitter": 0.5}
 """How much of a wet film's shine a finish has."""
 _BARE_LIPS = 0.62
 """Luminance of bare lips over that of the cheeks."""
@@ -54,7 +54,7 @@ class LipSurface:
         if core.sum() < 8:
             return None
         base = max(float(np.median(y[core])), 1e-5)
-        outline = mouth.edge(mouth.inside + np.float32(0.05), 0.02)
+        outline = mouth.edge(mouth.inside + np.float32(0.04), 0.02)
         whole = outline * _tissue(mouth, bare, y, core, smoothstep(0.28, 0.72, label)) * visible
         ratio = base / (_BARE_LIPS * view.light.luminance)
         lit = _IN_SHADE * float(np.clip(ratio, 0.5, 1.3)) ** 0.5

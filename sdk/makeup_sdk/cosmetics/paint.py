@@ -10,7 +10,17 @@ from makeup_sdk.cosmetics.canvas import Canvas, Patch
 from makeup_sdk.cosmetics.eyes import paint_brows, paint_lashes, paint_liner, paint_shadow
 from makeup_sdk.cosmetics.lips import LipSurface, paint_lip_liner, paint_lipstick
 from makeup_sdk.cosmetics.maps import Points
-from makeup_sdk.cosmetics.products import (
+from makeup_sdk.cosmetics.skin import (
+    CELLS,
+    Skin,
+    paint_blush,
+    paint_contour,
+    paint_foundation,
+    paint_highlighter,
+)
+from makeup_sdk.cosmetics.textures import STEADY, Hand
+from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.makeup.products import (
     NAMES,
     PRODUCTS,
     Blush,
@@ -25,16 +35,6 @@ from makeup_sdk.cosmetics.products import (
     Lipstick,
     Product,
 )
-from makeup_sdk.cosmetics.skin import (
-    CELLS,
-    Skin,
-    paint_blush,
-    paint_contour,
-    paint_foundation,
-    paint_highlighter,
-)
-from makeup_sdk.cosmetics.textures import STEADY, Hand
-from makeup_sdk.cosmetics.view import FaceView
 
 _ORDER = list(PRODUCTS)
 _ON_LIDS = np.float32(0.88)
@@ -62,7 +62,7 @@ def paint(
         turned away or covered have none.
     """
     amounts = [
-        (product, product.intensity * strength.get(product.region, 0.0))  # type: ignore[attr-defined]
+        (product, product.strength * strength.get(product.region, 0.0))
         for product in sorted(products, key=lambda product: _ORDER.index(NAMES[type(product)]))
     ]
     amounts = [(product, amount) for product, amount in amounts if amount > 0]

@@ -9,9 +9,9 @@ from makeup_kernels import CROP_SIZE, Region
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import LUMINANCE, linear_color, luminance, skin_color
 from makeup_sdk.cosmetics.maps import FloatArray, blob, blur, smoothstep, stroke
-from makeup_sdk.cosmetics.products import Blush, Contour, Foundation, Highlighter
 from makeup_sdk.cosmetics.textures import Hand
 from makeup_sdk.cosmetics.view import FaceView, face_mask
+from makeup_sdk.makeup.products import Blush, Contour, Foundation, Highlighter
 
 CELL = 2
 """Crop pixels per cell of the skin's patch."""
