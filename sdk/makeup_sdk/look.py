@@ -45,7 +45,7 @@ SHIPPED_LOOKS = tuple(sorted(path.stem for path in _LOOKS.glob("*.json")))
 """Names of the designed looks that `Look.shipped` knows."""
 _MIN_SCORE = 0.5
 _REFERENCE_FACES = 16
-_MAX_FILE_BYTES = 8 << 20
+_MAX_FILE_BYTES, _MAX_JSON_BYTES = 8 << 20, 1 << 20
 _LONGEST_TITLE = 1000
 
 
@@ -421,6 +421,24 @@ class Look:
                 f"{name}: not a look file or damaged ({error}); "
                 "make it again with `makeup look encode`"
             ) from None
+
+    @classmethod
+    def from_json_file(cls, path: str | Path) -> "Look":
+        """A look from a JSON file of products; see `from_json`.
+
+        Raises:
+            InvalidInputError: no such file, or what is wrong in it, and where.
+        """
+        path = as_path(path, "products")
+        if not path.is_file():
+            raise InvalidInputError(f"{path}: no such file of products")
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise InvalidInputError(f"{path}: larger than 1 MiB; this is no file of products")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise InvalidInputError(f"{path}: not UTF-8 text; this is no JSON") from None
+        return cls.from_json(text, str(path))
 
     def save(self, path: str | Path) -> None:
         """Write a look file, whole or not at all.

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_sdk.cosmetics.maps import FloatArray, Points, height, smoothstep, spline
+from makeup_kernels.types import FloatArray
+from makeup_sdk.cosmetics.maps import Points, height, smoothstep, spline
 from makeup_sdk.cosmetics.view import FaceView
 
 _EYE = 0.29

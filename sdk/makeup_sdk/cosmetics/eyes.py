@@ -5,10 +5,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Eye
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import linear_color
-from makeup_sdk.cosmetics.maps import FloatArray, bump, smoothstep
+from makeup_sdk.cosmetics.maps import bump, smoothstep
 from makeup_sdk.cosmetics.textures import (
     LASH_HEIGHT,
     LASH_SPAN,

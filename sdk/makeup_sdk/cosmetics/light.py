@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from makeup_kernels import Region
-from makeup_kernels.types import Image
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.colors import Color, parse_color
-from makeup_sdk.cosmetics.maps import FloatArray, Points, smoothstep
+from makeup_sdk.cosmetics.maps import Points, smoothstep
 
 LUMINANCE = np.array([0.0722, 0.7152, 0.2126], np.float32)
 """Rec. 709 luminance of linear blue, green, red."""

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Mouth
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import linear_color, luminance
-from makeup_sdk.cosmetics.maps import FloatArray, blur, bump, smoothstep
+from makeup_sdk.cosmetics.maps import blur, bump, smoothstep
 from makeup_sdk.cosmetics.textures import Hand, grain, sparkle
 from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.makeup.products import LipLiner, Lipstick

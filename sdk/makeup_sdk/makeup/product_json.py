@@ -141,6 +141,15 @@ def _schema_of(name: str, kind: type[Product]) -> dict[str, Any]:
     }
 
 
+def product_lines(products: Iterable[Product]) -> list[str]:
+    """Products for people to read: a line each, in words, without default values."""
+    lines = []
+    for product in products:
+        name, *values = _to_entry(product).items()
+        lines.append(" ".join([str(name[1]), *(f"{key}={value}" for key, value in values)]))
+    return lines
+
+
 def _to_entry(product: Product) -> dict[str, Any]:
     entry: dict[str, Any] = {"product": NAMES[type(product)]}
     for field in fields(product):

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
+from makeup_kernels.types import Image
 from makeup_sdk.cosmetics.canvas import Patch
 from makeup_sdk.cosmetics.light import SkinLight, to_linear
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.faces.smoothing import Step, StillnessOptions
-from makeup_sdk.faces.types import FaceAnalysis, Image
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.products import Product
 from makeup_sdk.models.base import Follower, Paint, Painter, Strength, scaled
 
