@@ -68,7 +68,7 @@ def as_title(value: object) -> str:
     """
     if not isinstance(value, str):
         raise InvalidInputError(f"title: got {type(value).__name__}, expected a text")
-    return " ".join("".join(c for c in value if c.isspace() or is_shown(c)).split())
+    return "".join(c for c in " ".join(value.split()) if is_shown(c))
 
 
 def at_least(name: str, value: Any, least: float) -> None:
