@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from makeup_kernels import TEMPLATE_LANDMARKS, Region
 from makeup_kernels.geometry import MIRRORED_POINTS
+from makeup_kernels.types import FloatArray, Image
 
-Image = NDArray[np.uint8]
-FloatArray = NDArray[np.float32]
 REGIONS = (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS)
 SIZE = 128
 """Side of the mean face here: half that of the aligned crop."""

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from makeup_kernels.types import Image
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.faces.data import FacePicture
 from makeup_training.faces.detector_samples import compose_scene
 from makeup_training.faces.occluders import OCCLUDERS, occlude
 
-Image = NDArray[np.uint8]
 COLOURS = np.array(
     [(0, 0, 0), (180, 0, 255), (90, 170, 255), (255, 220, 0), (0, 0, 255)], np.float32
 )

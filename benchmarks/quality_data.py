@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import NoFaceError, Region, match_region_histograms
+from makeup_kernels.types import Image
 from makeup_sdk import MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import Portrait, regions_of
 from makeup_training.data.readers import open_collection
 
-Image = NDArray[np.uint8]
 Method = Callable[[Image, Image], Image | None]
 """Source and reference photo to the made-up source; None where no face was found."""
 

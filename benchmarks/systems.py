@@ -20,8 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 from arrival_measure import REGIONS, arrival, on_mean_face
-from numpy.typing import NDArray
 
+from makeup_kernels.types import Image
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.bench.machine import machine_info
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
@@ -29,8 +29,6 @@ from makeup_sdk.images import read_image, write_image
 from makeup_sdk.models.papers.region_gan import StyleModel
 from makeup_sdk.models.registry import open_model, shipped_models
 from makeup_sdk.weights import FOLDER
-
-Image = NDArray[np.uint8]
 
 TILE = 320
 SHEET = 4

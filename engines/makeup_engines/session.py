@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from makeup_engines.device_arrays import device_view
 from makeup_engines.manifest import GraphSpec, TensorSpec
+from makeup_kernels.device_arrays import device_view
 from makeup_kernels.errors import InvalidInputError
 
 Array = Any

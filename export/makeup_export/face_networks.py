@@ -60,7 +60,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--detector", type=Path, help="checkpoint of train_detector")
-    parser.add_argument("--landmarks", type=Path, help="checkpoint of train_landmarks or steady")
+    parser.add_argument(
+        "--landmarks", type=Path, help="checkpoint of train_landmarks or finetune_landmarks"
+    )
     parser.add_argument("--lips", type=Path, help="checkpoint of train_lips, beside --landmarks")
     parser.add_argument("--out", type=Path, required=True, help="folder of the two bundles")
     parser.add_argument("--metrics", type=Path, help="benchmarks/results/faces.json to quote")
@@ -138,7 +140,7 @@ def export_landmarks(
         metrics,
         ("landmarks", "regions", "occluders"),
     )
-    weights["steady_steps"] = saved.get("steady_steps", 0)
+    weights["finetuning_steps"] = saved.get("finetuning_steps", 0)
     names = ["landmarks", "score", "regions"]
     free = {name: {0: "batch"} for name in ("image", *names)}
     examples = {"image": torch.zeros(1, 3, size, size)}

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from makeup_kernels import InvalidInputError, Region
+from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_number, as_region
 from makeup_sdk.faces import (
     Face,
@@ -17,7 +18,6 @@ from makeup_sdk.faces import (
     visible_share,
     yaw_degrees,
 )
-from makeup_sdk.faces.types import Image
 from makeup_sdk.images import check_frame
 from makeup_sdk.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS

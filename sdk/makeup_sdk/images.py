@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from makeup_engines.files import as_path, write_atomically
 from makeup_kernels import InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.photos import WRITE_SUFFIXES, Photo, decode_photo, encode_photo
 from makeup_sdk.photos.color import ColorSpace
 from makeup_sdk.photos.limits import check_file_size
-
-Image = NDArray[np.uint8]
 
 IMAGE_SUFFIXES = WRITE_SUFFIXES
 

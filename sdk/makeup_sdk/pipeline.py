@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import Face, FaceAnalysis, FaceAnalyzer, FaceStatus
-from makeup_sdk.faces.smoothing import Step, StillnessOptions
-from makeup_sdk.faces.types import FloatArray, Image
+from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.frame import Outfit, Result, Stopwatch, judge, output, to_bgr
 from makeup_sdk.images import check_frame
+from makeup_sdk.look import Look
 from makeup_sdk.models.base import Follower, FrameByFrame, Model, Painter
 
 Lap = Callable[[str], None]
@@ -117,16 +118,16 @@ class FrameBackend(Protocol):
         """Analyse several faces of a view; see `FaceAnalyzer.analyze`."""
         ...
 
-    def painter(self, makeup: Any) -> Any:
-        """Prepare a makeup to be painted.
+    def painter(self, look: Look) -> Any:
+        """Prepare a look to be painted.
 
         Raises:
             BackendUnavailableError: it cannot be painted here.
         """
         ...
 
-    def brush(self, painter: Any, stillness: StillnessOptions | None) -> Brush:
-        """Start to paint one face with a painter; without `stillness`, each frame for itself."""
+    def brush(self, painter: Any, smoothing: SmoothingOptions | None) -> Brush:
+        """Start to paint one face with a painter; without `smoothing`, each frame for itself."""
         ...
 
 
@@ -151,7 +152,10 @@ class FramePipeline:
         Raises:
             InvalidInputError: the frame or `out` has the wrong dtype, shape or place.
         """
-        canvas = self.backend.canvas(frame, out)
+        return self.paint(self.backend.canvas(frame, out), source)
+
+    def paint(self, canvas: Canvas, source: FaceSource) -> Result:
+        """Put makeup on the faces of a frame that the backend has taken."""
         watch = Stopwatch()
         found = source.faces(canvas.view, watch.lap)
         canvas.paint([stroke for face in found for stroke in face.strokes], watch.lap)
@@ -221,13 +225,13 @@ class CpuBackend:
         """See `FrameBackend.analyze`."""
         return [self.analyzer.analyze(view, face) for face in found]
 
-    def painter(self, makeup: Any) -> Painter:
+    def painter(self, look: Look) -> Painter:
         """See `FrameBackend.painter`."""
-        return self._model.painter(makeup)
+        return look.painter(self._model)
 
-    def brush(self, painter: Painter, stillness: StillnessOptions | None) -> Follower:
+    def brush(self, painter: Painter, smoothing: SmoothingOptions | None) -> Follower:
         """See `FrameBackend.brush`."""
-        return FrameByFrame(painter) if stillness is None else painter.follow(stillness)
+        return FrameByFrame(painter) if smoothing is None else painter.follow(smoothing)
 
 
 class CpuCanvas:

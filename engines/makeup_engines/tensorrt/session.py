@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from makeup_engines.device_arrays import device_view
 from makeup_engines.manifest import GraphSpec, TensorSpec
 from makeup_engines.session import (
     Array,
@@ -29,6 +28,7 @@ from makeup_engines.tensorrt.plans import (
     plan_cache,
     read_plan,
 )
+from makeup_kernels.device_arrays import device_view
 from makeup_kernels.errors import BackendUnavailableError, BundleError, InvalidInputError
 
 

@@ -1,6 +1,5 @@
-"""Arrays on a GPU: pointer, shape and dtype of anything with `__cuda_array_interface__`."""
+"""Arguments of CUDA kernels: NumPy arrays, and what lies on a GPU already."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels.cuda.driver import Gpu, on_gpu
+from makeup_kernels.device_arrays import DeviceView, lent_view, packed_strides
 from makeup_kernels.errors import InvalidInputError
 
 
@@ -20,7 +20,8 @@ class DeviceArray:
         shape: its shape.
         dtype: its dtype.
         row_bytes: from one entry of the first axis to the next; inside, there are no gaps.
-        owner: what must stay alive while the pointer is used.
+        owner: the array itself, which must stay alive while the pointer is used.
+        lease: what it lent, which must stay alive too.
     """
 
     pointer: int
@@ -28,6 +29,7 @@ class DeviceArray:
     dtype: np.dtype[Any]
     row_bytes: int
     owner: Any
+    lease: DeviceView
 
 
 def to_device(array: NDArray[Any]) -> Any:
@@ -44,17 +46,16 @@ def to_host(array: Any) -> NDArray[Any]:
     """A NumPy array with the numbers of an array on the GPU, when all work there is done.
 
     Args:
-        array: anything with `__cuda_array_interface__`, C order.
+        array: anything with `__cuda_array_interface__` or `__dlpack__`, C order.
 
     Raises:
         BackendUnavailableError: PyCUDA or a GPU is missing.
         InvalidInputError: no array on a GPU, or gaps between its elements.
     """
-    interface = _interface("array", array, "an array in C order")
-    dtype, shape = np.dtype(interface["typestr"]), tuple(interface["shape"])
+    lent = _lent("array", array, "an array in C order")
     with on_gpu() as gpu:
-        view = on_device(gpu, "array", array, dtype.name, shape)
-        return gpu.download(view.pointer, shape, dtype)
+        view = on_device(gpu, "array", array, lent.dtype, lent.shape)
+        return gpu.download(view.pointer, view.shape, view.dtype)
 
 
 def on_device(
@@ -71,7 +72,7 @@ def on_device(
     Args:
         gpu: where; a NumPy array is copied there.
         name: the argument's name, for messages.
-        array: NumPy, or anything with `__cuda_array_interface__`.
+        array: NumPy, or anything with `__cuda_array_interface__` or `__dlpack__`.
         dtypes: names of what is accepted; nothing is converted in silence.
         shape: one entry per axis: an int is required, a str names a free axis.
         rows_may_be_strided: whether the first axis may have gaps, as in a view of a frame.
@@ -81,19 +82,18 @@ def on_device(
     """
     dtypes = (dtypes,) if isinstance(dtypes, str) else dtypes
     expected = f"{' or '.join(dtypes)} ({', '.join(str(axis) for axis in shape)})"
-    if isinstance(array, np.ndarray):
-        found, found_shape, strides = array.dtype, array.shape, None
+    lent = None if isinstance(array, np.ndarray) else _lent(name, array, expected)
+    if lent is None:
+        found, found_shape = array.dtype, array.shape
     else:
-        interface = _interface(name, array, expected)
-        found, found_shape = np.dtype(interface["typestr"]), tuple(interface["shape"])
-        strides = interface.get("strides")
+        found, found_shape = np.dtype(lent.dtype), lent.shape
     fits = len(found_shape) == len(shape) and all(
         isinstance(want, str) or have == want for have, want in zip(found_shape, shape, strict=True)
     )
     if found.name not in dtypes or not fits:
         raise InvalidInputError(f"{name}: got {found} {found_shape}, expected {expected}")
     packed = packed_strides(found_shape, found.itemsize)
-    steps = packed if strides is None else tuple(int(step) for step in strides)
+    steps = lent.strides if lent else packed
     free = 1 if rows_may_be_strided else 0
     gaps = [
         size > 1 and have != want
@@ -104,9 +104,9 @@ def on_device(
             f"{name}: got strides {steps} of {found} {found_shape}, expected "
             f"{'rows without gaps inside' if free else 'C order without gaps'}; make it contiguous"
         )
-    held = gpu.upload(array) if isinstance(array, np.ndarray) else array
-    pointer = int(held.__cuda_array_interface__["data"][0] or 0)
-    return DeviceArray(pointer, found_shape, found, steps[0] if steps else 0, held)
+    owner = array if lent else gpu.upload(array)
+    lent = lent or _lent(name, owner, expected)
+    return DeviceArray(lent.pointer, found_shape, found, steps[0] if steps else 0, owner, lent)
 
 
 def result_array(
@@ -149,19 +149,11 @@ def matrices_on_device(gpu: Gpu, matrices: Any, faces: int | str = "N") -> Devic
     return on_device(gpu, "matrices", matrices, "float64", (faces, 2, 3))
 
 
-def packed_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Strides in bytes of an array in C order without gaps."""
-    steps = [itemsize]
-    for size in reversed(shape[1:]):
-        steps.append(steps[-1] * size)
-    return tuple(reversed(steps[: len(shape)]))
-
-
-def _interface(name: str, array: Any, expected: str) -> Any:
-    interface = getattr(array, "__cuda_array_interface__", None)
-    if interface is None:
+def _lent(name: str, array: Any, expected: str) -> DeviceView:
+    lent = lent_view(array, name)
+    if lent is None:
         raise InvalidInputError(
             f"{name}: got {type(array).__name__}, expected a NumPy array or one on a GPU with "
-            f"__cuda_array_interface__, {expected}"
+            f"__cuda_array_interface__ or __dlpack__, {expected}"
         )
-    return interface
+    return lent

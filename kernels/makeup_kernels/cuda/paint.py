@@ -9,10 +9,10 @@ from makeup_kernels.cuda.arrays import (
     DeviceArray,
     matrices_on_device,
     on_device,
-    packed_strides,
     result_array,
 )
 from makeup_kernels.cuda.driver import Gpu
+from makeup_kernels.device_arrays import packed_strides
 from makeup_kernels.errors import InvalidInputError
 
 _TILE_COLUMNS, _TILE_ROWS = 32, 8

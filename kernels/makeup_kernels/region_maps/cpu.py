@@ -2,14 +2,11 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels.geometry import pupil_distance, to_fixed_point
 from makeup_kernels.region import Region
 from makeup_kernels.region_maps.reference import HOMES, PAINTING_ORDER, SPECK_SHARE
-
-FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
+from makeup_kernels.types import FloatArray, Image
 
 
 def region_map(logits: FloatArray, landmarks: FloatArray, size: int) -> Image:

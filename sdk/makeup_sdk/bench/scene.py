@@ -4,13 +4,11 @@ from importlib import resources
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.bench.options import Scenario
 from makeup_sdk.images import decode_image
-
-Image = NDArray[np.uint8]
 
 REFERENCE = "red-classic.jpg"
 _FACES = ("light.jpg", "medium.jpg", "dark.jpg")

@@ -9,16 +9,14 @@ from typing import Annotated
 import cv2
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from makeup_kernels.types import Image
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.frame import Result
 from makeup_sdk.images import decode_image, write_image
 from makeup_sdk.look import Look
-
-Image = NDArray[np.uint8]
 
 _TILE = 320
 _RUNS = 10

@@ -22,7 +22,7 @@ from makeup_sdk.look import Look
 from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream import (
     Ending,
-    StillnessOptions,
+    SmoothingOptions,
     Stream,
     StreamOptions,
     StreamStatistics,
@@ -70,8 +70,8 @@ def stream(
         typer.Option(help="all (no frame is lost) or latest (no delay); default by the source."),
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames per second of a folder of images.")] = 30.0,
-    still: Annotated[
-        bool, typer.Option(help="Steady the makeup over time; --no-still leaves it as found.")
+    smoothing: Annotated[
+        bool, typer.Option(help="Smooth over time; --no-smoothing leaves every frame to itself.")
     ] = True,
     codec: Annotated[
         str | None,
@@ -106,7 +106,9 @@ def stream(
     )
     for entry in wear or ():
         engine.wear(*_parse_wear(entry))
-    options = StreamOptions(policy=policy, fps=fps, stillness=StillnessOptions() if still else None)
+    options = StreamOptions(
+        policy=policy, fps=fps, smoothing=SmoothingOptions() if smoothing else None
+    )
     is_camera = source.isdecimal() and not Path(source).exists()
     given: str | int = int(source) if is_camera else source
     video = VideoOptions(codec, quality, pixel_format, sound=sound)

@@ -5,11 +5,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import crop_face, crop_matrix, region_maps
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
 from makeup_sdk.faces.landmarks import LandmarkRegionModel
 from makeup_sdk.faces.lips import LipModel
-from makeup_sdk.faces.types import Detection, FaceAnalysis, FloatArray, Image
+from makeup_sdk.faces.types import Detection, FaceAnalysis
 from makeup_sdk.weights import open_shipped
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, TEMPLATE_LANDMARKS
 from makeup_kernels.geometry import MIRRORED_POINTS
-from makeup_sdk.faces.types import CropGrid, FloatArray
+from makeup_kernels.types import FloatArray
+from makeup_sdk.faces.types import CropGrid
 
 _SMOOTHNESS = 20.0
 """λ of the spline, squared crop pixels: landmarks are off by a pixel or two."""

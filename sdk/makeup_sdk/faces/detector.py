@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_engines import Session
-from makeup_sdk.faces.types import Detection, FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.planes import normalized_planes
+from makeup_sdk.faces.types import Detection
 
 SCORE_THRESHOLD = 0.55
 _OVERLAP = 0.4
@@ -100,9 +102,7 @@ def _drawn(frame: Image, place: Letterbox) -> FloatArray:
     method = cv2.INTER_AREA if place.scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(frame, size, interpolation=method)
     canvas = np.zeros((1, 3, *place.padded), np.float32)
-    for channel, plane in enumerate(cv2.split(small)):
-        target = canvas[0, channel, : place.height, : place.width]
-        np.multiply(plane, np.float32(1 / 255), out=target)
+    normalized_planes(small, out=canvas[:, :, : place.height, : place.width])
     return canvas
 
 

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE
 from makeup_kernels.geometry import to_fixed_point
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+from makeup_kernels.types import FloatArray
+from makeup_sdk.faces.types import FaceAnalysis
 
 _CROP_PER_BOX = 1.606
 _CROP_DROP = -0.022

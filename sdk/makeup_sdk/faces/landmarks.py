@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from makeup_engines import Session
-from makeup_sdk.faces.types import FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.planes import normalized_planes
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,6 @@ class LandmarkRegionModel:
             crop = np.asarray(
                 cv2.resize(crop, (self.size, self.size), interpolation=cv2.INTER_LINEAR), np.uint8
             )
-        image = np.empty((1, 3, self.size, self.size), np.float32)
-        for channel, plane in enumerate(cv2.split(crop)):
-            np.multiply(plane, np.float32(1 / 255), out=image[0, channel])
-        result = self._session.run({"image": image})
+        result = self._session.run({"image": normalized_planes(crop)})
         landmarks = result["landmarks"][0] * np.float32(side) - np.float32(0.5)
         return CropAnalysis(landmarks, float(result["score"][0]), result["regions"][0])

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, MorphReference, Region
 from makeup_kernels.geometry import MIRRORED_POINTS
-
-FloatArray = NDArray[np.float32]
-RegionMap = NDArray[np.uint8]
+from makeup_kernels.types import FloatArray, RegionMap
 
 FINE_STRIDE = 2
 COARSE_STRIDE = 4

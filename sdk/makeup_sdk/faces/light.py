@@ -8,8 +8,7 @@ another face's skin it takes on that face's light.
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
+from makeup_kernels.types import FloatArray, Image
 
 _FLOOR = 0.012
 """Added to linear light in [0, 1] before the logarithm, so that black stays finite."""

@@ -5,7 +5,8 @@ import numpy as np
 from makeup_engines import Session
 from makeup_kernels import Region
 from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS
-from makeup_sdk.faces.types import FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.planes import normalized_planes
 
 
 class LipModel:
@@ -30,10 +31,9 @@ class LipModel:
         """
         rows, columns = MOUTH_LOGITS
         window = logits[:, rows, columns]
-        planes = np.ascontiguousarray(crop[MOUTH_PIXELS].transpose(2, 0, 1), np.float32)
         found = self._session.run(
             {
-                "image": planes[None] * np.float32(1 / 255),
+                "image": normalized_planes(crop[MOUTH_PIXELS]),
                 "regions": np.ascontiguousarray(window)[None],
             }
         )

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
-from makeup_sdk.faces.types import FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
 
 _SKIN, _BROWS, _EYES, _NOSE, _UPPER, _INSIDE, _LOWER, _HAIR = 1, (2, 3), (4, 5), 6, 7, 8, 9, 10
 _EYE_POINTS = (range(36, 42), range(42, 48))

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.light import LUMINANCE, decode_srgb, encode_srgb
-from makeup_sdk.faces.types import FloatArray, Image
 
 STANDARD_LUMINANCE = 0.2
 """Linear luminance, in [0, 1], of cheeks in standard light."""

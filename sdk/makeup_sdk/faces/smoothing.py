@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, similarity
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.arguments import above, at_least
-from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 
 _PICTURE_GRID = CropGrid(0, 0, CROP_SIZE // 4, CROP_SIZE // 4, cell=4)
 """Of the picture in which change is looked for."""
@@ -30,7 +31,7 @@ _REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 
 
 @dataclass(frozen=True)
-class StillnessOptions:
+class SmoothingOptions:
     """Temporal smoothing of a stream. The defaults keep lag below one frame at normal motion.
 
     Attributes:

@@ -8,13 +8,10 @@ from functools import cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, TEMPLATE_LANDMARKS, Region
 from makeup_kernels.geometry import MIRRORED_POINTS
-
-FloatArray = NDArray[np.float32]
-RegionMap = NDArray[np.uint8]
+from makeup_kernels.types import FloatArray, RegionMap
 
 _SUBPIXEL_BITS = 4
 

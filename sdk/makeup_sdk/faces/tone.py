@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.light import luminance
-
-FloatArray = NDArray[np.float32]
 
 _STEP = 4
 _MIN_CELLS = 40

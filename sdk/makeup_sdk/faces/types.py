@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
+from makeup_kernels.types import FloatArray, Image
 
 
 class FaceStatus(Enum):
@@ -85,11 +85,12 @@ class FaceAnalysis:
     crop: Image
     regions: Image
 
-    @property
+    @cached_property
     def crop_landmarks(self) -> FloatArray:
-        """float32 (68, 2): the landmarks in crop pixels."""
+        """float32 (68, 2), read-only: the landmarks in crop pixels."""
         linear, shift = self.matrix[:, :2], self.matrix[:, 2]
         points: FloatArray = (self.landmarks @ linear.T + shift).astype(np.float32)
+        points.setflags(write=False)
         return points
 
 

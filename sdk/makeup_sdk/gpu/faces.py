@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region, crop_matrix
 from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces import Detection, FaceAnalysis
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
-from makeup_sdk.faces.types import FloatArray
 from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.models.base import FACES_AT_ONCE, ModelOptions
 from makeup_sdk.weights import open_shipped

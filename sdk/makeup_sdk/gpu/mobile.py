@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_sdk.faces.types import CropGrid, FloatArray
+from makeup_kernels.types import FloatArray
+from makeup_sdk.faces.types import CropGrid
 from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.gpu.faces import DeviceFaces
 from makeup_sdk.makeup.appearance import Appearance

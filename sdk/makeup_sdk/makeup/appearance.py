@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.canonical import Window
-from makeup_sdk.faces.types import FloatArray
 
 _AROUND_EYES = Window(70, 44, 34, 85, 2)
 

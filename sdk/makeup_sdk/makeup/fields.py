@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.layout import FINE_STRIDE
 from makeup_sdk.faces.template import template_regions
-
-FloatArray = NDArray[np.float32]
 
 FIELD_SIZE = CROP_SIZE // FINE_STRIDE
 DETAIL_SIDE = 32

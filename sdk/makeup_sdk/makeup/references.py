@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, InvalidInputError, Region
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
 MAX_FACES = 16

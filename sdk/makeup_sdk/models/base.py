@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from makeup_kernels import Region, composite
-from makeup_sdk.faces.smoothing import Step, StillnessOptions
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.smoothing import SmoothingOptions, Step
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import Makeup
 
 FACES_AT_ONCE = 8
@@ -71,7 +72,7 @@ class Painter(Protocol):
         """
         ...
 
-    def follow(self, options: StillnessOptions) -> Follower:
+    def follow(self, options: SmoothingOptions) -> Follower:
         """Start to follow one face of a stream: the hook for temporal smoothing of the paint.
 
         By default each frame is painted for itself.

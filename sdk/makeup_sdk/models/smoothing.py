@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 
 from makeup_kernels import CROP_SIZE
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.light import from_log, to_log
-from makeup_sdk.faces.smoothing import MovingAverage, Step, StillnessOptions
+from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
 from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.models.base import CropPaint, Strength
 
 Layer = Callable[[FaceAnalysis, FloatArray, SkinTone, Strength], tuple[FloatArray, FloatArray]]
@@ -39,7 +40,7 @@ class ToneSmoother:
         self._count = 0
 
     def __call__(self, tone: SkinTone, dt: float) -> SkinTone:
-        """Take a fit, dt seconds after the last; returns the steadied one."""
+        """Take a fit, dt seconds after the last; returns the smoothed one."""
         last = self._tone
         if last is not None:
             drift = tone.coefficients - last.coefficients
@@ -65,7 +66,7 @@ class SmoothedLayer:
         options: seconds of the averages.
     """
 
-    def __init__(self, layer: Layer, options: StillnessOptions) -> None:
+    def __init__(self, layer: Layer, options: SmoothingOptions) -> None:
         self._layer = layer
         self._tone = ToneSmoother(options.colors)
         self._average = MovingAverage(options.layer, _GRID)

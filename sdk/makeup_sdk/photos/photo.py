@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeup_kernels.types import Image
 from makeup_sdk.photos.color import ColorSpace
 
-Image = NDArray[np.uint8]
 Samples = NDArray[Any]
 """uint8 or uint16."""
 

@@ -9,7 +9,7 @@ from makeup_sdk.stream.errors import SinkFullError, SourceLostError
 from makeup_sdk.stream.options import (
     FadeOptions,
     ReconnectOptions,
-    StillnessOptions,
+    SmoothingOptions,
     StreamOptions,
     TrackerOptions,
 )
@@ -36,11 +36,11 @@ __all__ = [
     "ReconnectOptions",
     "Sink",
     "SinkFullError",
+    "SmoothingOptions",
     "Source",
     "SourceInfo",
     "SourceLostError",
     "StageTime",
-    "StillnessOptions",
     "Stream",
     "StreamOptions",
     "StreamResult",

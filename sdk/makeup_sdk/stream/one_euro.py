@@ -1,13 +1,10 @@
 """The One-Euro filter: still at rest, quick in motion (Casiez, Roussel and Vogel, CHI 2012)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, crop_matrix
-from makeup_sdk.stream.options import StillnessOptions
-
-FloatArray = NDArray[np.float32]
-DoubleArray = NDArray[np.float64]
+from makeup_kernels.types import DoubleArray, FloatArray
+from makeup_sdk.stream.options import SmoothingOptions
 
 _SPEED_CUTOFF = 1.0
 """Hz at which speeds are low-passed."""
@@ -64,7 +61,7 @@ class LandmarkFilter:
     distances, so that the same options serve faces of every size.
     """
 
-    def __init__(self, options: StillnessOptions) -> None:
+    def __init__(self, options: SmoothingOptions) -> None:
         self._pose = OneEuro(options.rest_cutoff, options.speed_gain, _SUDDEN_SPEED)
         self._shape = OneEuro(options.rest_cutoff, options.speed_gain, _SUDDEN_SPEED)
 
@@ -72,7 +69,7 @@ class LandmarkFilter:
         """Take float32 (68, 2) landmarks in frame pixels, dt seconds after the last ones.
 
         Returns:
-            float32 (68, 2), steadied.
+            float32 (68, 2), smoothed.
         """
         matrix = crop_matrix(landmarks)
         shape = landmarks @ matrix[:, :2].T + matrix[:, 2]

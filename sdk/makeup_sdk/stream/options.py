@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 from makeup_kernels import InvalidInputError
 from makeup_sdk.arguments import above, at_least, share
-from makeup_sdk.faces.smoothing import StillnessOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions
 
 __all__ = [
     "POLICIES",
     "FadeOptions",
     "ReconnectOptions",
-    "StillnessOptions",
+    "SmoothingOptions",
     "StreamOptions",
     "TrackerOptions",
 ]
@@ -93,16 +93,21 @@ class StreamOptions:
         queue: frames that may wait between two stages under "all".
         fps: frames per second of sources that do not tell: image folders and iterators.
         tracker, fade, reconnect: see there.
-        stillness: None leaves every frame to itself, as `MakeupEngine.process` does.
+        smoothing: None leaves every frame to itself, as `MakeupEngine.process` does.
+        look_back: in files and folders, people who come late wear makeup from the first frame that
+            shows them, and after a cut nothing fades in; results then come
+            `TrackerOptions.detect_every` frames after their frames. Cameras, networks and iterators
+            cannot look ahead: makeup fades in.
     """
 
     policy: str | None = None
     queue: int = 4
     fps: float = 30.0
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
-    stillness: StillnessOptions | None = field(default_factory=StillnessOptions)
+    smoothing: SmoothingOptions | None = field(default_factory=SmoothingOptions)
     fade: FadeOptions = field(default_factory=FadeOptions)
     reconnect: ReconnectOptions = field(default_factory=ReconnectOptions)
+    look_back: bool = True
 
     def __post_init__(self) -> None:
         if self.policy is not None and self.policy not in POLICIES:

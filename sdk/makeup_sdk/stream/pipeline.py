@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Event, Thread
@@ -9,12 +10,13 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.frame import Result, to_bgr
 from makeup_sdk.stream.channel import Channel, ChannelClosedError
 from makeup_sdk.stream.errors import SinkFullError, SourceLostError
+from makeup_sdk.stream.look_back import LookBackProcessor
 from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor, Wardrobe
 from makeup_sdk.stream.results import Ending, StreamResult
@@ -24,8 +26,8 @@ from makeup_sdk.stream.source import Source, SourceInfo
 from makeup_sdk.stream.sources import open_source
 from makeup_sdk.stream.statistics import Recorder, StreamStatistics
 
-Image = NDArray[np.uint8]
-Process = Callable[[Image, float], Result]
+Process = Callable[[Image, float], Result | None]
+Rest = Callable[[], Iterator[Result]]
 
 _log = logging.getLogger("makeup_sdk")
 
@@ -50,12 +52,14 @@ class Stream:
 
     Args:
         source: gives the frames.
-        process: turns a frame (in the engine's channel order) and its time into a result.
+        process: turns a frame (in the engine's channel order) and its time into a result, or None
+            while it waits for more; results come in the order of the frames.
         options: policy and queue are used.
         sink: takes the results.
         color: channel order of `process`, "bgr" or "rgb".
         stop: is set when the stream closes; a source that waits watches it.
         clock: seconds; for statistics.
+        rest: called when the source has ended: the results that `process` has not given yet.
     """
 
     def __init__(
@@ -68,9 +72,12 @@ class Stream:
         color: str = "bgr",
         stop: Event | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        rest: Rest = lambda: iter(()),
     ) -> None:
         self._source = source
         self._process = process
+        self._rest = rest
+        self._places: deque[tuple[int, float]] = deque()
         self._sink = sink
         self._color = color
         self._stop = stop or Event()
@@ -214,19 +221,34 @@ class Stream:
                 before = self._clock()
                 if not self.source.native_color and self._color == "rgb":
                     frame = np.ascontiguousarray(frame[..., ::-1])
+                self._places.append((index, at))
                 made = self._process(frame, at)
                 spent = (self._clock() - before) * 1e3
-                self._recorder.stages({**made.timings, "process": spent})
-                self._results.put(StreamResult(made.image, made.faces, made.timings, index, at))
+                self._recorder.stages({"process": spent})
+                if made is not None:
+                    self._give(made)
         except ChannelClosedError:
             self._hand_over(self._failure)
         except BaseException as error:
             self._hand_over(error)
 
+    def _give(self, made: Result) -> None:
+        self._recorder.stages(made.timings)
+        index, at = self._places.popleft()
+        self._results.put(StreamResult(made.image, made.faces, made.timings, index, at))
+
     def _hand_over(self, error: BaseException | None) -> None:
-        """The last that the second thread does."""
-        if error is not None:
-            with suppress(ChannelClosedError):
+        """The last that the second thread does: what waits, and the error that ended it."""
+        with suppress(ChannelClosedError):
+            try:
+                if not self._stop.is_set():
+                    for made in self._rest():
+                        self._give(made)
+            except ChannelClosedError:
+                raise
+            except BaseException as failure:
+                error = error or failure
+            if error is not None:
                 self._results.put(error)
         self._results.end()
 
@@ -277,14 +299,16 @@ def open_stream(
     engine: Wardrobe, source: Any, sink: Any = None, options: StreamOptions | None = None
 ) -> Stream:
     """See `MakeupEngine.stream`."""
-    options = options or StreamOptions()
+    options = StreamOptions() if options is None else options
+    if not isinstance(options, StreamOptions):
+        raise InvalidInputError(f"options: got {type(options).__name__}, expected StreamOptions")
     stop = Event()
     made = None if sink is None else make_sink(sink)
-    return Stream(
-        open_source(source, options.fps, options.reconnect, stop.wait),
-        FrameProcessor(engine, options).process,
-        options,
-        sink=made,
-        color=engine.color,
-        stop=stop,
-    )
+    opened = open_source(source, options.fps, options.reconnect, stop.wait)
+    if options.look_back and not opened.info.live and not opened.info.native_color:
+        late = LookBackProcessor(engine, options)
+        process: Process = late.process
+        rest: Rest = late.rest
+    else:
+        process, rest = FrameProcessor(engine, options).process, lambda: iter(())
+    return Stream(opened, process, options, sink=made, color=engine.color, stop=stop, rest=rest)

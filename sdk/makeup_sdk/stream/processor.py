@@ -48,17 +48,9 @@ class FrameProcessor:
 
     def __init__(self, engine: Wardrobe, options: StreamOptions) -> None:
         self._engine = engine
-        self._options = options
-        self._tracker = Tracker(
-            engine.pipeline.backend.analyzer,
-            engine.max_faces or _MOST_FACES,
-            options.tracker,
-            options.stillness,
-        )
-        self._wearers: dict[int, _Wearer] = {}
-        self._started = False
-        self._time = 0.0
-        self._dt = 0.0
+        self._tracker = make_tracker(engine, options)
+        self._dresser = Dresser(engine, options, fade_in=True)
+        self._clock = FrameClock()
 
     def process(self, frame: Any, time: float) -> Result:
         """Put the looks on the faces of the next frame.
@@ -71,28 +63,76 @@ class FrameProcessor:
         Raises:
             InvalidInputError: the frame has the wrong dtype or shape.
         """
-        if self._started:
-            time = max(time, self._time + _SMALLEST_STEP)
-            self._dt = time - self._time
-        self._time = time
-        result = self._engine.pipeline.run(frame, self)
-        self._started = True
-        return result
+        self._clock.advance(time)
+        return self._engine.pipeline.run(frame, self)
 
     def faces(self, view: Any, lap: Lap) -> list[FaceToPaint]:
         """See `FaceSource.faces`; in the order of their ids."""
-        faces, wearers = [], {}
-        for tracked in self._tracker.update(view, self._time, lap):
-            wearer = self._wearers.get(tracked.track_id)
-            if wearer is None:
-                wearer = _Wearer(self._options, self._engine, appeared=self._started)
-            face = wearer.wear(tracked, self._dt)
-            if tracked.lost and not face.strokes:  # faded out
-                continue
-            faces.append(face)
-            wearers[tracked.track_id] = wearer
-        self._wearers = wearers  # who returns comes back bare
+        tracked = self._tracker.update(view, self._clock.time, lap)
+        faces = self._dresser.dress(tracked, self._clock.step)
         lap("analyze")
+        return faces
+
+
+class FrameClock:
+    """Times of frames, made to increase.
+
+    Attributes:
+        time: seconds of the newest frame.
+        step: seconds from the frame before; 0 at the first one.
+    """
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.step = 0.0
+        self._started = False
+
+    def advance(self, time: float) -> None:
+        """Go on to the next frame."""
+        if self._started:
+            time = max(time, self.time + _SMALLEST_STEP)
+            self.step = time - self.time
+        self.time, self._started = time, True
+
+
+def make_tracker(engine: Wardrobe, options: StreamOptions) -> Tracker:
+    """What follows the faces of a stream."""
+    analyzer = engine.pipeline.backend.analyzer
+    limit = engine.max_faces or _MOST_FACES
+    return Tracker(analyzer, limit, options.tracker, options.smoothing)
+
+
+class Dresser:
+    """What the tracked faces of each frame wear, with a memory of the frames before.
+
+    Args:
+        engine: whose looks are worn.
+        options: see there.
+        fade_in: makeup comes slowly on faces that were not in the first frame.
+    """
+
+    def __init__(self, engine: Wardrobe, options: StreamOptions, *, fade_in: bool) -> None:
+        self._engine = engine
+        self._options = options
+        self._fade_in = fade_in
+        self._wearers: dict[int, _Wearer] = {}
+        self._started = False
+
+    def dress(self, tracked: list[TrackedFace], step: float) -> list[FaceToPaint]:
+        """The faces of the next frame, which comes `step` seconds after the last one."""
+        faces, wearers = [], {}
+        for face in tracked:
+            wearer = self._wearers.get(face.track_id)
+            if wearer is None:
+                fades = self._fade_in and self._started
+                wearer = _Wearer(self._options, self._engine, appeared=fades)
+            to_paint = wearer.wear(face, step)
+            if face.lost and not to_paint.strokes:  # faded out
+                continue
+            faces.append(to_paint)
+            wearers[face.track_id] = wearer
+        self._wearers = wearers  # who returns comes back bare
+        self._started = True
         return faces
 
 
@@ -101,10 +141,10 @@ class _Wearer:
 
     def __init__(self, options: StreamOptions, engine: Wardrobe, *, appeared: bool) -> None:
         self._fade = options.fade
-        self._stillness = options.stillness
+        self._smoothing = options.smoothing
         self._engine = engine
         self._estimate = StepEstimator()
-        self._smooth = RegionSmoother(options.stillness.regions) if options.stillness else None
+        self._smooth = RegionSmoother(options.smoothing.regions) if options.smoothing else None
         self._opacity = 0.0
         self._appeared = appeared
         self._worn: list[_Worn] = []
@@ -118,7 +158,7 @@ class _Wearer:
         status, visible = (FaceStatus.UNSURE, 0.0) if tracked.lost else judge(face)
         if self._appeared:
             self._opacity = faded(self._opacity, visible, dt, self._fade)
-        else:  # it was there when the stream began
+        else:  # it was there when the stream began, or shall not fade in
             self._opacity, self._appeared = visible, True
         self._dress(self._engine.outfit(tracked.track_id), dt)
         place = (face.landmarks, tracked.box, face.score, tracked.track_id)
@@ -144,7 +184,7 @@ class _Wearer:
     def _put_on(self, outfit: Outfit | None, share: float) -> "_Worn":
         brush = None
         if outfit is not None:
-            brush = self._engine.pipeline.backend.brush(outfit.painter, self._stillness)
+            brush = self._engine.pipeline.backend.brush(outfit.painter, self._smoothing)
         return _Worn(outfit, brush, share)
 
     def _strokes(self, face: FaceAnalysis, step: Step | None) -> Iterator[Stroke]:

@@ -8,17 +8,16 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from makeup_engines.files import as_path, make_folder
 from makeup_kernels import BackendUnavailableError, InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.images import IMAGE_SUFFIXES, write_image
 from makeup_sdk.stream.containers import VIDEO_SUFFIXES
 from makeup_sdk.stream.errors import SinkFullError
 from makeup_sdk.stream.results import Ending, StreamResult
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.video_file import VideoFileSink
-
-Image = NDArray[np.uint8]
 
 _WINDOW = "makeup"
 _ESCAPE = 27
@@ -81,7 +80,7 @@ class FolderSink:
                 f"{self._folder}: the results would be written among the source's images; choose "
                 "another folder"
             )
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
 
     def write(self, image: Image, result: StreamResult) -> bool:
         """Write one image, whole or not at all."""
@@ -215,7 +214,7 @@ def make_sink(sink: Any) -> Sink:
     if isinstance(sink, str) and (sink == "camera" or sink.startswith("camera:")) and not is_there:
         return VirtualCameraSink(sink.partition(":")[2] or None)
     if isinstance(sink, (str, Path)):
-        path = Path(sink)
+        path = as_path(sink, "sink")
         if path.is_dir() or not path.suffix:
             return FolderSink(path)
         if path.suffix.lower() in VIDEO_SUFFIXES:

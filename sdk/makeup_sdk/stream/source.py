@@ -4,12 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from makeup_kernels.types import Image
 from makeup_sdk.stream.video_format import VideoFormat
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

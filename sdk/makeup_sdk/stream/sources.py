@@ -10,18 +10,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_engines.files import as_path
 from makeup_kernels import BackendUnavailableError, InvalidInputError, MakeupError
+from makeup_kernels.types import Image
 from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.photos import READ_SUFFIXES
 from makeup_sdk.stream.errors import SourceLostError
 from makeup_sdk.stream.options import ReconnectOptions
 from makeup_sdk.stream.source import Source, SourceInfo
 from makeup_sdk.stream.video_source import VideoFileSource, open_animation, open_container
-
-Image = NDArray[np.uint8]
 
 _log = logging.getLogger("makeup_sdk")
 

@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import crop_face, crop_matrix
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import Detection, FaceAnalysis, FaceAnalyzer, pupil_distance
 from makeup_sdk.stream.one_euro import LandmarkFilter
-from makeup_sdk.stream.options import StillnessOptions, TrackerOptions
+from makeup_sdk.stream.options import SmoothingOptions, TrackerOptions
 
-FloatArray = NDArray[np.float32]
-Image = NDArray[np.uint8]
 Lap = Callable[[str], None]
 
 _log = logging.getLogger("makeup_sdk")
@@ -54,7 +52,7 @@ class TrackedFace:
 
     Attributes:
         track_id: stays with the face through the stream; counts from 0 in order of appearance.
-        analysis: of this frame, landmarks steadied.
+        analysis: of this frame, landmarks smoothed.
         lost: it was not seen in this frame; `analysis` looks at the place where it was last.
     """
 
@@ -153,7 +151,7 @@ class Tracker:
         analyzer: finds and analyses faces.
         max_faces: track at most this many; that there are more is told once.
         options: see there.
-        stillness: steadies landmarks; None leaves them as found.
+        smoothing: of landmarks; None leaves them as found.
     """
 
     def __init__(
@@ -161,12 +159,12 @@ class Tracker:
         analyzer: FaceAnalyzer,
         max_faces: int,
         options: TrackerOptions,
-        stillness: StillnessOptions | None,
+        smoothing: SmoothingOptions | None,
     ) -> None:
         self._analyzer = analyzer
         self._max_faces = max_faces
         self._options = options
-        self._stillness = stillness
+        self._smoothing = smoothing
         self._tracks: list[_Track] = []
         self._next_id = 0
         self._last_time: float | None = None
@@ -216,6 +214,24 @@ class Tracker:
         ]
         lap("analyze")
         return sorted(faces, key=lambda face: face.track_id)
+
+    def find(
+        self, frame: Image, landmarks: FloatArray, taken: list[FloatArray]
+    ) -> FaceAnalysis | None:
+        """Look for a face that no track follows yet, in a frame of the past.
+
+        Args:
+            frame: uint8 (H, W, 3), BGR.
+            landmarks: float32 (68, 2), where to look.
+            taken: boxes of the faces that were found in it.
+
+        Returns:
+            the face, or None if there is none, or one that was found before.
+        """
+        find = self._look(frame, landmarks)
+        if not self._is_face(find) or any(find.overlap(box) > _SAME_FACE for box in taken):
+            return None
+        return find.analysis
 
     def _look(self, frame: Image, start: Detection | FloatArray) -> _Find:
         return _Find(self._analyzer.analyze(frame, start), frame)
@@ -340,7 +356,7 @@ class Tracker:
         return TrackedFace(track.track_id, replace(find.analysis, landmarks=landmarks), lost=False)
 
     def _filter(self) -> LandmarkFilter | None:
-        return LandmarkFilter(self._stillness) if self._stillness else None
+        return LandmarkFilter(self._smoothing) if self._smoothing else None
 
 
 def _may_be(track: _Track, find: _Find, time: float) -> bool:

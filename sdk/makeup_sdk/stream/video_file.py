@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_engines.files import as_path, aside
 from makeup_kernels import InvalidInputError, OutputError
+from makeup_kernels.types import Image
 from makeup_sdk.stream.containers import (
     CONTAINERS,
     EVEN,
@@ -34,7 +34,6 @@ from makeup_sdk.stream.video_format import VideoFormat, to_frame
 if TYPE_CHECKING:
     from makeup_sdk.stream.results import Ending, StreamResult
 
-Image = NDArray[np.uint8]
 
 _log = logging.getLogger("makeup_sdk")
 

@@ -9,7 +9,8 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from makeup_kernels.types import Image
+
 DeepImage = NDArray[np.uint16]
 
 _READING = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)

@@ -9,14 +9,12 @@ from typing import Any
 import av
 import numpy as np
 from av.stream import Disposition
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.video_format import VideoFormat, format_of, orientation_of, to_array
-
-Image = NDArray[np.uint8]
 
 _log = logging.getLogger("makeup_sdk")
 

@@ -5,14 +5,12 @@ import warnings
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.types import Image
 from makeup_sdk.images import decode_image
 from makeup_sdk.web.limits import Limits
-
-Image = NDArray[np.uint8]
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 

@@ -65,7 +65,17 @@ def test_a_look_for_one_face(monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_
     for name, more in (("red", ()), ("blue", ("--wear", f"0={blue}"))):
         out = tmp_path / name
         assert (
-            run(monkeypatch, "--source", folder, "--look", RED, "--sink", out, "--no-still", *more)
+            run(
+                monkeypatch,
+                "--source",
+                folder,
+                "--look",
+                RED,
+                "--sink",
+                out,
+                "--no-smoothing",
+                *more,
+            )
             == 0
         )
     red, blue_lips = (

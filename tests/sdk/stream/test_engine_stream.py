@@ -17,7 +17,8 @@ from makeup_sdk.stream import (
     Ending,
     FadeOptions,
     FrameProcessor,
-    StillnessOptions,
+    SmoothingOptions,
+    Stream,
     StreamOptions,
     VideoFileSink,
     VideoOptions,
@@ -26,7 +27,7 @@ from makeup_sdk.stream.processor import faded
 
 Image = NDArray[np.uint8]
 Filmed = Callable[[Iterable[Image]], Path]
-AS_FOUND = StreamOptions(stillness=None)
+AS_FOUND = StreamOptions(smoothing=None)
 
 
 def change(before: Image, after: Image) -> float:
@@ -174,14 +175,14 @@ def test_switching_off_and_on_fades(own_engine: MakeupEngine) -> None:
     assert amounts[39] == pytest.approx(full, rel=0.02)
 
 
-def test_a_face_that_appears_fades_in(engine: MakeupEngine, filmed: Filmed) -> None:
+def test_a_face_that_appears_fades_in_where_nobody_can_look_ahead(engine: MakeupEngine) -> None:
     def later(t: float) -> tuple[float, float] | None:
         return (320, 180) if number_of(t) >= 5 else None
 
     frames = list(film([Actor("light.jpg", later)], 20))
     amounts = [
         change(frame, result.image)
-        for frame, result in zip(frames, engine.stream(filmed(frames)), strict=True)
+        for frame, result in zip(frames, engine.stream(frames), strict=True)
     ]
     assert amounts[:5] == [0] * 5
     assert amounts[5] < 0.3 * amounts[-1]
@@ -274,7 +275,7 @@ def test_side_faces_fade(look: Look, analyzer: BundledFaceAnalyzer) -> None:
     found = analyzer.analyze(frame, analyzer.detect(frame, 1)[0])
     turn = [0.0] * 5 + [60.0] * 10 + [0.0] * 10
     engine = MakeupEngine(look, analyzer=TurningAnalyzer(found, turn))
-    processor = FrameProcessor(engine, StreamOptions(stillness=None))
+    processor = FrameProcessor(engine, StreamOptions(smoothing=None))
     results = [processor.process(frame, number / FPS) for number in range(len(turn))]
     amounts = [change(frame, result.image) for result in results]
     statuses = [result.faces[0].status for result in results]
@@ -332,4 +333,53 @@ def test_stillness_stays_within_the_regions(engine: MakeupEngine) -> None:
 
 
 def test_stillness_is_on_by_default() -> None:
-    assert StreamOptions().stillness == StillnessOptions()
+    assert StreamOptions().smoothing == SmoothingOptions()
+
+
+def painted_shares(stream: Stream, frames: list[Image], engine: MakeupEngine) -> list[float]:
+    """Change of each result, as a share of the change that the same frame alone gets."""
+    shares = []
+    for result in stream:
+        alone = engine.process(frames[result.index])
+        shares.append(
+            change(frames[result.index], result.image)
+            / max(change(frames[result.index], alone), 1e-6)
+        )
+    return shares
+
+
+def test_who_comes_late_into_a_file_wears_makeup_from_the_first_frame(
+    engine: MakeupEngine, filmed: Filmed
+) -> None:
+    """From frame 9 on there is a second face; the detector runs at frames 0, 24 and 48."""
+    late = Actor("dark.jpg", lambda t: (470 - 60 * t, 180.0) if t >= 9 / FPS else None)
+    actors = [Actor("light.jpg", still(160)), late]
+    frames = list(film(actors, 30))
+    results = list(engine.stream(filmed(frames)))
+    assert [result.index for result in results] == list(range(30))
+    np.testing.assert_allclose([r.timestamp for r in results], np.arange(30) / FPS, atol=1e-3)
+    right = [change(f[:, 320:], r.image[:, 320:]) for f, r in zip(frames, results, strict=True)]
+    assert max(right[:9]) < 0.02
+    assert min(right[9:]) > 0.8 * right[25]
+    ids = [[face.track_id for face in result.faces] for result in results]
+    assert ids == [[0]] * 9 + [[0, 1]] * 21
+    live = list(engine.stream(frames))  # an iterator cannot look ahead
+    assert change(frames[12][:, 320:], live[12].image[:, 320:]) < 0.02
+
+
+def test_a_hard_cut_does_not_fade_in(engine: MakeupEngine, filmed: Filmed) -> None:
+    before = list(film([Actor("light.jpg", still(160))], 12))
+    after = list(film([Actor("dark.jpg", still(480))], 12))
+    frames = [*before, *after]
+    shares = painted_shares(engine.stream(filmed(frames)), frames, engine)
+    assert min(shares) > 0.85
+    live = painted_shares(engine.stream(frames), frames, engine)
+    assert live[12] < 0.3
+
+
+def test_looking_back_can_be_switched_off(engine: MakeupEngine, filmed: Filmed) -> None:
+    late = Actor("dark.jpg", lambda t: (320.0, 180.0) if t >= 4 / FPS else None)
+    frames = list(film([late], 8))
+    (*_, last) = engine.stream(filmed(frames), options=StreamOptions(look_back=False))
+    share = change(frames[7], last.image) / change(frames[7], engine.process(frames[7]))
+    assert 0.2 < share < 0.8  # a part of the quarter of a second that it takes to come

@@ -1,6 +1,6 @@
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -255,3 +255,49 @@ def timed(milliseconds: Callable[[int], float]) -> Callable[[Image, float], Resu
         return Result(image, (), {"detect": milliseconds(number_of(image))})
 
     return made
+
+
+class Late:
+    """An engine that gives each result two frames late."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.waiting: list[Image] = []
+        self.error = error
+
+    def process(self, image: Image, time: float) -> Result | None:
+        self.waiting.append(image)
+        return process(self.waiting.pop(0), time) if len(self.waiting) > 2 else None
+
+    def rest(self) -> Iterator[Result]:
+        while self.waiting:
+            yield process(self.waiting.pop(0), 0.0)
+            if self.error is not None:
+                raise self.error
+
+
+def test_results_that_come_late_keep_their_places() -> None:
+    late, sink = Late(), ListSink()
+    stream = Stream(
+        ListSource(SECONDS[:6]), late.process, StreamOptions(), sink=sink, rest=late.rest
+    )
+    places = [(number_of(result.image), result.index, result.timestamp) for result in stream]
+    assert places == [(k, k, pytest.approx(SECONDS[k])) for k in range(6)]
+    assert sink.numbers == list(range(6))
+    assert stream.ending is Ending.FINISHED
+
+
+def test_an_error_among_late_results_is_raised() -> None:
+    late = Late(ValueError("broken"))
+    stream = Stream(ListSource(SECONDS[:6]), late.process, StreamOptions(), rest=late.rest)
+    with pytest.raises(ValueError, match="broken"):
+        stream.run()
+    assert stream.ending is Ending.FAILED
+
+
+def test_an_error_of_the_source_comes_after_late_results() -> None:
+    late, sink = Late(), ListSink()
+    source = ListSource(SECONDS[:4], error=SourceLostError("gone"))
+    stream = Stream(source, late.process, StreamOptions(), sink=sink, rest=late.rest)
+    stream.run()
+    assert stream.ending is Ending.SOURCE_LOST
+    assert sink.numbers == [0, 1, 2, 3]

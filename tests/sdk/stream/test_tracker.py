@@ -11,7 +11,7 @@ from scenes import FPS, WIDTH, Actor, film, still
 
 from makeup_sdk import Detection, FaceAnalysis
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.stream import StillnessOptions, TrackerOptions
+from makeup_sdk.stream import SmoothingOptions, TrackerOptions
 from makeup_sdk.stream.sources import VideoFileSource
 from makeup_sdk.stream.tracker import TrackedFace, Tracker
 
@@ -47,7 +47,7 @@ def follow(
     options: TrackerOptions | None = None,
     fps: float = FPS,
 ) -> list[list[TrackedFace]]:
-    tracker = Tracker(analyzer, max_faces, options or TrackerOptions(), StillnessOptions())
+    tracker = Tracker(analyzer, max_faces, options or TrackerOptions(), SmoothingOptions())
     history = []
     for number, frame in enumerate(frames):
         analyzer.frame = number

@@ -2,9 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from makeup_kernels.types import Image
 
 
 def relight(image: Image, rng: np.random.Generator) -> Image:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, TEMPLATE_LANDMARKS, Region
-
-FloatArray = NDArray[np.float32]
+from makeup_kernels.types import FloatArray
 
 MAP_SIZE = 128
 """Side of the maps: half of the crop's."""

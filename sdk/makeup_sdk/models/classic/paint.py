@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from makeup_kernels import CROP_SIZE, Region, RegionHistogram
 from makeup_sdk.faces.layout import FINE_STRIDE, FaceLayout, LaidFields, Placement, masked_blur
 from makeup_sdk.faces.light import from_log, luminance, to_log
-from makeup_sdk.faces.smoothing import StillnessOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions
 from makeup_sdk.faces.template import template_landmarks, template_regions
 from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.faces.types import FaceAnalysis
@@ -142,7 +142,7 @@ class ClassicPainter(Painter):
                 mask[part.window][alpha > 0] = 1
         return change, mask
 
-    def follow(self, options: StillnessOptions) -> SmoothedLayer:
+    def follow(self, options: SmoothingOptions) -> SmoothedLayer:
         """See `Painter.follow`."""
         return SmoothedLayer(self.layer, options)
 

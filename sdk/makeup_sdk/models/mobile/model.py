@@ -3,8 +3,9 @@
 import numpy as np
 
 from makeup_kernels import InvalidInputError, NoFaceError, Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.skin_light import SkinLight
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.appearance import Appearance, RegionMap
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.makeup.fields import MakeupFields

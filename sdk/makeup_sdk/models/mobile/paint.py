@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from makeup_kernels import Region, apply_color_map
 from makeup_kernels.geometry import to_fixed_point
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.canonical import CanonicalPlaces
 from makeup_sdk.faces.skin_light import SkinLight, log_factors
-from makeup_sdk.faces.smoothing import MovingAverage, Step, StillnessOptions
-from makeup_sdk.faces.types import CropGrid, FaceAnalysis, FloatArray, Image
+from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.makeup.appearance import WINDOWS, Appearance
 from makeup_sdk.models.base import Painter, Strength, scaled
 from makeup_sdk.models.mobile.read import read_regions, without_side_light
@@ -105,7 +106,7 @@ class MobilePainter(Painter):
         """See `Painter.paint`."""
         return worn(self.factors(face), face, strength)
 
-    def follow(self, options: StillnessOptions) -> "SmoothedFactors":
+    def follow(self, options: SmoothingOptions) -> "SmoothedFactors":
         """See `Painter.follow`."""
         return SmoothedFactors(self, options)
 
@@ -147,7 +148,7 @@ class SmoothedFactors:
         options: seconds of the averages.
     """
 
-    def __init__(self, painter: MobilePainter, options: StillnessOptions) -> None:
+    def __init__(self, painter: MobilePainter, options: SmoothingOptions) -> None:
         self._painter = painter
         self._averages = {
             region: MovingAverage(options.layer, grid) for region, grid in GRIDS.items()

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.canonical import Window, places_on_face
 from makeup_sdk.faces.skin_light import SkinLight
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.appearance import WINDOWS
 
 _SIGMA = {Region.LIPS: 0.6, Region.SKIN: 0.7, Region.EYES: 0.8, Region.BROWS: 0.8}

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from makeup_kernels import Region
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.models.base import Strength
 
 _FEATHER = 2.0

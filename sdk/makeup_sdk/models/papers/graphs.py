@@ -10,7 +10,9 @@ import numpy as np
 
 from makeup_engines import Bundle, Session, SessionOptions
 from makeup_kernels import CROP_SIZE, BundleError
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.planes import normalized_planes
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.models.base import FACES_AT_ONCE, CropPaint, ModelOptions, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, makeup_mask
 from makeup_sdk.models.papers.light_paint import LightView
@@ -138,9 +140,7 @@ class Graphs:
 
     def pixels(self, image: Image | FloatArray) -> FloatArray:
         """What the graphs read: BGR pixels (s, s, 3) to float32 (1, 3, s, s), normalised."""
-        pixels = image if self.color == "bgr" else image[..., ::-1]
-        normal = (pixels - np.asarray(self.mean, np.float32)) * np.asarray(self.scale, np.float32)
-        return np.ascontiguousarray(normal.transpose(2, 0, 1)[None])
+        return normalized_planes(image, color=self.color, mean=self.mean, scale=self.scale)
 
     def paint(self, face: FaceAnalysis, result: FloatArray, strength: Strength) -> CropPaint:
         """A network's image, float32 (3, S, S), as paint for a face.

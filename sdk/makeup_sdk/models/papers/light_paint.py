@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 
 from makeup_kernels import CROP_SIZE, NoFaceError, Region
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.light import from_log, to_log
-from makeup_sdk.faces.smoothing import StillnessOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions
 from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace
@@ -119,7 +120,7 @@ class LightPainter(Painter):
         change, mask = self.layer(face, light, tone, strength)
         return CropPaint(from_log(light + change), mask)
 
-    def follow(self, options: StillnessOptions) -> SmoothedLayer:
+    def follow(self, options: SmoothingOptions) -> SmoothedLayer:
         """See `Painter.follow`."""
         return SmoothedLayer(self.layer, options)
 

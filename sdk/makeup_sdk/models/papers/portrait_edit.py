@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import BundleError, Region
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.parsing import face_classes
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray, Image
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace

@@ -5,7 +5,8 @@ from typing import ClassVar
 import numpy as np
 
 from makeup_kernels import BundleError, InvalidInputError, Region
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+from makeup_kernels.types import FloatArray
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.style import STYLE_REGIONS, Style
 from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace

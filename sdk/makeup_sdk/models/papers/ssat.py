@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.parsing import face_classes
-from makeup_sdk.faces.types import FaceAnalysis, FloatArray
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, planes

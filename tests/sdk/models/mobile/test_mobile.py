@@ -11,7 +11,7 @@ from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.faces import FaceAnalysis
 from makeup_sdk.faces.light import decode_srgb, encode_srgb
-from makeup_sdk.faces.smoothing import Step, StillnessOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid
 from makeup_sdk.makeup.appearance import WINDOWS, Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
@@ -317,11 +317,11 @@ def test_damaged_look_file_says_so(tmp_path, looks):
         Look.load(path)
 
 
-def test_puts_on_colours_as_classic_does(analyzer, demo):
+def test_puts_on_products_as_they_are(analyzer, demo):
     engine = MakeupEngine(Look.from_colors(lips="#b3123a"), model="mobile", analyzer=analyzer)
-    assert engine.look.makeup.kind == "classic"
-    classic = MakeupEngine(engine.look, model="classic", analyzer=analyzer)
-    assert np.array_equal(engine.process(demo("light.jpg")), classic.process(demo("light.jpg")))
+    assert engine.look.makeup.kind == "products"
+    products = MakeupEngine(engine.look, model="products", analyzer=analyzer)
+    assert np.array_equal(engine.process(demo("light.jpg")), products.process(demo("light.jpg")))
 
 
 def test_reads_photos_itself(analyzer, look_path):
@@ -334,10 +334,10 @@ def test_mixes_colours_with_photos(looks):
     card = Look.from_colors(lips="#5b1f5e")
     mixed = Look.mix({card: 1.0, looks["red-classic"]: 1.0})
     assert mixed.makeup.kind == "mobile"
-    composed = Look.compose(lips=card, eyes=looks["teal-smoky"]).makeup
+    composed = Look.compose(lips=card, eyes=looks["teal-smoky"])
     eyes = looks["teal-smoky"].makeup.maps[Region.EYES]
-    np.testing.assert_allclose(composed.maps[Region.EYES].seen, eyes.seen)
-    assert composed.maps[Region.LIPS].lab[16, 24, 1] > 5
+    np.testing.assert_allclose(composed.makeup.maps[Region.EYES].seen, eyes.seen)
+    assert composed.products == card.makeup.products
 
 
 def test_does_not_wear_a_style_without_a_photo(analyzer):
@@ -379,7 +379,7 @@ def test_a_still_face_is_worked_out_now_and_then(analysis, looks, model, monkeyp
     factors = painter.factors
     monkeypatch.setattr(painter, "factors", lambda face: calls.append(1) or factors(face))
     face = analysis("medium.jpg")
-    follower = painter.follow(StillnessOptions())
+    follower = painter.follow(SmoothingOptions())
     still = Step(1 / 30, np.eye(2, 3), 0.0, np.zeros((64, 64), np.float32))
     news = Step(1 / 30, np.eye(2, 3), 0.0, np.ones((64, 64), np.float32))
     paints = [follower.paint(face, step, FULL, 1.0) for step in (None, *[still] * 8)]

@@ -11,15 +11,15 @@ import torch
 from makeup_engines import Bundle
 from makeup_export.face_networks import export_landmarks
 from makeup_training.faces.data import load_crops
-from makeup_training.faces.landmark_samples import face_pair
-from makeup_training.faces.networks import LandmarkRegionNet
-from makeup_training.faces.steady import (
+from makeup_training.faces.finetune_landmarks import (
     difference,
     in_makeup,
     mean_weights,
     measure_statistics,
     start_from_bundle,
 )
+from makeup_training.faces.landmark_samples import face_pair
+from makeup_training.faces.networks import LandmarkRegionNet
 from makeup_training.faces.train_landmarks import answers, to_input
 
 SIZE = 96

@@ -1,6 +1,7 @@
 """Arrays of other libraries on a GPU: pointer, shape and dtype, without a copy."""
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,19 +38,21 @@ class DeviceView:
 
     Attributes:
         pointer: address of its first element.
-        shape: its shape; rows lie without gaps (C order).
+        shape: its shape.
         dtype: name of its dtype.
+        strides: bytes from one element to the next along each axis.
         owner: what must stay alive while the pointer is used.
     """
 
     pointer: int
     shape: tuple[int, ...]
     dtype: str
+    strides: tuple[int, ...]
     owner: Any
 
 
 def device_view(array: Any, where: str) -> DeviceView:
-    """The view of an array with `__cuda_array_interface__` or `__dlpack__`.
+    """The view of an array in C order with `__cuda_array_interface__` or `__dlpack__`.
 
     Args:
         array: of CuPy, PyCUDA, PyTorch, JAX, ...
@@ -58,19 +61,40 @@ def device_view(array: Any, where: str) -> DeviceView:
     Raises:
         InvalidInputError: it has neither, is not on a GPU, or not in C order.
     """
+    view = lent_view(array, where)
+    if view is None:
+        raise InvalidInputError(
+            f"{where} is a {type(array).__name__}, expected a NumPy array, or on a GPU one with "
+            "__cuda_array_interface__ or __dlpack__"
+        )
+    packed = packed_strides(view.shape, np.dtype(view.dtype).itemsize)
+    for size, have, want in zip(view.shape, view.strides, packed, strict=True):
+        if size > 1 and have != want:
+            raise InvalidInputError(f"{where} is not in C order; make it contiguous first")
+    return view
+
+
+def lent_view(array: Any, where: str) -> DeviceView | None:
+    """The view of an array in any order; None of an object that lends none.
+
+    Raises:
+        InvalidInputError: it is not on a CUDA GPU, or has a dtype that NumPy lacks.
+    """
     interface = getattr(array, "__cuda_array_interface__", None)
     if interface is not None:
         dtype, shape = np.dtype(interface["typestr"]), tuple(interface["shape"])
-        strides = interface.get("strides")
-        if strides is not None:
-            _check_order(shape, [step // dtype.itemsize for step in strides], where)
-        return DeviceView(int(interface["data"][0]), shape, dtype.name, array)
-    if hasattr(array, "__dlpack__"):
-        return _from_dlpack(array, where)
-    raise InvalidInputError(
-        f"{where} is a {type(array).__name__}, expected a NumPy array, or on a GPU one with "
-        "__cuda_array_interface__ or __dlpack__"
-    )
+        strides = interface.get("strides") or packed_strides(shape, dtype.itemsize)
+        pointer = int(interface["data"][0] or 0)
+        return DeviceView(pointer, shape, dtype.name, tuple(map(int, strides)), array)
+    return _from_dlpack(array, where) if hasattr(array, "__dlpack__") else None
+
+
+def packed_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Strides in bytes of an array in C order without gaps."""
+    steps = [itemsize]
+    for size in reversed(shape[1:]):
+        steps.append(steps[-1] * size)
+    return tuple(reversed(steps[: len(shape)]))
 
 
 def _from_dlpack(array: Any, where: str) -> DeviceView:
@@ -83,20 +107,13 @@ def _from_dlpack(array: Any, where: str) -> DeviceView:
         raise InvalidInputError(
             f"{where} is not on a CUDA GPU (DLPack device {tensor.device_type})"
         )
-    shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
-    if tensor.strides:
-        _check_order(shape, [tensor.strides[i] for i in range(tensor.ndim)], where)
     kind = _KINDS.get(tensor.code)
     if kind is None or tensor.lanes != 1:
         raise InvalidInputError(f"{where} has a dtype that NumPy lacks (DLPack code {tensor.code})")
-    dtype = np.dtype(kind if kind == "bool" else f"{kind}{tensor.bits}").name
+    dtype = np.dtype(kind if kind == "bool" else f"{kind}{tensor.bits}")
+    shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
+    strides = packed_strides(shape, dtype.itemsize)
+    if tensor.strides:
+        strides = tuple(tensor.strides[i] * dtype.itemsize for i in range(tensor.ndim))
     pointer = (tensor.data or 0) + tensor.byte_offset
-    return DeviceView(pointer, shape, dtype, (array, capsule))
-
-
-def _check_order(shape: tuple[int, ...], strides: list[int], where: str) -> None:
-    expected = 1
-    for size, step in zip(reversed(shape), reversed(strides), strict=True):
-        if size > 1 and step != expected:
-            raise InvalidInputError(f"{where} is not in C order; make it contiguous first")
-        expected *= size
+    return DeviceView(pointer, shape, dtype.name, strides, (array, capsule))

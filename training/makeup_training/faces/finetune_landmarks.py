@@ -1,11 +1,12 @@
 """Fine-tune the landmark + region net so that makeup, light and noise do not move its answer.
 
-    python -m makeup_training.faces.steady --data DIR --bundle BUNDLE --out RUN
+    python -m makeup_training.faces.finetune_landmarks --data DIR --bundle BUNDLE --out RUN
 
 Every face is shown twice, bare and in makeup or in two makeups, framed nearly alike and lit and
 recorded differently. Beside the losses of `train_landmarks` there is one on how much a point's
 error differs between the two. What is exported in the end is the mean of the weights before and
-after (Wortsman et al., 2022): it is steadier than the one and more exact than either.
+after (Wortsman et al., 2022): its points move less than before, and are more exact than
+either's.
 
 Starts from the exported bundle; resumes from the checkpoint in --out when there is one, and leaves
 the mean beside it, as `mean.pt`. DIR is the faces folder (train/, detect/).
@@ -44,7 +45,7 @@ from makeup_training.faces.train_landmarks import (
 )
 from makeup_training.faces.training import Ahead, Schedule, Training
 
-STEADY_WEIGHT = 20.0
+DIFFERENCE_WEIGHT = 20.0
 STATISTICS_BATCHES = 8
 
 
@@ -107,14 +108,14 @@ def train(options: argparse.Namespace) -> None:
         samples = ahead.batch(step)
         answer = answers(network, samples)
         return answer_losses(answer, samples) | {
-            "steady": STEADY_WEIGHT * difference(answer[0], samples, options.pairs)
+            "difference": DIFFERENCE_WEIGHT * difference(answer[0], samples, options.pairs)
         }
 
     training.run(losses_of, lambda state: evaluate(state, width, size, held))
     mean = mean_weights(before, training.average.state)
     print(evaluate(mean, width, size, held), flush=True)
     trained = json.loads((options.bundle / "manifest.json").read_text())["weights"]["steps"]
-    steps = {"step": trained, "steady_steps": options.steps}
+    steps = {"step": trained, "finetuning_steps": options.steps}
     save_atomically({"average": mean, **steps, **facts}, options.out / "mean.pt")
 
 

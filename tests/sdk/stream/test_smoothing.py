@@ -21,12 +21,12 @@ from makeup_sdk.models.base import CropPaint
 from makeup_sdk.models.classic import paint
 from makeup_sdk.models.mobile.paint import GRIDS
 from makeup_sdk.models.smoothing import ToneSmoother
-from makeup_sdk.stream import FrameProcessor, StillnessOptions, StreamOptions
+from makeup_sdk.stream import FrameProcessor, SmoothingOptions, StreamOptions
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
 
 Image = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
-Layers = Callable[[list[Image], StillnessOptions | None], FloatArray]
+Layers = Callable[[list[Image], SmoothingOptions | None], FloatArray]
 
 
 @pytest.fixture
@@ -48,10 +48,10 @@ def layers(look: Look, analyzer: BundledFaceAnalyzer, monkeypatch: pytest.Monkey
     for module in (paint, smoothing):
         monkeypatch.setattr(module, "from_log", painted)
 
-    def of(frames: list[Image], stillness: StillnessOptions | None) -> FloatArray:
+    def of(frames: list[Image], smoothing: SmoothingOptions | None) -> FloatArray:
         made.clear()
         engine = MakeupEngine(look, model="classic", analyzer=analyzer)
-        process = FrameProcessor(engine, StreamOptions(stillness=stillness)).process
+        process = FrameProcessor(engine, StreamOptions(smoothing=smoothing)).process
         for number, frame in enumerate(frames):
             assert process(frame, number / FPS).faces[0].painted
         return np.stack(made)
@@ -63,7 +63,7 @@ class Smoother:
     """Region maps of one face over a stream."""
 
     def __init__(self) -> None:
-        self._estimate, self._smooth = StepEstimator(), RegionSmoother(StillnessOptions().regions)
+        self._estimate, self._smooth = StepEstimator(), RegionSmoother(SmoothingOptions().regions)
 
     def regions(self, face: FaceAnalysis, dt: float) -> Image:
         return self._smooth(face.regions, self._estimate(face, dt))
@@ -76,12 +76,12 @@ def test_jitter_is_a_quarter(
     """A face at rest, seen by a noisy sensor: how far the paint trembles about its mean."""
     frames = list(film([Actor("light.jpg", still())], 40, noise=noise))
 
-    def jitter(stillness: StillnessOptions | None) -> float:
-        layer = layers(frames, stillness)[16:]
+    def jitter(smoothing: SmoothingOptions | None) -> float:
+        layer = layers(frames, smoothing)[16:]
         made_up = np.abs(layer.mean(axis=0)).max(axis=2) > 0.01
         return float(np.sqrt(layer.var(axis=0)[made_up].mean()))
 
-    ratio = jitter(StillnessOptions()) / jitter(None)
+    ratio = jitter(SmoothingOptions()) / jitter(None)
     record_property("jitter_ratio", round(ratio, 3))
     print(f"noise {noise}: jitter {ratio:.3f} of the unsmoothed")
     assert ratio <= 0.25
@@ -100,13 +100,13 @@ def test_lag_is_below_a_frame(
     """The delay at which the steadied layer's middle fits the unsmoothed one's best."""
     frames = list(film([Actor("light.jpg", path)], 32, noise=3))
 
-    def middles(stillness: StillnessOptions | None) -> NDArray[np.float64]:
-        weight = np.abs(layers(frames, stillness)).sum(axis=3)
+    def middles(smoothing: SmoothingOptions | None) -> NDArray[np.float64]:
+        weight = np.abs(layers(frames, smoothing)).sum(axis=3)
         columns, rows = weight.sum(axis=1), weight.sum(axis=2)
         middle = [columns @ np.arange(WIDTH), rows @ np.arange(HEIGHT)]
         return np.stack(middle, axis=1) / weight.sum(axis=(1, 2))[:, None]
 
-    plain, steady = middles(None), middles(StillnessOptions())
+    plain, steady = middles(None), middles(SmoothingOptions())
     times = np.arange(len(frames))
     delays = np.linspace(-1, 3, 81)
     errors = []
@@ -144,7 +144,7 @@ def test_landmarks_lag_by_a_bounded_distance(
     analysis: Callable[[str], FaceAnalysis], scale: float
 ) -> None:
     """In steady motion of any speed, 1 / (2π · speed_gain) pupil distances, at any size."""
-    options = StillnessOptions()
+    options = SmoothingOptions()
     face = analysis("light.jpg").landmarks * np.float32(scale)
     pupils = float(np.hypot(*(face[36:42].mean(axis=0) - face[42:48].mean(axis=0))))
     bound = 1.1 * np.sqrt(2) * pupils / (2 * np.pi * options.speed_gain)
@@ -158,7 +158,7 @@ def test_landmarks_lag_by_a_bounded_distance(
 
 def test_landmark_filter_keeps_a_still_face(analysis: Callable[[str], FaceAnalysis]) -> None:
     face = analysis("dark.jpg").landmarks
-    smooth = LandmarkFilter(StillnessOptions())
+    smooth = LandmarkFilter(SmoothingOptions())
     for _ in range(5):
         np.testing.assert_allclose(smooth(face, 1 / FPS), face, atol=1e-3)
 
@@ -245,4 +245,4 @@ def test_tone_is_steady_until_the_light_changes() -> None:
 )
 def test_bad_options(options: dict[str, float], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        StillnessOptions(**options)
+        SmoothingOptions(**options)
