@@ -12,7 +12,7 @@ from makeup_sdk.cosmetics.canvas import Patch
 from makeup_sdk.cosmetics.light import SkinLight, to_linear
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
-from makeup_sdk.faces.smoothing import Step, StillnessOptions
+from makeup_sdk.faces.smoothing import Step, SmoothingOptions
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.products import Product
 from makeup_sdk.models.base import Follower, Paint, Painter, Strength, scaled
@@ -63,7 +63,7 @@ class ProductsPainter(Painter):
         view = FaceView.of(replace(face, crop=made_up), light)
         return PatchPaint(paint(view, self.products, strength))
 
-    def follow(self, options: StillnessOptions) -> Follower:
+    def follow(self, options: SmoothingOptions) -> Follower:
         """See `Painter.follow`; the light is averaged over time."""
         return _ProductsFollower(self, options)
 
@@ -85,7 +85,7 @@ class LayeredPainter(Painter):
         below = self._base.paint(face, self._below(strength))
         return LayeredPaint(below, self._over.paint_over(face, worn(below, face), None, strength))
 
-    def follow(self, options: StillnessOptions) -> Follower:
+    def follow(self, options: SmoothingOptions) -> Follower:
         """See `Painter.follow`."""
         return _LayeredFollower(self._base.follow(options), self._below, self._over, options)
 
@@ -109,7 +109,7 @@ class LayeredPaint:
 class _ProductsFollower:
     """Products on one face of a stream. See `Follower`."""
 
-    def __init__(self, painter: ProductsPainter, options: StillnessOptions) -> None:
+    def __init__(self, painter: ProductsPainter, options: SmoothingOptions) -> None:
         self._painter, self._light = painter, LightSmoother(options.colors)
 
     def paint(
@@ -127,7 +127,7 @@ class _LayeredFollower:
         base: Follower,
         below: Callable[[Strength], Strength],
         over: ProductsPainter,
-        options: StillnessOptions,
+        options: SmoothingOptions,
     ) -> None:
         self._base, self._below, self._over = base, below, over
         self._light = LightSmoother(options.colors)
