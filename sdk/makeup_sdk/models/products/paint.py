@@ -12,7 +12,7 @@ from makeup_sdk.cosmetics.canvas import Patch
 from makeup_sdk.cosmetics.light import SkinLight, to_linear
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
-from makeup_sdk.faces.smoothing import Step, SmoothingOptions
+from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.products import Product
 from makeup_sdk.models.base import Follower, Paint, Painter, Strength, scaled
