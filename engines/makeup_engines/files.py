@@ -23,6 +23,7 @@ _MEND = {
     errno.ENOSPC: "free some space, or choose another disk",
     errno.EDQUOT: "free some space, or choose another disk",
     errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
+    errno.EEXIST: "something else has this name; choose another",
     errno.EISDIR: "give the name of a file, not of a folder",
     errno.ENOENT: "create the folder first",
     errno.ENOTDIR: "create the folder first",
@@ -122,6 +123,16 @@ def write_atomically(path: Path, data: bytes, *, make_parents: bool = False) -> 
         return
     with aside(path, make_parents=make_parents) as place:
         write_synced(place, data)
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Create a folder, and those above it, unless it is there.
+
+    Raises:
+        OutputError: something else is there, or the place is closed to us.
+    """
+    with _explained(path):
+        path.mkdir(parents=True, exist_ok=True, mode=mode)
 
 
 @contextlib.contextmanager

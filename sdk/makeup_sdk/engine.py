@@ -43,8 +43,8 @@ class MakeupEngine:
     An engine keeps no state between frames (a `stream` keeps its own) and may be shared by threads.
 
     Args:
-        look: a `Look`, the path of a look file (`.look`) or of a reference photo, or a reference
-            photo as a frame; None paints nothing until `engine.look` is set.
+        look: a `Look`; the path of a look file (`.look`), of products (`.json`) or of a reference
+            photo; or a reference photo as a frame. None paints nothing until `engine.look` is set.
         model: "mobile", "classic", the path of a published model's bundle (a directory or a zip,
             made by `makeup export` or `makeup import`), or a `Model`.
         backend: runs the graphs of a bundle: "auto", or a name of `makeup_engines.BACKENDS`, which
@@ -143,6 +143,8 @@ class MakeupEngine:
             return None
         if isinstance(look, (str, Path)) and Path(look).suffix == ".look":
             look = Look.load(look)
+        elif isinstance(look, (str, Path)) and Path(look).suffix == ".json":
+            look = Look.from_json_file(look)
         elif isinstance(look, np.ndarray):
             frame = check_frame(look, "look")
             photo = to_bgr(frame, self.color)
@@ -154,7 +156,7 @@ class MakeupEngine:
                 f"look: got {type(look).__name__}, expected a Look, a path or a frame"
             )
         look = look.made_for(self.model)
-        return Outfit(look, self.pipeline.backend.painter(look.makeup))
+        return Outfit(look, self.pipeline.backend.painter(look))
 
     @property
     def strength(self) -> Mapping[Region, float]:

@@ -17,46 +17,64 @@ from makeup_engines.files import as_path, write_atomically
 from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region
 from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_number, as_regions, as_title
-from makeup_sdk.colors import parse_color
+from makeup_sdk.colors import Color
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
 from makeup_sdk.faces.demo_face import demo_face
 from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
+from makeup_sdk.makeup.color_card import color_card
 from makeup_sdk.makeup.fields import MakeupFields
+from makeup_sdk.makeup.product_json import (
+    ProductMakeup,
+    checked_products,
+    from_json,
+    to_json,
+)
+from makeup_sdk.makeup.products import Product, nearest
 from makeup_sdk.makeup.references import MAX_FACES, References
 from makeup_sdk.makeup.style import STYLE_REGIONS, Style
 from makeup_sdk.models.base import Model, Painter
-from makeup_sdk.models.classic.color_card import from_colors
-from makeup_sdk.models.classic.paint import ClassicPainter
+from makeup_sdk.models.products.paint import LayeredPainter, ProductsPainter
 from makeup_sdk.models.registry import DEFAULT_MODEL, MAKEUPS, open_model
 
-_FORMAT = 1
+_FORMAT, _LAYERED_FORMAT = 1, 2
+"""Of a look file; 2 where products are worn over another makeup, which format 1 cannot say."""
+_LOOKS = Path(__file__).parent / "assets" / "looks"
+SHIPPED_LOOKS = tuple(sorted(path.stem for path in _LOOKS.glob("*.json")))
+"""Names of the designed looks that `Look.shipped` knows."""
 _MIN_SCORE = 0.5
 _REFERENCE_FACES = 16
-_MAX_FILE_BYTES = 8 << 20
+_MAX_FILE_BYTES, _MAX_JSON_BYTES = 8 << 20, 1 << 20
 _LONGEST_TITLE = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """The makeup of a reference photo or colour card; immutable, small, independent of any face.
+    """The makeup of a reference photo, or products; immutable, small, independent of any face.
 
     Attributes:
         makeup: what a model needs to paint it.
-        regions: the regions it has makeup for.
+        makeup_regions: the regions that the makeup is for.
         title: what to call it; control characters are left out.
         reference: the faces it was read from, so that other models can read them too; None for
-            colours, and after a look file unless the makeup itself consists of faces.
+            products, and after a look file unless the makeup itself consists of faces.
+        products: worn over the makeup.
     """
 
     makeup: Makeup
-    regions: frozenset[Region]
+    makeup_regions: frozenset[Region]
     title: str
     reference: References | None = None
+    products: tuple[Product, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", as_title(self.title))
+
+    @property
+    def regions(self) -> frozenset[Region]:
+        """The regions it has something for."""
+        return self.makeup_regions | {product.region for product in self.products}
 
     @classmethod
     def from_photo(
@@ -92,38 +110,96 @@ class Look:
     def from_colors(
         cls,
         *,
-        lips: str | None = None,
-        eyes: str | None = None,
-        blush: str | None = None,
-        brows: str | None = None,
+        lips: Color | None = None,
+        eyes: Color | None = None,
+        blush: Color | None = None,
+        brows: Color | None = None,
         finish: str = "natural",
         title: str = "colours",
     ) -> "Look":
         """A look from colours, for example `Look.from_colors(lips="#b3123a", finish="gloss")`.
 
-        `classic` and `mobile` put on the colours themselves; other models, and mixtures with looks
-        of photos, read them off a shipped face that wears them.
+        A short form of `from_products`, which knows finishes, shapes and placements.
 
         Args:
-            lips, eyes, blush, brows: hex colours of lipstick, eye shadow, blush and brow tint;
-                what is not given is not painted.
+            lips, eyes, blush, brows: colours of lipstick, eye shadow, blush and brow pencil, as
+                `"#b3123a"` or a CSS name; what is not given is not painted.
             finish: of the lipstick: "natural", "matte" or "gloss".
             title: what to call it.
 
         Raises:
             InvalidInputError: no colour at all, a malformed colour, or an unknown finish.
         """
-        given = {"lips": lips, "eyes": eyes, "blush": blush, "brows": brows}
-        parsed = {key: parse_color(text, key) if text else None for key, text in given.items()}
-        regions = dict(
-            zip(given, (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS), strict=True)
-        )
-        worn = frozenset(regions[key] for key, color in parsed.items() if color is not None)
-        if not worn:
+        return cls.from_products(color_card(lips, eyes, blush, brows, finish), title=title)
+
+    @classmethod
+    def from_products(cls, products: Iterable[Product], *, title: str = "products") -> "Look":
+        """A look from products, which every model can put on.
+
+            Look.from_products([Lipstick("#7a1f4b", finish="matte"), Lashes(length=0.8)])
+
+        Args:
+            products: of `makeup_sdk.cosmetics`, in any order.
+            title: what to call it.
+
+        Raises:
+            InvalidInputError: no products, something else, or more than 64.
+        """
+        makeup = ProductMakeup(checked_products(products))
+        if not makeup.products:
+            raise InvalidInputError("from_products: no product given; expected at least one")
+        return cls(makeup, makeup.regions, title)
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "products") -> "Look":
+        """A look from products as JSON; `makeup_sdk.cosmetics.schema()` describes it.
+
+        Args:
+            text: the JSON.
+            name: what it is, in messages.
+
+        Raises:
+            InvalidInputError: what is wrong in it, and where.
+        """
+        products, title = from_json(text, name)
+        return cls.from_products(products, title=title)
+
+    @classmethod
+    def shipped(cls, name: str) -> "Look":
+        """A designed look that ships with the package, for example `Look.shipped("soft-glam")`.
+
+        Raises:
+            InvalidInputError: no look of this name.
+        """
+        if name not in SHIPPED_LOOKS:
+            raise InvalidInputError(f"look: got {name!r}; {nearest(str(name), SHIPPED_LOOKS)}")
+        file = _LOOKS / f"{name}.json"
+        return cls.from_json(file.read_text(encoding="utf-8"), file.name)
+
+    def with_products(self, products: Iterable[Product]) -> "Look":
+        """This look with products over it: `look.with_products([Lipstick("#7a1f4b")])`.
+
+        Raises:
+            InvalidInputError: something else than products, or more than 64.
+        """
+        added = checked_products(products)
+        if isinstance(self.makeup, ProductMakeup):
+            makeup = ProductMakeup(checked_products((*self.makeup.products, *added)))
+            return replace(self, makeup=makeup, makeup_regions=self.makeup_regions | makeup.regions)
+        return replace(self, products=checked_products((*self.products, *added)))
+
+    def to_json(self) -> str:
+        """The products of the look as JSON.
+
+        Raises:
+            InvalidInputError: it holds makeup that is no product.
+        """
+        if not isinstance(self.makeup, ProductMakeup):
             raise InvalidInputError(
-                "from_colors: no colour given; expected at least one of lips, eyes, blush, brows"
+                f"look {self.title!r} holds makeup of kind {self.makeup.kind!r}, which has no "
+                "JSON form; save it as a look file"
             )
-        return cls(from_colors(**parsed, finish=finish), worn, title)
+        return to_json(self.makeup.products, self.title)
 
     @classmethod
     def from_style(cls, name: str) -> "Look":
@@ -226,12 +302,12 @@ class Look:
                 raise InvalidInputError(
                     f"compose: look {look.title!r} has no makeup for {region.name.lower()}"
                 )
-        return _mixed({region: [(look, 1.0)] for region, look in parts.items()}, title)
+        return _composed(parts, title)
 
     def under(self, other: "Look") -> "Look":
         """This look, with the regions of another in the place of its own."""
         parts = dict.fromkeys(self.regions, self) | dict.fromkeys(other.regions, other)
-        return _mixed({region: [(look, 1.0)] for region, look in parts.items()}, self.title)
+        return _composed(parts, self.title)
 
     def only(self, regions: Region | str | Iterable[Region | str]) -> "Look":
         """The same look restricted to a region, or to several; also by name, `only("lips")`.
@@ -239,7 +315,9 @@ class Look:
         Raises:
             InvalidInputError: no makeup region.
         """
-        return replace(self, regions=self.regions & as_regions(regions, "only"))
+        kept = as_regions(regions, "only")
+        products = tuple(product for product in self.products if product.region in kept)
+        return replace(self, makeup_regions=self.makeup_regions & kept, products=products)
 
     def made_for(self, model: Model) -> "Look":
         """This look as a model wears it: itself, or read again from its photos.
@@ -248,15 +326,17 @@ class Look:
             InvalidInputError: it was made for another model, and not of photos.
             NoFaceError: the model cannot read a photo.
         """
-        if self.makeup.kind == model.kind:
+        if self.makeup.kind in (model.kind, ProductMakeup.kind):
             return self
         if self.reference is None and self.makeup.kind in model.wears:
             return self
         return self._read_by(model)
 
     def _read_by(self, model: Model) -> "Look":
-        """The look as a model reads it off its photos, or off a shipped face that wears it."""
-        reference = self.reference or self._painted()
+        """The look as a model reads it off its photos, or products off the demo face."""
+        reference = self.reference
+        if isinstance(self.makeup, ProductMakeup):
+            reference = References.of(self._on_demo_face())
         if reference is None:
             raise InvalidInputError(
                 f"look {self.title!r} holds makeup of kind {self.makeup.kind!r} and no photo; "
@@ -269,13 +349,7 @@ class Look:
                 "use an ssat bundle"
             )
         makeup = reference.encoded(model.encode)
-        return replace(self, makeup=makeup, regions=self.regions & model.regions)
-
-    def _painted(self) -> References | None:
-        """The demo face wearing it, if that takes no network."""
-        if not isinstance(self.makeup, MakeupFields):
-            return None
-        return References.of(self._on_demo_face(ClassicPainter(self.makeup)))
+        return replace(self, makeup=makeup, makeup_regions=self.makeup_regions & model.regions)
 
     def swatch(self) -> Image:
         """A picture of the look, for people to see.
@@ -293,14 +367,23 @@ class Look:
             raise InvalidInputError(
                 f"style {self.makeup.name!r} has no picture before a face wears it"
             )
-        return self._on_demo_face(_shipped_model().painter(self.makeup)).crop
+        return self._on_demo_face().crop
 
-    def _on_demo_face(self, painter: Painter) -> FaceAnalysis:
+    def _on_demo_face(self) -> FaceAnalysis:
         face = demo_face()
         picture = face.crop.copy()
-        paint = painter.paint(face, dict.fromkeys(self.regions, 1.0))
+        paint = self.painter(_shipped_model()).paint(face, dict.fromkeys(self.regions, 1.0))
         paint.put(picture, face, color="bgr", threads=None)
         return replace(face, crop=picture)
+
+    def painter(self, model: Model) -> Painter:
+        """The look, prepared to be painted by the model that it was made for."""
+        if isinstance(self.makeup, ProductMakeup):
+            return ProductsPainter(self.makeup.products)
+        base = model.painter(self.makeup)
+        if not self.products:
+            return base
+        return LayeredPainter(base, self.makeup_regions, ProductsPainter(self.products))
 
     def to_bytes(self) -> bytes:
         """The content of a look file: a NumPy archive without objects, some 50 KB.
@@ -308,12 +391,14 @@ class Look:
         Looks of published models hold the reference faces themselves, some 130 KB each, for
         whoever opens the file to see.
         """
-        head = {
+        head: dict[str, Any] = {
             "format": _FORMAT,
             "kind": self.makeup.kind,
             "title": self.title,
-            "regions": sorted(region.name.lower() for region in self.regions),
+            "regions": sorted(region.name.lower() for region in self.makeup_regions),
         }
+        if self.products:
+            head |= {"format": _LAYERED_FORMAT, "products": to_json(self.products)}
         buffer = io.BytesIO()
         arrays: dict[str, Any] = self.makeup.to_arrays()
         arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
@@ -336,6 +421,24 @@ class Look:
                 f"{name}: not a look file or damaged ({error}); "
                 "make it again with `makeup look encode`"
             ) from None
+
+    @classmethod
+    def from_json_file(cls, path: str | Path) -> "Look":
+        """A look from a JSON file of products; see `from_json`.
+
+        Raises:
+            InvalidInputError: no such file, or what is wrong in it, and where.
+        """
+        path = as_path(path, "products")
+        if not path.is_file():
+            raise InvalidInputError(f"{path}: no such file of products")
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise InvalidInputError(f"{path}: larger than 1 MiB; this is no file of products")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise InvalidInputError(f"{path}: not UTF-8 text; this is no JSON") from None
+        return cls.from_json(text, str(path))
 
     def save(self, path: str | Path) -> None:
         """Write a look file, whole or not at all.
@@ -405,11 +508,22 @@ def _area(face: Detection) -> float:
 def _mixed(parts: Mapping[Region, list[tuple[Look, float]]], title: str) -> Look:
     """Looks averaged region by region; with their photos if all have some.
 
-    Colours among photos that `mobile` has read are read by it too.
+    Products among photos that `mobile` has read are read by it too.
     """
+    over = ProductMakeup.mix(
+        {
+            region: [(ProductMakeup(look.products), share) for look, share in p]
+            for region, p in parts.items()
+        }
+    )
+    below = {
+        region: [(look, share) for look, share in p if region in look.makeup_regions]
+        for region, p in parts.items()
+    }
+    parts = {region: shares for region, shares in below.items() if shares}
     looks = [look for shares in parts.values() for look, _ in shares]
     kinds = sorted({look.makeup.kind for look in looks})
-    if kinds == [MakeupFields.kind, Appearance.kind]:
+    if kinds == [Appearance.kind, ProductMakeup.kind]:
         model = open_model("mobile")
         read = {
             look: look if look.makeup.kind == model.kind else look._read_by(model) for look in looks
@@ -425,7 +539,21 @@ def _mixed(parts: Mapping[Region, list[tuple[Look, float]]], title: str) -> Look
         {region: [(look.makeup, share) for look, share in p] for region, p in parts.items()}
     )
     reference = mixed if isinstance(mixed, References) else _mixed_reference(parts)
-    return Look(mixed, frozenset(parts), title, reference)
+    return Look(mixed, frozenset(parts), title, reference, over.products)
+
+
+def _composed(parts: Mapping[Region, Look], title: str) -> Look:
+    """Each region from one look; products go over photos."""
+    over: list[Product] = []
+    others: dict[Region, list[tuple[Look, float]]] = {}
+    for region, look in parts.items():
+        made_of = look.makeup.products if isinstance(look.makeup, ProductMakeup) else ()
+        over += (p for p in (*made_of, *look.products) if p.region is region)
+        if not made_of and region in look.makeup_regions:
+            others[region] = [(replace(look, products=()), 1.0)]
+    if not others:
+        return Look.from_products(over, title=title)
+    return _mixed(others, title).with_products(over)
 
 
 def _mixed_reference(parts: Mapping[Region, list[tuple[Look, float]]]) -> References | None:
@@ -448,8 +576,10 @@ def _read(data: bytes) -> Look:
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     head: dict[str, Any] = json.loads(arrays["head"].tobytes().decode())
-    if head["format"] != _FORMAT:
-        raise ValueError(f"format {head['format']!r}, this release reads {_FORMAT}")
+    if head["format"] not in (_FORMAT, _LAYERED_FORMAT):
+        raise ValueError(
+            f"format {head['format']!r}, this release reads {_FORMAT} and {_LAYERED_FORMAT}"
+        )
     kind = head.get("kind", MakeupFields.kind)
     if kind not in MAKEUPS:
         raise ValueError(f"kind {kind!r}, this release reads {', '.join(MAKEUPS)}")
@@ -459,4 +589,5 @@ def _read(data: bytes) -> Look:
     title = head["title"]
     if not isinstance(title, str) or len(title) > _LONGEST_TITLE:
         raise ValueError(f"title is {str(title)[:40]}, expected at most {_LONGEST_TITLE} letters")
-    return Look(makeup, regions, title, reference)
+    products = from_json(head["products"])[0] if head["format"] == _LAYERED_FORMAT else ()
+    return Look(makeup, regions, title, reference, products)

@@ -15,6 +15,7 @@ from makeup_sdk.faces import Face, FaceAnalysis, FaceAnalyzer, FaceStatus
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.frame import Outfit, Result, Stopwatch, judge, output, to_bgr
 from makeup_sdk.images import check_frame
+from makeup_sdk.look import Look
 from makeup_sdk.models.base import Follower, FrameByFrame, Model, Painter
 
 Lap = Callable[[str], None]
@@ -117,8 +118,8 @@ class FrameBackend(Protocol):
         """Analyse several faces of a view; see `FaceAnalyzer.analyze`."""
         ...
 
-    def painter(self, makeup: Any) -> Any:
-        """Prepare a makeup to be painted.
+    def painter(self, look: Look) -> Any:
+        """Prepare a look to be painted.
 
         Raises:
             BackendUnavailableError: it cannot be painted here.
@@ -224,9 +225,9 @@ class CpuBackend:
         """See `FrameBackend.analyze`."""
         return [self.analyzer.analyze(view, face) for face in found]
 
-    def painter(self, makeup: Any) -> Painter:
+    def painter(self, look: Look) -> Painter:
         """See `FrameBackend.painter`."""
-        return self._model.painter(makeup)
+        return look.painter(self._model)
 
     def brush(self, painter: Painter, smoothing: SmoothingOptions | None) -> Follower:
         """See `FrameBackend.brush`."""

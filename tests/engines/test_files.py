@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from makeup_engines.files import as_path, write_atomically
+from makeup_engines.files import as_path, make_folder, write_atomically
 from makeup_kernels import InvalidInputError, MakeupError, OutputError
 
 
@@ -101,6 +101,17 @@ def test_places_where_nothing_can_be_written(tmp_path: Path, name: str, message:
         write_atomically(tmp_path / name, b"x")
     assert isinstance(error.value, MakeupError)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_folders_that_cannot_be(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(OutputError, match="something else has this name; choose another"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(OutputError, match="create the folder first"):
+        make_folder(tmp_path / "file" / "a")
 
 
 def test_long_names_have_room_for_what_is_written_aside(tmp_path: Path) -> None:

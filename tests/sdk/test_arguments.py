@@ -36,7 +36,7 @@ def card() -> Look:
         ({"max_faces": 0}, "max_faces: got 0, expected an integer of at least 1, or None"),
         ({"color": []}, r"color: \[\] is unknown"),
         ({"device": 3}, "device: 3 is unknown"),
-        ({"backend": 3}, "backend 3 is not available"),
+        ({"backend": 3}, "backend 3"),
         ({"model": 3}, "model: got int, expected one of"),
         ({"model": b"mobile"}, "model: got bytes, expected one of"),
         ({"model": LONG}, "model: no file can be named 'x{80}…'"),
@@ -84,6 +84,29 @@ def test_sources(card: Look, source: object, message: str) -> None:
     engine = MakeupEngine(card, model="classic")
     with pytest.raises(InvalidInputError, match=message):
         engine.stream(source)
+
+
+@pytest.mark.parametrize(
+    ("sink", "message"),
+    [
+        (LONG + ".mp4", "sink: no file can be named"),
+        (LONG, "sink: no file can be named"),
+        ("a\0.mp4", r"no file can be named 'a\\x00.mp4'"),
+        (b"a.mp4", "sink: got bytes, expected a path"),
+        ("/dev/null", "/dev/null: cannot be written .*; something else has this name"),
+    ],
+)
+def test_sinks(card: Look, sink: object, message: str) -> None:
+    engine = MakeupEngine(card, model="classic")
+    frames = [np.zeros((64, 64, 3), np.uint8)]
+    with pytest.raises(MakeupError, match=message):
+        engine.stream(frames, sink=sink).run()
+
+
+def test_stream_options(card: Look) -> None:
+    engine = MakeupEngine(card, model="classic")
+    with pytest.raises(InvalidInputError, match="options: got int, expected StreamOptions"):
+        engine.stream([], options=3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

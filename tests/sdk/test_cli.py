@@ -137,7 +137,7 @@ def test_apply_without_a_face_writes_nothing(
         (["stream", "--source", "x", "--look", RED, "--model", "z"], "model: 'z' is unknown"),
         (
             ["stream", "--source", "x", "--look", RED, "--backend", "slow"],
-            "backend 'slow' is not available",
+            "backend 'slow': the model 'mobile' has no networks",
         ),
         (
             ["stream", "--source", "x", "--look", RED, "--model", "classic", "--backend", "torch"],
@@ -200,6 +200,38 @@ def test_look_files(
     assert read_image(picture).shape == (512, 512, 3)
     out = tmp_path / "out.jpg"
     assert run(monkeypatch, "apply", demo_path("dark.jpg"), "--look", both, "-o", out) == 0
+
+
+def test_looks_of_products(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card, red, over = tmp_path / "card.json", tmp_path / "red.look", tmp_path / "over.look"
+    card.write_text(
+        '{"format": 1, "title": "mine", "products": '
+        '[{"product": "lipstick", "color": "crimson", "finish": "gloss"}]}'
+    )
+    assert run(monkeypatch, "look", "products", card, "-o", red) == 0
+    assert run(monkeypatch, "look", "show", red) == 0
+    assert "product  lipstick color=#dc143c finish=gloss" in capsys.readouterr().out
+    base = tmp_path / "smoky.look"
+    assert run(monkeypatch, "look", "products", "smoky", "-o", base) == 0
+    assert run(monkeypatch, "look", "products", card, "--over", base, "-o", over) == 0
+    assert len(Look.load(over).makeup.products) == len(Look.load(base).makeup.products) + 1
+    for look in ("smoky", card, over):
+        out = tmp_path / "out.jpg"
+        out.unlink(missing_ok=True)
+        assert run(monkeypatch, "apply", demo_path("dark.jpg"), "--look", look, "-o", out) == 0
+        assert (read_image(out) != read_image(demo_path("dark.jpg"))).any()
+    card.write_text('{"format": 1, "products": [{"product": "lipstik"}]}')
+    assert run(monkeypatch, "look", "products", card, "-o", red) == 1
+    assert "products[0]: product: got 'lipstik'; did you mean 'lipstick'?" in (
+        capsys.readouterr().err
+    )
+    card.write_bytes(b"\xff\xfe")
+    assert run(monkeypatch, "look", "products", card, "-o", red) == 1
+    assert "not UTF-8 text" in capsys.readouterr().err
+    assert run(monkeypatch, "look", "products", tmp_path / "no.json", "-o", red) == 1
+    assert "no such file of products" in capsys.readouterr().err
 
 
 def test_look_file_for_a_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,17 +11,26 @@ import numpy as np
 import pytest
 
 from makeup_sdk import BundleError, FaceAnalysis, InvalidInputError, Look, Region
+from makeup_sdk.cosmetics import Lashes, Lipstick
+from makeup_sdk.look import SHIPPED_LOOKS
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.classic.model import ClassicModel
-from makeup_sdk.models.classic.paint import ClassicPainter
 
 ALL = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS), 1.0)
 
 
 def lip_color(look: Look, face: FaceAnalysis) -> np.ndarray:
-    painted, _ = ClassicPainter(look.makeup).paint(face, {Region.LIPS: 1.0})
-    return painted[face.regions == Region.LIPS].mean(axis=0)
+    return painted(look, face, {Region.LIPS: 1.0})[face.regions == Region.LIPS].mean(axis=0)
+
+
+def painted(look: Look, face: FaceAnalysis, strength: dict[Region, float]) -> np.ndarray:
+    """The face's crop wearing a look, of products or made for `classic`."""
+    crop = face.crop.copy()
+    there = replace(face, landmarks=face.crop_landmarks, matrix=np.eye(2, 3))
+    paint = look.painter(ClassicModel()).paint(face, strength)
+    paint.put(crop, there, color="bgr", threads=1)
+    return crop
 
 
 @pytest.fixture
@@ -32,8 +42,7 @@ def test_saved_look_paints_the_same(look: Look, face: FaceAnalysis, tmp_path: Pa
     path = tmp_path / "red.look"
     look.save(path)
     loaded = Look.load(path)
-    before, _ = ClassicPainter(look.makeup).paint(face, ALL)
-    after, _ = ClassicPainter(loaded.makeup).paint(face, ALL)
+    before, after = painted(look, face, ALL), painted(loaded, face, ALL)
     assert np.abs(before.astype(int) - after).max() <= 2
     assert loaded.regions == look.regions
     assert loaded.title == look.title
@@ -46,8 +55,8 @@ def test_mix_endpoints_and_middle(face: FaceAnalysis) -> None:
     ends = [lip_color(look, face) for look in (red, brown)]
     np.testing.assert_allclose(lip_color(Look.mix({red: 1.0, brown: 0.0}), face), ends[0], atol=1)
     middle = lip_color(Look.mix({red: 1.0, brown: 1.0}), face)
-    assert (middle > np.minimum(*ends) - 1).all()
-    assert (middle < np.maximum(*ends) + 1).all()
+    assert (middle > np.minimum(*ends) - 4).all()
+    assert (middle < np.maximum(*ends) + 4).all()
     np.testing.assert_allclose(lip_color(Look.mix({red: 3.0, brown: 3.0}), face), middle, atol=1)
 
 
@@ -71,18 +80,19 @@ def test_lip_shade_arrives_on_every_skin(
     face = analysis(file)
     wanted = np.array([int(color[i : i + 2], 16) for i in (5, 3, 1)], float)
     bare = face.crop[face.regions == Region.LIPS].mean(axis=0)
-    painted = lip_color(Look.from_colors(lips=color), face)
-    assert np.abs(painted - wanted).mean() < max(0.85 * np.abs(bare - wanted).mean(), 25)
+    worn = lip_color(Look.from_colors(lips=color), face)
+    worn, bare = (color * wanted.sum() / color.sum() for color in (worn, bare))  # in its light
+    assert np.abs(worn - wanted).mean() < max(0.75 * np.abs(bare - wanted).mean(), 18)
 
 
 def test_finish_orders_the_gloss(face: FaceAnalysis) -> None:
-    spreads = []
-    for finish in ("matte", "natural", "gloss"):
-        look = Look.from_colors(lips="#b3123a", finish=finish)
-        painted, _ = ClassicPainter(look.makeup).paint(face, {Region.LIPS: 1.0})
-        lips = painted[face.regions == Region.LIPS].astype(float).mean(axis=1)
-        spreads.append(np.percentile(lips, 99) - np.median(lips))
-    assert spreads[0] < spreads[1] < spreads[2]
+    matte, natural, gloss = (
+        painted(Look.from_colors(lips="#b3123a", finish=finish), face, ALL).astype(int)
+        for finish in ("matte", "natural", "gloss")
+    )
+    lips = face.regions == Region.LIPS
+    assert (natural - matte)[lips].max() > 3
+    assert (gloss - natural)[lips].max() > 15
 
 
 @pytest.mark.parametrize(
@@ -157,14 +167,75 @@ def test_style_stays_with_its_model() -> None:
     )
 
 
-def test_colours_are_read_off_a_shipped_face() -> None:
+def test_products_are_worn_by_every_model() -> None:
     card = Look.from_colors(lips="#5b1f5e")
     assert card.reference is None
-    other = card.made_for(ReferenceModel())
-    (face,) = other.makeup.faces
-    lips = face.crop[face.regions == Region.LIPS].mean(axis=0)
-    assert np.abs(lips - np.array([0x5E, 0x1F, 0x5B])).max() < 40
-    assert other.regions == {Region.LIPS}
+    assert card.made_for(ReferenceModel()) is card
+
+
+def test_products_from_json_and_back(tmp_path: Path) -> None:
+    look = Look.from_products([Lipstick("#7a1f4b", finish="matte"), Lashes(length=0.8)], title="x")
+    assert look.regions == {Region.LIPS, Region.EYES}
+    again = Look.from_json(look.to_json(), "x.json")
+    assert (again.makeup, again.title) == (look.makeup, "x")
+    look.save(tmp_path / "x.look")
+    assert Look.load(tmp_path / "x.look").makeup == look.makeup
+    assert look.only("lips").regions == {Region.LIPS}
+
+
+def test_products_over_a_photo_look(look: Look, face: FaceAnalysis, tmp_path: Path) -> None:
+    layered = look.with_products([Lipstick("#2a0a3a", opacity=1)])
+    assert layered.regions == look.regions
+    over, bare = lip_color(layered, face), lip_color(Look.from_products(layered.products), face)
+    assert np.abs(over - bare).max() < 0.3 * np.abs(lip_color(look, face) - bare).max()
+    eyes = face.regions == Region.EYES
+    np.testing.assert_array_equal(painted(layered, face, ALL)[eyes], painted(look, face, ALL)[eyes])
+    layered.save(tmp_path / "x.look")
+    loaded = Look.load(tmp_path / "x.look")
+    assert loaded.products == layered.products
+    assert np.abs(painted(loaded, face, ALL).astype(int) - painted(layered, face, ALL)).max() <= 2
+    assert layered.only("eyes").products == ()
+    with pytest.raises(InvalidInputError, match="has no JSON form; save it as a look file"):
+        layered.to_json()
+
+
+def test_composing_products_with_photos(look: Look) -> None:
+    card = Look.from_products([Lipstick("#7a1f4b"), Lashes()])
+    composed = Look.compose(lips=card, eyes=look)
+    assert composed.products == (Lipstick("#7a1f4b"),)
+    assert composed.makeup_regions == {Region.EYES}
+    below = look.under(card)
+    assert below.regions == look.regions
+    assert below.makeup_regions == look.regions - {Region.LIPS, Region.EYES}
+    assert set(below.products) == {Lipstick("#7a1f4b"), Lashes()}
+    assert Look.compose(lips=card).makeup.products == (Lipstick("#7a1f4b"),)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Look.from_products([]), "from_products: no product given"),
+        (lambda: Look.from_products("red"), "products: got str, expected a list"),
+        (lambda: Look.from_products(Lipstick("red")), "products: got Lipstick, expected a list"),
+        (lambda: Look.from_products(["red"]), "products: got str, expected products of makeup_sdk"),
+        (lambda: Look.from_products([Lashes()] * 65), "products: got 65, expected at most 64"),
+        (lambda: Look.shipped("smokey"), "look: got 'smokey'; did you mean 'smoky'?"),
+    ],
+)
+def test_wrong_products(call: Callable[[], Look], message: str) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        call()
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", SHIPPED_LOOKS)
+def test_shipped_looks_paint_lips_eyes_and_skin(name: str, face: FaceAnalysis) -> None:
+    look = Look.shipped(name)
+    assert look.regions == set(ALL)
+    change = np.abs(painted(look, face, ALL).astype(int) - face.crop).max(axis=2)
+    for region in (Region.LIPS, Region.EYES, Region.SKIN):
+        assert change[face.regions == region].mean() > 1.0
+    assert Look.from_json(look.to_json()).makeup == look.makeup
 
 
 def test_looks_of_different_kinds_do_not_mix(look: Look) -> None:

@@ -11,6 +11,8 @@ from makeup_sdk.bench.report import Measurement, Samples
 from makeup_sdk.bench.scene import REFERENCE, demo_picture, scene
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.frame import Result
+from makeup_sdk.look import Look
+from makeup_sdk.makeup.product_json import ProductMakeup
 from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
@@ -37,7 +39,8 @@ def open_engine(options: BenchOptions) -> MakeupEngine:
 
 def wear_demo_look(engine: MakeupEngine) -> None:
     """Encode the shipped reference photo and put it on."""
-    engine.look = demo_picture(REFERENCE)
+    reads = engine.model.kind != ProductMakeup.kind
+    engine.look = demo_picture(REFERENCE) if reads else Look.shipped("soft-glam")
 
 
 def measure(

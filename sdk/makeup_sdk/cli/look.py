@@ -11,7 +11,8 @@ from rich.console import Console
 from makeup_kernels import CROP_SIZE, InvalidInputError
 from makeup_sdk.cli.options import parse_share
 from makeup_sdk.images import write_image
-from makeup_sdk.look import Look
+from makeup_sdk.look import SHIPPED_LOOKS, Look
+from makeup_sdk.makeup.product_json import ProductMakeup, product_lines
 from makeup_sdk.models.registry import DEFAULT_MODEL
 
 app = typer.Typer(help="Make, mix and show look files.", no_args_is_help=True)
@@ -42,10 +43,29 @@ def colors(
     finish: Annotated[str, typer.Option(help="Lipstick: natural, matte or gloss.")] = "natural",
     title: Annotated[str, typer.Option(help="What to call it.")] = "colours",
 ) -> None:
-    """Make a look file from colours, for any model that takes references."""
+    """Make a look file from colours, for any model."""
     look = Look.from_colors(
         lips=lips, eyes=eyes, blush=blush, brows=brows, finish=finish, title=title
     )
+    _save(look, output)
+
+
+@app.command()
+def products(
+    file: Annotated[
+        str, typer.Argument(help="A .json file of products, or a designed look that ships.")
+    ],
+    output: Output,
+    over: Annotated[
+        Path | None, typer.Option(help="A .look file that the products are worn over.")
+    ] = None,
+) -> None:
+    """Make a look file from products: lipstick, shadow, liner, … by colour, finish and shape."""
+    named = file in SHIPPED_LOOKS and not Path(file).exists()
+    look = Look.shipped(file) if named else Look.from_json_file(file)
+    if over is not None:
+        assert isinstance(look.makeup, ProductMakeup)
+        look = Look.load(over).with_products(look.makeup.products)
     _save(look, output)
 
 
@@ -72,6 +92,9 @@ def show(
     console = Console()
     console.print(f"title    {look.title}", markup=False)
     console.print("regions  " + ", ".join(sorted(region.name.lower() for region in look.regions)))
+    made_of = look.makeup.products if isinstance(look.makeup, ProductMakeup) else look.products
+    for line in product_lines(made_of):
+        console.print(f"product  {line}", markup=False, soft_wrap=True)
     if picture is not None:
         size = (2 * CROP_SIZE, 2 * CROP_SIZE)
         write_image(picture, cv2.resize(look.swatch(), size).astype(np.uint8))

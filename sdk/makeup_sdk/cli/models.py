@@ -11,6 +11,8 @@ from rich.table import Table
 
 from makeup_engines import Bundle
 from makeup_sdk.faces.demo_face import demo_face
+from makeup_sdk.look import Look
+from makeup_sdk.makeup.product_json import ProductMakeup
 from makeup_sdk.makeup.references import References
 from makeup_sdk.makeup.style import Style
 from makeup_sdk.models.base import Model, ModelOptions, Painter
@@ -71,6 +73,8 @@ def _painter(model: Model) -> Painter:
     """A look of the demo face, or of a style."""
     if isinstance(model, StyleModel):
         return model.painter(Style(model.styles[-1]))
+    if model.kind == ProductMakeup.kind:
+        return Look.shipped("soft-glam").painter(model)
     if model.kind == References.kind:
         return model.painter(References.of(demo_face()))
     return model.painter(model.encode(demo_face()))

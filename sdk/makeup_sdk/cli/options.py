@@ -5,7 +5,7 @@ from pathlib import Path
 
 from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.frame import Strength
-from makeup_sdk.look import Look
+from makeup_sdk.look import SHIPPED_LOOKS, Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
 NAMES = {region.name.lower(): region for region in MAKEUP_REGIONS}
@@ -37,7 +37,8 @@ def parse_strength(strength: float, regions: Iterable[str]) -> Strength:
 
 
 def parse_look(text: str) -> Look | str:
-    """What `--look` names: a path, "style:NAME" for models of styles, or "bare" to take makeup off.
+    """What `--look` names: a path, or one of `SHIPPED_LOOKS`; "style:NAME" for models of styles, or
+    "bare" to take makeup off.
 
     A file of that very name comes first.
 
@@ -46,6 +47,8 @@ def parse_look(text: str) -> Look | str:
     """
     if Path(text).exists():
         return text
+    if text in SHIPPED_LOOKS:
+        return Look.shipped(text)
     if text == "bare":
         return Look.bare()
     kind, separator, name = text.partition(":")

@@ -6,7 +6,8 @@
 """
 
 from makeup_sdk.colors import Color
-from makeup_sdk.cosmetics.products import (
+from makeup_sdk.makeup.product_json import from_json, schema, to_json
+from makeup_sdk.makeup.products import (
     BLUSH_PLACEMENTS,
     FINISHES,
     PRODUCTS,
@@ -22,7 +23,6 @@ from makeup_sdk.cosmetics.products import (
     Lipstick,
     Product,
 )
-from makeup_sdk.cosmetics.schema import from_json, schema, to_json
 
 __all__ = [
     "BLUSH_PLACEMENTS",

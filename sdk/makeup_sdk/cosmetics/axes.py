@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_sdk.cosmetics.maps import FloatArray, Points, height, smoothstep, spline
+from makeup_kernels.types import FloatArray
+from makeup_sdk.cosmetics.maps import Points, height, smoothstep, spline
 from makeup_sdk.cosmetics.view import FaceView
 
 _EYE = 0.29
@@ -100,7 +101,9 @@ class Eye(Axes):
         self.lay(view, (min(-0.3, float(brow_points[0, 0]) - 0.1), reach), (-0.55, max(top, 0.4)))
         upper_curve, lower_curve = (spline(self.local(points[index])) for index in (upper, lower))
         beyond = np.maximum(self.t - 1.0, 0.0) * np.float32(self.width / self.length)
-        slope = np.float32(np.tan(np.radians(tail)))
+        self.tail_slope = float(np.tan(np.radians(tail)))
+        """Rise of the lids' lines beyond the outer corner."""
+        slope = np.float32(self.tail_slope)
         self.lashes = height(upper_curve, self.t)
         """float32 (1, columns): v of the upper lid's edge, flat beyond the corners."""
         self.lid = self.lashes + slope * beyond

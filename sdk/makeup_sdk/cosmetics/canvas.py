@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import apply_color_map
-from makeup_kernels.types import Image
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.cosmetics.light import kubelka_munk, luminance, planar_luminance
-from makeup_sdk.cosmetics.maps import FloatArray
 
 _HIGHLIGHT = (1.15, 0.45)
 """Shading from which light counts as a reflection off the surface, which paint does not change, and

@@ -5,11 +5,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Eye
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import linear_color
-from makeup_sdk.cosmetics.maps import FloatArray, bump, smoothstep
-from makeup_sdk.cosmetics.products import Brows, Eyeliner, EyeShadow, Lashes
+from makeup_sdk.cosmetics.maps import bump, smoothstep
 from makeup_sdk.cosmetics.textures import (
     LASH_HEIGHT,
     LASH_SPAN,
@@ -19,10 +19,16 @@ from makeup_sdk.cosmetics.textures import (
     lashes,
     sparkle,
 )
+from makeup_sdk.makeup.products import Brows, Eyeliner, EyeShadow, Lashes
 
 _T_RANGE, _COLUMNS = (-0.4, 1.8), 112
 _ABOVE, _BELOW, _ROWS = 1.3, 0.3, 96
 """The shadow's map reaches this high above the lid's edge (in h) and below the lower lid (in v)."""
+
+_WING_START = 0.74
+"""Where along the eye the wing's upper edge leaves the lid."""
+_WING_SAG = np.float32(0.16)
+"""How far that edge is hollowed, in four times eye widths."""
 
 _SHEEN = {"satin": 0.03, "gloss": 0.11, "metallic": 0.13, "shimmer": 0.08, "glitter": 0.04}
 """Light that a finish sends back where the lid bulges, as a share of the light that falls on it."""
@@ -40,13 +46,13 @@ def paint_shadow(canvas: Canvas, eye: Eye, hand: Hand, shadow: EyeShadow, amount
     clear = edge * (1.0 - eye.opening)
     opacity = coverage * clear * grain(eye, hand, "shadow", 0.06)
     opacity *= np.float32(min(shadow.opacity * float(hand.vary("amount", 0.04)[0]), 1.0))
-    hiding = 0.85 if shadow.finish == "metallic" else 0.75
+    hiding = 0.7 if shadow.finish == "metallic" else 0.5
     canvas.paint(opacity, color, amount=amount, hiding=hiding, leveling=0.2)
     if shadow.inner:
         spot = bump(eye.t, 0.03, 0.12) * bump(eye.v, 0.02, 0.09) * clear
         tint = linear_color(shadow.inner)
-        canvas.paint(np.float32(0.5 * shadow.opacity) * spot, tint, amount=amount)
-        canvas.shine(np.float32(0.06 * shadow.opacity * amount) * spot, tint)
+        canvas.paint(np.float32(0.45 * shadow.opacity) * spot, tint, amount=amount, hiding=0.5)
+        canvas.shine(np.float32(0.02 * shadow.opacity * amount) * spot * canvas.lit, tint)
     sheen = _SHEEN.get(shadow.finish, 0.0)
     if sheen > 0:
         bulge = bump(eye.t, 0.5, 0.28) * bump(eye.h, 0.2, 0.2)
@@ -121,12 +127,19 @@ def paint_liner(canvas: Canvas, eye: Eye, hand: Hand, liner: Eyeliner, amount: f
     factors = hand.vary("liner", 0.07, 2)
     width = (0.022 + 0.085 * liner.width) * float(factors[0])
     wing = 0.45 * liner.wing * float(factors[1])
-    grow = 0.35 + 0.65 * smoothstep(0.0, 0.85, t)
-    tail = np.clip(1.0 - (t - 1.0) / wing, 0.0, 1.0) if wing > 0.02 else smoothstep(1.06, 0.97, t)
-    line = eye.edge(
-        np.minimum(v - eye.lid + np.float32(0.015), eye.lid + width * grow * tail - v), 0.004
-    )
-    line = line * (smoothstep(0.0, 0.1, t) * (tail > 0))
+    top = eye.lid + width * (0.35 + 0.65 * smoothstep(0.0, 0.85, t))
+    if wing > 0.02:  # a hollow edge from the lid to the tip
+        start = np.float32(_WING_START)
+        tip = eye.tail_slope * wing * eye.width / eye.length
+        low = float(np.interp(_WING_START, t[0], top[0]))
+        share = (t - start) * np.float32(1.0 / (1.0 + wing - _WING_START))
+        edge = low + share * np.float32(tip - low) - _WING_SAG * share * (1.0 - share)
+        top = np.where(t < start, top, np.where(t < 1.0, np.maximum(top, edge), edge))
+        ending = (t < 1.0 + wing).astype(np.float32)
+    else:
+        ending = smoothstep(1.06, 0.97, t)
+    line = eye.edge(np.minimum(v - eye.lid + np.float32(0.015), top - v), 0.004)
+    line = line * (smoothstep(0.0, 0.1, t) * ending)
     if liner.lower > 0:
         under = eye.under - v
         lower = smoothstep(0.065, 0.0, under) * eye.edge(under + np.float32(0.02), 0.012)

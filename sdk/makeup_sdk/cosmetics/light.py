@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from makeup_kernels import Region
-from makeup_kernels.types import Image
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.colors import Color, parse_color
-from makeup_sdk.cosmetics.maps import FloatArray, Points, smoothstep
+from makeup_sdk.cosmetics.maps import Points, smoothstep
 
 LUMINANCE = np.array([0.0722, 0.7152, 0.2126], np.float32)
 """Rec. 709 luminance of linear blue, green, red."""
@@ -32,6 +32,9 @@ _SKIN_RANGE = (0.045, 0.48)
 """Luminance reflectance of the darkest and the lightest skin."""
 _MIDDLE, _ADAPTATION = 0.26, 0.85
 """Paint on very dark or light skin is put a little nearer to the skin than it is; else it glows."""
+_CAST = 0.8
+"""Share of a skin's colour, against that of skin of its lightness, that is the light's; the rest is
+its own."""
 _CHROMATICITY = {0.05: (0.193, 0.277, 0.530), 0.40: (0.253, 0.302, 0.445)}
 """Share of linear blue, green and red in skin under white light, by its reflectance."""
 _CHEEKS = [1, 2, 3, 48, 31, 28, 35, 54, 13, 14, 15, 46, 42, 28, 39, 41]
@@ -120,8 +123,16 @@ class SkinLight:
         skin = np.maximum(pixels[(y >= low) & (y <= high)].mean(axis=0), 1e-4).astype(np.float32)
         reflectance = _reflectance(skin, linear, points, regions)
         side = _side(linear, points, cheeks, regions)
+        return cls.of(skin, reflectance, side)
+
+    @classmethod
+    def of(cls, skin: FloatArray, reflectance: float, side: float) -> "SkinLight":
+        """The light under which skin of that reflectance sends `skin`."""
         adapted = _MIDDLE * (reflectance / _MIDDLE) ** _ADAPTATION
-        return cls(skin / skin_color(adapted), skin, reflectance, side)
+        white = skin / skin_color(adapted)
+        gray = np.float32(white @ LUMINANCE)
+        color = gray * (white / gray) ** np.float32(_CAST)
+        return cls(color.astype(np.float32), skin, reflectance, side)
 
 
 def _reflectance(skin: FloatArray, linear: FloatArray, points: Points, regions: Image) -> float:

@@ -7,21 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Mouth
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import linear_color, luminance
-from makeup_sdk.cosmetics.maps import FloatArray, blur, bump, smoothstep
-from makeup_sdk.cosmetics.products import LipLiner, Lipstick
+from makeup_sdk.cosmetics.maps import blur, bump, smoothstep
 from makeup_sdk.cosmetics.textures import Hand, grain, sparkle
 from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.makeup.products import LipLiner, Lipstick
 
 _MATTE = {"matte": 0.85, "satin": 0.1}
 """How much of the lips' own shine a finish takes away."""
-_WET = {"satin": 0.12, "gloss": 1.0, "metallic": 0.45, "shimmer": 0.4, "glitter": 0.5}
+_WET = {"satin": 0.12, "gloss": 1.5, "metallic": 0.45, "shimmer": 0.4, "glitter": 0.5}
 """How much of a wet film's shine a finish has."""
 _BARE_LIPS = 0.62
 """Luminance of bare lips over that of the cheeks."""
-_IN_SHADE = 0.85
+_IN_SHADE = 0.74
 """Light on the lips, which curve away from it, over that on the cheeks."""
 
 
@@ -54,8 +55,8 @@ class LipSurface:
         if core.sum() < 8:
             return None
         base = max(float(np.median(y[core])), 1e-5)
-        outline = mouth.edge(mouth.inside + np.float32(0.05), 0.02) * smoothstep(0.28, 0.72, label)
-        whole = outline * _tissue(mouth, bare, y, core) * visible
+        outline = mouth.edge(mouth.inside + np.float32(0.04), 0.02)
+        whole = outline * _tissue(mouth, bare, y, core, smoothstep(0.28, 0.72, label)) * visible
         ratio = base / (_BARE_LIPS * view.light.luminance)
         lit = _IN_SHADE * float(np.clip(ratio, 0.5, 1.3)) ** 0.5
         canvas = Canvas(bare, view.light.color * np.float32(lit), base, whole)
@@ -76,7 +77,7 @@ def paint_lipstick(
         opacity,
         linear_color(lips.color),
         amount=amount,
-        hiding=0.25 + 0.55 * lips.opacity,
+        hiding=0.15 + 0.5 * lips.opacity,
         leveling=0.3,
     )
     matte = _MATTE.get(lips.finish, 0.0) * min(amount, 1.0) * min(1.5 * lips.opacity, 1.0)
@@ -106,23 +107,29 @@ def paint_lip_liner(surface: LipSurface, mouth: Mouth, liner: LipLiner, amount: 
     surface.canvas.paint(np.float32(liner.opacity) * rim, linear_color(liner.color), amount=amount)
 
 
-def _tissue(mouth: Mouth, bare: FloatArray, y: FloatArray, core: NDArray[np.bool_]) -> FloatArray:
-    """Coverage of lip between the outer outline and the opening.
+def _tissue(
+    mouth: Mouth, bare: FloatArray, y: FloatArray, core: NDArray[np.bool_], label: FloatArray
+) -> FloatArray:
+    """Coverage of lip between the outer outline and the opening; `label` is that of the region map.
 
-    The landmarks of the inner outline err by a pixel or two. Near it colour decides: bright
-    colourless pixels are teeth and stay clear, lip-coloured ones just inside are lip.
+    Map and landmarks err by a pixel or two at the inner outline of a parted mouth. Near it colour
+    decides: bright colourless pixels are teeth and stay clear, lip-coloured ones are lip.
     """
     opening = mouth.opening
     if opening.max() == 0:
-        return np.ones_like(opening)
+        return label
     y = np.maximum(y, 1e-6)
     red = bare[..., 2] / np.maximum(bare[..., 1] + bare[..., 0], 1e-6)
     y, red = y / np.float32(np.median(y[core])), red / np.float32(np.median(red[core]))
     gap = mouth.gap
     teeth = smoothstep(0.92, 0.7, red) * smoothstep(1.1, 1.6, y) * smoothstep(-0.09, -0.02, gap)
-    lip = smoothstep(0.72, 0.88, red) * smoothstep(0.4, 0.6, y) * smoothstep(0.045, 0.02, gap)
-    cover = (1.0 - opening) * (1.0 - teeth) + opening * lip * (1.0 - teeth)
-    return blur(cover, 0.5)
+    lip = smoothstep(0.72, 0.88, red) * smoothstep(0.4, 0.6, y)
+    inner = lip * smoothstep(0.045, 0.02, gap)
+    near = (
+        lip * smoothstep(-0.14, -0.10, gap) * smoothstep(0.1, 0.2, np.minimum(mouth.t, 1 - mouth.t))
+    )
+    outside = (1.0 - opening) * np.maximum(label, near * smoothstep(0.0, 0.03, mouth.inside))
+    return blur((outside + opening * inner) * (1.0 - teeth), 0.5)
 
 
 def _own_shine(view: FaceView, base: float) -> tuple[FloatArray, FloatArray]:

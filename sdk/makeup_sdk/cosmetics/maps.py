@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray: TypeAlias = NDArray[np.float32]
+from makeup_kernels.types import FloatArray
+
 Points: TypeAlias = NDArray[np.float64]
 """float64 (N, 2): x then y."""
 

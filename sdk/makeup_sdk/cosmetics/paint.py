@@ -10,7 +10,17 @@ from makeup_sdk.cosmetics.canvas import Canvas, Patch
 from makeup_sdk.cosmetics.eyes import paint_brows, paint_lashes, paint_liner, paint_shadow
 from makeup_sdk.cosmetics.lips import LipSurface, paint_lip_liner, paint_lipstick
 from makeup_sdk.cosmetics.maps import Points
-from makeup_sdk.cosmetics.products import (
+from makeup_sdk.cosmetics.skin import (
+    CELLS,
+    Skin,
+    paint_blush,
+    paint_contour,
+    paint_foundation,
+    paint_highlighter,
+)
+from makeup_sdk.cosmetics.textures import STEADY, Hand
+from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.makeup.products import (
     NAMES,
     PRODUCTS,
     Blush,
@@ -25,18 +35,10 @@ from makeup_sdk.cosmetics.products import (
     Lipstick,
     Product,
 )
-from makeup_sdk.cosmetics.skin import (
-    CELLS,
-    Skin,
-    paint_blush,
-    paint_contour,
-    paint_foundation,
-    paint_highlighter,
-)
-from makeup_sdk.cosmetics.textures import STEADY, Hand
-from makeup_sdk.cosmetics.view import FaceView
 
 _ORDER = list(PRODUCTS)
+_ON_LIDS = np.float32(0.88)
+"""Light on the lids over that on the cheeks."""
 _PLAIN_TAIL = 24.0
 """Degrees at which shadow goes on beyond the outer corner, without a wing that says it."""
 
@@ -60,7 +62,7 @@ def paint(
         turned away or covered have none.
     """
     amounts = [
-        (product, product.intensity * strength.get(product.region, 0.0))  # type: ignore[attr-defined]
+        (product, product.strength * strength.get(product.region, 0.0))
         for product in sorted(products, key=lambda product: _ORDER.index(NAMES[type(product)]))
     ]
     amounts = [(product, amount) for product, amount in amounts if amount > 0]
@@ -105,7 +107,7 @@ def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     bare = view.warped(view.linear, eye.matrix, eye.shape)
     visible = view.warped(view.visible, eye.matrix, eye.shape)
     lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
-    canvas = Canvas(bare, view.light.color, view.light.luminance, lids)
+    canvas = Canvas(bare, view.light.color * _ON_LIDS, view.light.luminance, lids)
     own_hand = Hand(2 * hand.seed + left, hand.tremor)
     for product, amount in worn:
         canvas.allowed = lids if isinstance(product, EyeShadow) else visible

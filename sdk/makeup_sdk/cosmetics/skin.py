@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 
 from makeup_kernels import CROP_SIZE, Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import LUMINANCE, linear_color, luminance, skin_color
-from makeup_sdk.cosmetics.maps import FloatArray, blob, blur, smoothstep, stroke
-from makeup_sdk.cosmetics.products import Blush, Contour, Foundation, Highlighter
+from makeup_sdk.cosmetics.maps import blob, blur, smoothstep, stroke
 from makeup_sdk.cosmetics.textures import Hand
 from makeup_sdk.cosmetics.view import FaceView, face_mask
+from makeup_sdk.makeup.products import Blush, Contour, Foundation, Highlighter
 
 CELL = 2
 """Crop pixels per cell of the skin's patch."""
@@ -182,7 +183,7 @@ def paint_blush(skin: Skin, hand: Hand, blush: Blush, amount: float) -> None:
     """Blush on both cheeks."""
     spots = _blush_spots(skin, hand, blush.placement)
     color = linear_color(blush.color)
-    skin.canvas.paint(np.float32(blush.opacity * 0.45) * spots, color, amount=amount, hiding=0.35)
+    skin.canvas.paint(np.float32(blush.opacity * 0.45) * spots, color, amount=amount, hiding=0.2)
     sheen = _SHEEN.get(blush.finish, 0.0) * blush.shine * min(2 * blush.opacity, 1.0) * amount
     if sheen > 0:
         lit = np.clip(skin.canvas.shade, 0.2, 1.4) ** 2

@@ -10,8 +10,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Axes
-from makeup_sdk.cosmetics.maps import FloatArray, blur
+from makeup_sdk.cosmetics.maps import blur
 
 _TILE = 512
 _TILE_SCALE = 128.0

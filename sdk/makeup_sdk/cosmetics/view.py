@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, TEMPLATE_LANDMARKS, Region, crop_matrix
-from makeup_kernels.types import Image
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.cosmetics.light import SkinLight, luminance, to_linear
-from makeup_sdk.cosmetics.maps import FloatArray, Points, blur, smoothstep, spline
+from makeup_sdk.cosmetics.maps import Points, blur, smoothstep, spline
 from makeup_sdk.faces.types import FaceAnalysis
 
 _OUTER_CORNERS = float(TEMPLATE_LANDMARKS[45, 0] - TEMPLATE_LANDMARKS[36, 0])

@@ -24,7 +24,7 @@ STANDARD_LUMINANCE = 0.2
 _STANDARD_HUE = np.array([0.6, 0.88, 1.54])
 """Linear B, G, R of skin, relative to its luminance."""
 
-_HUE_SHARE = 0.25
+_HUE_SHARE = 0.3
 """How far the hue of the cheeks is taken for that of the light; the rest is the skin's own."""
 
 _CHEEK_ROWS = slice(100, 190)

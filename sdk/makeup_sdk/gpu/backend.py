@@ -13,6 +13,7 @@ from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.gpu.faces import DeviceFaces, GpuFaceAnalyzer
 from makeup_sdk.gpu.painters import GpuPainter, check_paints, gpu_painter
 from makeup_sdk.images import check_frame
+from makeup_sdk.look import Look
 from makeup_sdk.models.base import FACES_AT_ONCE, Model, ModelOptions, scaled
 from makeup_sdk.pipeline import Lap, Stroke
 
@@ -51,9 +52,9 @@ class GpuBackend:
         """See `FrameBackend.analyze`; all faces in one batch."""
         return self.analyzer.analyze_all(view, found)
 
-    def painter(self, makeup: Any) -> GpuPainter:
+    def painter(self, look: Look) -> GpuPainter:
         """See `FrameBackend.painter`."""
-        return gpu_painter(self._model, makeup, self._device)
+        return gpu_painter(self._model, look, self._device)
 
     def brush(self, painter: GpuPainter, smoothing: SmoothingOptions | None) -> GpuPainter:
         """See `FrameBackend.brush`; the paint itself is not smoothed, landmarks and regions are."""

@@ -1,13 +1,15 @@
 """Painters on the device, by model."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from makeup_kernels import BackendUnavailableError
 from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.gpu.faces import DeviceFaces
 from makeup_sdk.gpu.mobile import DeviceMobilePainter
 from makeup_sdk.gpu.psgan import DevicePSGANPainter
+from makeup_sdk.look import Look
 from makeup_sdk.makeup.appearance import Appearance
+from makeup_sdk.makeup.product_json import ProductMakeup
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import Model, Strength
 from makeup_sdk.models.mobile.model import MobileModel
@@ -46,13 +48,19 @@ def check_paints(model: Model) -> None:
         )
 
 
-def gpu_painter(model: Model, makeup: Any, device: Device) -> GpuPainter:
-    """Prepare a makeup to be painted on the device.
+def gpu_painter(model: Model, look: Look, device: Device) -> GpuPainter:
+    """Prepare a look to be painted on the device.
 
     Raises:
         BackendUnavailableError: the model cannot paint this makeup there.
     """
     check_paints(model)
+    makeup = look.makeup
+    if isinstance(makeup, ProductMakeup) or look.products:
+        raise BackendUnavailableError(
+            f"look {look.title!r} holds products, which cannot be painted on the GPU; use "
+            "device='cpu', or a look of a photo"
+        )
     if isinstance(model, ReferenceModel) and isinstance(makeup, References):
         return DevicePSGANPainter(device, model.graphs, makeup)
     if isinstance(model, MobileModel) and isinstance(makeup, Appearance):

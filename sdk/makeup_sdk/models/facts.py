@@ -19,6 +19,7 @@ class ModelFacts:
 
 FACTS: Mapping[str, ModelFacts] = {
     "mobile": ModelFacts("transfer of what a photo shows; the default", "a photo, colours"),
+    "products": ModelFacts("lipstick, shadow, liner … by colour, finish and shape", "products"),
     "classic": ModelFacts("transfer without a network", "a photo, colours"),
     "psgan": ModelFacts("transfer by attention", "photos"),
     "psgan-pose": ModelFacts("transfer by pose correction", "photos"),
@@ -28,5 +29,5 @@ FACTS: Mapping[str, ModelFacts] = {
     "portrait-edit": ModelFacts("eyes, mouth, skin and hair of another face", "photos"),
 }
 """All models by name, whether their weights ship or not."""
-MODELS = ("mobile", "classic")
+MODELS = ("mobile", "products", "classic")
 """Those that need no weights."""

@@ -299,7 +299,9 @@ def open_stream(
     engine: Wardrobe, source: Any, sink: Any = None, options: StreamOptions | None = None
 ) -> Stream:
     """See `MakeupEngine.stream`."""
-    options = options or StreamOptions()
+    options = StreamOptions() if options is None else options
+    if not isinstance(options, StreamOptions):
+        raise InvalidInputError(f"options: got {type(options).__name__}, expected StreamOptions")
     stop = Event()
     made = None if sink is None else make_sink(sink)
     opened = open_source(source, options.fps, options.reconnect, stop.wait)

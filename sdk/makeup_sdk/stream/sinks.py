@@ -1,6 +1,7 @@
 """Where results go: video file, image folder, window, virtual camera, callback."""
 
 import importlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from makeup_engines.files import as_path, make_folder
 from makeup_kernels import BackendUnavailableError, InvalidInputError
 from makeup_kernels.types import Image
 from makeup_sdk.images import IMAGE_SUFFIXES, write_image
@@ -17,6 +19,8 @@ from makeup_sdk.stream.errors import SinkFullError
 from makeup_sdk.stream.results import Ending, StreamResult
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.video_file import VideoFileSink
+
+_log = logging.getLogger("makeup_sdk")
 
 _WINDOW = "makeup"
 _ESCAPE = 27
@@ -79,7 +83,13 @@ class FolderSink:
                 f"{self._folder}: the results would be written among the source's images; choose "
                 "another folder"
             )
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if source.deep is not None:
+            _log.warning(
+                "%s: the source has HDR, or more than 8 bits, its images will be in SDR with 8; a "
+                "video file keeps them",
+                self._folder,
+            )
+        make_folder(self._folder)
 
     def write(self, image: Image, result: StreamResult) -> bool:
         """Write one image, whole or not at all."""
@@ -213,7 +223,7 @@ def make_sink(sink: Any) -> Sink:
     if isinstance(sink, str) and (sink == "camera" or sink.startswith("camera:")) and not is_there:
         return VirtualCameraSink(sink.partition(":")[2] or None)
     if isinstance(sink, (str, Path)):
-        path = Path(sink)
+        path = as_path(sink, "sink")
         if path.is_dir() or not path.suffix:
             return FolderSink(path)
         if path.suffix.lower() in VIDEO_SUFFIXES:

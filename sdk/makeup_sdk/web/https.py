@@ -9,7 +9,7 @@ import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from makeup_engines.files import as_path, write_atomically
+from makeup_engines.files import as_path, make_folder, write_atomically
 from makeup_kernels import BackendUnavailableError, InvalidInputError
 
 _DAYS = 365
@@ -68,7 +68,7 @@ def local_certificate(names: list[str], folder: Path | None = None) -> tuple[Pat
             "or give --cert and --key"
         ) from None
     folder = folder or default_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(folder, 0o700)
     public, secret = folder / "authority.pem", folder / "authority.key"
     if not (public.is_file() and secret.is_file()):
         made = trustme.CA(

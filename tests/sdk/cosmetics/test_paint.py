@@ -90,7 +90,7 @@ def test_nothing_outside_the_face(wear, analysis, file):
 def test_lip_products_change_the_lips_alone(wear, analysis, file):
     bare, painted = wear(file, [Lipstick("#7a1440", opacity=0.9), LipLiner("#4a1026")])
     points = analysis(file).crop_landmarks
-    assert not changed(bare, painted)[~polygon(points[48:60], grow=4)].any()
+    assert not changed(bare, painted)[~polygon(points[48:60], grow=5)].any()
     assert changed(bare, painted)[analysis(file).regions == Region.LIPS].mean() > 0.9
 
 
@@ -180,7 +180,7 @@ def test_lips_take_the_colour(wear, analysis, file, color):
     target = mean_lab(swatch, np.ones((1, 1), bool))
     before, after = mean_lab(bare, lips), mean_lab(painted, lips)
     away, was = (np.linalg.norm((lab - target)[1:]) for lab in (after, before))
-    assert away < max(0.52 * was, 11.0)
+    assert away < max(0.6 * was, 12.5)
     assert away < max(was, 7.0)
 
 

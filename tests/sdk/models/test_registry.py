@@ -21,7 +21,7 @@ def test_models_without_weights_say_so() -> None:
         assert not (FOLDER / name).exists()
         with pytest.raises(InvalidInputError, match=f"no weights of '{name}' ship with") as error:
             open_model(name)
-        assert "expected one of mobile, classic" in str(error.value)
+        assert "expected one of mobile, products" in str(error.value)
         assert f"makeup export {name}" in str(error.value)
 
 

@@ -73,6 +73,16 @@ def everything(raw: socket.socket) -> bytes:
     return found
 
 
+def until(raw: socket.socket, ending: bytes) -> bytes:
+    """Read up to an ending that the server sends."""
+    found = b""
+    while not found.endswith(ending):
+        part = raw.recv(1000)
+        assert part, found
+        found += part
+    return found
+
+
 @pytest.mark.parametrize(
     "half",
     [b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n", b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /"],
@@ -117,20 +127,15 @@ def test_what_is_no_http_gets_the_one_shape_of_errors(place: tuple[str, int]) ->
     assert set(json.loads(body)) == {"error"}
 
 
-def test_whole_requests_are_served_one_after_another(place: tuple[str, int]) -> None:
+def test_whole_requests_are_served_one_after_another() -> None:
     one = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
-    with socket.create_connection(place, 20) as raw:
-        for name in (b"a", b"b"):
-            raw.sendall(one % name)
-            answer = b""
-            while not answer.endswith(b"/" + name):
-                answer += raw.recv(1000)
-            assert answer.startswith(b"HTTP/1.1 200 OK")
-        raw.sendall(one % b"c" + one % b"d")
-        answer = b""
-        while not answer.endswith(b"/d"):
-            answer += raw.recv(1000)
-        assert answer.count(b"200 OK") == 2
+    for place in serving(Limits()):
+        with socket.create_connection(place, 20) as raw:
+            for name in (b"a", b"b"):
+                raw.sendall(one % name)
+                assert until(raw, b"/" + name).startswith(b"HTTP/1.1 200 OK")
+            raw.sendall(one % b"c" + one % b"d")
+            assert until(raw, b"/d").count(b"200 OK") == 2
 
 
 @pytest.mark.parametrize("loopback", [True, False])

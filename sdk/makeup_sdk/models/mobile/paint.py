@@ -39,7 +39,7 @@ _COOLEST = 0.0
 """No a* or b* of a result lies below this and below the reference's own: a brown on bronze skin is
 no blue on pale skin."""
 
-_BRIGHTER = {Region.LIPS: 8.0, Region.SKIN: 5.0, Region.EYES: 6.0, Region.BROWS: 4.0}
+_BRIGHTER = {Region.LIPS: 6.0, Region.SKIN: 5.0, Region.EYES: 6.0, Region.BROWS: 4.0}
 _DARKER = {Region.LIPS: 40.0, Region.SKIN: 6.0, Region.EYES: 40.0, Region.BROWS: 30.0}
 """L* towards which changes of lightness are limited, softly: more is light or shadow."""
 

@@ -15,13 +15,13 @@ from makeup_sdk.faces.skin_light import SkinLight
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.appearance import WINDOWS
 
-_SIGMA = {Region.LIPS: 1.0, Region.SKIN: 0.7, Region.EYES: 0.8, Region.BROWS: 0.8}
+_SIGMA = {Region.LIPS: 0.6, Region.SKIN: 0.7, Region.EYES: 0.8, Region.BROWS: 0.8}
 """Of the blur of each region's colours, in cells of its window."""
 
 _FAR = 4.0
 """Where a region is not seen, colours come from this many times as far."""
 
-_MIRROR_SHARE = {Region.LIPS: 0.4, Region.SKIN: 0.7, Region.EYES: 0.7, Region.BROWS: 0.7}
+_MIRROR_SHARE = {Region.LIPS: 0.3, Region.SKIN: 0.6, Region.EYES: 0.6, Region.BROWS: 0.6}
 """How much of what sets the two halves of a face apart is taken for light."""
 
 _SHADOW = 25.0
@@ -128,9 +128,10 @@ def _sample_coarsely(lab: Image, mask: Image, places: FloatArray) -> tuple[Float
     share = cv2.resize(mask, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     inside = cv2.bitwise_and(lab, lab, mask=mask)
     sums = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    means = np.asarray(sums / np.maximum(share, 1e-2)[..., None], np.float32)
     cells = (places - np.float32((_COARSE - 1) / 2)) * np.float32(1 / _COARSE)
-    return _sample(means, cells), _sample(share, cells, cv2.BORDER_CONSTANT)
+    shares = _sample(share, cells, cv2.BORDER_CONSTANT)
+    means = _sample(sums, cells, cv2.BORDER_CONSTANT) / np.maximum(shares, 1e-6)[..., None]
+    return np.asarray(means, np.float32), shares
 
 
 def _area(places: FloatArray, window: Window) -> FloatArray:

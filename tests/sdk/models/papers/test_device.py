@@ -300,8 +300,8 @@ def test_colour_cards_are_for_the_cpu(device: HostDevice) -> None:
     options = ModelOptions(threads=1)
     backend = GpuBackend(MobileModel(options), options, "bgr", device)
     card = Look.from_colors(lips="#b3123a", title="card")
-    with pytest.raises(BackendUnavailableError, match="a colour card cannot be painted on the GPU"):
-        backend.painter(card.makeup)
+    with pytest.raises(BackendUnavailableError, match="'card' holds products, which cannot be"):
+        backend.painter(card)
 
 
 def test_no_gpu_is_said(model_of: Models) -> None:

@@ -7,7 +7,7 @@ it, `intensity` how much of its effect arrives; both are fractions, and 0 is "no
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from makeup_kernels import InvalidInputError, Region
@@ -47,6 +47,16 @@ class Product:
             else:
                 number = _number(value, *_RANGES.get(field.name, (0.0, 1.0)), place)
                 object.__setattr__(self, field.name, number)
+
+    @property
+    def strength(self) -> float:
+        """`intensity`, which every product has."""
+        return float(vars(self)["intensity"])
+
+    def weaker(self, share: float) -> "Product":
+        """The same product at a share of its intensity, in [0, 1]."""
+        changed: dict[str, Any] = {"intensity": self.strength * share}
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True)

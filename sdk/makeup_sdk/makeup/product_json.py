@@ -1,12 +1,15 @@
-"""Products as JSON, and the schema of that."""
+"""Looks that are products, and their JSON form with its schema."""
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar
 
-from makeup_kernels import InvalidInputError
-from makeup_sdk.cosmetics.products import (
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import InvalidInputError, Region
+from makeup_sdk.makeup.products import (
     _CHOICES,
     _COLORS,
     _RANGES,
@@ -18,6 +21,9 @@ from makeup_sdk.cosmetics.products import (
 
 FORMAT = 1
 """Version of the JSON form."""
+
+MOST_PRODUCTS = 64
+"""In one look; each costs time in every frame."""
 
 
 def to_json(products: Iterable[Product], title: str = "products") -> str:
@@ -68,6 +74,10 @@ def from_json(text: str, name: str = "products") -> tuple[tuple[Product, ...], s
     if not isinstance(title, str):
         raise InvalidInputError(f"{name}: title: got {title!r}, expected a text")
     places = (f"{name}: products[{number}]" for number in range(len(entries)))
+    if len(entries) > MOST_PRODUCTS:
+        raise InvalidInputError(
+            f"{name}: products: got {len(entries)}, expected at most {MOST_PRODUCTS}"
+        )
     return tuple(map(_from_entry, entries, places)), title
 
 
@@ -84,6 +94,7 @@ def schema() -> dict[str, Any]:
             "title": {"type": "string"},
             "products": {
                 "type": "array",
+                "maxItems": MOST_PRODUCTS,
                 "items": {"oneOf": [_schema_of(name, kind) for name, kind in PRODUCTS.items()]},
             },
         },
@@ -130,6 +141,15 @@ def _schema_of(name: str, kind: type[Product]) -> dict[str, Any]:
     }
 
 
+def product_lines(products: Iterable[Product]) -> list[str]:
+    """Products for people to read: a line each, in words, without default values."""
+    lines = []
+    for product in products:
+        name, *values = _to_entry(product).items()
+        lines.append(" ".join([str(name[1]), *(f"{key}={value}" for key, value in values)]))
+    return lines
+
+
 def _to_entry(product: Product) -> dict[str, Any]:
     entry: dict[str, Any] = {"product": NAMES[type(product)]}
     for field in fields(product):
@@ -168,3 +188,66 @@ def _check_keys(data: Mapping[str, Any], known: tuple[str, ...], place: str) -> 
     for key in data:
         if key not in known:
             raise InvalidInputError(f"{place}: unknown key {key!r}; {nearest(key, known)}")
+
+
+@dataclass(frozen=True)
+class ProductMakeup:
+    """A makeup that consists of products. A `Makeup`, which every model can put on.
+
+    Attributes:
+        products: what is worn.
+    """
+
+    kind: ClassVar[str] = "products"
+
+    products: tuple[Product, ...]
+
+    @property
+    def regions(self) -> frozenset[Region]:
+        """Those that the products are for."""
+        return frozenset(product.region for product in self.products)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """See `Makeup.to_arrays`."""
+        return {"products": np.frombuffer(to_json(self.products).encode(), np.uint8)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "ProductMakeup":
+        """See `Makeup.from_arrays`."""
+        return cls(from_json(arrays["products"].tobytes().decode(), "products")[0])
+
+    @classmethod
+    def mix(cls, shares: Mapping[Region, list[tuple["ProductMakeup", float]]]) -> "ProductMakeup":
+        """All products, each as strong as its share."""
+        mixed: list[Product] = []
+        for region, parts in shares.items():
+            total = sum(share for _, share in parts)
+            for makeup, share in parts:
+                mixed += (
+                    product.weaker(share / total)
+                    for product in makeup.products
+                    if product.region is region
+                )
+        return cls(tuple(mixed))
+
+
+def checked_products(products: Iterable[Product]) -> tuple[Product, ...]:
+    """Products as a tuple.
+
+    Raises:
+        InvalidInputError: something else than products, or too many.
+    """
+    if isinstance(products, (str, Product)) or not isinstance(products, Iterable):
+        raise InvalidInputError(
+            f"products: got {type(products).__name__}, expected a list such as [Lipstick('red')]"
+        )
+    found = tuple(products)
+    for product in found:
+        if type(product) not in NAMES:
+            raise InvalidInputError(
+                f"products: got {type(product).__name__}, expected products of "
+                "makeup_sdk.cosmetics such as Lipstick('red')"
+            )
+    if len(found) > MOST_PRODUCTS:
+        raise InvalidInputError(f"products: got {len(found)}, expected at most {MOST_PRODUCTS}")
+    return found

@@ -1,0 +1,181 @@
+"""Products on a face: over bare skin, or over another makeup."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import Region
+from makeup_kernels.types import Image
+from makeup_sdk.cosmetics.canvas import Patch
+from makeup_sdk.cosmetics.light import SkinLight, to_linear
+from makeup_sdk.cosmetics.paint import paint
+from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.faces.smoothing import SmoothingOptions, Step
+from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.products import Product
+from makeup_sdk.models.base import Follower, Paint, Painter, Strength, scaled
+
+_NEW_LIGHT = 0.15
+"""Log light by which the skin may drift from its average before it counts as another light."""
+
+
+@dataclass(frozen=True)
+class PatchPaint:
+    """Changes of a face's light, put on one after another. A `Paint`."""
+
+    patches: Sequence[Patch]
+
+    def put(self, image: Image, face: FaceAnalysis, *, color: str, threads: int | None) -> None:
+        """See `Paint.put`; the frame's own detail is kept, since it is what is multiplied."""
+        for patch in self.patches:
+            patch.put(image, face.matrix, color=color, threads=threads)
+
+
+class ProductsPainter(Painter):
+    """Products, ready to be put on faces. Immutable; may be shared by threads.
+
+    Args:
+        products: what is worn.
+    """
+
+    def __init__(self, products: Sequence[Product]) -> None:
+        self.products = tuple(products)
+
+    def paint(self, face: FaceAnalysis, strength: Strength) -> PatchPaint:
+        """See `Painter.paint`."""
+        return self.paint_over(face, face.crop, None, strength)
+
+    def paint_over(
+        self, face: FaceAnalysis, made_up: Image, light: SkinLight | None, strength: Strength
+    ) -> PatchPaint:
+        """Paint a face that wears another makeup already.
+
+        Args:
+            face: the bare face.
+            made_up: uint8 (256, 256, 3), BGR, its crop in that makeup.
+            light: that it stands in; None measures it on the bare face.
+            strength: see `Strength`.
+        """
+        if light is None:
+            light = measured(face)
+        view = FaceView.of(replace(face, crop=made_up), light)
+        return PatchPaint(paint(view, self.products, strength))
+
+    def follow(self, options: SmoothingOptions) -> Follower:
+        """See `Painter.follow`; the light is averaged over time."""
+        return _ProductsFollower(self, options)
+
+
+class LayeredPainter(Painter):
+    """Products over another makeup.
+
+    Args:
+        base: paints the makeup below.
+        regions: that it may paint.
+        over: the products.
+    """
+
+    def __init__(self, base: Painter, regions: frozenset[Region], over: ProductsPainter) -> None:
+        self._base, self._regions, self._over = base, regions, over
+
+    def paint(self, face: FaceAnalysis, strength: Strength) -> "LayeredPaint":
+        """See `Painter.paint`."""
+        below = self._base.paint(face, self._below(strength))
+        return LayeredPaint(below, self._over.paint_over(face, worn(below, face), None, strength))
+
+    def follow(self, options: SmoothingOptions) -> Follower:
+        """See `Painter.follow`."""
+        return _LayeredFollower(self._base.follow(options), self._below, self._over, options)
+
+    def _below(self, strength: Strength) -> Strength:
+        return {region: share for region, share in strength.items() if region in self._regions}
+
+
+@dataclass(frozen=True)
+class LayeredPaint:
+    """A makeup, and products over it. A `Paint`."""
+
+    below: Paint
+    over: PatchPaint
+
+    def put(self, image: Image, face: FaceAnalysis, *, color: str, threads: int | None) -> None:
+        """See `Paint.put`."""
+        self.below.put(image, face, color=color, threads=threads)
+        self.over.put(image, face, color=color, threads=threads)
+
+
+class _ProductsFollower:
+    """Products on one face of a stream. See `Follower`."""
+
+    def __init__(self, painter: ProductsPainter, options: SmoothingOptions) -> None:
+        self._painter, self._light = painter, LightSmoother(options.colors)
+
+    def paint(
+        self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
+    ) -> PatchPaint:
+        light = self._light(measured(face), step.seconds if step else 0.0)
+        return self._painter.paint_over(face, face.crop, light, scaled(strength, opacity))
+
+
+class _LayeredFollower:
+    """Products over another makeup on one face of a stream. See `Follower`."""
+
+    def __init__(
+        self,
+        base: Follower,
+        below: Callable[[Strength], Strength],
+        over: ProductsPainter,
+        options: SmoothingOptions,
+    ) -> None:
+        self._base, self._below, self._over = base, below, over
+        self._light = LightSmoother(options.colors)
+
+    def paint(
+        self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
+    ) -> LayeredPaint:
+        below = self._base.paint(face, step, self._below(strength), opacity)
+        light = self._light(measured(face), step.seconds if step else 0.0)
+        strength = scaled(strength, opacity)
+        return LayeredPaint(below, self._over.paint_over(face, worn(below, face), light, strength))
+
+
+class LightSmoother:
+    """Averages a face's light over time; another light counts at once.
+
+    Args:
+        seconds: time constant while the light is steady.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._values: NDArray[np.float64] | None = None
+        self._count = 0
+
+    def __call__(self, light: SkinLight, dt: float) -> SkinLight:
+        """Take a measurement, dt seconds after the last; returns the smoothed one."""
+        values = np.array([*np.log(light.skin), np.log(light.reflectance), light.side])
+        if self._values is not None:
+            drift = values - self._values
+            if np.abs(drift[:3]).max() < _NEW_LIGHT:
+                slow = 1 - np.exp(-dt / self._seconds) if self._seconds > 0 else 1.0
+                values = self._values + max(slow, 1 / (self._count + 1)) * drift
+        self._values = values
+        self._count += 1
+        skin = np.exp(values[:3]).astype(np.float32)
+        return SkinLight.of(skin, float(np.exp(values[3])), float(values[4]))
+
+
+def measured(face: FaceAnalysis) -> SkinLight:
+    """The light of a bare face."""
+    points = face.crop_landmarks.astype(np.float64)
+    return SkinLight.measure(to_linear(face.crop), points, face.regions)
+
+
+def worn(paint: Paint, face: FaceAnalysis) -> Image:
+    """uint8 (256, 256, 3): the crop of a face wearing a paint."""
+    crop: Image = face.crop.copy()
+    there = replace(face, landmarks=face.crop_landmarks, matrix=np.eye(2, 3))
+    paint.put(crop, there, color="bgr", threads=1)
+    return crop
