@@ -18,6 +18,8 @@ from makeup_sdk.bench.machine import machine_info as describe
 
 sys.path.insert(0, str(Path(__file__).parent))  # suites share what they build
 
+from published import published_suite
+
 THREADS = int(os.environ.get(THREADS_VARIABLE) or 2)
 """Threads of our kernels and of every peer."""
 
@@ -38,6 +40,15 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     """Replace what names the computer by what explains the figures."""
     machine_info.clear()
     machine_info.update(describe(THREADS, PACKAGES))
+
+
+def pytest_benchmark_update_json(
+    config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]
+) -> None:
+    """Publish medians and quantiles alone."""
+    kept = published_suite(output_json)
+    output_json.clear()
+    output_json.update(kept)
 
 
 @pytest.fixture(scope="session")

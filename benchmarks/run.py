@@ -24,6 +24,7 @@ from pathlib import Path
 from tables import RESULTS, write_readme
 
 from makeup_kernels.dispatch import cpu_isa
+from makeup_sdk.bench.report import load_report
 
 HERE = Path(__file__).parent
 Command = list[str]
@@ -152,7 +153,9 @@ def run_step(step: Step, faces: Path | None) -> bool:
         if subprocess.run(command, env=environment, check=False).returncode != 0:
             return False
         for written in Path(folder).iterdir():
-            if written.is_file():
+            if written.match("bench-*.json"):
+                load_report(written).without_samples().save(RESULTS / written.name)
+            elif written.is_file():
                 shutil.copyfile(written, RESULTS / written.name)
     return True
 

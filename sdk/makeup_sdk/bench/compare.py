@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
 from makeup_sdk.bench.options import Scenario
-from makeup_sdk.bench.report import Measurement, Report, Samples
+from makeup_sdk.bench.report import Measurement, Report, Samples, samples_of
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -121,9 +121,9 @@ def _medians(samples: Samples, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _changes(before: Measurement, after: Measurement) -> tuple[Change, ...]:
-    pairs = {WHOLE_FRAME: (before.total, after.total)}
+    pairs = {WHOLE_FRAME: (samples_of(before.total), samples_of(after.total))}
     pairs |= {
-        name: (before.stages[name], after.stages[name])
+        name: (samples_of(before.stages[name]), samples_of(after.stages[name]))
         for name in before.stages
         if name in after.stages
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 from makeup_engines.files import write_atomically
 from makeup_kernels import InvalidInputError
-from makeup_sdk.bench.report import Measurement, Report, Samples
+from makeup_sdk.bench.report import Measurement, Report, Samples, samples_of
 from makeup_sdk.bench.tables import describe_machine
 
 _WIDTH, _ROW, _TOP, _BOTTOM = 1080, 92, 104, 56
@@ -70,7 +70,7 @@ def plot(report: Report) -> str:
         y = _TOP + number * _ROW
         parts.append(f'<line class="line" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         parts += _stage_bar(row, colors, (_LEFT, y, half), longest)
-        parts += _distribution(row.total, right, y, half)
+        parts += _distribution(samples_of(row.total), right, y, half)
     parts.append(text_at(_LEFT, height - 22, describe_machine(report), "faint"))
     return "\n".join([*parts, "</svg>\n"])
 

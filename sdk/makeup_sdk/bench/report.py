@@ -21,16 +21,16 @@ Schema `makeup-bench/1`:
 
 Times in milliseconds, memory in MiB, samples in the order in which they were taken. `model_only` is
 the stage `generate`: making the makeup, without finding the face and without putting the result
-into the frame. `cold_start` and `memory` are null where they were not measured. Summaries are for
-readers of the file; `load_report` works from the samples.
+into the frame. `cold_start` and `memory` are null where they were not measured. Published reports
+leave the samples out (`Report.without_samples`); only with them can two reports be compared.
 """
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -42,6 +42,20 @@ SCHEMA = "makeup-bench/1"
 MODEL_STAGE = "generate"
 
 _MAX_FILE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Milliseconds of one thing, without the samples that they are of."""
+
+    p50: float
+    p95: float
+    p99: float
+    mean: float
+
+    def summary(self) -> dict[str, float]:
+        """Percentiles and mean, rounded to microseconds."""
+        return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -69,13 +83,29 @@ class Samples:
         """99th percentile."""
         return self.percentile(99)
 
+    def quantiles(self) -> Quantiles:
+        """What is left of them without the samples."""
+        return Quantiles(self.p50, self.p95, self.p99, float(np.mean(self.values)))
+
     def summary(self) -> dict[str, float]:
         """Percentiles and mean, rounded to microseconds."""
-        found = {"p50": self.p50, "p95": self.p95, "p99": self.p99}
-        return {
-            name: round(value, 3)
-            for name, value in {**found, "mean": float(np.mean(self.values))}.items()
-        }
+        return self.quantiles().summary()
+
+
+Times: TypeAlias = Samples | Quantiles
+
+
+def samples_of(times: Times) -> Samples:
+    """The samples.
+
+    Raises:
+        InvalidInputError: the report was saved without them.
+    """
+    if isinstance(times, Samples):
+        return times
+    raise InvalidInputError(
+        "the report holds no samples; measure again with `makeup bench --json`, which keeps them"
+    )
 
 
 @dataclass(frozen=True)
@@ -89,11 +119,11 @@ class Measurement:
     """
 
     scenario: Scenario
-    total: Samples
-    stages: Mapping[str, Samples]
+    total: Times
+    stages: Mapping[str, Times]
 
     @property
-    def model_only(self) -> Samples | None:
+    def model_only(self) -> Times | None:
         """The stage that makes the makeup, alone; None if the engine has no such stage."""
         return self.stages.get(MODEL_STAGE)
 
@@ -164,6 +194,18 @@ class Report:
             indent=1,
         )
 
+    def without_samples(self) -> "Report":
+        """The same with percentiles and means in place of the samples, for publishing."""
+        results = (
+            Measurement(
+                result.scenario,
+                samples_of(result.total).quantiles(),
+                {name: samples_of(times).quantiles() for name, times in result.stages.items()},
+            )
+            for result in self.results
+        )
+        return replace(self, results=tuple(results))
+
     def save(self, path: str | Path) -> None:
         """Write a report file, whole or not at all."""
         write_atomically(Path(path), self.to_json().encode() + b"\n")
@@ -198,14 +240,16 @@ def load_report(path: str | Path) -> Report:
 
 def _measurement_entry(result: Measurement) -> dict[str, Any]:
     entry = asdict(result.scenario)
-    entry["end_to_end"] = _samples_entry(result.total)
+    entry["end_to_end"] = _times_entry(result.total)
     entry["model_only"] = None if result.model_only is None else result.model_only.summary()
-    entry["stages"] = {name: _samples_entry(samples) for name, samples in result.stages.items()}
+    entry["stages"] = {name: _times_entry(samples) for name, samples in result.stages.items()}
     return entry
 
 
-def _samples_entry(samples: Samples) -> dict[str, Any]:
-    return {**samples.summary(), "samples": [round(value, 3) for value in samples.values]}
+def _times_entry(times: Times) -> dict[str, Any]:
+    if isinstance(times, Quantiles):
+        return times.summary()
+    return {**times.summary(), "samples": [round(value, 3) for value in times.values]}
 
 
 def _report(data: dict[str, Any]) -> Report:
@@ -231,12 +275,15 @@ def _measurement(entry: Any) -> Measurement:
     numbers = [entry[name] for name in ("width", "height", "faces")]
     if entry["path"] not in PATHS or any(type(n) is not int or n < 1 for n in numbers):
         raise ValueError("a scenario is not one")
-    stages = {str(name): _samples(value) for name, value in _object(entry["stages"]).items()}
-    return Measurement(Scenario(entry["path"], *numbers), _samples(entry["end_to_end"]), stages)
+    stages = {str(name): _times(value) for name, value in _object(entry["stages"]).items()}
+    return Measurement(Scenario(entry["path"], *numbers), _times(entry["end_to_end"]), stages)
 
 
-def _samples(entry: Any) -> Samples:
-    values = tuple(_number(value) for value in _object(entry)["samples"])
+def _times(entry: Any) -> Times:
+    entry = _object(entry)
+    if "samples" not in entry:
+        return Quantiles(*(_number(entry[name]) for name in ("p50", "p95", "p99", "mean")))
+    values = tuple(_number(value) for value in entry["samples"])
     if not values:
         raise ValueError("there are no samples")
     return Samples(values)

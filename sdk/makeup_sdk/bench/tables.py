@@ -7,7 +7,7 @@ from rich.table import Table
 
 from makeup_sdk.bench.compare import WHOLE_FRAME, Change, Comparison
 from makeup_sdk.bench.machine import is_busy
-from makeup_sdk.bench.report import Report, Samples
+from makeup_sdk.bench.report import Report, Times
 
 _STYLES = {"faster": "green", "slower": "red"}
 
@@ -44,8 +44,8 @@ def show_report(console: Console, report: Report) -> None:
         )
 
 
-def _pair(samples: Samples | None) -> str:
-    return f"{samples.p50:.1f} / {samples.p95:.1f}" if samples else ""
+def _pair(times: Times | None) -> str:
+    return f"{times.p50:.1f} / {times.p95:.1f}" if times else ""
 
 
 def _lines(report: Report) -> list[str]:

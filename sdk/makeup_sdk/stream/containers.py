@@ -14,7 +14,7 @@ class Container:
 
     Attributes:
         name: FFmpeg's.
-        video, deep: encoder of pictures of 8 bits, and of more.
+        video, deep: encoder of pictures of 8 bits, and of more; None: it holds no more.
         sound: encoder of sound that is not copied.
         copied_sound, copied_subtitles: codecs whose packets are copied.
         varying: frames may stand at any time, instead of on a grid.
@@ -23,7 +23,7 @@ class Container:
 
     name: str
     video: str
-    deep: str
+    deep: str | None
     sound: str
     copied_sound: frozenset[str]
     copied_subtitles: frozenset[str] = frozenset()
@@ -37,10 +37,11 @@ class VideoOptions:
 
     Attributes:
         codec: FFmpeg's name of an encoder, such as "libx265" or "libsvtav1"; None: H.264 in .mp4,
-            .mov and .mkv, VP9 in .webm, MJPEG in .avi.
+            .mov and .mkv, VP9 in .webm, MJPEG in .avi; of more than 8 bits H.265, AV1 in .webm.
         quality: constant rate factor of the encoder, lower is better; for MJPEG its quantiser, 2 to
             31. None: hard to tell from the source.
-        pixel_format: FFmpeg's name, such as "yuv444p"; None: "yuv420p", which every player shows.
+        pixel_format: FFmpeg's name, such as "yuv444p"; None: "yuv420p", which every player shows,
+            and "yuv420p10le" or "yuv420p12le" where the source has more than 8 bits.
         preset: of the encoder, faster or smaller; None: fast enough for a stream.
         sound: keep the source's sound.
     """
@@ -75,7 +76,7 @@ CONTAINERS = {
         frozenset(("webvtt",)),
     ),
     ".avi": Container(
-        "avi", "mjpeg", "libx265", "libmp3lame", frozenset(("mp3", "ac3", "pcm_s16le")),
+        "avi", "mjpeg", None, "libmp3lame", frozenset(("mp3", "ac3", "pcm_s16le")),
         varying=False, options=(("avoid_negative_ts", "disabled"),),  # else frames move by one
     ),
 }  # fmt: skip
@@ -106,9 +107,35 @@ def encoder_options(codec: str, options: VideoOptions) -> dict[str, str]:
     return told
 
 
-def pixel_format(codec: str, options: VideoOptions) -> str:
-    """FFmpeg's name of the pixel format that is written."""
-    return options.pixel_format or ("yuvj420p" if codec == "mjpeg" else "yuv420p")
+def chosen(container: Container, options: VideoOptions, bits: int, name: str) -> tuple[str, str]:
+    """Encoder and pixel format that are written.
+
+    Args:
+        bits: of the source's samples.
+        name: stands for the file in messages.
+
+    Raises:
+        InvalidInputError: the container, or the encoder that was asked for, holds 8 bits only.
+    """
+    codec = options.codec or (container.video if bits == 8 else container.deep)
+    if codec is None:
+        raise InvalidInputError(
+            f"{name}: {container.name} files cannot hold the {bits} bits a sample of the source; "
+            "use .mp4, .mkv or .webm"
+        )
+    if options.pixel_format is not None:
+        return codec, options.pixel_format
+    if bits == 8:
+        return codec, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    known = [entry.name for entry in av.Codec(codec, "w").video_formats or ()]
+    depths = (10, 12) if bits <= 10 else (12, 10)
+    for depth in depths:
+        if f"yuv420p{depth}le" in known:
+            return codec, f"yuv420p{depth}le"
+    raise InvalidInputError(
+        f"{name}: codec: {codec} cannot hold the {bits} bits a sample of the source; use "
+        "libx265 or libsvtav1, or ask for 8 bits by a pixel_format"
+    )
 
 
 def check_options(container: Container, options: VideoOptions, name: str) -> None:
@@ -117,7 +144,7 @@ def check_options(container: Container, options: VideoOptions, name: str) -> Non
     Raises:
         InvalidInputError: no such encoder, or the container or the encoder cannot hold it.
     """
-    codec = options.codec or container.video
+    codec, wanted = chosen(container, options, 8, name)
     try:
         encoder = av.Codec(codec, "w")
     except (av.FFmpegError, ValueError) as error:
@@ -126,7 +153,6 @@ def check_options(container: Container, options: VideoOptions, name: str) -> Non
             "libx265, libvpx-vp9 or libsvtav1"
         ) from error
     formats = [entry.name for entry in encoder.video_formats or ()]
-    wanted = pixel_format(codec, options)
     if encoder.type != "video" or wanted not in formats:
         raise InvalidInputError(
             f"{name}: pixel_format: {codec} cannot encode {wanted!r}; "

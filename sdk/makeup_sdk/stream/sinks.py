@@ -1,6 +1,7 @@
 """Where results go: video file, image folder, window, virtual camera, callback."""
 
 import importlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from makeup_sdk.stream.errors import SinkFullError
 from makeup_sdk.stream.results import Ending, StreamResult
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.video_file import VideoFileSink
+
+_log = logging.getLogger("makeup_sdk")
 
 _WINDOW = "makeup"
 _ESCAPE = 27
@@ -79,6 +82,12 @@ class FolderSink:
             raise InvalidInputError(
                 f"{self._folder}: the results would be written among the source's images; choose "
                 "another folder"
+            )
+        if source.deep is not None:
+            _log.warning(
+                "%s: the source has HDR, or more than 8 bits, its images will be in SDR with 8; a "
+                "video file keeps them",
+                self._folder,
             )
         make_folder(self._folder)
 

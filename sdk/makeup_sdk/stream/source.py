@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from makeup_kernels.types import Image
+from makeup_sdk.stream.tone import DeepFrames
 from makeup_sdk.stream.video_format import VideoFormat
 
 
@@ -21,6 +22,8 @@ class SourceInfo:
         native_color: frames have the channel order of the engine, instead of BGR.
         video: how a video file stores its pictures; else None.
         start: seconds at which the first frame stands in the file's own time.
+        deep: frames of more than 8 bits, or of HDR, as the file holds them; what `read` gives is
+            a view of them in 8-bit SDR.
     """
 
     name: str
@@ -31,6 +34,7 @@ class SourceInfo:
     native_color: bool = False
     video: VideoFormat | None = None
     start: float = 0.0
+    deep: DeepFrames | None = None
 
 
 class Source(Protocol):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from makeup_engines.files import as_path, aside
 from makeup_kernels import InvalidInputError, OutputError
@@ -23,13 +24,13 @@ from makeup_sdk.stream.containers import (
     VIDEO_SUFFIXES,
     VideoOptions,
     check_options,
+    chosen,
     encoder_options,
-    pixel_format,
 )
 from makeup_sdk.stream.errors import SinkFullError
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.tracks import Tracks
-from makeup_sdk.stream.video_format import VideoFormat, to_frame
+from makeup_sdk.stream.video_format import DeepImage, VideoFormat, to_frame
 
 if TYPE_CHECKING:
     from makeup_sdk.stream.results import Ending, StreamResult
@@ -87,9 +88,16 @@ class VideoFileSink:
         """Check that the source is not overwritten; the file starts with the first result.
 
         Raises:
-            InvalidInputError: it would be, also through a link.
+            InvalidInputError: it would be, also through a link; or the file cannot hold the depth
+                of the source.
         """
         self._source = source
+        bits = source.video.bits if source.video is not None else 8
+        deep_bits = max(bits, 10) if source.deep is not None else 8  # HDR wants ten
+        name = str(self._path)
+        self._codec, self._pixel_format = chosen(self._container, self._options, deep_bits, name)
+        if source.deep is not None:
+            source.deep.want()
         there = source.path is not None and source.path.exists() and self._path.exists()
         if source.path is not None and there and self._path.samefile(source.path):
             raise InvalidInputError(
@@ -112,7 +120,7 @@ class VideoFileSink:
         try:
             if self._out is None:
                 self._start(image, self._opened())
-            self._append(self._fitted(image), result.timestamp)
+            self._append(self._fitted(self._deep(image, result)), result.timestamp)
         except (av.FFmpegError, OutputError, OSError) as error:
             raise self._failure(error) from error
         return True
@@ -181,8 +189,7 @@ class VideoFileSink:
         self._out = av.open(
             f"file:{self._place}", "w", format=container.name, options=dict(container.options)
         )
-        codec = options.codec or container.video
-        self._pixel_format = pixel_format(codec, options)
+        codec = self._codec
         if self._pixel_format.startswith("yuvj"):
             self._video = replace(self._video, full_range=True)
         elif av.VideoFormat(self._pixel_format).is_rgb:
@@ -215,19 +222,27 @@ class VideoFileSink:
             )
             self._shift = source.start - self._tracks.origin
 
-    def _fitted(self, image: Image) -> Image:
+    def _deep(self, image: Image, result: "StreamResult") -> Image | DeepImage:
+        """What is written of a result: in the depth and the tones of the source."""
+        deep = self._opened().deep
+        if deep is None:
+            return image
+        samples, view = deep.take(result.index)
+        return deep.tone.wearing(samples, view, image)
+
+    def _fitted(self, image: Image | DeepImage) -> Image | DeepImage:
         """A frame of the video's size; an odd side repeats its last line."""
+        fitted: NDArray[Any] = image
         if image.shape[1::-1] != self._size:
             larger = image.shape[1] <= self._size[0] and image.shape[0] <= self._size[1]
             method = cv2.INTER_CUBIC if larger else cv2.INTER_AREA
-            resized = cv2.resize(image, self._size, interpolation=method)
-            image = np.asarray(resized, np.uint8)
-        more = (self._stream.height - image.shape[0], self._stream.width - image.shape[1])
+            fitted = np.asarray(cv2.resize(image, self._size, interpolation=method), image.dtype)
+        more = (self._stream.height - fitted.shape[0], self._stream.width - fitted.shape[1])
         if any(more):
-            image = np.pad(image, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
-        return np.ascontiguousarray(image)
+            fitted = np.pad(fitted, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
+        return np.ascontiguousarray(fitted)
 
-    def _append(self, image: Image, timestamp: float) -> None:
+    def _append(self, image: Image | DeepImage, timestamp: float) -> None:
         at = timestamp + self._shift
         frame = to_frame(image, self._video, self._pixel_format)
         place = max(round(at / self._step), self._last + 1)

@@ -14,7 +14,8 @@ from PIL import Image as Pillow
 from makeup_kernels import InvalidInputError
 from makeup_kernels.types import Image
 from makeup_sdk.stream.source import SourceInfo
-from makeup_sdk.stream.video_format import VideoFormat, format_of, orientation_of, to_array
+from makeup_sdk.stream.tone import HLG, PQ, DeepFrames, Tone
+from makeup_sdk.stream.video_format import format_of, orientation_of, to_array
 
 _log = logging.getLogger("makeup_sdk")
 
@@ -25,7 +26,6 @@ _CUT_OFF = 0.5
 """Seconds that a file may end before its header says; sound and picture rarely end together."""
 _TELLS_ITS_LENGTH = frozenset(("matroska", "webm", "flv", "asf", "ogg"))
 """Containers without a count of frames whose header names the duration of the whole."""
-_HDR = {16: "PQ", 18: "HLG"}
 _KNOWN = "expected a file that FFmpeg knows, such as MP4, MKV, WebM, AVI or GIF"
 
 
@@ -53,13 +53,14 @@ class VideoFileSource:
     Frames come upright, at the time that the file gives them. What cannot be decoded is passed over
     and counted in `lost`, with what the file announces and does not hold.
 
+    Of HDR, and of more than 8 bits, frames are views in 8-bit SDR; `SourceInfo.deep` has the rest.
+
     Args:
         name: `Path` of a file, or a URL.
         timeout: seconds that a server may take to answer.
 
     Raises:
-        InvalidInputError: not a video, none of whose frames can be read, or one in HDR or of more
-            than 8 bits.
+        InvalidInputError: not a video, or one none of whose frames can be read.
     """
 
     reconnects = 0
@@ -101,7 +102,9 @@ class VideoFileSource:
         aspect = Fraction(self._stream.sample_aspect_ratio or 1)
         aspect = aspect if aspect > 0 else Fraction(1)
         self._video = format_of(first, rate, time_base, aspect, orientation_of(first)[0])
-        _check_depth(self._video, name)
+        self._deep: DeepFrames | None = None
+        if self._video.bits > 8 or self._video.transfer in (PQ, HLG):
+            self._deep = DeepFrames(Tone(self._video.transfer, self._video.primaries))
         self.info = SourceInfo(
             str(name),
             False,
@@ -110,6 +113,7 @@ class VideoFileSource:
             name if isinstance(name, Path) else None,
             video=self._video,
             start=self._time(first),
+            deep=self._deep,
         )
 
     @property
@@ -128,7 +132,12 @@ class VideoFileSource:
             return None
         self._given += 1
         self._at = self._time(frame)
-        return to_array(frame, self._video), self._at
+        if self._deep is None:
+            return to_array(frame, self._video), self._at
+        samples = to_array(frame, self._video, deep=True)
+        view = self._deep.tone.view(samples)
+        self._deep.put(self._given - 1, samples, view)
+        return view, self._at
 
     def close(self) -> None:
         """Close the file."""
@@ -258,15 +267,3 @@ def open_animation(path: Path) -> AnimationSource | None:
 def _importance(stream: Any) -> tuple[bool, int]:
     context = stream.codec_context
     return bool(stream.disposition & Disposition.default), context.width * context.height
-
-
-def _check_depth(video: VideoFormat, name: str | Path) -> None:
-    """Refuse what frames of 8 bits would flatten."""
-    kind = _HDR.get(video.transfer)
-    if kind is None and video.bits == 8:
-        return
-    what = f"HDR ({kind})" if kind else f"{video.bits} bits a sample"
-    raise InvalidInputError(
-        f"{name}: a video of {what}, whose tones and depth would be lost; convert it to 8-bit SDR "
-        "first"
-    )

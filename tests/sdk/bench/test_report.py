@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from makeup_sdk import InvalidInputError
-from makeup_sdk.bench import Report, Samples, load_report
+from makeup_sdk.bench import Report, Samples, compare_reports, load_report
 
 
 def test_percentiles_of_a_known_row() -> None:
@@ -94,3 +94,16 @@ def test_damage_anywhere_is_refused_or_harmless(
     for result in report.results:
         assert result.total.p50 >= 0
     assert json.loads(report.to_json())["schema"] == "makeup-bench/1"
+
+
+def test_published_reports_have_no_samples(
+    make_report: Callable[..., Report], tmp_path: Path
+) -> None:
+    report = make_report([1.0, 2.0, 4.0, 8.00049])
+    report.without_samples().save(tmp_path / "a.json")
+    text = (tmp_path / "a.json").read_text()
+    assert "samples" not in text
+    total = load_report(tmp_path / "a.json").results[0].total
+    assert (total.p50, total.p95, total.mean) == (3.0, 7.4, 3.75)
+    with pytest.raises(InvalidInputError, match="the report holds no samples; measure again with"):
+        compare_reports(load_report(tmp_path / "a.json"), report)

@@ -194,14 +194,3 @@ def test_names_are_names(
         source = opened(given_name)
         assert source.info.frames == 90
         source.close()
-
-
-def test_deep_videos_are_refused_rather_than_flattened(tmp_path: Path) -> None:
-    deep = np.full((48, 64, 3), 30_000, np.uint16)
-    sdr = write_clip(tmp_path / "x.mp4", [deep], pixel_format="yuv420p10le")
-    with pytest.raises(InvalidInputError, match="a video of 10 bits a sample, whose tones"):
-        opened(sdr)
-    colors = {"color_trc": 18, "color_primaries": 9, "colorspace": 9}
-    hdr = write_clip(tmp_path / "y.mp4", [deep], pixel_format="yuv420p10le", stream=colors)
-    with pytest.raises(InvalidInputError, match=r"a video of HDR \(HLG\), whose tones"):
-        opened(hdr)
