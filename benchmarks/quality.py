@@ -154,7 +154,7 @@ def identity(
 def bare_reference(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> Figures:
     """Measure 5: another bare face as the reference."""
     found: dict[str, list[float]] = defaultdict(list)
-    for model in ("mobile", "classic"):
+    for model in ("mobile",):
         engine = MakeupEngine(model=model, analyzer=analyzer)
         for number in range(count):
             rng = np.random.default_rng([6, number])

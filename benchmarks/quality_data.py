@@ -98,7 +98,6 @@ def methods(analyzer: BundledFaceAnalyzer) -> dict[str, Method]:
 
     return {
         "mobile": wearing("mobile"),
-        "classic": wearing("classic"),
         "histogram": histogram,
         "nothing": lambda source, _: source,
     }

@@ -53,7 +53,7 @@ def stillness(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) 
     change of colours, worked out once and carried along the true motion: noise and rounding alone.
     """
     found: dict[str, list[float]] = defaultdict(list)
-    engines = {name: MakeupEngine(model=name, analyzer=analyzer) for name in ("mobile", "classic")}
+    engines = {name: MakeupEngine(model=name, analyzer=analyzer) for name in ("mobile",)}
     for number in range(count):
         face, other = faces[2 * number : 2 * number + 2]
         reference = next(iter(pairs([face, other], 1, seed=5 + number, style="evening"))).reference

@@ -13,7 +13,7 @@ from makeup_sdk.bench.scene import REFERENCE, demo_picture, scene
 from makeup_sdk.models.registry import DEFAULT_MODEL
 
 
-@pytest.fixture(scope="module", params=dict.fromkeys((DEFAULT_MODEL, "classic")))
+@pytest.fixture(scope="module", params=(DEFAULT_MODEL,))
 def engine(request):
     return MakeupEngine(demo_picture(REFERENCE), model=request.param)
 

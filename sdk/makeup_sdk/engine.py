@@ -45,8 +45,8 @@ class MakeupEngine:
     Args:
         look: a `Look`; the path of a look file (`.look`), of products (`.json`) or of a reference
             photo; or a reference photo as a frame. None paints nothing until `engine.look` is set.
-        model: "mobile", "classic", the path of a published model's bundle (a directory or a zip,
-            made by `makeup export` or `makeup import`), or a `Model`.
+        model: a name (`makeup models` lists them), the path of a published model's bundle (a
+            directory or a zip, made by `makeup export` or `makeup import`), or a `Model`.
         backend: runs the graphs of a bundle: "auto", or a name of `makeup_engines.BACKENDS`, which
             runs or raises.
         device: where frames are worked on: "cpu", or "cuda", which also takes frames on the GPU

@@ -24,7 +24,6 @@ from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
 from makeup_sdk.makeup.color_card import color_card
-from makeup_sdk.makeup.fields import MakeupFields
 from makeup_sdk.makeup.product_json import (
     ProductMakeup,
     checked_products,
@@ -580,7 +579,7 @@ def _read(data: bytes) -> Look:
         raise ValueError(
             f"format {head['format']!r}, this release reads {_FORMAT} and {_LAYERED_FORMAT}"
         )
-    kind = head.get("kind", MakeupFields.kind)
+    kind = head["kind"]
     if kind not in MAKEUPS:
         raise ValueError(f"kind {kind!r}, this release reads {', '.join(MAKEUPS)}")
     makeup = MAKEUPS[kind].from_arrays(arrays)

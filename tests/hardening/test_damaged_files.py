@@ -67,6 +67,8 @@ def test_bytes_that_are_no_image(content, start):
 
 @pytest.fixture(scope="module", params=MODEL_NAMES)
 def look_bytes(request):
+    if request.param == "products":
+        return Look.from_colors(lips="#b3123a").to_bytes()
     return Look.from_photo(RED, model=request.param).to_bytes()
 
 
@@ -87,8 +89,8 @@ def test_look_files(look_bytes, damages):
 
 
 @pytest.fixture(scope="module")
-def classic_arrays():
-    data = Look.from_photo(RED, model="classic").to_bytes()
+def look_arrays():
+    data = Look.from_photo(RED, model="mobile").to_bytes()
     with np.load(BytesIO(data)) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -115,18 +117,18 @@ HEAD_VALUES = (
 
 
 @pytest.mark.parametrize("field", ["format", "kind", "title", "regions"])
-def test_heads_of_look_files(classic_arrays, field):
-    head = json.loads(classic_arrays["head"].tobytes())
+def test_heads_of_look_files(look_arrays, field):
+    head = json.loads(look_arrays["head"].tobytes())
     for value in HEAD_VALUES:
         text = json.dumps({**head, field: value}).encode()
-        data = look_file({**classic_arrays, "head": np.frombuffer(text, np.uint8)})
+        data = look_file({**look_arrays, "head": np.frombuffer(text, np.uint8)})
         with suppress(BundleError):
             assert_sound(Look.from_bytes(data, "x.look"))
 
 
 @pytest.mark.parametrize("text", ["[]", "1", "null", '"x"', "[" * 100_000, "{}", "1" * 5000, "\0"])
-def test_heads_that_are_no_head(classic_arrays, text):
-    data = look_file({**classic_arrays, "head": np.frombuffer(text.encode(), np.uint8)})
+def test_heads_that_are_no_head(look_arrays, text):
+    data = look_file({**look_arrays, "head": np.frombuffer(text.encode(), np.uint8)})
     with pytest.raises(BundleError, match=r"^x\.look: not a look file or damaged"):
         Look.from_bytes(data, "x.look")
 

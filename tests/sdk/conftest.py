@@ -57,10 +57,10 @@ def analysis(
 
 @pytest.fixture(scope="session")
 def look() -> Look:
-    return Look.from_photo(demo_path("red-classic.jpg"), model="classic")
+    return Look.from_photo(demo_path("red-classic.jpg"), model="mobile")
 
 
 @pytest.fixture(scope="session")
 def engine(look: Look, analyzer: BundledFaceAnalyzer) -> MakeupEngine:
     """Wears the red look; tests that change its settings make their own."""
-    return MakeupEngine(look, model="classic", analyzer=analyzer)
+    return MakeupEngine(look, model="mobile", analyzer=analyzer)

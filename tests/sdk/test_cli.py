@@ -140,8 +140,8 @@ def test_apply_without_a_face_writes_nothing(
             "backend 'slow': the model 'mobile' has no networks",
         ),
         (
-            ["stream", "--source", "x", "--look", RED, "--model", "classic", "--backend", "torch"],
-            "backend 'torch': the model 'classic' has no networks that it could run; choose",
+            ["stream", "--source", "x", "--look", RED, "--model", "mobile", "--backend", "torch"],
+            "backend 'torch': the model 'mobile' has no networks that it could run; choose",
         ),
         (
             ["apply", "x.jpg", "--look", RED, "-o", "o.docx"],
@@ -235,7 +235,7 @@ def test_looks_of_products(
 
 
 def test_look_file_for_a_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    models = ("mobile", "classic")
+    models = ("mobile",)
     for model in models:
         output = tmp_path / f"{model}.look"
         assert run(monkeypatch, "look", "encode", RED, "--model", model, "-o", output) == 0

@@ -110,7 +110,7 @@ def test_in_place_and_out(engine: MakeupEngine, demo: Demo) -> None:
 def test_rgb_is_bgr_reversed(
     engine: MakeupEngine, look: Look, analyzer: BundledFaceAnalyzer, demo: Demo
 ) -> None:
-    rgb = MakeupEngine(look, model="classic", color="rgb", analyzer=analyzer)
+    rgb = MakeupEngine(look, model="mobile", color="rgb", analyzer=analyzer)
     frame = demo("medium.jpg")
     np.testing.assert_array_equal(rgb.process(frame[..., ::-1])[..., ::-1], engine.process(frame))
 

@@ -15,9 +15,15 @@ from makeup_sdk.cosmetics import Lashes, Lipstick
 from makeup_sdk.look import SHIPPED_LOOKS
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.references import References
-from makeup_sdk.models.classic.model import ClassicModel
+from makeup_sdk.models.mobile.model import MobileModel
 
 ALL = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS), 1.0)
+
+
+def assert_same_maps(one: Look, other: Look, atol: float) -> None:
+    assert one.makeup.maps.keys() == other.makeup.maps.keys()
+    for region, part in one.makeup.maps.items():
+        np.testing.assert_allclose(part.lab, other.makeup.maps[region].lab, atol=atol)
 
 
 def lip_color(look: Look, face: FaceAnalysis) -> np.ndarray:
@@ -25,10 +31,10 @@ def lip_color(look: Look, face: FaceAnalysis) -> np.ndarray:
 
 
 def painted(look: Look, face: FaceAnalysis, strength: dict[Region, float]) -> np.ndarray:
-    """The face's crop wearing a look, of products or made for `classic`."""
+    """The face's crop wearing a look, of products or of a photo."""
     crop = face.crop.copy()
     there = replace(face, landmarks=face.crop_landmarks, matrix=np.eye(2, 3))
-    paint = look.painter(ClassicModel()).paint(face, strength)
+    paint = look.painter(MobileModel()).paint(face, strength)
     paint.put(crop, there, color="bgr", threads=1)
     return crop
 
@@ -138,24 +144,24 @@ def references(analysis: Callable[[str], FaceAnalysis]) -> tuple[References, Ref
 
 
 def test_look_of_a_photo_is_read_again_by_another_model(look: Look) -> None:
-    assert look.made_for(ClassicModel()) is look
+    assert look.made_for(MobileModel()) is look
     other = look.made_for(ReferenceModel())
     assert other.makeup.kind == "reference"
     assert other.regions == {Region.LIPS, Region.SKIN}
-    back = other.made_for(ClassicModel())
-    np.testing.assert_array_equal(back.makeup.fields, look.makeup.fields)
+    back = other.made_for(MobileModel())
+    assert_same_maps(back, look, 0)
 
 
 def test_mixed_looks_are_read_again(demo: Callable[[str], np.ndarray]) -> None:
     red, teal = (
-        Look.from_photo(demo(file), model="classic")
+        Look.from_photo(demo(file), model="mobile")
         for file in ("red-classic.jpg", "teal-smoky.jpg")
     )
     mixed = Look.mix({red: 0.7, teal: 0.3})
     other = mixed.made_for(ReferenceModel())
     np.testing.assert_allclose(other.makeup.shares[:, 1:], [[0.7] * 4, [0.3] * 4], atol=1e-6)
-    back = Look.from_bytes(other.to_bytes(), "x").made_for(ClassicModel())
-    np.testing.assert_allclose(back.makeup.fields, mixed.makeup.fields, atol=1e-5)
+    back = Look.from_bytes(other.to_bytes(), "x").made_for(MobileModel())
+    assert_same_maps(back, mixed, 1e-4)
 
 
 def test_style_stays_with_its_model() -> None:
@@ -187,7 +193,7 @@ def test_products_over_a_photo_look(look: Look, face: FaceAnalysis, tmp_path: Pa
     layered = look.with_products([Lipstick("#2a0a3a", opacity=1)])
     assert layered.regions == look.regions
     over, bare = lip_color(layered, face), lip_color(Look.from_products(layered.products), face)
-    assert np.abs(over - bare).max() < 0.3 * np.abs(lip_color(look, face) - bare).max()
+    assert np.abs(over - bare).max() < 0.35 * np.abs(lip_color(look, face) - bare).max()
     eyes = face.regions == Region.EYES
     np.testing.assert_array_equal(painted(layered, face, ALL)[eyes], painted(look, face, ALL)[eyes])
     layered.save(tmp_path / "x.look")
@@ -239,7 +245,7 @@ def test_shipped_looks_paint_lips_eyes_and_skin(name: str, face: FaceAnalysis) -
 
 
 def test_looks_of_different_kinds_do_not_mix(look: Look) -> None:
-    with pytest.raises(InvalidInputError, match=r"different kinds \(classic, reference\) cannot"):
+    with pytest.raises(InvalidInputError, match=r"different kinds \(mobile, reference\) cannot"):
         Look.mix({look: 0.5, look.made_for(ReferenceModel()): 0.5})
 
 
@@ -316,14 +322,9 @@ def test_damaged_files_are_refused(look: Look, tmp_path: Path, how: str) -> None
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("fields", np.zeros((3, 4, 4), np.float16), "fields is float16 (3, 4, 4)"),
-        ("fields", np.full((3, 128, 128), np.nan, np.float16), "fields has values out of [-6, 6]"),
-        ("fields", np.full((3, 128, 128), 3e38, np.float32), "fields has values out of [-6, 6]"),
-        ("cover", np.full(5, 3e38, np.float32), "cover has values out of [0, 1]"),
-        ("cover", np.full(5, -0.1, np.float32), "cover has values out of [0, 1]"),
-        ("lip_presence", np.float32(3e38), "lip_presence has values out of [0, 1]"),
-        ("lip_presence", np.float32(np.nan), "lip_presence has values out of [0, 1]"),
-        ("skin", np.full(3, np.inf, np.float32), "skin has values out of [-5, 0.5]"),
+        ("lips_lab", np.zeros((3, 4, 3), np.float16), "lips_lab is float16 (3, 4, 3)"),
+        ("lips_seen", np.zeros((32, 49), np.float32), "lips_seen is float32 (32, 49)"),
+        ("skin", np.full(3, np.inf, np.float32), "skin has values out of [-150, 150]"),
         ("skin", np.zeros(3, np.int64), "skin is int64"),
     ],
 )
@@ -351,7 +352,7 @@ def test_colours_out_of_range_are_refused(value: float) -> None:
 
 @pytest.mark.parametrize("title", [3, None, "x" * 2000])
 def test_titles_of_files_are_short_texts(look: Look, title: object) -> None:
-    head = {"format": 1, "kind": "classic", "title": title, "regions": ["lips"]}
+    head = {"format": 1, "kind": "mobile", "title": title, "regions": ["lips"]}
     with np.load(io.BytesIO(look.to_bytes())) as archive:
         arrays = {key: archive[key] for key in archive.files}
     arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
@@ -424,5 +425,5 @@ def test_the_largest_face_is_the_reference(
     photo = np.full((512, 800, 3), 128, np.uint8)
     photo[:, 288:] = red
     photo[200:400, 20:220] = small
-    both = lip_color(Look.from_photo(photo, model="classic"), face)
-    assert np.abs(both - lip_color(Look.from_photo(red, model="classic"), face)).max() < 12
+    both = lip_color(Look.from_photo(photo, model="mobile"), face)
+    assert np.abs(both - lip_color(Look.from_photo(red, model="mobile"), face)).max() < 12

@@ -53,7 +53,7 @@ def mutated(arrays: dict[str, np.ndarray], chance: random.Random) -> dict[str, n
     return changed
 
 
-@pytest.mark.parametrize("model", ["mobile", "classic"])
+@pytest.mark.parametrize("model", ["mobile"])
 def test_mutated_looks(
     demo: Callable[[str], np.ndarray], analyzer: BundledFaceAnalyzer, model: str
 ) -> None:

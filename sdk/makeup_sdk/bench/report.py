@@ -5,7 +5,7 @@ Schema `makeup-bench/1`:
     {
       "schema": "makeup-bench/1",
       "created": "2026-11-20T12:00:00Z",
-      "settings": {"model": "classic", "backend": "auto", "device": "cpu", "frames": 200, ...},
+      "settings": {"model": "mobile", "backend": "auto", "device": "cpu", "frames": 200, ...},
       "machine": {"cpu": "...", "cores": 2, "threads": 2, "busy_cores": 0.1, "versions": {...}},
       "results": [
         {

@@ -1,4 +1,4 @@
-"""Log-linear light: the domain in which `classic` works.
+"""Log-linear light: the domain in which a change of light is a sum.
 
 In the logarithm of linear RGB a change of light, a colour cast or a pigment is a sum. What a
 reference's lips are relative to its skin is therefore free of the reference's light, and added to

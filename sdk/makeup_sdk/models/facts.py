@@ -18,9 +18,8 @@ class ModelFacts:
 
 
 FACTS: Mapping[str, ModelFacts] = {
-    "mobile": ModelFacts("transfer of what a photo shows; the default", "a photo, colours"),
+    "mobile": ModelFacts("transfer of what a photo shows; the default", "a photo"),
     "products": ModelFacts("lipstick, shadow, liner … by colour, finish and shape", "products"),
-    "classic": ModelFacts("transfer without a network", "a photo, colours"),
     "psgan": ModelFacts("transfer by attention", "photos"),
     "psgan-pose": ModelFacts("transfer by pose correction", "photos"),
     "psgan-sr": ModelFacts("transfer and super-resolution of small faces", "photos"),
@@ -29,5 +28,5 @@ FACTS: Mapping[str, ModelFacts] = {
     "portrait-edit": ModelFacts("eyes, mouth, skin and hair of another face", "photos"),
 }
 """All models by name, whether their weights ship or not."""
-MODELS = ("mobile", "products", "classic")
+MODELS = ("mobile", "products")
 """Those that need no weights."""

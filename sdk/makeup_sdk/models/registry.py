@@ -7,12 +7,10 @@ from makeup_engines.files import as_path
 from makeup_kernels import BundleError, InvalidInputError
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import Makeup
-from makeup_sdk.makeup.fields import MakeupFields
 from makeup_sdk.makeup.product_json import ProductMakeup
 from makeup_sdk.makeup.references import References
 from makeup_sdk.makeup.style import Style
 from makeup_sdk.models.base import Model, ModelOptions
-from makeup_sdk.models.classic.model import ClassicModel
 from makeup_sdk.models.facts import FACTS, MODELS
 from makeup_sdk.models.mobile.model import MobileModel
 from makeup_sdk.models.papers.graphs import Graphs
@@ -24,7 +22,7 @@ from makeup_sdk.weights import FOLDER, shipped_names
 DEFAULT_MODEL = "mobile"
 
 MAKEUPS: dict[str, type[Makeup]] = {
-    makeup.kind: makeup for makeup in (Appearance, ProductMakeup, MakeupFields, References, Style)
+    makeup.kind: makeup for makeup in (Appearance, ProductMakeup, References, Style)
 }
 """What look files may hold, by kind."""
 
@@ -62,9 +60,7 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
                 f"backend {options.backend!r}: the model {str(model)!r} has no networks that it "
                 "could run; choose another model, or leave the backend out"
             )
-        if model == "products":
-            return ProductsModel()
-        return MobileModel(options) if model == "mobile" else ClassicModel(options)
+        return MobileModel(options) if model == "mobile" else ProductsModel()
     shipped = shipped_models()
     if model in shipped:
         return _open_bundle(FOLDER / model, options)

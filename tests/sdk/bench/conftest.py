@@ -30,7 +30,7 @@ def make_report() -> Callable[..., Report]:
         }
         return Report(
             "2026-01-02T03:04:05Z",
-            {"model": "classic", "backend": "auto", "frames": len(totals)},
+            {"model": "mobile", "backend": "auto", "frames": len(totals)},
             machine or MACHINE,
             (Measurement(scenario, Samples(tuple(totals)), stages),),
             (ColdStart(20, 300, 100, 50, 30), ColdStart(30, 310, 110, 60, 40)),

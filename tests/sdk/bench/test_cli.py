@@ -68,7 +68,7 @@ def test_compare_says_what_changed(
         (("--plot", "a.png"), "--plot a.png: plots are SVG files"),
         (("--model", "nonsense"), "'nonsense' is unknown"),
         (("--device", "tpu"), "device: 'tpu' is unknown; expected one of"),
-        (("--model", "classic", "--jetson"), "'classic' has no networks that it could run"),
+        (("--model", "mobile", "--jetson"), "'mobile' has no networks that it could run"),
         (("compare", "none.json", "none.json"), "none.json: no such file; make one with"),
     ],
 )

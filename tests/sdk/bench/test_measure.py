@@ -126,8 +126,8 @@ def test_a_real_engine_is_timed(path: str, engine: MakeupEngine) -> None:
 
 
 def test_a_model_without_networks() -> None:
-    with pytest.raises(InvalidInputError, match="'classic' has no networks that it could run"):
-        open_engine(BenchOptions(model="classic", backend="tensorrt"))
+    with pytest.raises(InvalidInputError, match="'mobile' has no networks that it could run"):
+        open_engine(BenchOptions(model="mobile", backend="tensorrt"))
 
 
 def test_the_engine_is_asked_for_what_the_options_say(monkeypatch: pytest.MonkeyPatch) -> None:

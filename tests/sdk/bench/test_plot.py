@@ -33,7 +33,7 @@ def test_what_is_written_on_it(make_report: Callable[..., Report]) -> None:
     found = texts(plot(make_report([10.0, 20.0, 30.0])))
     for expected in ("analyze", "generate", "stream 1280x720, 1 face", "p50 20.0", "20.0"):
         assert expected in found
-    assert "model classic, A Processor, 2 of 4 cores, avx2, makeup-sdk 0.1.0" in found
+    assert "model mobile, A Processor, 2 of 4 cores, avx2, makeup-sdk 0.1.0" in found
 
 
 def test_names_cannot_break_the_picture(make_report: Callable[..., Report]) -> None:

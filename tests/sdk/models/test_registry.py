@@ -10,7 +10,7 @@ from makeup_sdk.weights import FOLDER
 
 
 def test_every_shipped_model_opens_by_its_name() -> None:
-    assert set(shipped_models()) >= {"mobile", "classic"}
+    assert set(shipped_models()) >= {"mobile", "products"}
     for name in shipped_models():
         assert open_model(name).name == name
 

@@ -13,13 +13,9 @@ from scenes import FPS, HEIGHT, WIDTH, Actor, Path, film, still
 from makeup_kernels import InvalidInputError
 from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.faces.light import from_log, to_log
 from makeup_sdk.faces.smoothing import MovingAverage, RegionSmoother, Step, StepEstimator
 from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.models import smoothing
-from makeup_sdk.models.base import CropPaint
-from makeup_sdk.models.classic import paint
-from makeup_sdk.models.mobile.paint import GRIDS
+from makeup_sdk.models.mobile.paint import GRIDS, FactorPaint
 from makeup_sdk.models.smoothing import ToneSmoother
 from makeup_sdk.stream import FrameProcessor, SmoothingOptions, StreamOptions
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
@@ -32,25 +28,22 @@ Layers = Callable[[list[Image], SmoothingOptions | None], FloatArray]
 @pytest.fixture
 def layers(look: Look, analyzer: BundledFaceAnalyzer, monkeypatch: pytest.MonkeyPatch) -> Layers:
     """The makeup layer of each frame: change of log light, float32 (frames, H, W, 3)."""
-    lights: list[FloatArray] = []
     made: list[FloatArray] = []
 
-    def painted(light: FloatArray) -> Image:
-        lights.append(light)
-        return from_log(light)
-
-    def put(paint: CropPaint, image: Image, face: FaceAnalysis, **options: Any) -> None:
-        change = lights[-1] - to_log(face.crop)
+    def put(paint: FactorPaint, image: Image, face: FaceAnalysis, **options: Any) -> None:
+        layer = np.zeros((256, 256, 3), np.float32)
+        for grid, gains in paint.gains.items():
+            window = layer[grid.pixels]
+            change = np.ascontiguousarray(2.4 * np.log1p(gains).transpose(1, 2, 0))
+            window += cv2.resize(change, window.shape[1::-1])
         inverse = cv2.invertAffineTransform(face.matrix)
-        made.append(cv2.warpAffine(change, inverse, (WIDTH, HEIGHT)))
+        made.append(cv2.warpAffine(layer, inverse, (WIDTH, HEIGHT)))
 
-    monkeypatch.setattr(CropPaint, "put", put)
-    for module in (paint, smoothing):
-        monkeypatch.setattr(module, "from_log", painted)
+    monkeypatch.setattr(FactorPaint, "put", put)
 
     def of(frames: list[Image], smoothing: SmoothingOptions | None) -> FloatArray:
         made.clear()
-        engine = MakeupEngine(look, model="classic", analyzer=analyzer)
+        engine = MakeupEngine(look, model="mobile", analyzer=analyzer)
         process = FrameProcessor(engine, StreamOptions(smoothing=smoothing)).process
         for number, frame in enumerate(frames):
             assert process(frame, number / FPS).faces[0].painted

@@ -8,9 +8,7 @@ from makeup_sdk.faces.skin_light import SkinLight
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.appearance import Appearance, RegionMap
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
-from makeup_sdk.makeup.fields import MakeupFields
 from makeup_sdk.models.base import ModelOptions, Painter
-from makeup_sdk.models.classic.paint import ClassicPainter
 from makeup_sdk.models.mobile.paint import MobilePainter
 from makeup_sdk.models.mobile.read import read_regions, seen_share, without_side_light
 
@@ -38,7 +36,7 @@ class MobileModel:
 
     name = "mobile"
     kind = Appearance.kind
-    wears = frozenset({kind, MakeupFields.kind})
+    wears = frozenset({kind})
     regions = frozenset(MAKEUP_REGIONS)
 
     def __init__(self, options: ModelOptions | None = None) -> None:
@@ -67,10 +65,8 @@ class MobileModel:
             maps[region] = RegionMap(lab.astype(np.float32), seen_share(colors, region))
         return Appearance(maps, light.skin_lab)
 
-    def painter(self, makeup: Appearance | MakeupFields) -> Painter:
-        """Prepare a makeup to be painted; colour cards are put on as `classic` does."""
-        if isinstance(makeup, MakeupFields):
-            return ClassicPainter(makeup, self.options.threads)
+    def painter(self, makeup: Appearance) -> Painter:
+        """Prepare a makeup to be painted."""
         return MobilePainter(makeup)
 
 

@@ -50,6 +50,9 @@ arrives: blush and bronzer are warm."""
 _EVERY = 4
 """Frames of a stream after which the factors of a still face are worked out again; between them
 they are carried along."""
+_CALM = 6.0
+"""The factors of a still face are averaged over so many times the time of other paint: they do not
+depend on the light, and what is new counts at once."""
 _MOVED, _NEWS = 1.0, 0.03
 """Crop pixels per frame, and share of the picture that is new, from which they are worked out at
 once."""
@@ -104,7 +107,8 @@ class MobilePainter(Painter):
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`."""
-        return worn(self.factors(face), face, strength)
+        factors = self.factors(face)
+        return worn(factors, {region: coverage(face, region) for region in factors}, strength)
 
     def follow(self, options: SmoothingOptions) -> "SmoothedFactors":
         """See `Painter.follow`."""
@@ -151,6 +155,9 @@ class SmoothedFactors:
     def __init__(self, painter: MobilePainter, options: SmoothingOptions) -> None:
         self._painter = painter
         self._averages = {
+            region: MovingAverage(_CALM * options.layer, grid) for region, grid in GRIDS.items()
+        }
+        self._covers = {
             region: MovingAverage(options.layer, grid) for region, grid in GRIDS.items()
         }
         self._factors: Factors = {}
@@ -172,28 +179,39 @@ class SmoothedFactors:
             self._seconds, self._frames = 0.0, 0
         else:
             self._factors = {region: self._averages[region].carry(step) for region in self._factors}
-        return worn(self._factors, face, scaled(strength, opacity))
+        covers = {
+            region: self._covers[region](coverage(face, region)[None], step)[0]
+            for region in self._factors
+        }
+        return worn(self._factors, covers, scaled(strength, opacity))
 
 
-def worn(factors: Factors, face: FaceAnalysis, strength: Strength) -> FactorPaint:
-    """Factors as far as each region wears them."""
+def worn(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:
+    """Factors as far as each region wears them.
+
+    Args:
+        factors: of the regions.
+        covers: of the same, see `coverage`.
+        strength: see `Strength`.
+    """
     logs: dict[CropGrid, FloatArray] = {}
     for region, values in factors.items():
         amount = strength.get(region, 0.0)
         if amount <= 0:
             continue
         grid = GRIDS[region]
-        part = values * (np.float32(amount) * _coverage(face, region, grid))
+        part = values * (np.float32(amount) * covers[region])
         logs[grid] = logs[grid] + part if grid in logs else part
     return FactorPaint({grid: np.expm1(part / np.float32(_GAMMA)) for grid, part in logs.items()})
 
 
-def _coverage(face: FaceAnalysis, region: Region, grid: CropGrid) -> FloatArray:
-    """float32 (rows, columns) in [0, 1]: how much of a region's makeup each cell wears.
+def coverage(face: FaceAnalysis, region: Region) -> FloatArray:
+    """float32 (rows, columns) in [0, 1]: how much of a region's makeup each cell of its grid wears.
 
     Lips and brows fade over a pixel beyond their outlines. Shadow fades softly, but meets the
     lashes, and stays off eyeball and hair.
     """
+    grid = GRIDS[region]
     regions = face.regions[grid.pixels]
     here = cv2.compare(regions, int(region), cv2.CMP_EQ).astype(np.float32) * np.float32(1 / 255)
     if grid.cell > 1:

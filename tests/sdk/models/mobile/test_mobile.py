@@ -16,7 +16,7 @@ from makeup_sdk.faces.types import CropGrid
 from makeup_sdk.makeup.appearance import WINDOWS, Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.models.mobile.model import MobileModel
-from makeup_sdk.models.mobile.paint import GRIDS, FactorPaint, worn
+from makeup_sdk.models.mobile.paint import GRIDS, FactorPaint, coverage, worn
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
 FULL = dict.fromkeys(MAKEUP_REGIONS, 1.0)
@@ -97,19 +97,19 @@ def bare_regions(regions):
     return FaceAnalysis(np.full((68, 2), -50, np.float32), 1.0, np.eye(2, 3), crop, regions)
 
 
-def same_everywhere(value):
-    """Log factors that are the same all over the crop."""
-    return {
-        region: np.full((3, grid.rows, grid.columns), value, np.float32)
-        for region, grid in GRIDS.items()
+def everywhere(face):
+    """A paint whose log factors are 1 all over the crop."""
+    factors = {
+        region: np.ones((3, grid.rows, grid.columns), np.float32) for region, grid in GRIDS.items()
     }
+    return worn(factors, {region: coverage(face, region) for region in factors}, FULL)
 
 
 def test_nothing_changes_beyond_the_soft_outlines():
     regions = np.zeros((256, 256), np.uint8)
     regions[100:152, 60:92] = Region.SKIN
     regions[180:190, 100:131] = Region.LIPS
-    paint = gains(worn(same_everywhere(1.0), bare_regions(regions), FULL))
+    paint = gains(everywhere(bare_regions(regions)))
     skin, lips = paint[GRIDS[Region.SKIN]][0], paint[GRIDS[Region.LIPS]][0]
     full = np.expm1(1 / 2.4)
     np.testing.assert_allclose(skin[52:74, 32:44], full, rtol=1e-5)
@@ -123,7 +123,7 @@ def test_nothing_changes_beyond_the_soft_outlines():
 def test_lips_close_over_the_line_between_them():
     regions = np.zeros((256, 256), np.uint8)
     regions[180:184, 100:130] = regions[185:190, 100:130] = Region.LIPS
-    lips = gains(worn(same_everywhere(1.0), bare_regions(regions), FULL))[GRIDS[Region.LIPS]][0]
+    lips = gains(everywhere(bare_regions(regions)))[GRIDS[Region.LIPS]][0]
     assert lips[36, 32:54].min() > 0.9 * np.expm1(1 / 2.4)
 
 
@@ -322,12 +322,6 @@ def test_puts_on_products_as_they_are(analyzer, demo):
     assert engine.look.makeup.kind == "products"
     products = MakeupEngine(engine.look, model="products", analyzer=analyzer)
     assert np.array_equal(engine.process(demo("light.jpg")), products.process(demo("light.jpg")))
-
-
-def test_reads_photos_itself(analyzer, look_path):
-    engine = MakeupEngine(model="mobile", analyzer=analyzer)
-    engine.look = Look.from_photo(look_path, model="classic", analyzer=analyzer)
-    assert engine.look.makeup.kind == "mobile"
 
 
 def test_mixes_colours_with_photos(looks):

@@ -230,8 +230,9 @@ def test_photo_look_is_read_again_by_another_model(
     engine = MakeupEngine(look, model=model_of("psgan"), analyzer=analyzer)
     assert engine.look is not None
     assert engine.look.makeup.kind == "reference"
-    back = engine.look.made_for(MakeupEngine(model="classic", analyzer=analyzer).model)
-    np.testing.assert_array_equal(back.makeup.fields, look.makeup.fields)
+    back = engine.look.made_for(MakeupEngine(model="mobile", analyzer=analyzer).model)
+    for region, part in look.makeup.maps.items():
+        np.testing.assert_array_equal(back.makeup.maps[region].lab, part.lab)
 
 
 @pytest.mark.parametrize("name", [*TRANSFERS, "region-gan"])
@@ -268,8 +269,8 @@ def test_region_bits_follow_the_strength(
         ),
         ("psgan", Look.bare, "which model 'psgan' cannot do; use a bundle of 'ssat'"),
         ("region-gan", lambda: Look.from_style("x"), "style: 'x' is unknown to region-gan"),
-        ("classic", Look.bare, "takes makeup off, which model 'classic' cannot do"),
-        ("classic", lambda: Look.from_style("0"), "model 'classic' wears 'classic'"),
+        ("mobile", Look.bare, "takes makeup off, which model 'mobile' cannot do"),
+        ("mobile", lambda: Look.from_style("0"), "model 'mobile' wears 'mobile'"),
     ],
 )
 def test_looks_that_do_not_fit(
@@ -279,7 +280,7 @@ def test_looks_that_do_not_fit(
     model_of: Models,
     analyzer: BundledFaceAnalyzer,
 ) -> None:
-    model = name if name == "classic" else model_of(name)
+    model = name if name == "mobile" else model_of(name)
     with pytest.raises(InvalidInputError) as error:
         MakeupEngine(look(), model=model, analyzer=analyzer)
     assert message in str(error.value)
