@@ -216,7 +216,7 @@ class VideoFileSink:
         if codec == "libx265" and container.name in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # which Apple's players ask for
         self._shift = 0.0
-        if source.path is not None:
+        if source.path is not None and source.video is not None:
             self._tracks = Tracks(
                 source.path, self._out, container, source.start, options.sound, str(self._path)
             )

@@ -16,6 +16,7 @@ from clips import beeps, heard, number_in, onsets, ramp, seen, tone, turn, write
 from fakes import ListSource, process
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
 from makeup_sdk import InvalidInputError
 from makeup_sdk.stream import (
@@ -177,7 +178,7 @@ def test_all_tracks_chapters_and_tags_come_along(tmp_path: Path) -> None:
         assert [track.language for track in made.streams.audio] == ["deu", "fra"]
         (texts,) = made.streams.subtitles
         lines = [bytes(p) for p in made.demux(texts) if p.size]
-        assert lines == [b"Hello", b"Bye"]
+        assert lines == [b"<i>Hello</i>", b"Bye"]
         assert made.metadata["TITLE" if "TITLE" in made.metadata else "title"] == "Wedding"
         names = [chapter["metadata"]["title"] for chapter in made.chapters()]
         assert names == ["First", "Second"]
@@ -203,7 +204,7 @@ def add_extras(clip: Path, target: Path) -> None:
                 for k, title in enumerate(("First", "Second"))
             ]
         )  # fmt: skip
-        for start, text in ((100, b"Hello"), (600, b"Bye")):
+        for start, text in ((100, b"<i>Hello</i>"), (600, b"Bye")):
             packet = av.Packet(text)
             packet.pts = packet.dts = start
             packet.duration, packet.time_base, packet.stream = 200, base, texts
@@ -214,14 +215,48 @@ def add_extras(clip: Path, target: Path) -> None:
                 out.mux(packet)
 
 
+def texts_of(path: Path) -> list[tuple[float, bytes]]:
+    """Seconds from the first picture, and content, of each subtitle."""
+    start = seen(path)[0][0]
+    with av.open(str(path)) as container:
+        (track,) = container.streams.subtitles
+        packets = [packet for packet in container.demux(track) if packet.size]
+        return [(float(p.pts * p.time_base) - start, bytes(p)) for p in packets]
+
+
+def test_subtitles_of_plain_text_change_their_codec(tmp_path: Path) -> None:
+    """SubRip in .mkv to the texts of .mp4, without tags, and back."""
+    clip = write_clip(tmp_path / "plain.mkv", RAMP, sounds=[("aac", 0.0, tone(1.0))] * 2)
+    add_extras(clip, tmp_path / "in.mkv")
+    assert made_of(tmp_path / "in.mkv", tmp_path / "out.mp4").ending is Ending.FINISHED
+    shown = [(at, text) for at, text in texts_of(tmp_path / "out.mp4") if text != b"\0\0"]
+    assert [text for _, text in shown] == [b"\0\x05Hello", b"\0\x03Bye"]
+    np.testing.assert_allclose([at for at, _ in shown], [0.1, 0.6], atol=2e-3)
+    assert made_of(tmp_path / "out.mp4", tmp_path / "again.mkv").ending is Ending.FINISHED
+    again = texts_of(tmp_path / "again.mkv")
+    assert [text for _, text in again] == [b"Hello", b"Bye"]
+    np.testing.assert_allclose([at for at, _ in again], [0.1, 0.6], atol=2e-3)
+
+
 def test_subtitles_that_cannot_be_kept_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clip = write_clip(tmp_path / "plain.mkv", RAMP, sounds=[("aac", 0.0, tone(1.0))] * 2)
     add_extras(clip, tmp_path / "in.mkv")
-    assert made_of(tmp_path / "in.mkv", tmp_path / "out.mp4").ending is Ending.FINISHED
-    assert "out.mp4: subtitle track 1 cannot be kept in mp4; .mkv keeps most" in caplog.text
-    assert len(facts(tmp_path / "out.mp4")["sound"]) == 2
+    assert made_of(tmp_path / "in.mkv", tmp_path / "out.webm").ending is Ending.FINISHED
+    assert "out.webm: subtitle track 1 cannot be kept in webm; .mkv keeps most" in caplog.text
+    assert len(facts(tmp_path / "out.webm")["sound"]) == 2
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_animations_become_videos(tmp_path: Path, suffix: str) -> None:
+    first, *others = [Pillow.fromarray(ramp(k)) for k in range(8)]
+    source = tmp_path / f"in{suffix}"
+    first.save(source, save_all=True, append_images=others, duration=100, lossless=True)
+    assert made_of(source, tmp_path / "out.mp4").ending is Ending.FINISHED
+    frames = seen(tmp_path / "out.mp4")
+    assert [number_in(image) for _, image in frames] == list(range(8))
+    np.testing.assert_allclose([at for at, _ in frames], np.arange(8) / 10, atol=2e-3)
 
 
 def test_without_sound(tmp_path: Path) -> None:
