@@ -23,8 +23,6 @@ _PRIMING = 0.1
 """Seconds before the first picture in which a codec only prepares itself."""
 _LONGEST_SILENCE = 60.0
 """Seconds filled at most at once; more is a jump of the clock."""
-_CAN_ADD_TEXTS = hasattr(av.container.OutputContainer, "add_mux_stream")
-"""PyAV of Python 3.10 cannot."""
 _PLAIN_TEXTS = frozenset(("subrip", "text", "mov_text"))
 _MARKUP = re.compile(rb"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
 """Tags of SubRip, which MP4's texts do not know."""
@@ -65,7 +63,7 @@ class Tracks:
             codec = _codec_of(stream)
             if codec in container.copied_subtitles:
                 self._add(stream, container, number, None)
-            elif codec in _PLAIN_TEXTS and container.text is not None and _CAN_ADD_TEXTS:
+            elif codec in _PLAIN_TEXTS and container.text is not None:
                 made = self._out.add_mux_stream(container.text)
                 self._keep(stream, made, convert=(codec, container.text))
             else:
