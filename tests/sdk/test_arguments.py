@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from makeup_sdk import InvalidInputError, Look, MakeupEngine, MakeupError, Region, read_image
+from makeup_sdk.makeup.product_json import from_json
 
 LONG = "x" * 5000
 
@@ -130,6 +131,9 @@ def test_stream_options(card: Look) -> None:
         (lambda a: a.save(LONG), "look file: no file can be named"),
         (lambda a: a.save("/"), "give the name of a file, not of a folder"),
         (lambda a: a.save(Path("none") / "a.look"), "create the folder first"),
+        (lambda a: from_json("["), "products: not JSON"),
+        (lambda a: from_json("[" * 100_000), "products: not JSON"),
+        (lambda a: from_json("1" * 5000), "products: not JSON"),
         (lambda a: read_image(None), "path: got NoneType, expected a path"),
         (lambda a: read_image(LONG), "path: no file can be named"),
     ],
