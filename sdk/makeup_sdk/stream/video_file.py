@@ -1,5 +1,6 @@
 """A video file as the sink of a stream."""
 
+import errno
 import logging
 import os
 import shutil
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makeup_sdk")
 
+_DISK = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
+     errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EPIPE)
+)  # fmt: skip
+"""Errors of the place that is written to, rather than of what is written."""
 _RESERVE = 32 << 20
 """Bytes that stay free, so that the index of the file can still be written."""
 
@@ -110,6 +116,7 @@ class VideoFileSink:
 
         Raises:
             SinkFullError: the disk is full, or does not take it.
+            InvalidInputError: the encoder does not take frames of this size, or the options.
         """
         free = shutil.disk_usage(self._path.parent).free
         if free < _RESERVE:
@@ -169,11 +176,19 @@ class VideoFileSink:
             error = SinkFullError("left unfinished")
             leaving.__exit__(type(error), error, None)
 
-    def _failure(self, error: Exception) -> SinkFullError:
+    def _failure(self, error: Exception) -> SinkFullError | InvalidInputError:
+        """What to raise: the disk did not take it, or the encoder did not."""
         self._failed = True
-        reason = str(error) if isinstance(error, OutputError) else (
-            f"{self._path}: cannot be written ({getattr(error, 'strerror', None) or error})"
-        )  # fmt: skip
+        reason = getattr(error, "strerror", None) or error
+        if getattr(error, "errno", None) not in _DISK and not isinstance(error, OutputError):
+            width, height = self._size
+            told = encoder_options(self._codec, self._options)
+            return InvalidInputError(
+                f"{self._path}: {self._codec} does not take frames of {width}x{height} pixels, "
+                f"{self._pixel_format}, with {told} ({reason}); choose another codec or preset"
+            )
+        if not isinstance(error, OutputError):
+            reason = f"{self._path}: cannot be written ({reason})"
         return SinkFullError(f"{reason}; nothing was left there, free some space and run it again")
 
     def _start(self, image: Image, source: SourceInfo) -> None:

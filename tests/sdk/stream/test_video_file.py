@@ -385,6 +385,21 @@ def test_video_file_that_cannot_be(
         VideoFileSink(tmp_path / path, VideoOptions(**options))
 
 
+def test_options_that_the_encoder_refuses(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mkv", RAMP)
+    message = r"libx264 does not take frames of 64x48 pixels, yuv420p, with .*'preset': 'zzzz'"
+    with pytest.raises(InvalidInputError, match=message):
+        made_of(source, tmp_path / "out.mp4", VideoOptions(preset="zzzz"))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+
+
+@pytest.mark.parametrize("name", ["12:30:15.mp4", "Wow ! me.mp4", "100%d.mp4", "ü.mkv"])
+def test_names_of_results_are_names(tmp_path: Path, name: str) -> None:
+    source = write_clip(tmp_path / "in.mkv", RAMP)
+    assert made_of(source, tmp_path / name).ending is Ending.FINISHED
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mkv", name])
+
+
 @pytest.mark.parametrize("link", ["same", "hard", "symbolic"])
 def test_the_source_is_not_overwritten(tmp_path: Path, link: str) -> None:
     source = write_clip(tmp_path / "in.mp4", RAMP)
