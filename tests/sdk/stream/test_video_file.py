@@ -467,6 +467,8 @@ from fakes import ListSource, process
 from makeup_sdk.stream import SourceInfo, Stream, StreamOptions, VideoFileSink
 
 limit, act, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+for number in (signal.SIGHUP, signal.SIGINT):  # ignored where tests run in the background
+    signal.signal(number, signal.SIG_DFL)
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 noise = np.random.default_rng(0).integers(0, 255, (8, 240, 320, 3)).astype(np.uint8)
