@@ -1,6 +1,5 @@
 """A video file as the sink of a stream."""
 
-import errno
 import logging
 import os
 import shutil
@@ -28,7 +27,7 @@ from makeup_sdk.stream.containers import (
     chosen,
     encoder_options,
 )
-from makeup_sdk.stream.errors import SinkFullError
+from makeup_sdk.stream.errors import DISK_ERRORS, SinkFullError
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.tracks import Tracks
 from makeup_sdk.stream.video_format import DeepImage, VideoFormat, to_frame
@@ -39,11 +38,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("makeup_sdk")
 
-_DISK = frozenset(
-    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
-     errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EPIPE)
-)  # fmt: skip
-"""Errors of the place that is written to, rather than of what is written."""
 _RESERVE = 32 << 20
 """Bytes that stay free, so that the index of the file can still be written."""
 
@@ -180,7 +174,7 @@ class VideoFileSink:
         """What to raise: the disk did not take it, or the encoder did not."""
         self._failed = True
         reason = getattr(error, "strerror", None) or error
-        if getattr(error, "errno", None) not in _DISK and not isinstance(error, OutputError):
+        if getattr(error, "errno", None) not in DISK_ERRORS and not isinstance(error, OutputError):
             width, height = self._size
             told = encoder_options(self._codec, self._options)
             return InvalidInputError(
@@ -261,12 +255,12 @@ class VideoFileSink:
         at = timestamp + self._shift
         frame = to_frame(image, self._video, self._pixel_format)
         place = max(round(at / self._step), self._last + 1)
-        if self._tracks is not None:
-            self._tracks.pump(at)
         if self._last < 0 and not self._container.varying:  # such a file cannot begin late
             for before in range(place):
                 self._encode(frame, before)
         self._encode(frame, place)
+        if self._tracks is not None:
+            self._tracks.pump(at)
         self._last = place
         self._written += 1
         self._end = at + 1 / float(self._video.rate)
