@@ -32,6 +32,19 @@ def _import_triton() -> None:
 _import_triton()
 
 
+_TOGETHER = ("tests/export/", "tests/kernels/cuda/", "tests/sdk/models/papers/")
+"""Folders whose tests share set-up that takes long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `pytest -n auto --dist loadgroup`, keep on one worker what shares its set-up."""
+    for item in items:
+        name = item.nodeid
+        file = name.partition("::")[0]
+        group = next((folder for folder in _TOGETHER if folder in name), file)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="module")
 def many_cores() -> Iterator[None]:
     """Let kernels run as many threads as a call asks for, whatever this machine has."""

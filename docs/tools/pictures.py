@@ -15,9 +15,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_sdk import Look, MakeupEngine, Region, read_image
-from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
-from makeup_sdk.stream import FadeOptions, FrameProcessor, StreamOptions
+from makeup_sdk import (
+    BundledFaceAnalyzer,
+    FaceAnalysis,
+    FadeOptions,
+    FrameProcessor,
+    Look,
+    MakeupEngine,
+    Region,
+    StreamOptions,
+    read_image,
+)
 
 Image = NDArray[np.uint8]
 

@@ -38,6 +38,9 @@ _DTYPES = {
     "tensor(int64)": "int64",
 }
 
+_LARGEST_FOLDED_BYTES = 1 << 26
+"""A few times the largest tensor of weights that our graphs have."""
+
 
 class OnnxRuntimeSession:
     """A graph on one of ONNX Runtime's providers; takes and gives NumPy arrays."""
@@ -170,6 +173,10 @@ def _settings(options: SessionOptions) -> onnxruntime.SessionOptions:
     settings.add_session_config_entry("session.force_spinning_stop", "1")
     # A denormal in a feature map costs a hundred times a normal number.
     settings.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # What is computed from constants when a graph is opened stays small; old releases ignore it.
+    settings.add_session_config_entry(
+        "optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED_BYTES)
+    )
     # Without this, bytes that look like ONNX Runtime's own format are read as that.
     settings.add_session_config_entry("session.load_model_format", "ONNX")
     settings.log_severity_level = 4

@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from makeup_sdk import Look, MakeupEngine, MakeupError, read_image, write_image
-from makeup_sdk.faces import BundledFaceAnalyzer
+from makeup_sdk import BundledFaceAnalyzer, Look, MakeupEngine, MakeupError, read_image, write_image
 
 PHOTOS = {".jpg", ".jpeg", ".png", ".webp"}
 

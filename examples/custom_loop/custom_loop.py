@@ -16,9 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from makeup_sdk import Look, MakeupEngine
-from makeup_sdk.faces import Face
-from makeup_sdk.stream import FrameProcessor, StreamOptions
+from makeup_sdk import Face, FrameProcessor, Look, MakeupEngine, StreamOptions
 
 Image = np.ndarray[Any, np.dtype[np.uint8]]
 Callback = Callable[[Any, int, int, int, float], None]

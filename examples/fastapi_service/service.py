@@ -13,9 +13,7 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from makeup_sdk import Look, MakeupEngine, MakeupError
-from makeup_sdk.faces import BundledFaceAnalyzer
-from makeup_sdk.images import decode_image
+from makeup_sdk import BundledFaceAnalyzer, Look, MakeupEngine, MakeupError, decode_image
 
 MAX_BYTES = 8 << 20
 PHOTOS = {".jpg", ".jpeg", ".png"}

@@ -13,8 +13,7 @@ from threading import Thread
 import cv2
 import numpy as np
 
-from makeup_sdk import Look, MakeupEngine
-from makeup_sdk.stream import StreamResult
+from makeup_sdk import Look, MakeupEngine, StreamResult
 
 REFRESH_MS = 15
 

@@ -8,8 +8,7 @@ python webcam.py red.jpg --sink camera                      a virtual camera for
 import argparse
 from collections.abc import Sequence
 
-from makeup_sdk import Look, MakeupEngine
-from makeup_sdk.stream import StreamStatistics
+from makeup_sdk import Look, MakeupEngine, StreamStatistics
 
 
 def load(path: str) -> Look:

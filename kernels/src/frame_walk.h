@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstddef>
 
+#include "arrays.h"
 #include "parallel.h"
+#include "pixel_run.h"
 
 namespace makeup {
 
@@ -98,6 +100,18 @@ void for_each_run(const Box& box, const std::array<double, 6>& matrix, std::ptrd
             body(Run{y, static_cast<std::ptrdiff_t>(first), static_cast<int>(last - first) + 1,
                      a * first + grid_x - box.x0, d * first + grid_y - box.y0, a, d});
         }
+    });
+}
+
+// Changes the pixels of a frame (H, W, 3) that an affine map sends into a box of a grid.
+// values: of the box's cells, row by row.
+inline void change_frame(const Volume<std::uint8_t>& frame, const Box& box, const float* values,
+                         const std::array<double, 6>& matrix, int threads, ChangeRun change) {
+    const Grid grid{values, box.rows(), box.columns()};
+    for_each_run(box, matrix, frame.planes, frame.rows, threads, [&](const Run& run) {
+        change(PixelRun{frame.plane(run.row).at(run.column, 0), run.length, run.x, run.y,
+                        run.step_x, run.step_y},
+               grid);
     });
 }
 

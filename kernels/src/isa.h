@@ -18,3 +18,27 @@ Isa find_isa(const std::string& name);
 const char* isa_name(Isa isa);
 
 }  // namespace makeup
+
+// MAKEUP_LOOP(Type, name), in namespace makeup: declares an inner loop that a file compiled once
+// per instruction set defines in the namespace of each, and name(isa), which chooses among them.
+#ifdef MAKEUP_X86
+#define MAKEUP_LOOP(Type, name)                                                                    \
+    namespace baseline {                                                                           \
+    extern const Type name;                                                                        \
+    }                                                                                              \
+    namespace avx2 {                                                                               \
+    extern const Type name;                                                                        \
+    }                                                                                              \
+    namespace avx512 {                                                                             \
+    extern const Type name;                                                                        \
+    }                                                                                              \
+    static Type name(Isa isa) {                                                                    \
+        return isa == Isa::avx512 ? avx512::name : isa == Isa::avx2 ? avx2::name : baseline::name; \
+    }
+#else
+#define MAKEUP_LOOP(Type, name) \
+    namespace baseline {        \
+    extern const Type name;     \
+    }                           \
+    static Type name(Isa) { return baseline::name; }
+#endif

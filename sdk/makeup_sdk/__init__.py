@@ -14,21 +14,42 @@ from makeup_kernels import (
     Region,
 )
 from makeup_sdk.engine import MakeupEngine
-from makeup_sdk.faces import Detection, Face, FaceAnalysis, FaceAnalyzer, FaceStatus
+from makeup_sdk.faces import (
+    BundledFaceAnalyzer,
+    Detection,
+    Face,
+    FaceAnalysis,
+    FaceAnalyzer,
+    FaceStatus,
+)
 from makeup_sdk.frame import Result
-from makeup_sdk.images import read_image, write_image
+from makeup_sdk.images import decode_image, read_image, write_image
 from makeup_sdk.look import Look
+from makeup_sdk.stream import (
+    FadeOptions,
+    FrameProcessor,
+    SmoothingOptions,
+    StreamOptions,
+    StreamResult,
+    StreamStatistics,
+    TrackerOptions,
+    VideoFileSink,
+    VideoOptions,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BackendUnavailableError",
     "BundleError",
+    "BundledFaceAnalyzer",
     "Detection",
     "Face",
     "FaceAnalysis",
     "FaceAnalyzer",
     "FaceStatus",
+    "FadeOptions",
+    "FrameProcessor",
     "InvalidInputError",
     "Look",
     "MakeupEngine",
@@ -37,6 +58,14 @@ __all__ = [
     "OutputError",
     "Region",
     "Result",
+    "SmoothingOptions",
+    "StreamOptions",
+    "StreamResult",
+    "StreamStatistics",
+    "TrackerOptions",
+    "VideoFileSink",
+    "VideoOptions",
+    "decode_image",
     "read_image",
     "write_image",
 ]

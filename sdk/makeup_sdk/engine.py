@@ -16,7 +16,7 @@ from makeup_sdk.frame import (
     COLORS,
     Outfit,
     Result,
-    Strength,
+    StrengthLike,
     normalize_strength,
     to_bgr,
 )
@@ -74,7 +74,7 @@ class MakeupEngine:
         model: str | Path | Model = DEFAULT_MODEL,
         backend: str = "auto",
         device: str = "cpu",
-        strength: Strength = 1.0,
+        strength: StrengthLike = 1.0,
         max_faces: int | None = None,
         color: str = "bgr",
         analyzer: FaceAnalyzer | None = None,
@@ -164,7 +164,7 @@ class MakeupEngine:
         return MappingProxyType(self._strength)
 
     @strength.setter
-    def strength(self, strength: Strength) -> None:
+    def strength(self, strength: StrengthLike) -> None:
         self._strength = normalize_strength(strength)
 
     def process(self, frame: Image, *, out: Image | None = None) -> Image:

@@ -22,7 +22,8 @@ from makeup_sdk.images import check_frame
 from makeup_sdk.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
-Strength: TypeAlias = float | Mapping[Region, float] | Mapping[str, float]
+StrengthLike: TypeAlias = float | Mapping[Region, float] | Mapping[str, float]
+"""What apps may give as a strength: one number, or one per region, by `Region` or by name."""
 
 COLORS = ("bgr", "rgb")
 
@@ -82,7 +83,7 @@ def to_bgr(frame: Image, color: str) -> Image:
     return np.ascontiguousarray(frame[..., ::-1]) if color == "rgb" else frame
 
 
-def normalize_strength(strength: Strength) -> dict[Region, float]:
+def normalize_strength(strength: StrengthLike) -> dict[Region, float]:
     """A number or mapping to one number in [0, 1] per makeup region.
 
     Raises:

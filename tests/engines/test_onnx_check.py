@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from makeup_engines import Bundle
+from makeup_engines import Bundle, SessionOptions
 from makeup_engines.onnx_check import check_onnx
 from makeup_kernels import BundleError
 
@@ -178,6 +178,22 @@ def test_a_name_that_looks_like_another_format(bundle_path) -> None:
     replace_graph(bundle_path, data)
     session = Bundle.open(bundle_path).session("model", threads=1)
     assert session.run({"x": np.ones((1, 1), np.float32)})["y"] == 2.0
+
+
+def test_constants_are_not_unfolded_when_a_graph_is_opened(bundle_path, tmp_path) -> None:
+    """A tensor of 128 MiB out of eight bytes would stand in the optimised graph."""
+    large = onnx.load(bundle_path / "model.onnx")
+    size = helper.make_tensor("size", TensorProto.INT64, [1], [1 << 25])
+    large.graph.initializer.append(size)
+    large.graph.node[0].input[1] = "most"
+    large.graph.node.insert(0, helper.make_node("ReduceMax", ["many"], ["most"], keepdims=1))
+    large.graph.node.insert(0, helper.make_node("ConstantOfShape", ["size"], ["many"]))
+    replace_graph(bundle_path, large.SerializeToString())
+    options = SessionOptions(threads=1, cache=tmp_path / "cache")
+    Bundle.open(bundle_path).session("model", options=options)
+    (optimised,) = (tmp_path / "cache").rglob("optimised.onnx")
+    assert optimised.stat().st_size < 10_000
+    assert "ConstantOfShape" in [node.op_type for node in onnx.load(optimised).graph.node]
 
 
 def replace_graph(folder: Path, data: bytes) -> None:

@@ -297,6 +297,10 @@ def test_a_scan_bomb_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Pillow.Image, "load", lambda image: pytest.fail("decoded"))
     with pytest.raises(InvalidInputError, match=r"^x: a JPEG of more than 100 scans"):
         decode_photo(bomb, "x")
+    large = data[:last] + scan * 30 + bytes(1 << 20) + b"\xff\xd9"
+    with pytest.raises(InvalidInputError, match=r"^x: a JPEG of more than 24 scans, too many for"):
+        limits.check_jpeg(large, 9000, 9000, "x")
+    limits.check_jpeg(large, 5000, 5000, "x")
 
 
 def test_scans_of_thumbnails_and_of_what_follows_do_not_count() -> None:

@@ -7,28 +7,9 @@
 
 namespace makeup {
 
-namespace baseline {
-extern const ChangePixels change_pixels;
-}
-#ifdef MAKEUP_X86
-namespace avx2 {
-extern const ChangePixels change_pixels;
-}
-namespace avx512 {
-extern const ChangePixels change_pixels;
-}
-#endif
+MAKEUP_LOOP(ChangeRun, change_pixels)
 
 namespace {
-
-ChangePixels change_pixels(Isa isa) {
-#ifdef MAKEUP_X86
-    if (isa == Isa::avx512) return avx512::change_pixels;
-    if (isa == Isa::avx2) return avx2::change_pixels;
-#endif
-    (void)isa;
-    return baseline::change_pixels;
-}
 
 constexpr std::ptrdiff_t kMaps = 6;
 
@@ -71,13 +52,7 @@ void apply_color_map(const Volume<std::uint8_t>& frame, const Volume<const float
     const Box box = changed_box(change);
     if (box.empty()) return;
     const AlignedFloats cells = pack_cells(box, change, threads);
-    const ChangeMap map{cells.get(), box.rows(), box.columns()};
-    const ChangePixels change_run = change_pixels(isa);
-    for_each_run(box, matrix, frame.planes, frame.rows, threads, [&](const Run& run) {
-        change_run(ChangeRun{frame.plane(run.row).at(run.column, 0), run.length, run.x, run.y,
-                             run.step_x, run.step_y},
-                   map);
-    });
+    change_frame(frame, box, cells.get(), matrix, threads, change_pixels(isa));
 }
 
 }  // namespace makeup

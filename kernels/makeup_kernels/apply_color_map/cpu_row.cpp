@@ -2,6 +2,7 @@
 
 #include "apply_color_map/cpu.h"
 #include "axis.h"
+#include "pixel_run.h"
 
 namespace makeup::MAKEUP_ISA {
 
@@ -24,14 +25,14 @@ MAKEUP_INLINE Triple bilinear(const float* corner, std::ptrdiff_t below, float r
     return top + down * (bottom - top);
 }
 
-void sample(const ChangeRun& run, int first, int length, const ChangeMap& map, float* gain,
+void sample(const PixelRun& run, int first, int length, const Grid& map, float* gain,
             float* offset) {
     const Axis x(run.x + first * run.step_x, run.step_x, length, map.columns);
     const Axis y(run.y + first * run.step_y, run.step_y, length, map.rows);
     const ChunkCorners<kChangeFloats> at(x, y, length, map.columns);
     const std::ptrdiff_t below = std::ptrdiff_t{map.columns} * kChangeFloats;
     for (int i = 0; i < length; ++i) {
-        const float* corner = map.cells + at.offset[i];
+        const float* corner = map.values + at.offset[i];
         const Triple a = bilinear(corner, below, at.right[i], at.down[i]);
         const Triple b = bilinear(corner + 4, below, at.right[i], at.down[i]);
         __builtin_memcpy(gain + 3 * i, &a, sizeof a);  // the next pixel overwrites lane 3
@@ -39,7 +40,7 @@ void sample(const ChangeRun& run, int first, int length, const ChangeMap& map, f
     }
 }
 
-void change(const ChangeRun& run, const ChangeMap& map) {
+void change(const PixelRun& run, const Grid& map) {
     float gain[3 * kChunk + 1], offset[3 * kChunk + 1];
     for (int first = 0; first < run.length; first += kChunk) {
         const int length = run.length - first < kChunk ? run.length - first : kChunk;
@@ -57,7 +58,7 @@ void change(const ChangeRun& run, const ChangeMap& map) {
 
 }  // namespace
 
-extern const ChangePixels change_pixels;
-const ChangePixels change_pixels = change;
+extern const ChangeRun change_pixels;
+const ChangeRun change_pixels = change;
 
 }  // namespace makeup::MAKEUP_ISA

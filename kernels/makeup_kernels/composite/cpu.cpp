@@ -6,26 +6,7 @@
 
 namespace makeup {
 
-namespace baseline {
-extern const BlendRun blend_run;
-}
-#ifdef MAKEUP_X86
-namespace avx2 {
-extern const BlendRun blend_run;
-}
-namespace avx512 {
-extern const BlendRun blend_run;
-}
-#endif
-
-BlendRun blend_run(Isa isa) {
-#ifdef MAKEUP_X86
-    if (isa == Isa::avx512) return avx512::blend_run;
-    if (isa == Isa::avx2) return avx2::blend_run;
-#endif
-    (void)isa;
-    return baseline::blend_run;
-}
+MAKEUP_LOOP(ChangeRun, blend_run)
 
 namespace {
 
@@ -69,14 +50,7 @@ void composite(const Volume<std::uint8_t>& frame, const Volume<const std::uint8_
     const Box box = mask_box(mask);
     if (box.empty()) return;
     const AlignedFloats texels = pack_texture(box, source_crop, result_crop, mask, threads);
-    const Texture texture{texels.get(), box.rows(), box.columns()};
-    const BlendRun blend = blend_run(isa);
-
-    for_each_run(box, matrix, frame.planes, frame.rows, threads, [&](const Run& run) {
-        blend(PixelRun{frame.plane(run.row).at(run.column, 0), run.length, run.x, run.y, run.step_x,
-                       run.step_y},
-              texture);
-    });
+    change_frame(frame, box, texels.get(), matrix, threads, blend_run(isa));
 }
 
 }  // namespace makeup

@@ -2,13 +2,14 @@
 
 #include "axis.h"
 #include "composite/cpu.h"
+#include "pixel_run.h"
 
 namespace makeup::MAKEUP_ISA {
 
 namespace {
 
 // One texel, or what a blend of texels adds to a pixel. 16 bytes on every instruction set: the four
-// values lie side by side in the texture, so wider vectors would have to gather.
+// values lie side by side in the grid, so wider vectors would have to gather.
 using Texel = float __attribute__((vector_size(16)));
 
 MAKEUP_INLINE Texel texel(const float* p) {
@@ -17,13 +18,13 @@ MAKEUP_INLINE Texel texel(const float* p) {
     return t;
 }
 
-void sample(const PixelRun& run, int first, int length, const Texture& texture, float* added) {
-    const Axis x(run.x + first * run.step_x, run.step_x, length, texture.columns);
-    const Axis y(run.y + first * run.step_y, run.step_y, length, texture.rows);
-    const ChunkCorners<kTexelFloats> at(x, y, length, texture.columns);
-    const std::ptrdiff_t below = std::ptrdiff_t{texture.columns} * kTexelFloats;
+void sample(const PixelRun& run, int first, int length, const Grid& grid, float* added) {
+    const Axis x(run.x + first * run.step_x, run.step_x, length, grid.columns);
+    const Axis y(run.y + first * run.step_y, run.step_y, length, grid.rows);
+    const ChunkCorners<kTexelFloats> at(x, y, length, grid.columns);
+    const std::ptrdiff_t below = std::ptrdiff_t{grid.columns} * kTexelFloats;
     for (int i = 0; i < length; ++i) {
-        const float* corner = texture.texels + at.offset[i];
+        const float* corner = grid.values + at.offset[i];
         const Texel a = texel(corner), b = texel(corner + kTexelFloats);
         const Texel c = texel(corner + below), d = texel(corner + below + kTexelFloats);
         const Texel top = a + at.right[i] * (b - a);
@@ -34,11 +35,11 @@ void sample(const PixelRun& run, int first, int length, const Texture& texture, 
     }
 }
 
-void blend(const PixelRun& run, const Texture& texture) {
+void blend(const PixelRun& run, const Grid& grid) {
     float added[3 * kChunk + 1];
     for (int first = 0; first < run.length; first += kChunk) {
         const int length = run.length - first < kChunk ? run.length - first : kChunk;
-        sample(run, first, length, texture, added);
+        sample(run, first, length, grid, added);
         std::uint8_t* pixels = run.pixels + std::ptrdiff_t{3} * first;
         for (int i = 0; i < 3 * length; ++i) {
             float value = static_cast<float>(pixels[i]) + added[i] + 0.5f;
@@ -51,7 +52,7 @@ void blend(const PixelRun& run, const Texture& texture) {
 
 }  // namespace
 
-extern const BlendRun blend_run;
-const BlendRun blend_run = blend;
+extern const ChangeRun blend_run;
+const ChangeRun blend_run = blend;
 
 }  // namespace makeup::MAKEUP_ISA

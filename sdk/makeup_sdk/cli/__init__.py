@@ -6,7 +6,19 @@ import typer
 from rich.console import Console
 
 from makeup_kernels import MakeupError
-from makeup_sdk.cli import apply, bench, demo, doctor, engines, export, look, models, serve, stream
+from makeup_sdk.cli import (
+    apply,
+    bench,
+    demo,
+    doctor,
+    engines,
+    export,
+    look,
+    models,
+    serve,
+    shades,
+    stream,
+)
 
 app = typer.Typer(
     help="Real-time makeup try-on: put the makeup of any reference photo on a face.",
@@ -18,6 +30,7 @@ app.command("demo")(demo.demo)
 app.command("apply")(apply.apply)
 app.command("stream")(stream.stream)
 app.command("models")(models.models)
+app.command("shades")(shades.shades)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("build")(engines.build_command)

@@ -273,7 +273,7 @@ def _open_camera(index: int) -> Iterator[Finding]:
 
 def _extras() -> Iterator[Finding]:
     yield package("torch", "train")
-    yield package("av", "video")
+    yield package("pillow-heif", "heif")
     camera = package("pyvirtualcam", "camera")
     if camera.state == "ok" and platform.system() == "Linux" and not _LOOPBACK.exists():
         why = f"{camera.detail} is installed, but the kernel has no v4l2loopback device"

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from makeup_kernels import InvalidInputError, Region
-from makeup_sdk.frame import Strength
+from makeup_sdk.frame import StrengthLike
 from makeup_sdk.look import SHIPPED_LOOKS, Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
 NAMES = {region.name.lower(): region for region in MAKEUP_REGIONS}
 
 
-def parse_strength(strength: float, regions: Iterable[str]) -> Strength:
+def parse_strength(strength: float, regions: Iterable[str]) -> StrengthLike:
     """`--strength 0.8 --region lips=1 --region eyes` to a strength.
 
     Without `--region`, all regions; with it, the named ones alone, at `strength` unless a number

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE
-from makeup_kernels.geometry import to_fixed_point
+from makeup_kernels.geometry import MIRRORED_POINTS, to_fixed_point
 from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.types import FaceAnalysis
 
@@ -84,3 +84,10 @@ def visible_share(analysis: FaceAnalysis) -> float:
     if expected == 0:
         return 0.0
     return float(((analysis.regions > 0) & (face > 0)).sum()) / expected
+
+
+def mirrored_landmarks(landmarks: FloatArray) -> FloatArray:
+    """float32 (68, 2), crop pixels: those of the same face in a flipped crop."""
+    mirrored: FloatArray = landmarks[MIRRORED_POINTS]
+    mirrored[:, 0] = CROP_SIZE - 1 - mirrored[:, 0]
+    return mirrored

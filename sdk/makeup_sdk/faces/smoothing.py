@@ -1,7 +1,7 @@
-"""Temporal smoothing: averages over a stream that follow one face.
+"""Temporal smoothing of one face in a stream: averages that move along with it.
 
-What stands still is averaged, so that it does not tremble with the sensor's noise; what is new
-counts at once.
+Where the picture stands still, values are averaged, which removes flicker from sensor noise. Where
+the picture changes, new values count at once.
 """
 
 from dataclasses import dataclass

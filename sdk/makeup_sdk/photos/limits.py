@@ -10,7 +10,9 @@ MAX_PIXELS = 178_956_970
 MAX_BYTES = 1 << 30
 """Size of a file."""
 _MAX_SCANS = 100
-"""Scans of a JPEG; encoders write a dozen, and each costs as much time as a whole picture."""
+"""Scans of a JPEG; encoders write a dozen, and each goes over the whole picture."""
+_MAX_SCANNED = 2_000_000_000
+"""Pixels that all scans go over together: a dozen scans of the largest picture."""
 _JPEG_PIXELS_PER_BYTE = 512
 """A first scan spends at least a bit per block of 64 pixels and plane."""
 _PNG_RATIO = 1032
@@ -57,11 +59,11 @@ def check_jpeg(data: bytes, width: int, height: int, name: str) -> None:
     """
     if width * height > _JPEG_PIXELS_PER_BYTE * (len(data) + _SLACK):
         _refuse_claim(data, width, height, name)
-    scans = count_scans(data, _MAX_SCANS)
-    if scans > _MAX_SCANS:
+    most = min(_MAX_SCANS, max(_MAX_SCANNED // (width * height), 12))
+    if count_scans(data, most) > most:
         raise InvalidInputError(
-            f"{name}: a JPEG of more than {_MAX_SCANS} scans, which takes minutes to decode; "
-            "save it again with an ordinary program"
+            f"{name}: a JPEG of more than {most} scans, too many for {width}x{height} pixels; save "
+            "it again with an ordinary program"
         )
 
 

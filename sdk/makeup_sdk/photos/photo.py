@@ -75,7 +75,7 @@ class Photo:
 
 def on_paper(space: ColorSpace, samples: Samples, alpha: Samples | None) -> Image:
     """Samples as they look on white paper: uint8 (H, W, 3), BGR in sRGB, contiguous."""
-    shown = space.to_srgb(to_bytes(samples))
+    shown = to_bytes(samples) if space.plain else space.to_srgb(to_bytes(samples))
     if alpha is not None:
         share = to_bytes(alpha)[..., None].astype(np.uint16)
         mixed = (shown * share + PAPER * (255 - share) + 127) // 255

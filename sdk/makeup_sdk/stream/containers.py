@@ -17,6 +17,7 @@ class Container:
         video, deep: encoder of pictures of 8 bits, and of more; None: it holds no more.
         sound: encoder of sound that is not copied.
         copied_sound, copied_subtitles: codecs whose packets are copied.
+        text: codec that other subtitles of plain text are brought to.
         varying: frames may stand at any time, instead of on a grid.
         options: of FFmpeg's muxer.
     """
@@ -27,6 +28,7 @@ class Container:
     sound: str
     copied_sound: frozenset[str]
     copied_subtitles: frozenset[str] = frozenset()
+    text: str | None = None
     varying: bool = True
     options: tuple[tuple[str, str], ...] = ()
 
@@ -61,15 +63,16 @@ _FAST_START = (("movflags", "+faststart"),)
 
 CONTAINERS = {
     ".mp4": Container(
-        "mp4", "libx264", "libx265", "aac", _LOSSY, frozenset(("mov_text",)), options=_FAST_START
+        "mp4", "libx264", "libx265", "aac", _LOSSY, frozenset(("mov_text",)), "mov_text",
+        options=_FAST_START,
     ),
     ".mov": Container(
         "mov", "libx264", "libx265", "aac", _LOSSY - {"opus", "flac"} | _PCM,
-        frozenset(("mov_text",)), options=_FAST_START,
+        frozenset(("mov_text",)), "mov_text", options=_FAST_START,
     ),
     ".mkv": Container(
         "matroska", "libx264", "libx265", "aac", _LOSSY | _PCM | {"vorbis", "dts"},
-        _TEXTS | _BITMAPS,
+        _TEXTS | _BITMAPS, "subrip",
     ),
     ".webm": Container(
         "webm", "libvpx-vp9", "libsvtav1", "libopus", frozenset(("opus", "vorbis")),

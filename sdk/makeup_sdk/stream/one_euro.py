@@ -1,4 +1,4 @@
-"""The One-Euro filter: still at rest, quick in motion (Casiez, Roussel and Vogel, CHI 2012)."""
+"""The One-Euro filter: strong smoothing at rest, little lag in motion (Casiez et al., CHI 2012)."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _SUDDEN_SPEED = 0.6
 _PUPILS = 0.219 * CROP_SIZE
 """Pupil distance of the mean face in the aligned crop, crop pixels."""
 _ENDS = CROP_SIZE / 2 + _PUPILS * np.array([[-0.5, 0.0], [0.5, 0.0]])
-"""Two crop points, a pupil distance apart; where they lie in the frame tells a face's pose."""
+"""Two crop points one pupil distance apart; their positions in the frame give a face's pose."""
 
 
 class OneEuro:
@@ -40,7 +40,7 @@ class OneEuro:
         self._speed: DoubleArray = np.zeros(1)
 
     def __call__(self, rows: DoubleArray, dt: float, unit: float = 1.0) -> DoubleArray:
-        """Steady float (N, D) that come dt seconds after the last; speeds count in `unit`s."""
+        """Filter float (N, D) rows that come dt seconds after the last; `unit` scales speeds."""
         if self._value is None:
             self._value, self._speed = rows, np.zeros_like(rows)
             return rows

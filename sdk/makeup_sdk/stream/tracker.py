@@ -17,33 +17,32 @@ Lap = Callable[[str], None]
 _log = logging.getLogger("makeup_sdk")
 
 _PROBE = 0.5
-"""Seconds for which a lost face is looked for where it was last."""
+"""Seconds for which a lost face is searched at its last position."""
 _DETECT_WHILE_LOST = 3
-"""Frames between two runs of the detector while a face is missing."""
+"""Frames between two detector runs while a face is lost."""
 _SAME_FACE = 0.5
-"""Overlap (intersection over union) from which two sets of landmarks are one face."""
+"""Intersection over union from which two sets of landmarks show the same face."""
 _FOUND_BEFORE = 0.3
-"""Overlap from which a detection is a face that is already tracked."""
+"""Intersection over union from which a detection matches a tracked face."""
 _REACH = 2.0
-"""Pupil distances from the way a lost face was on within which it is taken for the same."""
+"""Maximum distance from the predicted path to re-match a lost face, in pupil distances."""
 _ALIKE, _CONFIRMED, _SURELY_ALIKE = 0.7, 0.87, 0.92
-"""Likeness, -1 to 1, from which a returning face may be the one that was expected there, is
-confirmed to be it, and is known anywhere. The first is low, since it may come out from behind
-something. Of two pictures of one person 95 % are above 0.90, of two persons 95 % below 0.87 and
-half below 0.66."""
-_CONFIRM_WITHIN = 0.5
-"""Seconds in which a return must be confirmed, else the face is another and gets an id of its own.
+"""Similarity in [-1, 1] from which a returning face may match near its predicted path, counts as
+confirmed, and matches anywhere. The first is low because the face may still be half covered.
+Same person: 95 % of pairs lie above 0.90. Different persons: 95 % lie below 0.87, half below 0.66.
 """
+_CONFIRM_WITHIN = 0.5
+"""Seconds within which a match must be confirmed; otherwise the face gets a new id."""
 _MIN_PUPIL_DISTANCE = 4.0
-"""Pixels; what is smaller is not followed."""
+"""Pixels; smaller faces are not tracked."""
 _LONGEST_AHEAD = 0.1
-"""Seconds of motion that the next crop is moved ahead at most, after a pause of the source."""
+"""Seconds of motion by which the next crop is shifted at most, after a pause of the source."""
 _VELOCITY_SHARE = 0.4
-"""Weight of the newest step in a face's velocity."""
+"""Weight of the newest frame in the running mean of a face's velocity."""
 _CELLS = 20
-"""Side of the picture by which faces are known again."""
+"""Side of the thumbnail by which faces are re-identified, cells."""
 _AHEAD = 0.05
-"""Pupil distances of motion per frame from which the next crop is moved ahead."""
+"""Motion per frame from which the next crop is shifted ahead, in pupil distances."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class TrackedFace:
     Attributes:
         track_id: stays with the face through the stream; counts from 0 in order of appearance.
         analysis: of this frame, landmarks smoothed.
-        lost: it was not seen in this frame; `analysis` looks at the place where it was last.
+        lost: the face was not found in this frame; `analysis` shows its last position.
     """
 
     track_id: int
@@ -77,9 +76,9 @@ class _Track:
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2, np.float32))
     lost: bool = False
     course: tuple[float, FloatArray, FloatArray] | None = None
-    """Time, place and velocity when it was last seen clearly, with nothing before it."""
+    """Time, centre and velocity when the face was last seen uncovered."""
     doubt: "tuple[float, _Track] | None" = None
-    """Since when it is not sure to be the face that was lost, and the track of that face."""
+    """While a match is unconfirmed: its time, and the track of the lost face."""
 
     @property
     def box(self) -> FloatArray:
@@ -87,9 +86,9 @@ class _Track:
         return _box(self.landmarks)
 
     def off_course(self, place: FloatArray, time: float) -> float:
-        """Pupil distances of a place from the way the face was on, as far as it may have come.
+        """Distance of a place from the predicted path, in pupil distances.
 
-        It may have gone on for a second; who walks out of the frame is expected where they left.
+        The path follows the last velocity for up to a second and ends at the frame's border.
         """
         since, start, velocity = self.course or (self.seen, self.landmarks.mean(axis=0), 0)
         way = np.clip(start + velocity * np.float32(min(time - since, 1.0)), 0, self.frame_size)
@@ -99,23 +98,23 @@ class _Track:
         return float(away) / max(pupil_distance(self.landmarks), 1.0)
 
     def next_landmarks(self, dt: float) -> FloatArray:
-        """float32 (68, 2): where to look for it in the next frame."""
+        """float32 (68, 2): the predicted landmarks of the next frame."""
         step = self.velocity * np.float32(min(dt, _LONGEST_AHEAD))
         if self.lost or np.hypot(*step) < _AHEAD * pupil_distance(self.landmarks):
             return self.landmarks
         return np.asarray(self.landmarks + step, np.float32)
 
     def surprise(self, find: "_Find", time: float) -> float:
-        """How unlike this face a find is: pupil distances off its course, plus unlikeness."""
+        """Matching cost: distance from the predicted path plus dissimilarity."""
         return self.off_course(find.middle, time) + 1 - self.likeness(find)
 
     def likeness(self, find: "_Find") -> float:
-        """-1 to 1: correlation of its picture with that of a find."""
+        """Similarity in [-1, 1]: correlation of the two thumbnails."""
         return float(self.appearance @ find.appearance)
 
 
 class _Find:
-    """What was found in one place of a frame, face or not."""
+    """The analysis of one place of a frame, which may show no face."""
 
     def __init__(self, analysis: FaceAnalysis, frame: Image) -> None:
         self.analysis = analysis
@@ -126,12 +125,12 @@ class _Find:
 
     @property
     def whole(self) -> bool:
-        """Whether the frame's border does not cut it."""
+        """Whether it lies inside the frame as a whole."""
         return bool((self.box[:2] >= 0).all() and (self.box[2:] < self.frame_size).all())
 
     @property
     def inside(self) -> bool:
-        """Whether its middle lies in the frame."""
+        """Whether its centre lies inside the frame."""
         return bool(((self.middle >= 0) & (self.middle < self.frame_size)).all())
 
     def overlap(self, box: FloatArray) -> float:
@@ -140,12 +139,12 @@ class _Find:
 
 
 class Tracker:
-    """Keeps up to `max_faces` faces and their ids.
+    """Follows up to `max_faces` faces, each under a fixed id.
 
-    The landmarks of the last frame give the crop of the next one; the detector runs while there is
-    no face or one is missing, and every N frames for those that newly entered. Two tracks that end
-    on one face (they cross) are told apart by course and looks: the one that fits worse has lost
-    its face, and gets it back, with its id, when it is seen again.
+    The landmarks of the last frame give the crop of the next one. The detector runs while no face
+    is tracked or one is lost, and every N frames to find new faces. When two tracks end on one face
+    (the faces crossed), the track with the higher matching cost counts as lost. A lost face that
+    returns is matched by its predicted path and its thumbnail, and keeps its id.
 
     Args:
         analyzer: finds and analyses faces.
@@ -172,7 +171,7 @@ class Tracker:
         self._said_too_many = False
 
     def update(self, frame: Image, time: float, lap: Lap = lambda stage: None) -> list[TrackedFace]:
-        """Follow every face into the next frame.
+        """Find every tracked face in the next frame, and new ones.
 
         Args:
             frame: uint8 (H, W, 3), BGR.
@@ -218,7 +217,7 @@ class Tracker:
     def find(
         self, frame: Image, landmarks: FloatArray, taken: list[FloatArray]
     ) -> FaceAnalysis | None:
-        """Look for a face that no track follows yet, in a frame of the past.
+        """Search a past frame for a face that was found later.
 
         Args:
             frame: uint8 (H, W, 3), BGR.
@@ -241,7 +240,7 @@ class Tracker:
         return find.analysis.score >= self._options.min_score and find.inside and large
 
     def _follow(self, looks: dict[int, _Find], time: float) -> dict[int, _Find]:
-        """Those looks that show the face they were meant for."""
+        """Matches of tracks and analyses, the best first; one analysis serves one track."""
         finds = [
             (track.lost, track.surprise(looks[track.track_id], time), track)
             for track in self._tracks
@@ -258,7 +257,7 @@ class Tracker:
         return found
 
     def _most_alike(self, find: _Find) -> _Track | None:
-        """Of the lost faces, the one that a find looks like, if any."""
+        """The lost track that is most similar to a face, or None."""
         likeness = {k: t.likeness(find) for k, t in enumerate(self._tracks) if t.lost}
         best = max(likeness, key=likeness.__getitem__)
         return self._tracks[best] if likeness[best] > _ALIKE else None
@@ -275,7 +274,7 @@ class Tracker:
     def _strangers(
         self, frame: Image, detections: list[Detection], known: list[_Find]
     ) -> list[_Find]:
-        """Faces that the detector sees and no track follows."""
+        """Detected faces that no track follows yet."""
         strangers: list[_Find] = []
         for detection in detections:
             if any(find.overlap(detection.box) > _FOUND_BEFORE for find in known):
@@ -289,7 +288,7 @@ class Tracker:
     def _enter(
         self, strangers: list[_Find], found: dict[int, _Find], time: float
     ) -> dict[int, _Find]:
-        """Strangers by id: that of a missing face that returns, or a new one."""
+        """New faces by id: the id of the lost face that returned, or a new one."""
         missing = [track for track in self._tracks if track.track_id not in found]
         pairs = [
             (track.surprise(stranger, time), k, track)

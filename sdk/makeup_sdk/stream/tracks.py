@@ -1,6 +1,7 @@
 """Sound, subtitles, chapters and tags of a source, carried into the video made of it."""
 
 import logging
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ import av
 import numpy as np
 
 from makeup_sdk.stream.containers import Container
+from makeup_sdk.stream.errors import DISK_ERRORS
 from makeup_sdk.stream.video_source import open_container
 
 _log = logging.getLogger("makeup_sdk")
@@ -22,6 +24,11 @@ _PRIMING = 0.1
 """Seconds before the first picture in which a codec only prepares itself."""
 _LONGEST_SILENCE = 60.0
 """Seconds filled at most at once; more is a jump of the clock."""
+_PLAIN_TEXTS = frozenset(("subrip", "text", "mov_text"))
+_MARKUP = re.compile(rb"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
+"""Tags of SubRip, which MP4's texts do not know."""
+_LONGEST_TEXT = 65_535
+"""Bytes of a text in MP4."""
 _STORAGE_TAGS = frozenset(
     ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate",
      "_statistics_tags", "_statistics_writing_app", "_statistics_writing_date_utc", "bps",
@@ -54,8 +61,12 @@ class Tracks:
             copied = _codec_of(stream) in container.copied_sound
             self._add(stream, container, number, None if copied else container.sound)
         for number, stream in enumerate(streams.subtitles, 1):
-            if _codec_of(stream) in container.copied_subtitles:
+            codec = _codec_of(stream)
+            if codec in container.copied_subtitles:
                 self._add(stream, container, number, None)
+            elif codec in _PLAIN_TEXTS and container.text is not None:
+                made = self._out.add_mux_stream(container.text)
+                self._keep(stream, made, convert=(codec, container.text))
             else:
                 _log.warning(
                     "%s: subtitle track %d cannot be kept in %s; .mkv keeps most",
@@ -97,6 +108,12 @@ class Tracks:
         for track in self._tracks.values():
             if track.encodes and not track.dropped:
                 self._mux(track, track.flush())
+            if track.damaged:
+                _log.warning(
+                    "%s: %d packets of sound could not be decoded and are silent",
+                    self._name,
+                    track.damaged,
+                )
         self._in.close()
 
     def abandon(self) -> None:
@@ -112,15 +129,31 @@ class Tracks:
                 made = self._out.add_stream(codec, rate=_rate_for(codec, rate))
                 made.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
                 _log.info("%s: sound track %d is encoded anew as %s", self._name, number, codec)
+                if stream.codec_context.channels > 2:
+                    _log.warning(
+                        "%s: sound track %d of %d channels becomes stereo; .mkv keeps most as "
+                        "they are",
+                        self._name, number, stream.codec_context.channels,
+                    )  # fmt: skip
         except (av.FFmpegError, ValueError) as error:
             _log.warning(
                 "%s: track %d (%s) cannot be kept in %s: %s",
                 self._name, number, stream.type, container.name, error,
             )  # fmt: skip
             return
+        self._keep(stream, made, encodes=codec is not None)
+
+    def _keep(
+        self,
+        stream: Any,
+        made: Any,
+        *,
+        encodes: bool = False,
+        convert: tuple[str, str] | None = None,
+    ) -> None:
         made.metadata.update(_kept(stream.metadata))
         made.disposition = stream.disposition
-        self._tracks[stream.index] = _Track(stream, made, codec is not None)
+        self._tracks[stream.index] = _Track(stream, made, encodes, convert)
 
     def _carry_tags(self) -> None:
         self._out.metadata.update(_kept(self._in.metadata))
@@ -159,18 +192,23 @@ class Tracks:
         if track.encodes:
             try:
                 made = track.encode(packet)
-            except (av.error.InvalidDataError, ValueError):  # damaged; silence stands for it
+            except (av.FFmpegError, ValueError):  # damaged; silence stands for it
+                track.damaged += 1
                 return
             self._mux(track, made)
         else:
-            self._mux(track, [track.moved(packet)])
+            text = track.text(packet)
+            if text is not None:
+                self._mux(track, [track.moved(text)])
 
     def _mux(self, track: "_Track", packets: list[Any]) -> None:
         for packet in packets:
             try:
                 self._out.mux(packet)
-            except av.error.ArgumentError as error:  # what this container cannot hold after all
-                track.dropped = True
+            except av.FFmpegError as error:
+                if error.errno in DISK_ERRORS:
+                    raise
+                track.dropped = True  # what this container cannot hold after all
                 _log.warning(
                     "%s: a %s track is left out from here on: %s",
                     self._name, track.stream.type, error,
@@ -181,11 +219,15 @@ class Tracks:
 class _Track:
     """One track of the source and its place in the output."""
 
-    def __init__(self, stream: Any, made: Any, encodes: bool) -> None:
+    def __init__(
+        self, stream: Any, made: Any, encodes: bool, convert: tuple[str, str] | None
+    ) -> None:
         self.stream = stream
         self.made = made
         self.encodes = encodes
+        self._convert = convert
         self.dropped = False
+        self.damaged = 0
         self.origin = 0.0
         self._last: int | None = None
         self._written = 0.0
@@ -195,6 +237,23 @@ class _Track:
         """Seconds of the output at which a packet begins."""
         stamp = packet.dts if packet.dts is not None else packet.pts
         return float(stamp * packet.time_base) - self.origin
+
+    def text(self, packet: Any) -> Any:
+        """A packet with its text as the output's codec holds it; None if there is none."""
+        if self._convert is None:
+            return packet
+        content, (codec, wanted) = bytes(packet), self._convert
+        if codec == "mov_text":  # two bytes of length, the text, and its style
+            content = content[2 : 2 + int.from_bytes(content[:2], "big")]
+        if not content.strip():
+            return None
+        if wanted == "mov_text":
+            content = _MARKUP.sub(b"", content)[:_LONGEST_TEXT]
+            content = len(content).to_bytes(2, "big") + content
+        made = av.Packet(content)
+        made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+        made.time_base = packet.time_base
+        return made
 
     def moved(self, packet: Any) -> Any:
         """A packet at its time in the output; decoding times increase, as containers ask."""

@@ -50,6 +50,7 @@ class LiveClient:
         self._workers = workers
         self._waiting: bytes | None = None
         self._arrived = asyncio.Event()
+        self._busy = False
         self._dropped = 0
         self._nonsense = 0
 
@@ -86,6 +87,8 @@ class LiveClient:
             try:
                 message = await asyncio.wait_for(self._socket.receive(), self._limits.idle_seconds)
             except asyncio.TimeoutError:
+                if not self._is_idle():
+                    continue
                 await self._close(_IDLE, "idle: send a frame to go on")
                 return
             if message["type"] == "websocket.disconnect":
@@ -99,15 +102,21 @@ class LiveClient:
                 await self._attempt(self._wear, engine, text)
         await self._close(_POLICY, "too many messages that make no sense")
 
+    def _is_idle(self) -> bool:
+        """Whether the client owes the next message, and not the server an answer."""
+        return not self._busy and self._waiting is None
+
     async def _work(self, processor: FrameProcessor) -> None:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             data, self._waiting = self._waiting, None
             if data is not None:
+                self._busy = True
                 answer = await self._attempt(self._process, processor, data)
                 if answer is not None:
                     await self._socket.send_bytes(answer)
+                self._busy = False
 
     async def _attempt(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run in a worker thread; what fails there is answered, whatever it is, and gives None."""

@@ -2,6 +2,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -122,7 +123,14 @@ def test_a_full_disk_is_told(
     assert "the disk is full" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that is not ignored, as `nohup` and background jobs would have it."""
+    before = signal.signal(request.param, signal.SIG_DFL)
+    yield request.param
+    signal.signal(request.param, before)
+
+
 def test_signals_end_cleanly(
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,

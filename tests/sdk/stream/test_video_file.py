@@ -16,6 +16,7 @@ from clips import beeps, heard, number_in, onsets, ramp, seen, tone, turn, write
 from fakes import ListSource, process
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
 from makeup_sdk import InvalidInputError
 from makeup_sdk.stream import (
@@ -177,7 +178,7 @@ def test_all_tracks_chapters_and_tags_come_along(tmp_path: Path) -> None:
         assert [track.language for track in made.streams.audio] == ["deu", "fra"]
         (texts,) = made.streams.subtitles
         lines = [bytes(p) for p in made.demux(texts) if p.size]
-        assert lines == [b"Hello", b"Bye"]
+        assert lines == [b"<i>Hello</i>", b"Bye"]
         assert made.metadata["TITLE" if "TITLE" in made.metadata else "title"] == "Wedding"
         names = [chapter["metadata"]["title"] for chapter in made.chapters()]
         assert names == ["First", "Second"]
@@ -203,7 +204,7 @@ def add_extras(clip: Path, target: Path) -> None:
                 for k, title in enumerate(("First", "Second"))
             ]
         )  # fmt: skip
-        for start, text in ((100, b"Hello"), (600, b"Bye")):
+        for start, text in ((100, b"<i>Hello</i>"), (600, b"Bye")):
             packet = av.Packet(text)
             packet.pts = packet.dts = start
             packet.duration, packet.time_base, packet.stream = 200, base, texts
@@ -214,14 +215,79 @@ def add_extras(clip: Path, target: Path) -> None:
                 out.mux(packet)
 
 
+def texts_of(path: Path) -> list[tuple[float, bytes]]:
+    """Seconds from the first picture, and content, of each subtitle."""
+    start = seen(path)[0][0]
+    with av.open(str(path)) as container:
+        (track,) = container.streams.subtitles
+        packets = [packet for packet in container.demux(track) if packet.size]
+        return [(float(p.pts * p.time_base) - start, bytes(p)) for p in packets]
+
+
+def test_subtitles_of_plain_text_change_their_codec(tmp_path: Path) -> None:
+    """SubRip in .mkv to the texts of .mp4, without tags, and back."""
+    clip = write_clip(tmp_path / "plain.mkv", RAMP, sounds=[("aac", 0.0, tone(1.0))] * 2)
+    add_extras(clip, tmp_path / "in.mkv")
+    assert made_of(tmp_path / "in.mkv", tmp_path / "out.mp4").ending is Ending.FINISHED
+    shown = [(at, text) for at, text in texts_of(tmp_path / "out.mp4") if text != b"\0\0"]
+    assert [text for _, text in shown] == [b"\0\x05Hello", b"\0\x03Bye"]
+    np.testing.assert_allclose([at for at, _ in shown], [0.1, 0.6], atol=2e-3)
+    assert made_of(tmp_path / "out.mp4", tmp_path / "again.mkv").ending is Ending.FINISHED
+    again = texts_of(tmp_path / "again.mkv")
+    assert [text for _, text in again] == [b"Hello", b"Bye"]
+    np.testing.assert_allclose([at for at, _ in again], [0.1, 0.6], atol=2e-3)
+
+
 def test_subtitles_that_cannot_be_kept_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clip = write_clip(tmp_path / "plain.mkv", RAMP, sounds=[("aac", 0.0, tone(1.0))] * 2)
     add_extras(clip, tmp_path / "in.mkv")
-    assert made_of(tmp_path / "in.mkv", tmp_path / "out.mp4").ending is Ending.FINISHED
-    assert "out.mp4: subtitle track 1 cannot be kept in mp4; .mkv keeps most" in caplog.text
-    assert len(facts(tmp_path / "out.mp4")["sound"]) == 2
+    assert made_of(tmp_path / "in.mkv", tmp_path / "out.webm").ending is Ending.FINISHED
+    assert "out.webm: subtitle track 1 cannot be kept in webm; .mkv keeps most" in caplog.text
+    assert len(facts(tmp_path / "out.webm")["sound"]) == 2
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_animations_become_videos(tmp_path: Path, suffix: str) -> None:
+    first, *others = [Pillow.fromarray(ramp(k)) for k in range(8)]
+    source = tmp_path / f"in{suffix}"
+    first.save(source, save_all=True, append_images=others, duration=100, lossless=True)
+    assert made_of(source, tmp_path / "out.mp4").ending is Ending.FINISHED
+    frames = seen(tmp_path / "out.mp4")
+    assert [number_in(image) for _, image in frames] == list(range(8))
+    np.testing.assert_allclose([at for at, _ in frames], np.arange(8) / 10, atol=2e-3)
+
+
+@pytest.mark.parametrize(("codec", "target"), [("aac", ".webm"), ("aac", ".mp4"), ("ac3", ".webm")])
+def test_damaged_sound_stays_in_time(
+    tmp_path: Path, codec: str, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Packets that cannot be decoded for half a second, encoded anew or copied."""
+    wave = beeps(3.0, [0.5, 2.5])
+    wave += np.random.default_rng(0).integers(-90, 90, len(wave)).astype(np.int16)
+    images = [ramp(k) for k in range(90)]
+    clip = write_clip(tmp_path / "in.mkv", images, sounds=[(codec, 0.0, wave)])
+    data = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        packets = [
+            bytes(packet)
+            for packet in container.demux(audio=0)
+            if packet.size and 1.2 < packet.pts * packet.time_base < 1.7
+        ]
+    for packet in packets:
+        place = data.index(packet)
+        data[place : place + len(packet)] = b"\xff" * len(packet)
+    clip.write_bytes(data)
+    out = tmp_path / f"out{target}"
+    assert made_of(clip, out).ending is Ending.FINISHED
+    told = "packets of sound could not be decoded and are silent" in caplog.text
+    assert told == (target == ".webm")
+    with av.open(str(out)) as made:
+        kept = [packet for packet in made.demux(audio=0) if packet.size]
+        assert float(kept[-1].pts * kept[-1].time_base) > 2.9
+    if target == ".webm":
+        np.testing.assert_allclose(onsets(*heard(out)), [0.5, 2.5], atol=0.04)
 
 
 def test_without_sound(tmp_path: Path) -> None:
@@ -350,6 +416,21 @@ def test_video_file_that_cannot_be(
         VideoFileSink(tmp_path / path, VideoOptions(**options))
 
 
+def test_options_that_the_encoder_refuses(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mkv", RAMP)
+    message = r"libx264 does not take frames of 64x48 pixels, yuv420p, with .*'preset': 'zzzz'"
+    with pytest.raises(InvalidInputError, match=message):
+        made_of(source, tmp_path / "out.mp4", VideoOptions(preset="zzzz"))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+
+
+@pytest.mark.parametrize("name", ["12:30:15.mp4", "Wow ! me.mp4", "100%d.mp4", "ü.mkv"])
+def test_names_of_results_are_names(tmp_path: Path, name: str) -> None:
+    source = write_clip(tmp_path / "in.mkv", RAMP)
+    assert made_of(source, tmp_path / name).ending is Ending.FINISHED
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mkv", name])
+
+
 @pytest.mark.parametrize("link", ["same", "hard", "symbolic"])
 def test_the_source_is_not_overwritten(tmp_path: Path, link: str) -> None:
     source = write_clip(tmp_path / "in.mp4", RAMP)
@@ -417,6 +498,8 @@ from fakes import ListSource, process
 from makeup_sdk.stream import SourceInfo, Stream, StreamOptions, VideoFileSink
 
 limit, act, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+for number in (signal.SIGHUP, signal.SIGINT):  # ignored where tests run in the background
+    signal.signal(number, signal.SIG_DFL)
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 noise = np.random.default_rng(0).integers(0, 255, (8, 240, 320, 3)).astype(np.uint8)

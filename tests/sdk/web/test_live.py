@@ -13,8 +13,10 @@ from starlette.websockets import WebSocketDisconnect
 from makeup_sdk import FaceAnalysis, Look, MakeupEngine
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.makeup.references import References
+from makeup_sdk.web import live
 from makeup_sdk.web.app import create_app
 from makeup_sdk.web.limits import Limits
+from makeup_sdk.web.live import LiveClient
 from makeup_sdk.web.studio import Studio
 
 RED_LIPS = {"colors": {"lips": "#c00020"}}
@@ -162,6 +164,34 @@ def test_idle_sockets_give_their_place_back(photo: bytes) -> None:
                 with pytest.raises(WebSocketDisconnect) as closed:
                     socket.receive_bytes()
                 assert (closed.value.code, closed.value.reason[:4]) == (4408, "idle")
+
+
+def test_who_waits_for_an_answer_is_not_idle(photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer takes longer than three times the limit."""
+    answers: list[bool] = []
+    go_on = threading.Event()
+    is_idle, open_picture = LiveClient._is_idle, live.open_picture
+
+    def counted(self: LiveClient) -> bool:
+        answers.append(is_idle(self))
+        if len(answers) == 3:
+            go_on.set()
+        return answers[-1]
+
+    def stuck(*arguments: object) -> np.ndarray:
+        assert go_on.wait(60)
+        return open_picture(*arguments)
+
+    monkeypatch.setattr(LiveClient, "_is_idle", counted)
+    monkeypatch.setattr(live, "open_picture", stuck)
+    app = create_app(limits=Limits(idle_seconds=0.3), threads=1)
+    with (
+        TestClient(app, base_url="http://localhost") as client,
+        client.websocket_connect("/v1/live", headers=HOST) as socket,
+    ):
+        socket.send_bytes(photo)
+        assert parts(socket.receive_bytes())[0]["faces"]
+    assert answers[:3] == [False, False, False]
 
 
 def test_one_address_gets_a_few_places() -> None:

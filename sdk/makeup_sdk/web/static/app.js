@@ -116,7 +116,10 @@ function connect() {
   url.search = location.search;
   socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
-  socket.onopen = wear;
+  socket.onopen = () => {
+    say("");
+    wear();
+  };
   socket.onmessage = receive;
   socket.onclose = (event) => {
     state.pending = null;
