@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -106,7 +107,7 @@ def test_light_of_the_reference_is_not_copied(analysis: Analysis) -> None:
     ramp = np.linspace(0.45, 1.0, CROP_SIZE)[None, :, None]
     linear = (face.crop / 255.0) ** 2.2 * ramp
     lit = np.round(255 * linear ** (1 / 2.2)).astype(np.uint8)
-    side_lit = FaceAnalysis(face.landmarks, face.score, face.matrix, lit, face.regions)
+    side_lit = replace(face, crop=lit)
     plain, other = encode(face).fields, encode(side_lit).fields
     cells = template_regions()[::2, ::2]
     light_step = np.log(1 / 0.45) / 2
@@ -131,9 +132,7 @@ def test_texture_is_kept(analysis: Analysis) -> None:
 
 def test_no_skin_no_look(analysis: Analysis) -> None:
     face = analysis("medium.jpg")
-    blind = FaceAnalysis(
-        face.landmarks, face.score, face.matrix, face.crop, np.zeros_like(face.regions)
-    )
+    blind = replace(face, regions=np.zeros_like(face.regions))
     with pytest.raises(NoFaceError, match="too little bare skin"):
         encode(blind)
     painted, mask = ClassicPainter(encode(face)).paint(blind, {Region.LIPS: 1.0})
