@@ -16,6 +16,7 @@ from makeup_engines import Bundle
 from makeup_engines.bundle import pack_bundle
 from makeup_kernels import BundleError, InvalidInputError
 from makeup_sdk import Look
+from makeup_sdk.cosmetics import Lipstick
 from makeup_sdk.images import decode_image, read_image
 from makeup_sdk.models.facts import MODELS as MODEL_NAMES
 from makeup_sdk.weights import FOLDER as MODELS
@@ -67,6 +68,8 @@ def test_bytes_that_are_no_image(content, start):
 
 @pytest.fixture(scope="module", params=MODEL_NAMES)
 def look_bytes(request):
+    if request.param == "products":
+        return Look.from_products([Lipstick("#a3182b")]).to_bytes()
     return Look.from_photo(RED, model=request.param).to_bytes()
 
 

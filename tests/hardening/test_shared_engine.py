@@ -14,6 +14,7 @@ import pytest
 
 import makeup_sdk
 from makeup_sdk import Look, MakeupEngine, read_image
+from makeup_sdk.cosmetics import Lipstick
 from makeup_sdk.models.facts import MODELS
 from makeup_sdk.models.registry import DEFAULT_MODEL
 
@@ -38,7 +39,10 @@ def in_threads(work: Callable[[int], list[np.ndarray]]) -> list[list[np.ndarray]
 
 @pytest.mark.parametrize("model", MODELS)
 def test_eight_threads_get_the_frames_of_one(model, frames):
-    engine = MakeupEngine(DEMO / "red-classic.jpg", model=model, threads=2)
+    look = DEMO / "red-classic.jpg"
+    if model == "products":
+        look = Look.from_products([Lipstick("#a3182b")])
+    engine = MakeupEngine(look, model=model, threads=2)
     serial = [engine.process(frame) for frame in frames]
     assert any((painted != frame).any() for painted, frame in zip(serial, frames, strict=True))
 

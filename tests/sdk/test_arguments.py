@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from makeup_sdk import InvalidInputError, Look, MakeupEngine, MakeupError, Region, read_image
+from makeup_sdk.makeup.product_json import from_json
 
 LONG = "x" * 5000
 
@@ -130,6 +131,9 @@ def test_stream_options(card: Look) -> None:
         (lambda a: a.save(LONG), "look file: no file can be named"),
         (lambda a: a.save("/"), "give the name of a file, not of a folder"),
         (lambda a: a.save(Path("none") / "a.look"), "create the folder first"),
+        (lambda a: from_json("["), "products: not JSON"),
+        (lambda a: from_json("[" * 100_000), "products: not JSON"),
+        (lambda a: from_json("1" * 5000), "products: not JSON"),
         (lambda a: read_image(None), "path: got NoneType, expected a path"),
         (lambda a: read_image(LONG), "path: no file can be named"),
     ],
@@ -147,8 +151,13 @@ def test_only_takes_names(card: Look) -> None:
 
 def test_tiny_shares_mix_like_large_ones(card: Look) -> None:
     other = Look.from_colors(lips="#5b1f5e")
-    tiny, usual = (Look.mix({card: 2 * unit, other: unit}) for unit in (1e-300, 1.0))
-    np.testing.assert_allclose(tiny.makeup.fields, usual.makeup.fields, rtol=1e-6)
+    tiny, usual = (Look.mix({card: 2 * unit, other: unit}).makeup for unit in (1e-300, 1.0))
+    assert len(usual.products) == 3
+    for one, two in zip(tiny.products, usual.products, strict=True):
+        assert type(one) is type(two)
+        for name, value in vars(two).items():
+            expected = pytest.approx(value) if isinstance(value, float) else value
+            assert getattr(one, name) == expected, name
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from makeup_sdk.cosmetics.axes import Eye, Mouth
 from makeup_sdk.cosmetics.canvas import Canvas, Patch
 from makeup_sdk.cosmetics.eyes import paint_brows, paint_lashes, paint_liner, paint_shadow
 from makeup_sdk.cosmetics.lips import LipSurface, paint_lip_liner, paint_lipstick
-from makeup_sdk.cosmetics.maps import Points
 from makeup_sdk.cosmetics.skin import (
     CELLS,
     Skin,
@@ -43,6 +42,16 @@ _PLAIN_TAIL = 24.0
 """Degrees at which shadow goes on beyond the outer corner, without a wing that says it."""
 
 
+PARTS: Mapping[str, tuple[frozenset[Region], list[int]]] = {
+    "skin": (frozenset((Region.SKIN,)), list(range(68))),
+    "left eye": (frozenset((Region.EYES, Region.BROWS)), [*range(36, 42), *range(17, 22)]),
+    "right eye": (frozenset((Region.EYES, Region.BROWS)), [*range(42, 48), *range(22, 27)]),
+    "mouth": (frozenset((Region.LIPS,)), list(range(48, 68))),
+}
+"""Parts of a face that are painted each on its own, in this order: regions, and landmarks that say
+where a part is; left and right are those of the picture."""
+
+
 def paint(
     view: FaceView,
     products: Iterable[Product],
@@ -61,27 +70,36 @@ def paint(
         the changes of the face's light, to be put into the frame in this order. Parts that are
         turned away or covered have none.
     """
+    parts = (paint_part(view, part, products, strength, hand) for part in PARTS)
+    return [patch for patch in parts if patch is not None]
+
+
+def paint_part(
+    view: FaceView,
+    part: str,
+    products: Iterable[Product],
+    strength: Mapping[Region, float],
+    hand: Hand = STEADY,
+) -> Patch | None:
+    """Put products on one of `PARTS` of a face; see `paint`. None where there is nothing to do."""
+    regions, points = PARTS[part]
     amounts = [
         (product, product.strength * strength.get(product.region, 0.0))
         for product in sorted(products, key=lambda product: _ORDER.index(NAMES[type(product)]))
+        if product.region in regions
     ]
     amounts = [(product, amount) for product, amount in amounts if amount > 0]
-    by_region = {
-        region: [pair for pair in amounts if pair[0].region is region]
-        for region in (Region.SKIN, Region.EYES, Region.BROWS, Region.LIPS)
-    }
-    patches = []
-    if by_region[Region.SKIN]:
-        patches.append(_paint_skin(view, by_region[Region.SKIN], hand))
-    on_eyes = by_region[Region.BROWS] + by_region[Region.EYES]
-    for left in (True, False):
-        if on_eyes and _visible(view, left):
-            patches.append(_paint_eye(view, left, on_eyes, hand))
-    if by_region[Region.LIPS] and _apart(view.points[48], view.points[54], 0.15 * view.unit):
-        patch = _paint_lips(view, by_region[Region.LIPS], hand)
-        if patch is not None:
-            patches.append(patch)
-    return patches
+    if not amounts:
+        return None
+    if part == "skin":
+        return _paint_skin(view, amounts, hand)
+    start, end = view.points[points[0]], view.points[points[3 if part != "mouth" else 6]]
+    least = 0.15 if part == "mouth" else 0.09  # turned away so far that its corners meet
+    if float(np.hypot(*(start - end))) <= max(least * view.unit, 3.0):
+        return None
+    if part == "mouth":
+        return _paint_lips(view, amounts, hand)
+    return _paint_eye(view, part == "left eye", amounts, hand)
 
 
 Amounts = list[tuple[Product, float]]
@@ -134,13 +152,3 @@ def _paint_lips(view: FaceView, worn: Amounts, hand: Hand) -> Patch | None:
         elif isinstance(product, LipLiner):
             paint_lip_liner(surface, mouth, product, amount)
     return surface.canvas.patch(mouth.matrix)
-
-
-def _visible(view: FaceView, left: bool) -> bool:
-    """False for an eye that is turned away so far that its corners meet."""
-    inner, outer = (39, 36) if left else (42, 45)
-    return _apart(view.points[inner], view.points[outer], 0.09 * view.unit)
-
-
-def _apart(a: Points, b: Points, least: float) -> bool:
-    return float(np.hypot(*(a - b))) > max(least, 3.0)

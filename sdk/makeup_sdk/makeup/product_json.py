@@ -56,7 +56,7 @@ def from_json(text: str, name: str = "products") -> tuple[tuple[Product, ...], s
     """
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not JSON, a number too long, or too deep
         raise InvalidInputError(f"{name}: not JSON: {error}") from None
     if not isinstance(data, dict):
         raise InvalidInputError(

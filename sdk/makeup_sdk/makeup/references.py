@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, InvalidInputError, Region
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.layout import mirrored_landmarks
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
@@ -72,6 +73,19 @@ class References:
                 for face, share in zip(part.faces, part.shares, strict=True):
                     mixed[rows[id(face)], region] += share[region] * weight / total
         return cls(tuple(faces.values()), mixed, any(part.bare for part in worn.values()))
+
+    def with_mirrored(self) -> "References":
+        """The same faces and each in a mirror, half as much, so that light from a side cancels."""
+        turned = (
+            _on_its_crop(
+                mirrored_landmarks(face.crop_landmarks),
+                np.ascontiguousarray(face.crop[:, ::-1]),
+                np.ascontiguousarray(face.regions[:, ::-1]),
+            )
+            for face in self.faces
+        )
+        shares = np.concatenate([self.shares, self.shares]) * np.float32(0.5)
+        return References((*self.faces, *turned), shares, self.bare)
 
     def weights(self) -> FloatArray:
         """float32 (faces, 5) by region id: shares that sum to 1 for each id.

@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from makeup_sdk.stream.containers import Container
+from makeup_sdk.stream.errors import DISK_ERRORS
 from makeup_sdk.stream.video_source import open_container
 
 _log = logging.getLogger("makeup_sdk")
@@ -23,8 +24,6 @@ _PRIMING = 0.1
 """Seconds before the first picture in which a codec only prepares itself."""
 _LONGEST_SILENCE = 60.0
 """Seconds filled at most at once; more is a jump of the clock."""
-_CAN_ADD_TEXTS = hasattr(av.container.OutputContainer, "add_mux_stream")
-"""PyAV of Python 3.10 cannot."""
 _PLAIN_TEXTS = frozenset(("subrip", "text", "mov_text"))
 _MARKUP = re.compile(rb"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
 """Tags of SubRip, which MP4's texts do not know."""
@@ -65,7 +64,7 @@ class Tracks:
             codec = _codec_of(stream)
             if codec in container.copied_subtitles:
                 self._add(stream, container, number, None)
-            elif codec in _PLAIN_TEXTS and container.text is not None and _CAN_ADD_TEXTS:
+            elif codec in _PLAIN_TEXTS and container.text is not None:
                 made = self._out.add_mux_stream(container.text)
                 self._keep(stream, made, convert=(codec, container.text))
             else:
@@ -109,6 +108,12 @@ class Tracks:
         for track in self._tracks.values():
             if track.encodes and not track.dropped:
                 self._mux(track, track.flush())
+            if track.damaged:
+                _log.warning(
+                    "%s: %d packets of sound could not be decoded and are silent",
+                    self._name,
+                    track.damaged,
+                )
         self._in.close()
 
     def abandon(self) -> None:
@@ -124,6 +129,12 @@ class Tracks:
                 made = self._out.add_stream(codec, rate=_rate_for(codec, rate))
                 made.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
                 _log.info("%s: sound track %d is encoded anew as %s", self._name, number, codec)
+                if stream.codec_context.channels > 2:
+                    _log.warning(
+                        "%s: sound track %d of %d channels becomes stereo; .mkv keeps most as "
+                        "they are",
+                        self._name, number, stream.codec_context.channels,
+                    )  # fmt: skip
         except (av.FFmpegError, ValueError) as error:
             _log.warning(
                 "%s: track %d (%s) cannot be kept in %s: %s",
@@ -181,7 +192,8 @@ class Tracks:
         if track.encodes:
             try:
                 made = track.encode(packet)
-            except (av.error.InvalidDataError, ValueError):  # damaged; silence stands for it
+            except (av.FFmpegError, ValueError):  # damaged; silence stands for it
+                track.damaged += 1
                 return
             self._mux(track, made)
         else:
@@ -193,8 +205,10 @@ class Tracks:
         for packet in packets:
             try:
                 self._out.mux(packet)
-            except av.error.ArgumentError as error:  # what this container cannot hold after all
-                track.dropped = True
+            except av.FFmpegError as error:
+                if error.errno in DISK_ERRORS:
+                    raise
+                track.dropped = True  # what this container cannot hold after all
                 _log.warning(
                     "%s: a %s track is left out from here on: %s",
                     self._name, track.stream.type, error,
@@ -213,6 +227,7 @@ class _Track:
         self.encodes = encodes
         self._convert = convert
         self.dropped = False
+        self.damaged = 0
         self.origin = 0.0
         self._last: int | None = None
         self._written = 0.0

@@ -27,7 +27,7 @@ from makeup_sdk.stream.containers import (
     chosen,
     encoder_options,
 )
-from makeup_sdk.stream.errors import SinkFullError
+from makeup_sdk.stream.errors import DISK_ERRORS, SinkFullError
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.tracks import Tracks
 from makeup_sdk.stream.video_format import DeepImage, VideoFormat, to_frame
@@ -110,6 +110,7 @@ class VideoFileSink:
 
         Raises:
             SinkFullError: the disk is full, or does not take it.
+            InvalidInputError: the encoder does not take frames of this size, or the options.
         """
         free = shutil.disk_usage(self._path.parent).free
         if free < _RESERVE:
@@ -169,11 +170,19 @@ class VideoFileSink:
             error = SinkFullError("left unfinished")
             leaving.__exit__(type(error), error, None)
 
-    def _failure(self, error: Exception) -> SinkFullError:
+    def _failure(self, error: Exception) -> SinkFullError | InvalidInputError:
+        """What to raise: the disk did not take it, or the encoder did not."""
         self._failed = True
-        reason = str(error) if isinstance(error, OutputError) else (
-            f"{self._path}: cannot be written ({getattr(error, 'strerror', None) or error})"
-        )  # fmt: skip
+        reason = getattr(error, "strerror", None) or error
+        if getattr(error, "errno", None) not in DISK_ERRORS and not isinstance(error, OutputError):
+            width, height = self._size
+            told = encoder_options(self._codec, self._options)
+            return InvalidInputError(
+                f"{self._path}: {self._codec} does not take frames of {width}x{height} pixels, "
+                f"{self._pixel_format}, with {told} ({reason}); choose another codec or preset"
+            )
+        if not isinstance(error, OutputError):
+            reason = f"{self._path}: cannot be written ({reason})"
         return SinkFullError(f"{reason}; nothing was left there, free some space and run it again")
 
     def _start(self, image: Image, source: SourceInfo) -> None:
@@ -246,12 +255,12 @@ class VideoFileSink:
         at = timestamp + self._shift
         frame = to_frame(image, self._video, self._pixel_format)
         place = max(round(at / self._step), self._last + 1)
-        if self._tracks is not None:
-            self._tracks.pump(at)
         if self._last < 0 and not self._container.varying:  # such a file cannot begin late
             for before in range(place):
                 self._encode(frame, before)
         self._encode(frame, place)
+        if self._tracks is not None:
+            self._tracks.pump(at)
         self._last = place
         self._written += 1
         self._end = at + 1 / float(self._video.rate)

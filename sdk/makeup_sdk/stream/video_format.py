@@ -6,28 +6,23 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, Interpolation
 from numpy.typing import NDArray
 
 from makeup_kernels.types import Image
 
 DeepImage = NDArray[np.uint16]
 
-_READING = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
-_WRITING = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+_ROUNDED = 0x40000 | 0x2000
+"""SWS_ACCURATE_RND and SWS_FULL_CHR_H_INT, which PyAV 17 has no names for."""
+_READING = int(Interpolation.BILINEAR) | _ROUNDED
+_WRITING = int(Interpolation.BICUBIC) | _ROUNDED
 """Colours without the bias of one to three steps that FFmpeg's faster ways have."""
 _UNSPECIFIED = 2
 """Of primaries, transfer and matrix, as H.273 numbers them."""
 _RGB = 0
-_SWS_MATRIX = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
+_BT709, _BT601 = 1, 6
+"""Matrices, as H.273 numbers them."""
 _HD = 720
 """Rows from which untold colours are read as BT.709, as players do."""
 
@@ -59,10 +54,11 @@ class VideoFormat:
         """As FFmpeg names it."""
         return ColorRange.JPEG if self.full_range else ColorRange.MPEG
 
-    def sws_matrix(self, height: int) -> Colorspace:
-        """The matrix to convert frames of this many rows with."""
-        untold = Colorspace.ITU709 if height >= _HD else Colorspace.ITU601
-        return _SWS_MATRIX.get(self.matrix, untold)
+    def matrix_of(self, height: int) -> int:
+        """The matrix of frames of this many rows, where the file names none as well."""
+        if self.matrix != _UNSPECIFIED:
+            return self.matrix
+        return _BT709 if height >= _HD else _BT601
 
 
 def format_of(frame: av.VideoFrame, rate: Fraction, time_base: Fraction, aspect: Fraction,
@@ -103,17 +99,13 @@ def orientation_of(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 def to_array(frame: av.VideoFrame, video: VideoFormat, deep: bool = False) -> NDArray[Any]:
     """A stored frame upright, as BGR of full range: uint8, or uint16 if `deep`, (H, W, 3)."""
-    options: dict[str, Any] = {}
     if not frame.format.is_rgb:
-        options = {
-            "src_colorspace": int(video.sws_matrix(frame.height)),
-            "src_color_range": int(video.colour_range),
-        }
+        frame.colorspace = video.matrix_of(frame.height)
+        frame.color_range = int(video.colour_range)
     image = frame.to_ndarray(
         format="bgr48le" if deep else "bgr24",
         dst_color_range=int(ColorRange.JPEG),
         interpolation=_READING,
-        **options,
     )
     swap, rows, columns = orientation_of(frame)
     if swap:
@@ -133,10 +125,10 @@ def to_frame(image: Image | DeepImage, video: VideoFormat, pixel_format: str) ->
             format=pixel_format
         )
     frame = av.VideoFrame.from_ndarray(image, format="bgr48le" if deep else "bgr24")
+    frame.colorspace = video.matrix_of(image.shape[0])
     stored = frame.reformat(
         format=pixel_format,
         src_color_range=int(ColorRange.JPEG),
-        dst_colorspace=int(video.sws_matrix(image.shape[0])),
         dst_color_range=int(video.colour_range),
         interpolation=_WRITING,
     )

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -155,3 +156,8 @@ def test_the_schema_describes_every_field():
                     kind(**needed, **{key: value["maximum"] + 0.01})
             for choice in value.get("enum", ()):
                 kind(**needed, **{key: choice})
+
+
+def test_the_published_schema_is_the_one_in_use():
+    published = Path(__file__).parents[3] / "docs" / "reference" / "products.schema.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == schema()

@@ -89,16 +89,15 @@ def write_clip(
             tracks.append(track)
         packets: list[Any] = []
         base = video.codec_context.time_base
-        matrix = int((stream or {}).get("colorspace", 2))
-        sws = {1: 1, 9: 9}.get(matrix, 5)
+        matrix = int((stream or {}).get("colorspace", 6))
         full = int((stream or {}).get("color_range", 1))
         for image, at in zip(images, times, strict=True):
             deep = image.dtype == np.uint16
             frame = av.VideoFrame.from_ndarray(image, format="bgr48le" if deep else "bgr24")
+            frame.colorspace = matrix
             frame = frame.reformat(
                 format=pixel_format,
                 src_color_range=2,
-                dst_colorspace=sws,
                 dst_color_range=full,
                 interpolation=0x40000 | 0x2000 | 4,
             )

@@ -204,8 +204,8 @@ def test_an_array_is_made_from_the_samples_alone() -> None:
     from makeup_sdk.stream.video_format import VideoFormat
 
     for full, code, value in ((True, 512, 512 / 1023), (False, 502, (502 - 64) / 876)):
-        planes = np.full((72, 64), 512, np.uint16)
-        planes[:48] = code
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p10le")
+        frame = av.VideoFrame(64, 48, "yuv420p10le")
+        for plane, value_of_plane in zip(frame.planes, (code, 512, 512), strict=True):
+            plane.update(np.full(plane.buffer_size // 2, value_of_plane, np.uint16).tobytes())
         image = to_array(frame, VideoFormat(30, full_range=full, bits=10), deep=True)  # type: ignore[arg-type]
         np.testing.assert_allclose(image / 65535, value, atol=2e-3)

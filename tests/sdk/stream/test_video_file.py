@@ -259,6 +259,37 @@ def test_animations_become_videos(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose([at for at, _ in frames], np.arange(8) / 10, atol=2e-3)
 
 
+@pytest.mark.parametrize(("codec", "target"), [("aac", ".webm"), ("aac", ".mp4"), ("ac3", ".webm")])
+def test_damaged_sound_stays_in_time(
+    tmp_path: Path, codec: str, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Packets that cannot be decoded for half a second, encoded anew or copied."""
+    wave = beeps(3.0, [0.5, 2.5])
+    wave += np.random.default_rng(0).integers(-90, 90, len(wave)).astype(np.int16)
+    images = [ramp(k) for k in range(90)]
+    clip = write_clip(tmp_path / "in.mkv", images, sounds=[(codec, 0.0, wave)])
+    data = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        packets = [
+            bytes(packet)
+            for packet in container.demux(audio=0)
+            if packet.size and 1.2 < packet.pts * packet.time_base < 1.7
+        ]
+    for packet in packets:
+        place = data.index(packet)
+        data[place : place + len(packet)] = b"\xff" * len(packet)
+    clip.write_bytes(data)
+    out = tmp_path / f"out{target}"
+    assert made_of(clip, out).ending is Ending.FINISHED
+    told = "packets of sound could not be decoded and are silent" in caplog.text
+    assert told == (target == ".webm")
+    with av.open(str(out)) as made:
+        kept = [packet for packet in made.demux(audio=0) if packet.size]
+        assert float(kept[-1].pts * kept[-1].time_base) > 2.9
+    if target == ".webm":
+        np.testing.assert_allclose(onsets(*heard(out)), [0.5, 2.5], atol=0.04)
+
+
 def test_without_sound(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", RAMP, sounds=[("aac", 0.0, tone(1.0))])
     made_of(source, tmp_path / "out.mp4", VideoOptions(sound=False))
@@ -385,6 +416,21 @@ def test_video_file_that_cannot_be(
         VideoFileSink(tmp_path / path, VideoOptions(**options))
 
 
+def test_options_that_the_encoder_refuses(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mkv", RAMP)
+    message = r"libx264 does not take frames of 64x48 pixels, yuv420p, with .*'preset': 'zzzz'"
+    with pytest.raises(InvalidInputError, match=message):
+        made_of(source, tmp_path / "out.mp4", VideoOptions(preset="zzzz"))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+
+
+@pytest.mark.parametrize("name", ["12:30:15.mp4", "Wow ! me.mp4", "100%d.mp4", "ü.mkv"])
+def test_names_of_results_are_names(tmp_path: Path, name: str) -> None:
+    source = write_clip(tmp_path / "in.mkv", RAMP)
+    assert made_of(source, tmp_path / name).ending is Ending.FINISHED
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mkv", name])
+
+
 @pytest.mark.parametrize("link", ["same", "hard", "symbolic"])
 def test_the_source_is_not_overwritten(tmp_path: Path, link: str) -> None:
     source = write_clip(tmp_path / "in.mp4", RAMP)
@@ -452,6 +498,8 @@ from fakes import ListSource, process
 from makeup_sdk.stream import SourceInfo, Stream, StreamOptions, VideoFileSink
 
 limit, act, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+for number in (signal.SIGHUP, signal.SIGINT):  # ignored where tests run in the background
+    signal.signal(number, signal.SIG_DFL)
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 noise = np.random.default_rng(0).integers(0, 255, (8, 240, 320, 3)).astype(np.uint8)

@@ -20,7 +20,7 @@ MAP_SIZE = 128
 REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 _BLUR = {Region.LIPS: 0.7, Region.SKIN: 2.5, Region.EYES: 0.7, Region.BROWS: 1.0}
 """Standard deviation in map pixels to which a region's appearance is smoothed."""
-_AMOUNT = {Region.LIPS: 1.0, Region.SKIN: 0.6, Region.EYES: 1.0, Region.BROWS: 0.5}
+_AMOUNT = {Region.LIPS: 1.0, Region.SKIN: 1.0, Region.EYES: 1.0, Region.BROWS: 0.8}
 """How much of the difference is worn."""
 _SKIN_LIGHTNESS = 0.2
 """Share of the skin's difference of lightness that is worn; the rest is the light."""

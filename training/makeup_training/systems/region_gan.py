@@ -96,6 +96,8 @@ _COVER = {Region.LIPS: 0.85, Region.SKIN: 0.7, Region.EYES: 0.85, Region.BROWS: 
 _BITS = (Region.EYES, Region.LIPS, Region.SKIN)
 _FACES = 20
 _MASKS = 0.1
+_LABEL_GAIN = 30.0
+"""Gain of the label's first weights: only the border of the picture shows them to the network."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,8 @@ class RegionGANLearner(Learner):
     def __init__(self, width: int) -> None:
         self.network: RegionMakeupNetwork = RegionMakeupNetwork(LabelLayout(len(STYLES)), width)
         initialise(self.network, "xavier")
+        with torch.no_grad():
+            self.network.generator.main[0].weight[:, 3:] *= _LABEL_GAIN
         self._terms: dict[str, Tensor] = {}
 
     @property

@@ -24,12 +24,16 @@ from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.smoothing import SmoothedLayer
 
 _PIXEL_MIDDLE = 127.5
-_BLUR = 1 / 128
+_BLUR, _SKIN_BLUR = 1 / 128, 5 / 128
 """Standard deviation, in shares of the network's crop, to which its change is smoothed."""
+_SKIN_COLOR = 0.18
+"""Log light by which a channel of the skin's colour may change: more is no blush, but a mistake."""
 _SKIN_LIGHTNESS, _SKIN_LIGHTER = 0.2, (-0.08, 0.06)
 """Share of the skin's change of lightness that is painted, and its limits: the rest is light."""
 _FAINTEST = 0.004
 """Paint thinner than this changes no pixel by a whole step."""
+_FULLNESS = 1.3
+"""Gain of a soft edge before it is cut off at 1."""
 _BORDER = 16
 """Crop pixels over which paint fades out towards the border of the network's window."""
 _JAW = 9
@@ -133,7 +137,7 @@ class LightPainter(Painter):
         found = (made_up - bare).transpose(1, 2, 0) * (self._view.range / _PIXEL_MIDDLE)
         change = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
         mask = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
-        view, sigma, fade = self._view, _BLUR * self._size, _fade(self._view.side)
+        view, fade = self._view, _fade(self._view.side)
         part = np.s_[view.top : view.top + view.side, view.left : view.left + view.side]
         for region in MAKEUP_REGIONS:
             amount = strength.get(region, 0.0)
@@ -142,8 +146,11 @@ class LightPainter(Painter):
                 continue
             alpha = _feather(region, face.regions)[part] * fade
             alpha[alpha <= _FAINTEST] = 0
-            asked = _of_skin(found) if region is Region.SKIN else found
-            smooth = cv2.resize(_spread(asked, here, sigma), (view.side, view.side))
+            if region is Region.SKIN:
+                smooth = _of_skin(_spread(found, here, _SKIN_BLUR * self._size))
+            else:
+                smooth = _spread(found, here, _BLUR * self._size)
+            smooth = cv2.resize(smooth, (view.side, view.side))
             change[part] += smooth * (alpha * np.float32(amount))[..., None]
             mask[part][alpha > 0] = 1
         return change, mask
@@ -160,8 +167,8 @@ def _fade(side: int) -> FloatArray:
 def _of_skin(change: FloatArray) -> FloatArray:
     """A change on the skin without what is likelier to be light than makeup."""
     lightness = change.mean(axis=2, keepdims=True)
-    kept = np.clip(_SKIN_LIGHTNESS * lightness, *_SKIN_LIGHTER)
-    return np.asarray(change + kept - lightness, np.float32)
+    color = np.clip(change - lightness, -_SKIN_COLOR, _SKIN_COLOR)
+    return np.asarray(color + np.clip(_SKIN_LIGHTNESS * lightness, *_SKIN_LIGHTER), np.float32)
 
 
 def _spread(change: FloatArray, here: FloatArray, sigma: float) -> FloatArray:
@@ -179,13 +186,18 @@ def _feather(region: Region, regions: Image) -> FloatArray:
     """float32 (256, 256) in [0, 1]: soft edges, inward at the jaw and the hairline."""
     inside = (regions == region).astype(np.float32)
     if region is Region.LIPS:
-        return _blurred(inside, 1.2)
+        return _full(inside, 0.8)
     on_face = (regions > 0).astype(np.uint8)
     if region is Region.SKIN:
         ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_JAW, _JAW))
         core = cv2.erode(on_face, ellipse).astype(np.float32)
         return _blurred(core, 5.0) * _blurred(inside, 1.5)
-    return _blurred(inside, 2.0) * _blurred(on_face.astype(np.float32), 1.0)
+    return _full(inside, 2.0) * _blurred(on_face.astype(np.float32), 1.0)
+
+
+def _full(inside: FloatArray, sigma: float) -> FloatArray:
+    """A soft edge that is full up to the outline nearly, and ends beyond it."""
+    return np.asarray(np.minimum(_FULLNESS * _blurred(inside, sigma), 1), np.float32)
 
 
 def _blurred(weights: FloatArray, sigma: float) -> FloatArray:

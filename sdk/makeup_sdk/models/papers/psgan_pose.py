@@ -45,29 +45,30 @@ class PosePainter(Painter):
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
         """See `Painter.paint`."""
-        return self._graphs.paint(face, self._made_up(self._graphs.face(face)), strength)
+        source = self._graphs.face(face)
+        return self._graphs.paint(face, self._made_up(source, self._inputs(source)), strength)
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
         """See `PassPainter.both`; a look of nothing applies nowhere."""
-        reference, pixels = self._references[0]
-        inputs = self._inputs(source, reference, pixels)
-        inputs["mask"] = np.zeros_like(inputs["mask"])
-        bare = self._graphs.run("whole", inputs)["result"][0]
-        return self._graphs.image(self._made_up(source)), self._graphs.image(bare)
+        inputs = self._inputs(source)
+        nowhere = {**inputs[0], "mask": np.zeros_like(inputs[0]["mask"])}
+        bare = self._graphs.run("whole", nowhere)["result"][0]
+        return self._graphs.image(self._made_up(source, inputs)), self._graphs.image(bare)
 
-    def _made_up(self, source: NetworkFace) -> FloatArray:
+    def _made_up(self, source: NetworkFace, inputs: list[dict[str, FloatArray]]) -> FloatArray:
         result = np.zeros((3, *source.regions.shape), np.float32)
-        for (reference, pixels), weights in zip(self._references, self._weights, strict=True):
-            inputs = self._inputs(source, reference, pixels)
-            result += self._graphs.run("whole", inputs)["result"][0] * weights[source.regions]
+        for one, weights in zip(inputs, self._weights, strict=True):
+            result += self._graphs.run("whole", one)["result"][0] * weights[source.regions]
         return result
 
-    def _inputs(
-        self, source: NetworkFace, reference: NetworkFace, pixels: FloatArray
-    ) -> dict[str, FloatArray]:
-        grid, mask = pose_correction(source, reference)
+    def _inputs(self, source: NetworkFace) -> list[dict[str, FloatArray]]:
+        """What the network reads for each reference."""
         image = self._graphs.pixels(source.image)
-        return {"image": image, "reference": pixels, "grid": grid, "mask": mask}
+        inputs = []
+        for reference, pixels in self._references:
+            grid, mask = pose_correction(source, reference)
+            inputs.append({"image": image, "reference": pixels, "grid": grid, "mask": mask})
+        return inputs
 
 
 def pose_correction(source: NetworkFace, reference: NetworkFace) -> tuple[FloatArray, FloatArray]:

@@ -69,9 +69,9 @@ class ReferenceModel:
                 f"the look takes makeup off, which model {self.name!r} cannot do; use a bundle of "
                 f"{_REMOVES!r}"
             )
-        painter = PAINTERS[self.name](self.graphs, makeup)
         if self.graphs.view is None:
-            return painter
+            return PAINTERS[self.name](self.graphs, makeup)
+        painter = PAINTERS[self.name](self.graphs, makeup.with_mirrored())
         if not isinstance(painter, PassPainter):
             raise BundleError(
                 f"{self.graphs.where}: constant 'view' does not belong in a bundle of "

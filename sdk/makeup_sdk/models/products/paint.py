@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from makeup_kernels import Region
 from makeup_kernels.types import Image
 from makeup_sdk.cosmetics.canvas import Patch
+from makeup_sdk.cosmetics.carry import CarriedPaint
 from makeup_sdk.cosmetics.light import SkinLight, to_linear
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
@@ -110,13 +111,12 @@ class _ProductsFollower:
     """Products on one face of a stream. See `Follower`."""
 
     def __init__(self, painter: ProductsPainter, options: SmoothingOptions) -> None:
-        self._painter, self._light = painter, LightSmoother(options.colors)
+        self._over = _Carrier(painter, options)
 
     def paint(
         self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
     ) -> PatchPaint:
-        light = self._light(measured(face), step.seconds if step else 0.0)
-        return self._painter.paint_over(face, face.crop, light, scaled(strength, opacity))
+        return self._over.paint(face, face.crop, step, scaled(strength, opacity))
 
 
 class _LayeredFollower:
@@ -129,16 +129,38 @@ class _LayeredFollower:
         over: ProductsPainter,
         options: SmoothingOptions,
     ) -> None:
-        self._base, self._below, self._over = base, below, over
-        self._light = LightSmoother(options.colors)
+        self._base, self._below, self._over = base, below, _Carrier(over, options)
 
     def paint(
         self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
     ) -> LayeredPaint:
         below = self._base.paint(face, step, self._below(strength), opacity)
-        light = self._light(measured(face), step.seconds if step else 0.0)
-        strength = scaled(strength, opacity)
-        return LayeredPaint(below, self._over.paint_over(face, worn(below, face), light, strength))
+        crop = worn(below, face)
+        return LayeredPaint(below, self._over.paint(face, crop, step, scaled(strength, opacity)))
+
+
+class _Carrier:
+    """Products on one face of a stream: light averaged over time, paint carried along."""
+
+    def __init__(self, painter: ProductsPainter, options: SmoothingOptions) -> None:
+        self._paint = CarriedPaint(painter.products)
+        self._light = LightSmoother(options.colors)
+
+    def paint(
+        self, face: FaceAnalysis, made_up: Image, step: Step | None, strength: Strength
+    ) -> PatchPaint:
+        """Paint the next frame; `made_up` is the crop in the makeup below."""
+        bare = FaceView.of(face)
+        light = self._light(bare.light, step.seconds if step else 0.0)
+
+        def view() -> FaceView:
+            if made_up is face.crop:
+                return replace(bare, light=light)
+            return FaceView.of(replace(face, crop=made_up), light)
+
+        news = None if step is None else step.news
+        patches = self._paint.patches(view, bare.points, light, bare.frame_pixel, strength, news)
+        return PatchPaint(patches)
 
 
 class LightSmoother:
