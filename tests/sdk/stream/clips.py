@@ -8,7 +8,17 @@ from typing import Any
 
 import av
 import numpy as np
+from fakes import process
 from numpy.typing import NDArray
+
+from makeup_sdk.stream import (
+    ReconnectOptions,
+    Stream,
+    StreamOptions,
+    VideoFileSink,
+    VideoOptions,
+)
+from makeup_sdk.stream.sources import open_source
 
 Image = NDArray[np.uint8]
 
@@ -154,3 +164,31 @@ def seen(path: Path) -> list[tuple[float, Image]]:
             (float(frame.pts * frame.time_base), frame.to_ndarray(format="bgr24"))
             for frame in container.decode(video=0)
         ]
+
+
+def made_of(source: Path, out: Path, options: VideoOptions | None = None) -> Stream:
+    """Go through a video with an engine that does nothing."""
+    opened = open_source(source, 25.0, ReconnectOptions(), lambda seconds: False)
+    stream = Stream(opened, process, StreamOptions(), sink=VideoFileSink(out, options))
+    stream.run()
+    return stream
+
+
+def facts(path: Path) -> Any:
+    """What a video's first frame and its container tell."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frame = next(container.decode(stream))
+        context = stream.codec_context
+        return {
+            "codec": context.name,
+            "size": (context.width, context.height),
+            "pixels": context.pix_fmt,
+            "aspect": stream.sample_aspect_ratio,
+            "matrix": int(frame.colorspace),
+            "primaries": int(frame.color_primaries),
+            "transfer": int(frame.color_trc),
+            "range": int(frame.color_range),
+            "sound": [track.codec_context.name for track in container.streams.audio],
+            "rate": stream.average_rate,
+        }

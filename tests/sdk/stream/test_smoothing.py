@@ -1,6 +1,7 @@
 """Stillness: jitter of the makeup at rest, lag in motion, and the filters by themselves."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -166,7 +167,7 @@ def test_a_covered_part_leaves_the_region_map_at_once(
     assert (kept != face.regions).mean() < 0.02
     crop, regions = face.crop.copy(), face.regions.copy()
     crop[160:], regions[160:] = (180, 60, 20), Region.NONE
-    hidden = FaceAnalysis(face.landmarks, face.score, face.matrix, crop, regions)
+    hidden = replace(face, crop=crop, regions=regions)
     covered = steady.regions(hidden, 1 / FPS)
     assert (covered[170:] != 0).mean() < 0.02
     assert (covered[:150] == kept[:150]).mean() > 0.97
@@ -180,7 +181,7 @@ def test_flickering_edges_stand_still(analysis: Callable[[str], FaceAnalysis]) -
     raw, smooth = [], []
     for _ in range(40):
         moved = np.roll(face.regions, random.integers(-2, 3, 2), axis=(0, 1))
-        trembling = FaceAnalysis(face.landmarks, face.score, face.matrix, face.crop, moved)
+        trembling = replace(face, regions=moved)
         raw.append(moved)
         smooth.append(steady.regions(trembling, 1 / FPS))
 

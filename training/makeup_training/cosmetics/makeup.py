@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels.errors import InvalidInputError
+from makeup_sdk import cosmetics as products
 
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -237,3 +238,95 @@ class Makeup:
                     f"Makeup.{field.name}: got {type(value).__name__}, "
                     "expected a product of makeup_training.cosmetics or None"
                 )
+
+    def products(self) -> tuple[products.Product, ...]:
+        """The same as products of the run time."""
+        worn = (
+            _foundation(self.foundation),
+            _contour(self.contour),
+            _blush(self.blush),
+            _brows(self.brows),
+            _shadow(self.shadow),
+            _liner(self.liner),
+            _lips(self.lipstick),
+        )
+        return tuple(product for part in worn for product in part)
+
+
+Products = tuple[products.Product, ...]
+
+
+def _foundation(worn: Foundation | None) -> Products:
+    if worn is None:
+        return ()
+    finish = "matte" if worn.matte >= 0.45 else "satin"
+    return (
+        products.Foundation(
+            finish=finish, opacity=worn.coverage, lightness=worn.lightness, warmth=worn.warmth
+        ),
+    )
+
+
+def _contour(worn: Contour | None) -> Products:
+    if worn is None:
+        return ()
+    light = products.Highlighter(worn.highlight_color, opacity=worn.highlight)
+    return (products.Contour(worn.shade), light)
+
+
+def _blush(worn: Blush | None) -> Products:
+    return (products.Blush(worn.color, worn.placement, opacity=worn.opacity),) if worn else ()
+
+
+def _brows(worn: BrowTint | None) -> Products:
+    return (products.Brows(worn.color, worn.opacity),) if worn else ()
+
+
+def _shadow(worn: EyeShadow | None) -> Products:
+    if worn is None:
+        return ()
+    return (
+        products.EyeShadow(
+            worn.lid_color,
+            worn.crease_color,
+            worn.outer_color,
+            worn.inner_color,
+            lower=worn.lower,
+            finish="shimmer" if worn.shimmer > 0 else "matte",
+            opacity=worn.opacity,
+            extent=worn.extent,
+            shine=worn.shimmer,
+        ),
+    )
+
+
+def _liner(worn: Liner | None) -> Products:
+    if worn is None:
+        return ()
+    line = products.Eyeliner(
+        worn.color,
+        width=worn.width,
+        wing=worn.wing,
+        angle=worn.wing_angle,
+        lower=worn.lower,
+        opacity=worn.opacity,
+    )
+    if worn.lashes == 0:
+        return (line,)
+    return (line, products.Lashes(length=worn.lashes, volume=worn.lashes))
+
+
+def _lips(worn: Lipstick | None) -> Products:
+    if worn is None:
+        return ()
+    matte = worn.matte >= 0.3 and worn.matte > worn.gloss
+    lipstick = products.Lipstick(
+        worn.color,
+        finish="matte" if matte else "gloss",
+        opacity=worn.opacity,
+        shine=worn.gloss,
+        blur=worn.blur,
+    )
+    if worn.liner_color is None:
+        return (lipstick,)
+    return (products.LipLiner(worn.liner_color), lipstick)

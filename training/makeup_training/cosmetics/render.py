@@ -1,4 +1,7 @@
-"""Paint a described makeup onto a photo of a face, and make training triples of it."""
+"""Paint a described makeup onto a photo of a face, and make training triples of it.
+
+The paint is that of the run time (`makeup_sdk.cosmetics`), put on by an unsteady hand.
+"""
 
 from dataclasses import dataclass
 
@@ -6,29 +9,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from makeup_kernels import CROP_SIZE, Region, crop_face, crop_matrix
 from makeup_kernels.errors import InvalidInputError
-from makeup_training.cosmetics.eyes import paint_brows, paint_liner, paint_shadow
-from makeup_training.cosmetics.geometry import (
-    Eye,
-    Map,
-    Mouth,
-    Window,
-    check_landmarks,
-    face_mask,
-    face_outline,
-    face_unit,
-    smoothstep,
-)
-from makeup_training.cosmetics.lips import paint_lips
+from makeup_sdk.cosmetics.paint import paint
+from makeup_sdk.cosmetics.textures import Hand
+from makeup_sdk.cosmetics.view import FaceView, face_outline
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_training.cosmetics.makeup import Makeup
-from makeup_training.cosmetics.pigment import Canvas, Light, blur, luminance, to_linear, to_srgb
-from makeup_training.cosmetics.skin import paint_blush, paint_contour, paint_foundation
 from makeup_training.cosmetics.styles import random_makeup
+from makeup_training.faces.regions import region_map
 
+_EVERYWHERE = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS), 1.0)
+_SKIN, _BROW, _EYE, _LIP, _MOUTH = 1, 2, 4, 7, 8
+"""Classes of the 12-class face parse."""
+_BROWS = ((17, 22), (22, 27))
 _KEEP_CLEAR = (0, 10, 11)
-"""Parse classes that never take paint: background, hair and beard, rest of the person.
-
-Eyeballs and teeth are left to the landmarks' own curves, which are finer than a pixel map."""
+"""Those that never take paint: background, hair and beard, rest of the person."""
 
 
 def render(
@@ -57,63 +53,64 @@ def render(
     """
     _check_pictures(image, parse)
     points = check_landmarks(landmarks, image.shape)
-    unit = face_unit(points)
-    face = Window.around(face_outline(points), 1.0, image.shape)
-    if face.empty:
-        return image.copy()
-    points = points - (face.x0, face.y0)
-    bare = image[face.slices]
-    linear = to_linear(bare)
-    shape = linear.shape
-    mask = face_mask(points, shape, 0.035 * unit)
-    if parse is not None:
-        mask = mask * _clear_of(parse[face.slices], unit)
-    canvas = Canvas(linear, _light(linear, points, mask, parse, face), mask)
-    _paint(canvas, points, unit, makeup, rng)
+    matrix = crop_matrix(points.astype(np.float32))
+    there = points @ matrix[:, :2].T + matrix[:, 2]
+    if parse is None:
+        classes = _drawn_classes(there)
+    else:
+        size = (CROP_SIZE, CROP_SIZE)
+        classes = np.asarray(cv2.warpAffine(parse, matrix, size, flags=cv2.INTER_NEAREST), np.uint8)
+    face = FaceAnalysis(
+        points.astype(np.float32),
+        1.0,
+        matrix,
+        crop_face(image, matrix, CROP_SIZE),
+        region_map(classes, there),
+    )
+    hand = Hand(int(rng.integers(2**31)), tremor=1.0)
     result = image.copy()
-    result[face.slices] = np.where((mask > 0)[..., None], to_srgb(canvas.linear), bare)
+    for patch in paint(FaceView.of(face), makeup.products(), _EVERYWHERE, hand):
+        patch.put(result, matrix, color="bgr", threads=1)
+    if parse is not None:
+        clear = np.isin(parse, _KEEP_CLEAR)
+        result[clear] = image[clear]
     return result
 
 
-def _paint(
-    canvas: Canvas,
-    points: NDArray[np.float64],
-    unit: float,
-    makeup: Makeup,
-    rng: np.random.Generator,
-) -> None:
-    """All products in the order in which they are put on. Each has a random stream of its own, so
-    that adding one does not change the others."""
-    shape = canvas.linear.shape
-    whole = Window(0, 0, shape[1], shape[0])
-    hands = [np.random.default_rng(seed) for seed in rng.integers(0, 2**63, size=9)]
-    skin_hand, blush_hand, lip_hand = hands[:3]
-    tail = makeup.liner.wing_angle if makeup.liner and makeup.liner.wing > 0 else 24.0
-    eyes = [
-        (Eye(points, left, shape, tail), eye_hands)
-        for left, eye_hands in ((True, hands[3:6]), (False, hands[6:9]))
-        if _visible(points, left, unit)
-    ]
-    eyes = [(eye, eye_hands) for eye, eye_hands in eyes if not eye.window.empty]
-    mouth = Mouth(points, shape) if _apart(points[48], points[54], 0.15 * unit) else None
-    if mouth is not None and mouth.window.empty:
-        mouth = None
-    if makeup.foundation:
-        skin = _bare_skin(canvas, [eye for eye, _ in eyes], mouth, unit)
-        paint_foundation(canvas, skin, whole, unit, makeup.foundation)
-    if makeup.contour:
-        paint_contour(canvas, points, whole, skin_hand, makeup.contour)
-    if makeup.blush:
-        paint_blush(canvas, points, whole, blush_hand, makeup.blush)
-    for eye, (brow_hand, shadow_hand, liner_hand) in eyes:
-        if makeup.brows:
-            paint_brows(canvas, eye, brow_hand, makeup.brows)
-        if makeup.shadow:
-            paint_shadow(canvas, eye, shadow_hand, makeup.shadow)
-        if makeup.liner:
-            paint_liner(canvas, eye, liner_hand, makeup.liner)
-    if makeup.lipstick and mouth:
-        paint_lips(canvas, mouth, lip_hand, makeup.lipstick)
+def check_landmarks(landmarks: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return landmarks as float64 (68, 2) after checking that they can be painted on.
+
+    Raises:
+        InvalidInputError: wrong shape, non-finite, degenerate, or no point inside the image.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    crop_matrix(points.astype(np.float32))  # checks shape, finiteness and degeneracy
+    height, width = shape[:2]
+    inside = (points >= 0).all(axis=1) & (points < (width, height)).all(axis=1)
+    if not inside.any():
+        raise InvalidInputError(
+            f"landmarks: no point lies inside the image of {width}×{height} pixels; expected "
+            "pixel positions x, y of this image"
+        )
+    return points
+
+
+def _drawn_classes(points: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """uint8 (256, 256): a face parse by the landmarks alone, crop pixels."""
+    unit = float(np.hypot(*(points[45] - points[36])))
+    classes = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
+    brows = [np.vstack([points[i:j], points[i:j][::-1] + (0, 0.06 * unit)]) for i, j in _BROWS]
+    for outline, value in (
+        (face_outline(points, unit), _SKIN),
+        *((brow, _BROW) for brow in brows),
+        (points[36:42], _EYE),
+        (points[42:48], _EYE),
+        (points[48:60], _LIP),
+        (points[60:68], _MOUTH),
+    ):
+        polygon = np.round(np.clip(outline, -999, 999)).astype(np.int32)
+        cv2.fillPoly(classes, [polygon], value)
+    return classes
 
 
 @dataclass(frozen=True)
@@ -180,57 +177,3 @@ def _check_pictures(image: NDArray[np.uint8], parse: NDArray[np.uint8] | None) -
             f"parse: got {parse.dtype} {parse.shape}, expected uint8 {image.shape[:2]}, one class "
             "per pixel of the image"
         )
-
-
-def _clear_of(parse: NDArray[np.uint8], unit: float) -> Map:
-    """Where the parse allows paint, with a soft border of about a pixel."""
-    free = ~np.isin(parse, _KEEP_CLEAR)
-    distance = cv2.distanceTransform(free.astype(np.uint8), cv2.DIST_L2, 3)
-    return smoothstep(0.0, 1.5 + 0.01 * unit, distance)
-
-
-def _light(
-    linear: Map,
-    points: NDArray[np.float64],
-    mask: Map,
-    parse: NDArray[np.uint8] | None,
-    face: Window,
-) -> Light:
-    """The face's light, measured on the cheeks between eyes and mouth."""
-    outline = points[[1, 2, 3, 48, 31, 28, 35, 54, 13, 14, 15, 46, 42, 28, 39, 41]]
-    cheeks = np.zeros(mask.shape, np.uint8)
-    cv2.fillPoly(cheeks, [np.round(outline).astype(np.int32)], 1)
-    weight = cheeks * mask
-    if parse is not None:
-        weight = weight * np.isin(parse[face.slices], (1, 6))
-    x, y = Window(0, 0, mask.shape[1], mask.shape[0]).grid()
-    down = points[8] - points[27]
-    right = (x - points[27, 0]) * down[1] - (y - points[27, 1]) * down[0] > 0
-    return Light.from_skin(linear, weight.astype(np.float32), right)
-
-
-def _bare_skin(canvas: Canvas, eyes: list[Eye], mouth: Mouth | None, unit: float) -> Map:
-    """Weight of the skin for foundation: the face without eyes, brows, lips, and without what is
-    too dark or too pale for this skin: hair, nostrils, frames."""
-    skin = canvas.allowed.copy()
-    for eye in eyes:
-        skin[eye.window.slices] *= (1.0 - eye.opening()) * (1.0 - eye.brow_map())
-    if mouth is not None:
-        lips = mouth.edge(mouth.outline_distance() + 0.03, 0.03)
-        skin[mouth.window.slices] *= 1.0 - lips
-    tone = luminance(canvas.linear) / canvas.light.skin_luminance
-    chroma = canvas.linear / np.maximum(canvas.linear.sum(axis=-1, keepdims=True), 1e-4)
-    own = canvas.light.skin / canvas.light.skin.sum()
-    away = np.abs(chroma - own).sum(axis=-1)
-    likely = smoothstep(0.08, 0.3, tone) * smoothstep(0.32, 0.16, away)
-    return skin * blur(likely.astype(np.float32), 0.012 * unit)
-
-
-def _apart(a: NDArray[np.float64], b: NDArray[np.float64], least: float) -> bool:
-    return float(np.hypot(*(a - b))) > max(least, 3.0)
-
-
-def _visible(points: NDArray[np.float64], left: bool, unit: float) -> bool:
-    """False for an eye that is turned away so far that its corners meet."""
-    inner, outer = (39, 36) if left else (42, 45)
-    return _apart(points[inner], points[outer], 0.09 * unit)

@@ -1,5 +1,6 @@
 """`mobile`: a reference's appearance as maps, put on as factors on a face's own light."""
 
+from dataclasses import replace
 from importlib import resources
 
 import cv2
@@ -211,7 +212,7 @@ def covered(face, *hidden):
     """A face some of whose regions do not show."""
     regions = face.regions.copy()
     regions[np.isin(regions, hidden)] = Region.NONE
-    return FaceAnalysis(face.landmarks, face.score, face.matrix, face.crop, regions)
+    return replace(face, regions=regions)
 
 
 def test_covered_regions_stay_bare(analysis, looks, model):
@@ -238,7 +239,7 @@ def test_a_reference_without_colour_is_refused(analysis, model):
     for tint in ((1, 1, 1), (0.8, 0.9, 1.0)):  # sepia has none of its own either
         crop = (grey * np.array(tint)).astype(np.uint8)
         with pytest.raises(InvalidInputError, match="has no colour"):
-            model.encode(FaceAnalysis(face.landmarks, 1.0, face.matrix, crop, face.regions))
+            model.encode(replace(face, crop=crop))
 
 
 def test_mirrored_reference_gives_the_same_look(analysis, model):
