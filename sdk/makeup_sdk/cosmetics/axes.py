@@ -104,16 +104,20 @@ class Eye(Axes):
         self.tail_slope = float(np.tan(np.radians(tail)))
         """Rise of the lids' lines beyond the outer corner."""
         slope = np.float32(self.tail_slope)
-        self.lashes = height(upper_curve, self.t)
+        lower_lid = height(lower_curve, self.t)
+        shut = np.float32(view.shut(left))
+        upper_lid = height(upper_curve, self.t)
+        self.lashes = upper_lid + shut * np.minimum(lower_lid - upper_lid, 0)
         """float32 (1, columns): v of the upper lid's edge, flat beyond the corners."""
         self.lid = self.lashes + slope * beyond
         """The same, going on at `tail` beyond the outer corner."""
-        self.under = height(lower_curve, self.t) + slope * beyond
+        self.under = lower_lid + slope * beyond
         """v of the lower lid's edge."""
         self.brow_top, self.brow_bottom = self._brow(brow_points)
         room = np.maximum(self.brow_bottom - self.lid, 0.22)
         self.h: FloatArray = (self.v - self.lid) / room
         opening = float((upper_curve[:, 1] - height(lower_curve, upper_curve[:, 0])).max())
+        opening *= 1 - float(shut)
         self.closed = smoothstep(0.16, 0.06, np.float32(opening)).item()
         """1 for a closed eye (opening under 6 % of its width), 0 from 16 %."""
 

@@ -141,7 +141,7 @@ def _reflectance(skin: FloatArray, linear: FloatArray, points: Points, regions: 
     for index in (range(36, 42), range(42, 48)):
         outline = np.round(np.clip(points[list(index)], -999, 999) * 16).astype(np.int32)
         cv2.fillPoly(eyes, [outline], 1, shift=4)
-    white, ratio = luminance(linear[eyes > 0]), _MEAN_EYES
+    white, ratio = luminance(linear[(eyes > 0) & (regions == Region.NONE)]), _MEAN_EYES
     if white.size:
         seen = float(skin @ LUMINANCE) / max(float(np.percentile(white, _WHITE_SHARE)), 1e-5)
         open_wide = smoothstep(60, 180, np.float32(white.size))

@@ -79,6 +79,22 @@ class FaceView:
         grown = cv2.erode(seen, np.ones((3, 3), np.uint8)).astype(np.float32)
         return blur(grown, 1.2)
 
+    def shut(self, left: bool) -> float:
+        """How far an eye is closed, in [0, 1]; `left` is that of the picture.
+
+        Landmarks keep a closed eye open; the region map shows its lid between them.
+        """
+        outline = np.clip(self.points[_EYES[0 if left else 1]], 0, CROP_SIZE - 1)
+        x0, y0 = np.floor(outline.min(axis=0)).astype(int)
+        x1, y1 = np.ceil(outline.max(axis=0)).astype(int) + 1
+        inside = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        polygon = np.round((outline - (x0, y0)) * 16).astype(np.int32)
+        cv2.fillPoly(inside, [polygon], 1, shift=4)
+        lid = self.regions[y0:y1, x0:x1][inside > 0] > 0
+        if lid.size < 12:
+            return 0.0
+        return float(smoothstep(0.35, 0.75, np.float32(lid.mean())))
+
     def _close(self, seen: Image, outline: Points) -> None:
         """Fill a hole of the region map if most of its surroundings are seen."""
         hole, around = np.zeros((2, CROP_SIZE, CROP_SIZE), np.uint8)

@@ -121,6 +121,24 @@ def test_eyeballs_stay_clear(wear, analysis):
         np.testing.assert_array_equal(painted[inside], bare[inside])
 
 
+def test_a_closed_lid_is_painted_down_to_the_lower_lashes(wear, analysis):
+    """Landmarks keep closed eyes open; the region map tells."""
+    face = analysis("light.jpg")
+    points, regions = face.crop_landmarks, face.regions.copy()
+    eyes = [polygon(points[36:42]), polygon(points[42:48])]
+    for eye in eyes:
+        regions[eye] = Region.EYES
+    closed = replace(face, regions=regions)
+    assert FaceView.of(closed).shut(True) == 1.0
+    assert FaceView.of(face).shut(True) < 0.2
+    bare, painted = wear("", [EyeShadow("#1f8a8a", opacity=0.9)], face=closed)
+    for eye in (points[36:42], points[42:48]):
+        assert changed(bare, painted)[polygon(eye, grow=-2)].mean() > 0.9
+    bare, lined = wear("", [Eyeliner(width=0.3)], face=closed)
+    rows = np.nonzero(changed(bare, lined)[:, int(points[[37, 38], 0].mean())])[0]
+    assert abs(rows.mean() - points[[40, 41], 1].mean()) < 3.5
+
+
 def test_teeth_stay_clear_and_the_lips_around_them_do_not(wear, analysis):
     face = analysis("light.jpg")
     points, crop = face.crop_landmarks.copy(), face.crop.copy()
