@@ -67,4 +67,4 @@ def test_weights_are_open():
     assert len(rows) >= 2
     for _, licence, data, _ in rows:
         assert licence == "Apache-2.0"
-        assert set(re.findall(r", ([A-Z0-9.-]+)(?:;|$)", data)) <= {"CC0-1.0", "MIT"}
+        assert set(re.findall(r", ([A-Z0-9.-]+)(?:;|$)", data)) <= {"CC0-1.0", "CC-BY-4.0", "MIT"}

@@ -235,7 +235,7 @@ def test_looks_of_products(
 
 
 def test_look_file_for_a_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    models = ("mobile",)
+    models = ("mobile", "psgan")
     for model in models:
         output = tmp_path / f"{model}.look"
         assert run(monkeypatch, "look", "encode", RED, "--model", model, "-o", output) == 0

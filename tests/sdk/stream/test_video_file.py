@@ -291,6 +291,8 @@ from fakes import ListSource, process
 from makeup_sdk.stream import SourceInfo, Stream, StreamOptions, VideoFileSink
 
 limit, act, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # background jobs ignore some
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
 for number in (signal.SIGHUP, signal.SIGINT):  # ignored where tests run in the background
     signal.signal(number, signal.SIG_DFL)
 if limit:
