@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from safetensors.torch import load_file
 
 from makeup_kernels import Region
 from makeup_training.checkpoints import read_metadata
@@ -225,3 +226,14 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     app(["--list"], standalone_mode=False)
     listed = capsys.readouterr().out.split()
     assert {"psgan-mobile", "psgan-pose-mobile", "region-gan-mobile", "ssat-mobile"} < set(listed)
+
+
+@pytest.mark.parametrize("system", ["psgan", "psgan-pose"])
+def test_a_run_starts_from_weights_that_are_kept(system: str) -> None:
+    path = Path(__file__).parents[3] / "training" / "starts" / "psgan" / train.STATE
+    kept = load_file(path)
+    run = train.Run(LEARNERS[system](16), 1e-3)
+    run.restore(path, start=True)
+    assert run.step == 0
+    for name, value in run.parameters.items():
+        torch.testing.assert_close(value.detach(), kept[f"mean.{name}"].float(), rtol=0, atol=0)
