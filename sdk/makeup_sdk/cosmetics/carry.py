@@ -1,7 +1,7 @@
 """Paint that is carried along by the landmarks from frame to frame.
 
-A face's paint hardly changes from one frame to the next. Each part is painted anew every fourth
-frame, one part a frame, and at once where its shape, its light or what covers it has changed; in
+A face's paint hardly changes from one frame to the next. Each part is painted anew every eighth
+frame, never two at once, and at once where its shape, its light or what covers it has changed; in
 between, its patch moves with its landmarks.
 """
 
@@ -20,7 +20,7 @@ from makeup_sdk.cosmetics.paint import PARTS, paint_part
 from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.makeup.products import Product
 
-_MOST_FRAMES = 4
+_MOST_FRAMES = 8
 _BENT = 0.6
 """Crop pixels by which a part's landmarks may depart from where they were carried to."""
 _OTHER_LIGHT = 0.03
