@@ -1,7 +1,7 @@
 """Paint that is carried along by the landmarks from frame to frame.
 
 A face's paint hardly changes from one frame to the next. Each part is painted anew every eighth
-frame, never two at once, and at once where its shape, its light or what covers it has changed; in
+frame, no two in the same, and at once where its shape, its light or what covers it has changed. In
 between, its patch moves with its landmarks.
 """
 
