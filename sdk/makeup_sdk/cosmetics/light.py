@@ -18,14 +18,15 @@ LUMINANCE = np.array([0.0722, 0.7152, 0.2126], np.float32)
 """Rec. 709 luminance of linear blue, green, red."""
 
 REFLECTANCE_ERROR = 0.22
-"""Standard deviation of the logarithm of `SkinLight.reflectance`, measured on portraits of known
-exposure, from the darkest to the lightest skin."""
+"""Standard deviation of the logarithm of `SkinLight.reflectance`, measured on the portraits of
+known exposure that its scale was fitted to, from the darkest to the lightest skin."""
 
 _WHITE_SHARE = 97
 """The brightest 3 % of an open eye are its white."""
 _FROM_EYES, _FROM_LIPS, _AT_ONE = 0.67, 1.0, -1.47
 """Logarithm of reflectance: from that of skin over white of the eye, and from how much redder the
-lips are. The ratio of the two was fitted on the training portraits."""
+lips are. The ratio of the two was fitted on the training portraits, the scale on portraits of
+known exposure."""
 _MEAN_EYES, _MEAN_LIPS = -0.20, 0.30
 """The two over people; taken where eyes are closed, or lips covered."""
 _SKIN_RANGE = (0.045, 0.48)
@@ -107,7 +108,8 @@ class SkinLight:
 
         Whether a dark cheek is dark skin or dim light shows in the eyes, whose whites are much the
         same in everybody, and in the lips, which are the redder against the skin the lighter it
-        is. On 102 portraits of known exposure the logarithm correlates with the truth by 0.92.
+        is. On 102 portraits of known exposure, which its scale was fitted to, the logarithm
+            correlates with the truth by 0.92.
 
         Args:
             linear: float32 (256, 256, 3), linear BGR of the crop.
