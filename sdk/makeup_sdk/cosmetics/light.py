@@ -109,7 +109,7 @@ class SkinLight:
         Whether a dark cheek is dark skin or dim light shows in the eyes, whose whites are much the
         same in everybody, and in the lips, which are the redder against the skin the lighter it
         is. On 102 portraits of known exposure, which its scale was fitted to, the logarithm
-            correlates with the truth by 0.92.
+        correlates with the truth by 0.92.
 
         Args:
             linear: float32 (256, 256, 3), linear BGR of the crop.
