@@ -228,9 +228,12 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"psgan-mobile", "psgan-pose-mobile", "region-gan-mobile", "ssat-mobile"} < set(listed)
 
 
-@pytest.mark.parametrize("system", ["psgan", "psgan-pose"])
-def test_a_run_starts_from_weights_that_are_kept(system: str) -> None:
-    path = Path(__file__).parents[3] / "training" / "starts" / "psgan" / train.STATE
+@pytest.mark.parametrize(
+    ("system", "start"),
+    [("psgan", "psgan"), ("psgan-pose", "psgan"), ("region-gan", "region-gan")],
+)
+def test_a_run_starts_from_weights_that_are_kept(system: str, start: str) -> None:
+    path = Path(__file__).parents[3] / "training" / "starts" / start / train.STATE
     kept = load_file(path)
     run = train.Run(LEARNERS[system](16), 1e-3)
     run.restore(path, start=True)
