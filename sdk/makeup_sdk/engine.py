@@ -13,16 +13,14 @@ from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_count
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
 from makeup_sdk.frame import (
-    COLORS,
     Outfit,
     Result,
     StrengthLike,
     normalize_strength,
-    to_bgr,
 )
 from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
-from makeup_sdk.images import check_frame
+from makeup_sdk.images import check_color, check_frame, to_bgr
 from makeup_sdk.look import Look
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
@@ -80,12 +78,10 @@ class MakeupEngine:
         analyzer: FaceAnalyzer | None = None,
         threads: int | None = None,
     ) -> None:
-        if color not in COLORS:
-            raise InvalidInputError(f"color: {color!r} is unknown; expected one of {COLORS}")
         if max_faces is not None:
             max_faces = as_count(max_faces, "max_faces", "an integer of at least 1, or None")
         self.max_faces = max_faces
-        self.color = color
+        self.color = check_color(color)
         if threads is not None:
             threads = as_count(threads, "threads", "an integer of at least 1, or None")
         self.threads = threads

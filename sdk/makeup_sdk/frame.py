@@ -25,8 +25,6 @@ from makeup_sdk.makeup.base import MAKEUP_REGIONS
 StrengthLike: TypeAlias = float | Mapping[Region, float] | Mapping[str, float]
 """What apps may give as a strength: one number, or one per region, by `Region` or by name."""
 
-COLORS = ("bgr", "rgb")
-
 _MIN_PUPIL_DISTANCE = 10.0
 _MIN_SCORE = 0.5
 _MIN_VISIBLE = 0.4
@@ -47,6 +45,14 @@ class Result:
     image: Image
     faces: tuple[Face, ...]
     timings: Mapping[str, float]
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        painted = sum(face.painted for face in self.faces)
+        return (
+            f"{type(self).__name__}({width}x{height}, {len(self.faces)} faces, {painted} painted, "
+            f"{sum(self.timings.values()):.1f} ms)"
+        )
 
 
 @dataclass(frozen=True)
@@ -76,11 +82,6 @@ class Stopwatch:
         now = perf_counter()
         self.timings[stage] += (now - self._since) * 1e3
         self._since = now
-
-
-def to_bgr(frame: Image, color: str) -> Image:
-    """A frame of channel order "bgr" (as it is) or "rgb" (turned around, contiguous) as BGR."""
-    return np.ascontiguousarray(frame[..., ::-1]) if color == "rgb" else frame
 
 
 def normalize_strength(strength: StrengthLike) -> dict[Region, float]:

@@ -14,6 +14,8 @@ from makeup_sdk.photos.color import ColorSpace
 from makeup_sdk.photos.limits import check_file_size
 
 IMAGE_SUFFIXES = WRITE_SUFFIXES
+COLORS = ("bgr", "rgb")
+"""Channel orders of frames."""
 
 
 def read_photo(path: str | Path) -> Photo:
@@ -83,6 +85,11 @@ def check_frame(frame: object, name: str = "frame") -> Image:
     Raises:
         InvalidInputError: not a uint8 array of shape (H, W, 3) with H, W ≥ 1.
     """
+    if frame is None:
+        raise InvalidInputError(
+            f"{name}: got None, expected a NumPy array uint8 (H, W, 3); OpenCV gives None for a "
+            "file that it could not read: check its path, or use makeup_sdk.read_image"
+        )
     if not isinstance(frame, np.ndarray):
         raise InvalidInputError(
             f"{name}: got {type(frame).__name__}, expected a NumPy array uint8 (H, W, 3)"
@@ -104,3 +111,19 @@ def check_frame(frame: object, name: str = "frame") -> Image:
             hint = "; drop the alpha channel with frame[..., :3]"
         raise InvalidInputError(f"{name}: got shape {frame.shape}, expected (H, W, 3){hint}")
     return frame
+
+
+def check_color(color: str) -> str:
+    """Check a channel order.
+
+    Raises:
+        InvalidInputError: it is none of `COLORS`.
+    """
+    if color not in COLORS:
+        raise InvalidInputError(f"color: {color!r} is unknown; expected one of {COLORS}")
+    return color
+
+
+def to_bgr(frame: Image, color: str) -> Image:
+    """A frame of channel order "bgr" (as it is) or "rgb" (turned around, contiguous) as BGR."""
+    return np.ascontiguousarray(frame[..., ::-1]) if color == "rgb" else frame

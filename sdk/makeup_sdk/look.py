@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ from makeup_sdk.arguments import as_number, as_regions, as_title
 from makeup_sdk.colors import Color
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
 from makeup_sdk.faces.demo_face import demo_face
-from makeup_sdk.images import check_frame, read_image
+from makeup_sdk.images import check_color, check_frame, read_image, to_bgr
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
 from makeup_sdk.makeup.color_card import color_card
@@ -70,6 +71,17 @@ class Look:
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", as_title(self.title))
 
+    def __repr__(self) -> str:
+        worn = ", ".join(region.name.lower() for region in sorted(self.regions))
+        over = [type(product).__name__ for product in self.products]
+        return f"Look({self.title!r}, {' + '.join([self.makeup.kind, *over])}: {worn})"
+
+    def _repr_png_(self) -> bytes | None:
+        """What notebooks show: `swatch`; nothing for a style, which has none."""
+        if isinstance(self.makeup, Style):
+            return None
+        return bytes(cv2.imencode(".png", self.swatch())[1])
+
     @property
     def regions(self) -> frozenset[Region]:
         """The regions it has something for."""
@@ -83,15 +95,17 @@ class Look:
         title: str | None = None,
         model: str | Path | Model = DEFAULT_MODEL,
         analyzer: FaceAnalyzer | None = None,
+        color: str = "bgr",
     ) -> "Look":
         """Read the makeup of a reference photo; of several faces, the largest wears it.
 
         Args:
-            photo: path of an image file, or a BGR frame uint8 (H, W, 3).
+            photo: path of an image file, or a frame uint8 (H, W, 3).
             title: default: the file's name.
             model: reads the makeup: a name, or `engine.model`. An engine of another model reads
                 the photo again when the look is put on.
             analyzer: finds the face; default the bundled one.
+            color: channel order of a frame, "bgr" or "rgb"; a file says its own.
 
         Raises:
             InvalidInputError: no readable image, or a model that takes no reference.
@@ -99,6 +113,8 @@ class Look:
         """
         model = open_model(model)
         name, frame = _named_frame(photo, "reference")
+        if not isinstance(photo, (str, Path)):
+            frame = to_bgr(frame, check_color(color))
         if title is None and isinstance(photo, (str, Path)):
             title = Path(photo).stem
         face = _largest_face(name, frame, analyzer or BundledFaceAnalyzer())

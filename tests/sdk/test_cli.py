@@ -9,7 +9,7 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageCms
 
-from makeup_sdk import BundleError, Look, Region, read_image, write_image
+from makeup_sdk import BundleError, Look, Region, __version__, read_image, write_image
 from makeup_sdk.cli import main
 from makeup_sdk.models.registry import open_model
 
@@ -266,3 +266,10 @@ def test_no_torch_at_run_time() -> None:
     code = "import sys, makeup_sdk, makeup_sdk.cli; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_version_and_module() -> None:
+    """`python -m makeup_sdk --version` is `makeup --version`."""
+    command = [sys.executable, "-m", "makeup_sdk", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"makeup-sdk {__version__}\n"

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,7 +187,7 @@ def test_small_face_is_left_bare(engine: MakeupEngine, demo: Demo) -> None:
         (np.full((8, 8, 3), np.nan), "got dtype float64"),
         (np.zeros((0, 8, 3), np.uint8), "got shape (0, 8, 3), expected (H, W, 3)"),
         ("photo.jpg", "got str, expected a NumPy array uint8 (H, W, 3)"),
-        (None, "got NoneType, expected a NumPy array uint8 (H, W, 3)"),
+        (None, "got None, expected a NumPy array uint8 (H, W, 3)"),
     ],
 )
 def test_wrong_frames(engine: MakeupEngine, frame: object, message: str) -> None:
@@ -254,3 +255,13 @@ def test_profiles_are_not_smeared(engine: MakeupEngine, faces_folder: Path) -> N
         frame = read_image(next((faces_folder / "detect" / "images").glob(f"{name}.*")))
         result = engine.process_detailed(frame)
         assert all(face.status is not FaceStatus.OK for face in result.faces), name
+
+
+def test_results_are_shown_in_short(engine: MakeupEngine, demo: Callable[[str], Image]) -> None:
+    shown = repr(engine.process_detailed(demo("medium.jpg")))
+    assert re.fullmatch(r"Result\(512x512, 1 faces, 1 painted, [0-9.]+ ms\)", shown)
+
+
+def test_none_is_a_file_that_was_not_read(engine: MakeupEngine) -> None:
+    with pytest.raises(InvalidInputError, match="OpenCV gives None for a file that it could not"):
+        engine.process(None)

@@ -427,3 +427,18 @@ def test_the_largest_face_is_the_reference(
     photo[200:400, 20:220] = small
     both = lip_color(Look.from_photo(photo, model="mobile"), face)
     assert np.abs(both - lip_color(Look.from_photo(red, model="mobile"), face)).max() < 12
+
+
+def test_looks_are_shown_in_short(look: Look) -> None:
+    layered = look.with_products([Lipstick("#7a1f4b")])
+    assert repr(layered) == "Look('red-classic', mobile + Lipstick: lips, skin, eyes, brows)"
+    shown = cv2.imdecode(np.frombuffer(look._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(shown, look.swatch())
+    assert Look.from_style("retro")._repr_png_() is None
+
+
+def test_photos_in_rgb(demo: Callable[[str], np.ndarray], look: Look) -> None:
+    photo = np.ascontiguousarray(demo("red-classic.jpg")[..., ::-1])
+    assert_same_maps(Look.from_photo(photo, color="rgb"), look, 0)
+    with pytest.raises(InvalidInputError, match="color: 'hsv' is unknown"):
+        Look.from_photo(photo, color="hsv")

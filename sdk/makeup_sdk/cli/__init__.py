@@ -1,11 +1,13 @@
 """The `makeup` command."""
 
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from makeup_kernels import MakeupError
+from makeup_sdk import __version__
 from makeup_sdk.cli import (
     apply,
     bench,
@@ -23,7 +25,6 @@ from makeup_sdk.cli import (
 app = typer.Typer(
     help="Real-time makeup try-on: put the makeup of any reference photo on a face.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
@@ -38,6 +39,24 @@ app.add_typer(engines.app, name="engines")
 app.add_typer(look.app, name="look")
 app.add_typer(bench.app, name="bench")
 export.add_commands(app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"makeup-sdk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Real-time makeup try-on: put the makeup of any reference photo on a face."""
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ import numpy as np
 
 from makeup_kernels import InvalidInputError
 from makeup_kernels.types import Image
-from makeup_sdk.frame import Result, to_bgr
+from makeup_sdk.frame import Result
+from makeup_sdk.images import to_bgr
 from makeup_sdk.stream.channel import Channel, ChannelClosedError
 from makeup_sdk.stream.errors import SinkFullError, SourceLostError
 from makeup_sdk.stream.look_back import LookBackProcessor
