@@ -28,6 +28,7 @@ from makeup_sdk.stream.containers import (
     encoder_options,
 )
 from makeup_sdk.stream.errors import DISK_ERRORS, SinkFullError
+from makeup_sdk.stream.scheduling import usual_scheduling
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.tracks import Tracks
 from makeup_sdk.stream.video_format import DeepImage, VideoFormat, to_frame
@@ -267,7 +268,12 @@ class VideoFileSink:
 
     def _encode(self, frame: av.VideoFrame, place: int) -> None:
         frame.pts, frame.time_base = place, self._step
-        self._mux(self._stream.encode(frame))
+        if self._stream.codec_context.is_open:
+            self._mux(self._stream.encode(frame))
+        else:
+            with usual_scheduling():
+                packets = self._stream.encode(frame)
+            self._mux(packets)
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:

@@ -191,6 +191,25 @@ def test_codec_quality_and_pixel_format(tmp_path: Path) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no scheduling policies here")
+def test_av1_leaves_the_process_as_it_was(tmp_path: Path) -> None:
+    """Its encoder turns the threads of root into real-time ones."""
+
+    def policies() -> set[int]:
+        return {os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")}
+
+    before = policies()
+    sink = VideoFileSink(tmp_path / "out.webm", VideoOptions("libsvtav1"))
+    sink.open(SourceInfo("camera 0", True, 10.0))
+    for number in range(3):
+        item = result(number, number / 10)
+        assert sink.write(item.image, item)
+    assert policies() == before
+    sink.close(Ending.FINISHED)
+    assert policies() == before
+    assert len(seen(tmp_path / "out.webm")) == 3
+
+
 @pytest.mark.parametrize(
     ("path", "options", "message"),
     [

@@ -1,0 +1,37 @@
+"""Keep encoders from making the process a real-time one.
+
+SVT-AV1, run by root, puts the thread that opens it and its own threads under the real-time policy
+and leaves the former there. On machines with few cores whatever waits actively, such as the threads
+of matrix products, then stops all else.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_THREADS = Path("/proc/self/task")
+
+
+@contextmanager
+def usual_scheduling() -> Iterator[None]:
+    """Put threads of this process that turned real-time meanwhile back under the usual policy."""
+    if not _THREADS.is_dir():  # only Linux has threads of other policies here
+        yield
+        return
+    before = _real_time_threads()
+    try:
+        yield
+    finally:
+        for thread in _real_time_threads() - before:
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+
+
+def _real_time_threads() -> set[int]:
+    found = set()
+    for entry in _THREADS.iterdir():
+        with suppress(ProcessLookupError):
+            if os.sched_getscheduler(int(entry.name)) in (os.SCHED_FIFO, os.SCHED_RR):
+                found.add(int(entry.name))
+    return found
