@@ -58,8 +58,9 @@ SHIPPED = [
     ("face_detector", "model"),
     ("face_landmarks_regions", "model"),
     ("face_landmarks_regions", "lips"),
-    ("mobile", "reader"),
-    ("mobile", "painter"),
+    ("psgan", "reference"),
+    ("psgan", "decoder"),
+    ("psgan-pose", "whole"),
 ]
 
 
