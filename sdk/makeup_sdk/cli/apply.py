@@ -66,7 +66,8 @@ def apply(
             write_photo(target, photo.wearing(result.image))
         except (MakeupError, OSError) as error:
             failures.append(str(error))
-    console.print(f"{len(jobs) - len(failures)} of {len(jobs)} photos made up: {output}")
+    done = f"{len(jobs) - len(failures)} of {len(jobs)}"
+    console.print(f"{done} photos made up: {output}", markup=False, soft_wrap=True)
     for failure in failures:
         console.print(f"[red]failed[/red] {escape(failure)}", soft_wrap=True)
     if failures:

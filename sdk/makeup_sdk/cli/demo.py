@@ -50,7 +50,7 @@ def demo(
     table.add_row("all", f"{median(sum(run.timings.values()) for run in timings):.1f}")
     console.print(table)
     console.print("top row: bare faces; left column: references; the rest: made up", markup=False)
-    console.print(f"wrote {output}", markup=False)
+    console.print(f"wrote {output}", markup=False, soft_wrap=True)
 
 
 def _pictures(role: str) -> dict[str, Image]:

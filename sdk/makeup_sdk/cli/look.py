@@ -90,7 +90,7 @@ def show(
     """Describe a look file."""
     look = Look.load(path)
     console = Console()
-    console.print(f"title    {look.title}", markup=False)
+    console.print(f"title    {look.title}", markup=False, soft_wrap=True)
     console.print("regions  " + ", ".join(sorted(region.name.lower() for region in look.regions)))
     made_of = look.makeup.products if isinstance(look.makeup, ProductMakeup) else look.products
     for line in product_lines(made_of):
@@ -98,7 +98,7 @@ def show(
     if picture is not None:
         size = (2 * CROP_SIZE, 2 * CROP_SIZE)
         write_image(picture, cv2.resize(look.swatch(), size).astype(np.uint8))
-        console.print(f"picture  {picture}", markup=False)
+        console.print(f"picture  {picture}", markup=False, soft_wrap=True)
 
 
 def _save(look: Look, output: Path) -> None:
@@ -107,4 +107,5 @@ def _save(look: Look, output: Path) -> None:
     if not output.parent.is_dir():
         raise InvalidInputError(f"{output.parent}: no such folder; create it first")
     look.save(output)
-    Console().print(f"wrote {output} ({output.stat().st_size / 1024:.0f} KB)", markup=False)
+    size = output.stat().st_size / 1024
+    Console().print(f"wrote {output} ({size:.0f} KB)", markup=False, soft_wrap=True)

@@ -58,7 +58,7 @@ def shades(
     tried = try_on(catalogue, read_image(first), strength=strength)
     steps = track(tried, "shades", total=len(catalogue), console=Console(stderr=True))
     write_image(output, sheet(steps, columns))
-    Console().print(f"wrote {output} ({len(catalogue)} shades)", markup=False)
+    Console().print(f"wrote {output} ({len(catalogue)} shades)", markup=False, soft_wrap=True)
 
 
 def _match(photo: Path, catalogue: Path, product: str, top: int) -> None:
