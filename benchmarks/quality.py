@@ -121,7 +121,7 @@ def identity(
     Landmarks are found by our own network, and by MediaPipe's, which labelled the pictures that
     ours learned from and is more exact.
     """
-    structure: list[float] = []
+    alike: list[float] = []
     drift: dict[str, list[float]] = defaultdict(list)
     outside = 0
     engine = MakeupEngine(model="mobile", analyzer=analyzer)
@@ -134,7 +134,7 @@ def identity(
             continue
         inside = where_frames_may_change(face, source.shape)
         outside += int((result != source).any(axis=2)[~inside].sum())
-        structure.append(structure(source, result, inside))
+        alike.append(structure(source, result, inside))
         unit = pupil_distance(face.landmarks) / 100
         before = judge.find(source, face)
         for whose, made_up in (("", result), ("_of_the_truth", pair.truth)):
@@ -145,8 +145,8 @@ def identity(
                 moved = judge.find(made_up, after) - before
                 drift[f"mediapipe_landmark_drift_percent{whose}"].append(_length(moved) / unit)
     return {
-        "faces": len(structure),
-        "gradient_structure": _mean(structure),
+        "faces": len(alike),
+        "gradient_structure": _mean(alike),
         "pixels_changed_outside": outside,
     } | {name: _mean(values) for name, values in drift.items()}
 
