@@ -33,23 +33,15 @@ from arrival_measure import (
 )
 from quality import RESULTS, lab, structure, where_frames_may_change
 from quality_data import Portrait, analysed, labelled_regions, pairs, people
+from relight import LIGHTS, relit
 from skimage.color import deltaE_ciede2000
 
 from makeup_kernels import MakeupError, Region
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.bench.machine import machine_info
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis, yaw_degrees
-from makeup_sdk.faces.light import decode_srgb, encode_srgb
 from makeup_sdk.images import read_image
 
-LIGHTS = {
-    "half": (0.5, 0.5, 0.5),
-    "quarter": (0.25, 0.25, 0.25),
-    "eighth": (0.125, 0.125, 0.125),
-    "warm": (0.55, 0.8, 1.0),
-    "cool": (1.0, 0.8, 0.6),
-}
-"""Factors on linear B, G, R."""
 FRONTAL = 10.0
 """Degrees of yaw within which a face is frontal."""
 Figures = dict[str, Any]
@@ -262,12 +254,6 @@ def known_makeup(engine: MakeupEngine, faces: list[Portrait], count: int) -> Fig
         name: round(float(np.mean(errors[name])) / float(np.mean(nothing[name])), 3)
         for name in errors
     }
-
-
-def relit(image: Image, factors: tuple[float, float, float]) -> Image:
-    """The same picture in other light, to 8 bits."""
-    lit = encode_srgb(decode_srgb(image / 255) * np.array(factors))
-    return np.round(255 * lit).clip(0, 255).astype(np.uint8)
 
 
 def _read_look(photo: Image, engine: MakeupEngine) -> Look | None:

@@ -18,6 +18,7 @@ from time import perf_counter, process_time
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from relight import LIGHTS, relit
 
 from makeup_kernels.dispatch import cpu_isa
 from makeup_sdk import Look, MakeupEngine, read_image
@@ -37,6 +38,7 @@ from makeup_sdk.cosmetics import (
     Lipstick,
     Product,
 )
+from makeup_sdk.cosmetics.light import to_linear
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.look import SHIPPED_LOOKS
@@ -58,14 +60,6 @@ ALL: Sequence[Product] = (
     LipLiner("#7b0c1a"),
     Lipstick("#b3101f", finish="gloss"),
 )
-LIGHTS = {
-    "half": (0.5, 0.5, 0.5),
-    "quarter": (0.25, 0.25, 0.25),
-    "eighth": (0.125, 0.125, 0.125),
-    "warm": (0.55, 0.8, 1.0),
-    "cool": (1.0, 0.8, 0.6),
-}
-"""Gains of linear blue, green, red."""
 FACES = ("light.jpg", "medium.jpg", "dark.jpg")
 _EVERYWHERE = dict.fromkeys(MAKEUP_REGIONS, 1.0)
 
@@ -161,18 +155,7 @@ def light(photos: Iterable[Image], analyzer: BundledFaceAnalyzer) -> dict[str, f
 
 
 def difference(one: Image, other: Image, where: NDArray[np.bool_]) -> float:
-    return float(ciede2000(*(lab_of(_decoded(image)[where]) for image in (one, other))).mean())
-
-
-def relit(image: Image, gains: tuple[float, float, float]) -> Image:
-    linear = _decoded(image) * np.float32(gains)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.round(255 * np.clip(srgb, 0, 1)).astype(np.uint8)
-
-
-def _decoded(image: Image) -> NDArray[np.float32]:
-    codes = image.astype(np.float32) / 255
-    return np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
+    return float(ciede2000(*(lab_of(to_linear(image)[where]) for image in (one, other))).mean())
 
 
 def looks_sheet(analyzer: BundledFaceAnalyzer) -> Image:

@@ -154,19 +154,17 @@ def identity(
 def bare_reference(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> Figures:
     """Measure 5: another bare face as the reference."""
     found: dict[str, list[float]] = defaultdict(list)
-    for model in ("mobile",):
-        engine = MakeupEngine(model=model, analyzer=analyzer)
-        for number in range(count):
-            rng = np.random.default_rng([6, number])
-            source, reference = (faces[i] for i in rng.choice(len(faces), 2, replace=False))
-            engine.look = reference.image
-            distance = deltaE_ciede2000(lab(engine.process(source.image)), lab(source.image))
-            regions = labelled_regions(source)
-            for region in MEASURED:
-                found[f"{model}.{region.name.lower()}"].append(
-                    float(distance[regions == region].mean())
-                )
-            found[model].append(float(distance[regions > 0].mean()))
+    engine = MakeupEngine(model="mobile", analyzer=analyzer)
+    for number in range(count):
+        rng = np.random.default_rng([6, number])
+        source, reference = (faces[i] for i in rng.choice(len(faces), 2, replace=False))
+        engine.look = reference.image
+        distance = deltaE_ciede2000(lab(engine.process(source.image)), lab(source.image))
+        regions = labelled_regions(source)
+        for region in MEASURED:
+            key = f"mobile.{region.name.lower()}"
+            found[key].append(float(distance[regions == region].mean()))
+        found["mobile"].append(float(distance[regions > 0].mean()))
     return {name: _mean(values) for name, values in found.items()}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from quality_data import Image, analysed, pairs
 
-from makeup_sdk import Look, MakeupEngine
+from makeup_sdk import MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.faces.light import to_log
 from makeup_sdk.models.mobile.paint import MobilePainter
@@ -53,22 +53,19 @@ def stillness(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) 
     change of colours, worked out once and carried along the true motion: noise and rounding alone.
     """
     found: dict[str, list[float]] = defaultdict(list)
-    engines = {name: MakeupEngine(model=name, analyzer=analyzer) for name in ("mobile",)}
+    engine = MakeupEngine(model="mobile", analyzer=analyzer)
     for number in range(count):
         face, other = faces[2 * number : 2 * number + 2]
         reference = next(iter(pairs([face, other], 1, seed=5 + number, style="evening"))).reference
         frames = list(film(face.image, 60, seed=5))
-        for name, engine in engines.items():
-            engine.look = Look.from_photo(reference, model=name, analyzer=analyzer)
-            processor = FrameProcessor(engine, StreamOptions())
-            streamed = [processor.process(f.image, n / 30).image for n, f in enumerate(frames)]
-            found[name].append(_trembling(frames, streamed))
-            apart = [engine.process(f.image) for f in frames]
-            found[f"{name}_frame_by_frame"].append(_trembling(frames, apart))
-        found["unmoving"].append(
-            _trembling(frames, _unmoving(engines["mobile"], face.image, frames))
-        )
-        published = [_published(engines["mobile"], f.image) for f in frames]
+        engine.look = reference
+        processor = FrameProcessor(engine, StreamOptions())
+        streamed = [processor.process(f.image, n / 30).image for n, f in enumerate(frames)]
+        found["mobile"].append(_trembling(frames, streamed))
+        apart = [engine.process(f.image) for f in frames]
+        found["mobile_frame_by_frame"].append(_trembling(frames, apart))
+        found["unmoving"].append(_trembling(frames, _unmoving(engine, face.image, frames)))
+        published = [_published(engine, f.image) for f in frames]
         found["published"].append(_trembling(frames, published))
     report = {name: round(float(np.mean(values)), 5) for name, values in found.items()}
     return report | {"mobile_over_published": round(report["mobile"] / report["published"], 3)}

@@ -13,9 +13,7 @@ from makeup_kernels import Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.colors import Color, parse_color
 from makeup_sdk.cosmetics.maps import Points, smoothstep
-
-LUMINANCE = np.array([0.0722, 0.7152, 0.2126], np.float32)
-"""Rec. 709 luminance of linear blue, green, red."""
+from makeup_sdk.faces.light import LUMINANCE, decode_srgb
 
 REFLECTANCE_ERROR = 0.22
 """Standard deviation of the logarithm of `SkinLight.reflectance`, measured on the portraits of
@@ -40,10 +38,7 @@ _CHROMATICITY = {0.05: (0.193, 0.277, 0.530), 0.40: (0.253, 0.302, 0.445)}
 """Share of linear blue, green and red in skin under white light, by its reflectance."""
 _CHEEKS = [1, 2, 3, 48, 31, 28, 35, 54, 13, 14, 15, 46, 42, 28, 39, 41]
 
-_CODES = np.arange(256, dtype=np.float64) / 255.0
-_TO_LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(
-    np.float32
-)
+_TO_LINEAR = decode_srgb(np.arange(256) / 255.0).astype(np.float32)
 
 
 def to_linear(image: Image) -> FloatArray:

@@ -8,10 +8,11 @@ import numpy as np
 from makeup_kernels import CROP_SIZE, Region
 from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.canvas import Canvas
-from makeup_sdk.cosmetics.light import LUMINANCE, linear_color, luminance, skin_color
+from makeup_sdk.cosmetics.light import linear_color, luminance, skin_color
 from makeup_sdk.cosmetics.maps import blob, blur, smoothstep, stroke
 from makeup_sdk.cosmetics.textures import Hand
 from makeup_sdk.cosmetics.view import FaceView, face_mask
+from makeup_sdk.faces.light import LUMINANCE
 from makeup_sdk.makeup.products import Blush, Contour, Foundation, Highlighter
 
 CELL = 2

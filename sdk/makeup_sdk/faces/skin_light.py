@@ -44,7 +44,7 @@ _LINEAR = decode_srgb(np.arange(256) / 255.0)
 
 
 @dataclass(frozen=True)
-class SkinLight:
+class CheekLight:
     """The light on a face, as its cheeks show it.
 
     Attributes:
@@ -59,7 +59,7 @@ class SkinLight:
     @classmethod
     def measure(
         cls, crop: Image, regions: NDArray[np.uint8], exposure_share: float = 1.0
-    ) -> "SkinLight":
+    ) -> "CheekLight":
         """Measure the cheeks: the median of each channel, to a fraction of a step.
 
         Args:

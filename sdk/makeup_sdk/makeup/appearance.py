@@ -26,7 +26,7 @@ _LARGEST = 150.0
 
 
 @dataclass(frozen=True)
-class RegionMap:
+class RegionAppearance:
     """One region of a reference, on its canonical window.
 
     Attributes:
@@ -49,7 +49,7 @@ class Appearance:
 
     kind: ClassVar[str] = "mobile"
 
-    maps: Mapping[Region, RegionMap]
+    maps: Mapping[Region, RegionAppearance]
     skin: FloatArray
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -73,7 +73,7 @@ class Appearance:
             shape = (window.rows, window.columns)
             lab = _checked(arrays[f"{name}_lab"], f"{name}_lab", np.float16, (*shape, 3))
             seen = _checked(arrays[f"{name}_seen"], f"{name}_seen", np.uint8, shape)
-            maps[region] = RegionMap(
+            maps[region] = RegionAppearance(
                 lab.astype(np.float32), seen.astype(np.float32) * np.float32(1 / 255)
             )
         if not maps:
@@ -99,7 +99,7 @@ class Appearance:
                 part.lab * (part.seen * np.float32(share / total))[..., None]
                 for part, share in shown
             )
-            maps[region] = RegionMap(
+            maps[region] = RegionAppearance(
                 np.asarray(lab / np.maximum(seen, 1e-3)[..., None], np.float32),
                 np.asarray(seen, np.float32),
             )

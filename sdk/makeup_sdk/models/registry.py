@@ -60,7 +60,7 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
                 f"backend {options.backend!r}: the model {str(model)!r} has no networks that it "
                 "could run; choose another model, or leave the backend out"
             )
-        return MobileModel(options) if model == "mobile" else ProductsModel()
+        return MobileModel() if model == "mobile" else ProductsModel()
     shipped = shipped_models()
     if model in shipped:
         return _open_bundle(FOLDER / model, options)

@@ -5,7 +5,7 @@ import pytest
 
 from makeup_kernels import Region
 from makeup_sdk.faces.light import decode_srgb, encode_srgb
-from makeup_sdk.faces.skin_light import STANDARD_LUMINANCE, SkinLight, log_factors
+from makeup_sdk.faces.skin_light import STANDARD_LUMINANCE, CheekLight, log_factors
 
 LUMINANCE = np.array([0.0722, 0.7152, 0.2126])
 SKIN = np.array([0.11, 0.17, 0.34])
@@ -22,14 +22,14 @@ def face_of(linear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_cheeks_come_to_the_standard_luminance() -> None:
-    light = SkinLight.measure(*face_of(SKIN))
+    light = CheekLight.measure(*face_of(SKIN))
     np.testing.assert_allclose(light.skin, SKIN, rtol=0.02)
     assert float((light.skin * light.gains) @ LUMINANCE) == pytest.approx(STANDARD_LUMINANCE)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.35, 1.0])
 def test_exposure_is_taken_away_in_part(share: float) -> None:
-    light = SkinLight(SKIN / 4, share)
+    light = CheekLight(SKIN / 4, share)
     own = float(SKIN @ LUMINANCE) / 4
     wanted = own * (STANDARD_LUMINANCE / own) ** share
     assert float((light.skin * light.gains) @ LUMINANCE) == pytest.approx(wanted, rel=1e-5)
@@ -40,7 +40,7 @@ def test_colours_do_not_depend_on_brightness(factor: float) -> None:
     crop, regions = face_of(SKIN * 0.5)
     linear = decode_srgb(crop / 255) * factor
     other = np.round(255 * encode_srgb(np.minimum(linear, 1))).astype(np.uint8)
-    one, two = (SkinLight.measure(image, regions) for image in (crop, other))
+    one, two = (CheekLight.measure(image, regions) for image in (crop, other))
     lab, other_lab = one.relative(one.lab(crop)), two.relative(two.lab(other))
     lips = regions == Region.LIPS
     assert np.abs(lab[lips].mean(axis=0) - other_lab[lips].mean(axis=0)).max() < 2.5
@@ -50,7 +50,7 @@ def test_colours_do_not_depend_on_brightness(factor: float) -> None:
 def test_median_is_finer_than_a_pixel_value() -> None:
     crop, regions = face_of(SKIN)
     crop[100:145, :, 1] += 1
-    finer = SkinLight.measure(crop, regions).skin[1]
+    finer = CheekLight.measure(crop, regions).skin[1]
     value = crop[150, 0, 1] / 255
     assert decode_srgb(np.array(value)) < finer < decode_srgb(np.array(value + 1 / 255))
 
@@ -58,7 +58,7 @@ def test_median_is_finer_than_a_pixel_value() -> None:
 def test_darkness_and_no_skin_stay_finite() -> None:
     black = np.zeros((256, 256, 3), np.uint8)
     for regions in (np.zeros((256, 256), np.uint8), np.full((256, 256), Region.SKIN, np.uint8)):
-        light = SkinLight.measure(black, regions)
+        light = CheekLight.measure(black, regions)
         assert np.isfinite(light.gains).all()
         assert np.isfinite(light.relative(light.lab(black))).all()
 

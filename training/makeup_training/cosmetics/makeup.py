@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels.errors import InvalidInputError
 from makeup_sdk import cosmetics as products
+from makeup_sdk.faces.light import decode_srgb
 
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -32,8 +33,7 @@ def linear_rgb(color: str) -> NDArray[np.float32]:
     if not isinstance(color, str) or _HEX.fullmatch(color) is None:
         raise InvalidInputError(f"color: got {color!r}, expected an sRGB string such as '#b3123a'")
     srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)], np.float64) / 255.0
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    return linear.astype(np.float32)
+    return decode_srgb(srgb).astype(np.float32)
 
 
 def _check(product: object) -> None:

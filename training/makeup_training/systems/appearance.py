@@ -159,13 +159,6 @@ def _side_weights(landmarks: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(8 * turn * side)), np.float32)[None, :, None]
 
 
-def _usual(region: Region) -> float:
-    """Map pixels of a region on the template face, both halves half counted."""
-    return {Region.LIPS: 330.0, Region.SKIN: 4000.0, Region.EYES: 550.0, Region.BROWS: 150.0}[
-        region
-    ]
-
-
 def _normalised(light: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:
     total = cv2.GaussianBlur(light, (0, 0), sigma)
     return np.asarray(

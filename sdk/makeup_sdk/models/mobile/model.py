@@ -4,11 +4,11 @@ import numpy as np
 
 from makeup_kernels import InvalidInputError, NoFaceError, Region
 from makeup_kernels.types import FloatArray
-from makeup_sdk.faces.skin_light import SkinLight
+from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.faces.types import FaceAnalysis
-from makeup_sdk.makeup.appearance import Appearance, RegionMap
+from makeup_sdk.makeup.appearance import Appearance, RegionAppearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
-from makeup_sdk.models.base import ModelOptions, Painter
+from makeup_sdk.models.base import Painter
 from makeup_sdk.models.mobile.paint import MobilePainter
 from makeup_sdk.models.mobile.read import read_regions, seen_share, without_side_light
 
@@ -29,18 +29,12 @@ class MobileModel:
 
     A reference's regions are read into maps of colour relative to its cheeks; a face is brought to
     what the maps say, relative to its own cheeks.
-
-    Args:
-        options: nothing here depends on them but the device.
     """
 
     name = "mobile"
     kind = Appearance.kind
     wears = frozenset({kind})
     regions = frozenset(MAKEUP_REGIONS)
-
-    def __init__(self, options: ModelOptions | None = None) -> None:
-        self.options = options or ModelOptions()
 
     def encode(self, face: FaceAnalysis) -> Appearance:
         """Read the makeup of a reference face.
@@ -49,7 +43,7 @@ class MobileModel:
             InvalidInputError: the photo has no colour.
             NoFaceError: neither skin nor any part of it that wears makeup is visible.
         """
-        light = SkinLight.measure(face.crop, face.regions, _EXPOSURE_SHARE)
+        light = CheekLight.measure(face.crop, face.regions, _EXPOSURE_SHARE)
         found = read_regions(face, light)
         if Region.SKIN not in found or len(found) == 1:
             raise NoFaceError(
@@ -62,7 +56,7 @@ class MobileModel:
             lab = without_side_light(colors, region, shadows=region != Region.LIPS)
             if region == Region.LIPS:
                 lab[..., 0] = _without_highlights(lab[..., 0], colors.share)
-            maps[region] = RegionMap(lab.astype(np.float32), seen_share(colors, region))
+            maps[region] = RegionAppearance(lab.astype(np.float32), seen_share(colors, region))
         return Appearance(maps, light.skin_lab)
 
     def painter(self, makeup: Appearance) -> Painter:

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import Region, apply_color_map
 from makeup_kernels.geometry import to_fixed_point
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.canonical import CanonicalPlaces
-from makeup_sdk.faces.skin_light import SkinLight, log_factors
+from makeup_sdk.faces.skin_light import CheekLight, log_factors
 from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.makeup.appearance import WINDOWS, Appearance
@@ -27,12 +26,12 @@ GRIDS: Mapping[Region, CropGrid] = {
 """Where factors are worked out in the crop."""
 
 _AMOUNT = {
-    Region.LIPS: (1.1, 1.25),
-    Region.SKIN: (0.15, 1.2),
-    Region.EYES: (1.15, 1.15),
-    Region.BROWS: (0.7, 0.8),
+    Region.LIPS: np.array([1.1, 1.25, 1.25], np.float32),
+    Region.SKIN: np.array([0.15, 1.2, 1.2], np.float32),
+    Region.EYES: np.array([1.15, 1.15, 1.15], np.float32),
+    Region.BROWS: np.array([0.7, 0.8, 0.8], np.float32),
 }
-"""Of a change, in lightness and in chroma. Blur and soft outlines take some of it away again; the
+"""Of a change of L*, a*, b*. Blur and soft outlines take some of it away again; the
 lightness of skin is mostly light."""
 
 _COOLEST = 0.0
@@ -116,9 +115,10 @@ class MobilePainter(Painter):
 
     def factors(self, face: FaceAnalysis) -> Factors:
         """The full change of a face; what it says outside the regions means nothing."""
-        light = SkinLight.measure(face.crop, face.regions)
+        light = CheekLight.measure(face.crop, face.regions)
         own = read_regions(face, light)
         places = CanonicalPlaces(face.crop_landmarks)
+        cells: dict[CropGrid, tuple[FloatArray, FloatArray]] = {}
         found = {}
         for region, part in self._makeup.maps.items():
             if region not in own:
@@ -127,16 +127,18 @@ class MobilePainter(Painter):
             wanted = part.lab
             if region != Region.SKIN:
                 wanted = self._not_cooler(wanted, light)
-            change = _limited((wanted - even) * np.float32(_per_axis(*_AMOUNT[region])), region)
+            change = _limited((wanted - even) * _AMOUNT[region], region)
             factors = np.clip(log_factors(own[region].lab + light.skin_lab, change), *_LARGEST)
             factors *= part.seen[..., None]
             grid = GRIDS[region]
-            x, y = places.cells(WINDOWS[region], grid)
+            if grid not in cells:  # eyes and brows share theirs
+                cells[grid] = places.cells(WINDOWS[region], grid)
+            x, y = cells[grid]
             laid = cv2.remap(factors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             found[region] = np.stack(cv2.split(laid)).astype(np.float32, copy=False)
         return found
 
-    def _not_cooler(self, lab: FloatArray, light: SkinLight) -> FloatArray:
+    def _not_cooler(self, lab: FloatArray, light: CheekLight) -> FloatArray:
         """Colours on a face, where neither turn cooler than they are on the reference."""
         limit = np.minimum(lab[..., 1:] + self._makeup.skin[1:], np.float32(_COOLEST))
         warm: FloatArray = lab.copy()
@@ -246,7 +248,3 @@ def _limited(change: FloatArray, region: Region) -> FloatArray:
         chroma *= np.where(chroma < 0, np.float32(_SKIN_COOLER), np.float32(1))
         change[..., 1:] = _SKIN_CHROMA * np.tanh(chroma / np.float32(_SKIN_CHROMA))
     return change
-
-
-def _per_axis(lightness: float, chroma: float) -> NDArray[np.float32]:
-    return np.array([lightness, chroma, chroma], np.float32)

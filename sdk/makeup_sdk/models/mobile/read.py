@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from makeup_kernels import Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.canonical import Window, places_on_face
-from makeup_sdk.faces.skin_light import SkinLight
+from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.appearance import WINDOWS
 
@@ -47,7 +47,7 @@ class RegionColors:
     weight: FloatArray
 
 
-def read_regions(face: FaceAnalysis, light: SkinLight) -> Mapping[Region, RegionColors]:
+def read_regions(face: FaceAnalysis, light: CheekLight) -> Mapping[Region, RegionColors]:
     """The colours of a face's regions, on the canonical windows of those that it shows."""
     lab = light.lab(face.crop)
     landmarks = face.crop_landmarks

@@ -298,7 +298,7 @@ def test_models_without_a_way_on_the_device(
 
 def test_colour_cards_are_for_the_cpu(device: HostDevice) -> None:
     options = ModelOptions(threads=1)
-    backend = GpuBackend(MobileModel(options), options, "bgr", device)
+    backend = GpuBackend(MobileModel(), options, "bgr", device)
     card = Look.from_colors(lips="#b3123a", title="card")
     with pytest.raises(BackendUnavailableError, match="'card' holds products, which cannot be"):
         backend.painter(card)
