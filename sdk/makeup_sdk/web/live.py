@@ -80,7 +80,12 @@ class LiveClient:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Not `gather`: cancelled meanwhile, it would raise its tasks' cancellation, in which
+            # the server's own scope does not know its own.
+            await asyncio.wait(tasks)
+            for task in tasks:
+                if not task.cancelled():
+                    task.exception()  # seen: else asyncio logs it as forgotten
 
     async def _listen(self, engine: MakeupEngine) -> None:
         while self._nonsense < _MAX_NONSENSE:

@@ -1,9 +1,12 @@
+import asyncio
 import base64
 import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
+import anyio
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from makeup_sdk.web import live
 from makeup_sdk.web.app import create_app
 from makeup_sdk.web.limits import Limits
 from makeup_sdk.web.live import LiveClient
+from makeup_sdk.web.places import Places
 from makeup_sdk.web.studio import Studio
 
 RED_LIPS = {"colors": {"lips": "#c00020"}}
@@ -192,6 +196,47 @@ def test_who_waits_for_an_answer_is_not_idle(photo: bytes, monkeypatch: pytest.M
         socket.send_bytes(photo)
         assert parts(socket.receive_bytes())[0]["faces"]
     assert answers[:3] == [False, False, False]
+
+
+class Leaver:
+    """A socket whose client leaves at once, while a frame of theirs is being worked on."""
+
+    client = None
+
+    def __init__(self) -> None:
+        self._messages = [{"type": "websocket.receive", "bytes": b"frame"}]
+
+    async def accept(self) -> None:
+        pass
+
+    async def receive(self) -> dict:
+        if self._messages:
+            return self._messages.pop()
+        await anyio.sleep(0.05)
+        return {"type": "websocket.disconnect"}
+
+
+def test_a_server_that_stops_while_a_client_leaves_stops_quietly() -> None:
+    """What cancels a client that is on its way out gets its own cancellation back."""
+
+    class Busy:
+        async def run(self, function: Callable, *arguments: object) -> object:
+            if not arguments:
+                return function()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.5)  # takes its time to wind down
+
+    engine = MakeupEngine(threads=1)
+    studio = SimpleNamespace(engine=lambda: engine)
+
+    async def stop() -> bool:
+        with anyio.CancelScope(deadline=anyio.current_time() + 0.3) as scope:
+            await LiveClient(Leaver(), studio, Limits(), Places(1, 1), Busy()).serve()
+        return scope.cancelled_caught
+
+    assert anyio.run(stop)
 
 
 def test_one_address_gets_a_few_places() -> None:
