@@ -9,7 +9,8 @@ from makeup_sdk.faces.canonical import CanonicalPlaces
 from makeup_sdk.faces.skin_light import CheekLight, log_factors
 from makeup_sdk.faces.smoothing import SmoothingOptions
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
-from makeup_sdk.makeup.appearance import WINDOWS, Appearance
+from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, WINDOWS, Appearance
+from makeup_sdk.makeup.base import TONE, Part
 from makeup_sdk.models.base import Painter, Strength
 from makeup_sdk.models.factors import (
     GRIDS,
@@ -43,6 +44,10 @@ _SKIN_CHROMA, _SKIN_COOLER = 18.0, 0.35
 """Of skin: a*, b* towards which changes are limited, softly, and the share of a cooler colour that
 arrives: blush and bronzer are warm."""
 
+_TONE_LIMIT = np.array([10.0, 6.0, 8.0], np.float32)
+"""L*, a*, b* towards which the change of the skin's shade is limited, softly: a foundation is of
+nearly the same shade as its wearer."""
+
 
 class MobilePainter(Painter):
     """A reference's appearance, prepared to be put on faces. Immutable; may be shared by threads.
@@ -56,20 +61,25 @@ class MobilePainter(Painter):
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`."""
-        factors = self.factors(face)
-        return worn(factors, {region: coverage(face, region) for region in factors}, strength)
+        factors = self.factors(face, tone=TONE in strength)
+        return worn(factors, {part: coverage(face, part) for part in factors}, strength)
 
-    def follow(self, options: SmoothingOptions) -> "SmoothedFactors":
+    def follow(self, options: SmoothingOptions) -> SmoothedFactors:
         """See `Painter.follow`."""
         return SmoothedFactors(self, options)
 
-    def factors(self, face: FaceAnalysis) -> Factors:
-        """The full change of a face; what it says outside the regions means nothing."""
+    def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
+        """The full change of a face; what it says outside the parts means nothing.
+
+        Args:
+            face: the analysed face.
+            tone: whether the shade of the skin is among the parts.
+        """
         light = CheekLight.measure(face.crop, face.regions)
         own = read_regions(face, light)
         places = CanonicalPlaces(face.crop_landmarks)
         cells: dict[CropGrid, tuple[FloatArray, FloatArray]] = {}
-        found = {}
+        found: dict[Part, FloatArray] = {TONE: self._tone(face)} if tone else {}
         for region, part in self._makeup.maps.items():
             if region not in own:
                 continue
@@ -87,6 +97,15 @@ class MobilePainter(Painter):
             laid = cv2.remap(factors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             found[region] = np.stack(cv2.split(laid)).astype(np.float32, copy=False)
         return found
+
+    def _tone(self, face: FaceAnalysis) -> FloatArray:
+        """Factors that give the cheeks the shade of the reference's."""
+        light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
+        change = self._makeup.skin - light.skin_lab
+        change = _TONE_LIMIT * np.tanh(change / _TONE_LIMIT)
+        factors = log_factors(light.skin_lab.reshape(1, 1, 3), change.reshape(1, 1, 3))
+        grid = GRIDS[TONE]
+        return np.broadcast_to(factors.reshape(3, 1, 1), (3, grid.rows, grid.columns))
 
     def _not_cooler(self, lab: FloatArray, light: CheekLight) -> FloatArray:
         """Colours on a face, where neither turn cooler than they are on the reference."""

@@ -18,7 +18,7 @@ from makeup_sdk.faces.light import to_log
 from makeup_sdk.faces.smoothing import SmoothingOptions
 from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
-from makeup_sdk.makeup.base import MAKEUP_REGIONS
+from makeup_sdk.makeup.base import MAKEUP_REGIONS, Part
 from makeup_sdk.models.base import Painter, Strength
 from makeup_sdk.models.factors import (
     GRIDS,
@@ -38,7 +38,7 @@ _SKIN_LIGHTNESS = 0.08
 """Log light by which skin may get lighter or darker: more is light or a mistake, no makeup."""
 _BORDER = 16
 """Crop pixels over which paint fades out towards the border of the network's window."""
-_ALL = dict.fromkeys(MAKEUP_REGIONS, 1.0)
+_ALL: Strength = dict.fromkeys(MAKEUP_REGIONS, 1.0)
 
 
 @dataclass(frozen=True)
@@ -130,23 +130,23 @@ class LightPainter(Painter):
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`; a face with too little visible skin stays bare."""
         factors = self.factors(face)
-        return worn(factors, {region: coverage(face, region) for region in factors}, strength)
+        return worn(factors, {part: coverage(face, part) for part in factors}, strength)
 
     def follow(self, options: SmoothingOptions) -> SmoothedFactors:
         """See `Painter.follow`."""
         return SmoothedFactors(self, options)
 
-    def factors(self, face: FaceAnalysis) -> Factors:
-        """See `FactorPainter.factors`."""
+    def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
+        """See `FactorPainter.factors`; the shade of the whole face stays."""
         light = to_log(face.crop)
-        tone = SkinTone.fit(light, face.regions)
-        if tone is None:
+        skin = SkinTone.fit(light, face.regions)
+        if skin is None:
             return {}
         view, size = self._view, self._size
-        source = view.face(face, light, tone, size)
+        source = view.face(face, light, skin, size)
         made_up, bare = self._painter.both(source, _ALL)
         found = (made_up - bare).transpose(1, 2, 0) * (view.range / _PIXEL_MIDDLE)
-        factors = {}
+        factors: dict[Part, FloatArray] = {}
         for region in MAKEUP_REGIONS:
             here = (source.regions == region).astype(np.float32)
             if not here.any():
