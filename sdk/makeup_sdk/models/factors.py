@@ -25,6 +25,9 @@ GRIDS: Mapping[Part, CropGrid] = {
 }
 """Where factors are worked out in the crop."""
 
+SKIN_LIGHTNESS = 0.15
+"""Share of a change of the skin's lightness that is painted: the rest is light."""
+
 LARGEST = (-2.4, 1.5)
 """Log factors that are not exceeded."""
 

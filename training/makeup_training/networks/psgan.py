@@ -32,8 +32,9 @@ class MakeupBranches(nn.Module):
     Args:
         width: channels of the first stage (published: 64; 16 is the mobile-class variant).
         maps: channels of gamma and of beta (published: 1). With more, each is spread over the
-            features by a 1×1 convolution, and nothing is normalised: a colour takes three numbers,
-            and instance norm forgets the picture's own colour, above which makeup lies.
+            features by a 1×1 convolution, gamma has a bias, so that it can take the face's own
+            colour away, and nothing is normalised: a colour takes three numbers, and instance norm
+            forgets the picture's own colour, above which makeup lies.
     """
 
     def __init__(self, width: int = 64, maps: int = 1) -> None:
@@ -51,7 +52,7 @@ class MakeupBranches(nn.Module):
             setattr(self, f"pnet_bottleneck_{i}", ResidualBlock(inner, affine))
         self.simple_spade = nn.ModuleDict(
             {
-                "get_gamma": nn.Conv2d(inner, maps, 1, bias=False),
+                "get_gamma": nn.Conv2d(inner, maps, 1, bias=maps > 1),
                 "get_beta": nn.Conv2d(inner, maps, 1, bias=False),
             }
         )

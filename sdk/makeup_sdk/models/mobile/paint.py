@@ -15,6 +15,7 @@ from makeup_sdk.models.base import Painter, Strength
 from makeup_sdk.models.factors import (
     GRIDS,
     LARGEST,
+    SKIN_LIGHTNESS,
     FactorPaint,
     Factors,
     SmoothedFactors,
@@ -25,7 +26,7 @@ from makeup_sdk.models.mobile.read import read_regions, without_side_light
 
 _AMOUNT = {
     Region.LIPS: np.array([1.1, 1.25, 1.25], np.float32),
-    Region.SKIN: np.array([0.15, 1.2, 1.2], np.float32),
+    Region.SKIN: np.array([SKIN_LIGHTNESS, 1.2, 1.2], np.float32),
     Region.EYES: np.array([1.15, 1.15, 1.15], np.float32),
     Region.BROWS: np.array([0.7, 0.8, 0.8], np.float32),
 }

@@ -23,6 +23,7 @@ from makeup_sdk.models.base import Painter, Strength
 from makeup_sdk.models.factors import (
     GRIDS,
     LARGEST,
+    SKIN_LIGHTNESS,
     FactorPaint,
     Factors,
     SmoothedFactors,
@@ -34,8 +35,6 @@ from makeup_sdk.models.papers.faces import NetworkFace
 _PIXEL_MIDDLE = 127.5
 _BLUR = {Region.LIPS: 1.0, Region.SKIN: 3.0, Region.EYES: 1.0, Region.BROWS: 1.0}
 """Standard deviation, in 128ths of the network's crop, to which a region's change is smoothed."""
-_SKIN_LIGHTNESS = 0.08
-"""Log light by which skin may get lighter or darker: more is light or a mistake, no makeup."""
 _BORDER = 16
 """Crop pixels over which paint fades out towards the border of the network's window."""
 _ALL: Strength = dict.fromkeys(MAKEUP_REGIONS, 1.0)
@@ -154,7 +153,7 @@ class LightPainter(Painter):
             change = np.clip(_spread(found, here, _BLUR[region] * size / 128), *LARGEST)
             if region is Region.SKIN:
                 lightness = change.mean(axis=2, keepdims=True)
-                change += np.clip(lightness, -_SKIN_LIGHTNESS, _SKIN_LIGHTNESS) - lightness
+                change += SKIN_LIGHTNESS * lightness - lightness
             factors[region] = view.on_grid(change, GRIDS[region])
         return factors
 
