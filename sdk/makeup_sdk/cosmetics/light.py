@@ -15,18 +15,19 @@ from makeup_sdk.colors import Color, parse_color
 from makeup_sdk.cosmetics.maps import Points, smoothstep
 from makeup_sdk.faces.light import LUMINANCE, decode_srgb
 
-REFLECTANCE_ERROR = 0.22
-"""Standard deviation of the logarithm of `SkinLight.reflectance`, measured on the portraits of
-known exposure that its scale was fitted to, from the darkest to the lightest skin."""
+REFLECTANCE_ERROR = 0.23
+"""Standard deviation of the logarithm of `SkinLight.reflectance`, measured on portraits of known
+exposure, which nothing was fitted to, from the darkest to the lightest skin."""
 
 _WHITE_SHARE = 97
 """The brightest 3 % of an open eye are its white."""
-_FROM_EYES, _FROM_LIPS, _AT_ONE = 0.67, 1.0, -1.47
+_FROM_EYES, _FROM_LIPS, _AT_ONE = 0.53, 1.10, -1.51
 """Logarithm of reflectance: from that of skin over white of the eye, and from how much redder the
-lips are. The ratio of the two was fitted on the training portraits, the scale on portraits of
-known exposure."""
-_MEAN_EYES, _MEAN_LIPS = -0.20, 0.30
-"""The two over people; taken where eyes are closed, or lips covered."""
+lips are. Both were fitted on 987 training portraits: the ratio of the first two by regression of
+the skin's own luminance, since the light of a portrait does not depend on who stands in it; the
+scale such that 98 % of them lie between 0.07 and 0.43 (lightness 32 to 72), as human skin does."""
+_MEAN_EYES, _MEAN_LIPS = -0.41, 0.29
+"""The two over those portraits; taken where eyes are closed, or lips covered."""
 _SKIN_RANGE = (0.045, 0.48)
 """Luminance reflectance of the darkest and the lightest skin."""
 _MIDDLE, _ADAPTATION = 0.26, 0.85
@@ -103,7 +104,7 @@ class SkinLight:
 
         Whether a dark cheek is dark skin or dim light shows in the eyes, whose whites are much the
         same in everybody, and in the lips, which are the redder against the skin the lighter it
-        is. On 102 portraits of known exposure, which its scale was fitted to, the logarithm
+        is. On 102 portraits of known exposure, none of which it was fitted to, the logarithm
         correlates with the truth by 0.92.
 
         Args:
