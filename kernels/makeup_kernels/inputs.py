@@ -29,7 +29,8 @@ def check_array(
         and all(isinstance(w, str) or have == w for have, w in zip(array.shape, shape, strict=True))
     )
     if fits:
-        return array if array.flags.aligned else array.copy()
+        found: NDArray[Any] = array  # type: ignore[assignment]
+        return found if found.flags.aligned else found.copy()
     expected = f"{np.dtype(dtype)} ({', '.join(str(axis) for axis in shape)})"
     if not isinstance(array, np.ndarray):
         raise InvalidInputError(

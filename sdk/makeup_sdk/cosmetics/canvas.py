@@ -16,7 +16,6 @@ from makeup_kernels.paint_layers import Layer
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.cosmetics.light import luminance
 
-
 _ALL = slice(None)
 
 

@@ -130,9 +130,7 @@ def _place_on_map(eye: Eye, v: FloatArray, above: FloatArray) -> tuple[FloatArra
 
 
 def _sampled(values: FloatArray, place: tuple[FloatArray, FloatArray]) -> FloatArray:
-    found: FloatArray = cv2.remap(
-        values, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    found: FloatArray = cv2.remap(values, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return found
 
 

@@ -29,7 +29,8 @@ def smoothstep(low: float, high: float, value: FloatArray) -> FloatArray:
     ramp += np.float32(3)
     ramp *= t
     ramp *= t
-    return ramp.reshape(np.shape(value))
+    shaped: FloatArray = ramp.reshape(np.shape(value))
+    return shaped
 
 
 def bump(value: FloatArray, centre: float, width: float) -> FloatArray:

@@ -196,10 +196,11 @@ def strokes(axes: Axes, hand: Hand, what: str) -> FloatArray:
 
 def grain(axes: Axes, hand: Hand, what: str, spread: float) -> FloatArray:
     """float32 (h, w): factors around 1, as uneven as powder lies."""
-    uneven = _laid(axes, "powder", hand.variant(what)) * np.float32(spread)
+    uneven: FloatArray = _laid(axes, "powder", hand.variant(what)) * np.float32(spread)
     uneven += np.float32(1)
     np.maximum(uneven, np.float32(0.7), out=uneven)
-    return np.minimum(uneven, np.float32(1.3), out=uneven)
+    np.minimum(uneven, np.float32(1.3), out=uneven)
+    return uneven
 
 
 _KINDS = {"powder": powder, "mica": mica, "glitter": glitter, "hairs": hairs}
