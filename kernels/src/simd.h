@@ -96,8 +96,7 @@ MAKEUP_INLINE Floats log_positive(Floats x) {
     const Bits bits = reinterpret_cast<Bits>(x) - 0x3f3504f3u;  // of sqrt(1/2)
     const Ints exponent = reinterpret_cast<Ints>(bits) >> 23;
     const Floats n = __builtin_convertvector(exponent, Floats);
-    const Floats f =
-        reinterpret_cast<Floats>((bits & 0x007fffffu) + 0x3f3504f3u) - 1.0f;
+    const Floats f = reinterpret_cast<Floats>((bits & 0x007fffffu) + 0x3f3504f3u) - 1.0f;
     Floats q = f * -7.634085416793823e-2f + 1.276141107082367e-1f;
     q = q * f - 1.3160260021686554e-1f;
     q = q * f + 1.4201785624027252e-1f;

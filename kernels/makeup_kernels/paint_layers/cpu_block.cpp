@@ -96,9 +96,8 @@ void put_pigment(const PaintLayer& layer, std::ptrdiff_t first, int count, Block
         }
         if (layer.hiding < 1.0f) {
             const Floats below = luminance(ground[0], ground[1], ground[2]);
-            const Floats lighter = larger(luminance(color[0], color[1], color[2]) /
-                                              larger(below, splat(0.01f)),
-                                          splat(1.0f));
+            const Floats lighter = larger(
+                luminance(color[0], color[1], color[2]) / larger(below, splat(0.01f)), splat(1.0f));
             const Floats sheer = power(lighter, splat(layer.hiding - 1.0f));
             for (int c = 0; c < 3; ++c) color[c] *= sheer;
         }
@@ -165,9 +164,15 @@ void paint(const Ground& ground, const PaintLayer* layers, int layer_count, std:
         const PaintLayer& layer = layers[number];
         if (layer.begin >= first + count || layer.begin + layer.size <= first) continue;
         switch (layer.kind) {
-            case LayerKind::pigment: put_pigment(layer, first, count, block); break;
-            case LayerKind::factor: put_factor(layer, first, count, block); break;
-            case LayerKind::shine: put_shine(layer, first, count, block); break;
+            case LayerKind::pigment:
+                put_pigment(layer, first, count, block);
+                break;
+            case LayerKind::factor:
+                put_factor(layer, first, count, block);
+                break;
+            case LayerKind::shine:
+                put_shine(layer, first, count, block);
+                break;
         }
     }
     give_change(block, first, count, change, cells);
