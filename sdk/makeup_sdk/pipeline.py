@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from makeup_kernels import Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import Face, FaceAnalysis, FaceAnalyzer, FaceStatus
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.frame import Outfit, Result, Stopwatch, judge, output
 from makeup_sdk.images import check_frame, to_bgr
 from makeup_sdk.look import Look
+from makeup_sdk.makeup.base import Part
 from makeup_sdk.models.base import Follower, FrameByFrame, Model, Painter
 
 Lap = Callable[[str], None]
@@ -39,7 +39,7 @@ class Stroke:
 
     face: FaceAnalysis
     brush: Brush
-    strength: Mapping[Region, float]
+    strength: Mapping[Part, float]
     opacity: float
     step: Step | None = None
 
@@ -209,7 +209,7 @@ class KnownFaces:
     found: Sequence[SeenFace]
     backend: FrameBackend
     outfit: Outfit
-    strength: Mapping[Region, float]
+    strength: Mapping[Part, float]
 
     def faces(self, view: Any, lap: Lap) -> list[FaceToPaint]:
         """See `FaceSource.faces`; best first."""
@@ -238,7 +238,7 @@ class ImageFaces:
     backend: FrameBackend
     max_faces: int
     outfit: Outfit
-    strength: Mapping[Region, float]
+    strength: Mapping[Part, float]
 
     def faces(self, view: Any, lap: Lap) -> list[FaceToPaint]:
         """See `FaceSource.faces`; best first."""

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import CROP_SIZE, Region, similarity
+from makeup_kernels import CROP_SIZE, similarity
 from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.canvas import Patch
 from makeup_sdk.cosmetics.light import SkinLight
 from makeup_sdk.cosmetics.maps import Points
 from makeup_sdk.cosmetics.paint import PARTS, paint_part
 from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.makeup.base import Part
 from makeup_sdk.makeup.products import Product
 
 _MOST_FRAMES = 8
@@ -37,7 +38,7 @@ class _Painted:
     patch: Patch | None
     points: Points
     light: FloatArray
-    strength: Mapping[Region, float]
+    strength: Mapping[Part, float]
     frame_pixel: float
     frame: int
 
@@ -60,7 +61,7 @@ class CarriedPaint:
         points: Points,
         light: SkinLight,
         frame_pixel: float,
-        strength: Mapping[Region, float],
+        strength: Mapping[Part, float],
         news: FloatArray | None,
     ) -> list[Patch]:
         """The paint of the next frame; see `paint`.
@@ -104,7 +105,7 @@ class CarriedPaint:
         points: Points,
         light: FloatArray,
         frame_pixel: float,
-        strength: Mapping[Region, float],
+        strength: Mapping[Part, float],
         news: FloatArray,
     ) -> NDArray[np.float64] | None:
         """float64 (2, 3): crop pixel now to crop pixel then; None if it has to be painted anew."""

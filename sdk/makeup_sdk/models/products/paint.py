@@ -16,6 +16,7 @@ from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.base import TONE
 from makeup_sdk.makeup.products import Product
 from makeup_sdk.models.base import Follower, Paint, Painter, Strength, scaled
 
@@ -95,7 +96,9 @@ class LayeredPainter(Painter):
         return _LayeredFollower(self._base.follow(options), self._below, self._over, options)
 
     def _below(self, strength: Strength) -> Strength:
-        return {region: share for region, share in strength.items() if region in self._regions}
+        return {
+            part: share for part, share in strength.items() if part in self._regions or part == TONE
+        }
 
 
 @dataclass(frozen=True)
