@@ -46,7 +46,9 @@ def catalogue(
         list[str] | None,
         typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
     ] = None,
-    strength: Annotated[float, typer.Option(help="0 (bare) to 1 (the whole look).")] = 1.0,
+    strength: Annotated[
+        float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")
+    ] = 1.0,
     model: Annotated[
         str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
     ] = DEFAULT_MODEL,
