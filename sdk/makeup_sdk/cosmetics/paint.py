@@ -131,7 +131,7 @@ def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     for product, amount in worn:
         canvas.allowed = lids if isinstance(product, EyeShadow) else visible
         if isinstance(product, Brows):
-            seen = view.warped(view.share(Region.BROWS, 1.2), eye.matrix, eye.shape)
+            seen = view.share(Region.BROWS, 1.2, eye.matrix, eye.shape)
             paint_brows(canvas, eye, own_hand, product, seen, amount)
         elif isinstance(product, EyeShadow):
             paint_shadow(canvas, eye, own_hand, product, amount)

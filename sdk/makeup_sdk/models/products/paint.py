@@ -11,7 +11,7 @@ from makeup_kernels import Region
 from makeup_kernels.types import Image
 from makeup_sdk.cosmetics.canvas import Patch
 from makeup_sdk.cosmetics.carry import CarriedPaint
-from makeup_sdk.cosmetics.light import SkinLight, to_linear
+from makeup_sdk.cosmetics.light import SkinLight
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
@@ -199,7 +199,7 @@ class LightSmoother:
 def measured(face: FaceAnalysis) -> SkinLight:
     """The light of a bare face."""
     points = face.crop_landmarks.astype(np.float64)
-    return SkinLight.measure(to_linear(face.crop), points, face.regions)
+    return SkinLight.measure(face.crop, points, face.regions)
 
 
 def worn(paint: Paint, face: FaceAnalysis) -> Image:
