@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, WINDOWS, Appearance
 from makeup_sdk.makeup.base import TONE, Part
 from makeup_sdk.models.base import Painter, Strength, scaled
-from makeup_sdk.models.mobile.read import read_regions, without_side_light
+from makeup_sdk.models.mobile.read import RegionColors, read_regions, without_side_light
 
 GRIDS: Mapping[Part, CropGrid] = {
     Region.LIPS: CropGrid(148, 72, 104, 112, cell=1),
@@ -117,7 +118,10 @@ class MobilePainter(Painter):
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`."""
         factors = self.factors(face, tone=TONE in strength)
-        return worn(factors, {part: coverage(face, part) for part in factors}, strength)
+        covers = {
+            part: face.once(("coverage", part), partial(coverage, face, part)) for part in factors
+        }
+        return worn(factors, covers, strength)
 
     def follow(self, options: SmoothingOptions) -> "SmoothedFactors":
         """See `Painter.follow`."""
@@ -130,24 +134,23 @@ class MobilePainter(Painter):
             face: the analysed face.
             tone: whether the shade of the skin is among the parts.
         """
-        light = CheekLight.measure(face.crop, face.regions)
-        own = read_regions(face, light)
-        places = CanonicalPlaces(face.crop_landmarks)
+        light, own, even = face.once("own colours", partial(_own_colors, face))
+        places = face.once("places", partial(CanonicalPlaces, face.crop_landmarks))
         cells: dict[CropGrid, tuple[FloatArray, FloatArray]] = {}
         found: dict[Part, FloatArray] = {TONE: self._tone(face)} if tone else {}
         for region, part in self._makeup.maps.items():
             if region not in own:
                 continue
-            even = without_side_light(own[region], region, shadows=False)
             wanted = part.lab
             if region != Region.SKIN:
                 wanted = self._not_cooler(wanted, light)
-            change = _limited((wanted - even) * _AMOUNT[region], region)
+            change = _limited((wanted - even[region]) * _AMOUNT[region], region)
             factors = np.clip(log_factors(own[region].lab + light.skin_lab, change), *_LARGEST)
             factors *= part.seen[..., None]
             grid = GRIDS[region]
             if grid not in cells:  # eyes and brows share theirs
-                cells[grid] = places.cells(WINDOWS[region], grid)
+                where = partial(places.cells, WINDOWS[region], grid)
+                cells[grid] = face.once(("cells", grid), where)
             x, y = cells[grid]
             laid = cv2.remap(factors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             found[region] = np.stack(cv2.split(laid)).astype(np.float32, copy=False)
@@ -259,6 +262,16 @@ def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
     off = cv2.GaussianBlur(np.maximum(skin, eyeball), (0, 0), 1.0)
     off *= 1 - cv2.GaussianBlur(eyeball, (3, 3), 0.6)
     return np.asarray((soft + close * (crisp - soft)) * off, np.float32)
+
+
+def _own_colors(
+    face: FaceAnalysis,
+) -> tuple[CheekLight, Mapping[Region, RegionColors], Mapping[Region, FloatArray]]:
+    """A face's light, its regions' colours, and these without light from one side."""
+    light = CheekLight.measure(face.crop, face.regions)
+    own = read_regions(face, light)
+    even = {region: without_side_light(own[region], region, shadows=False) for region in own}
+    return light, own, even
 
 
 def _tone_coverage(face: FaceAnalysis) -> FloatArray:
