@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -182,6 +183,11 @@ def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
     off = cv2.GaussianBlur(np.maximum(skin, eyeball), (0, 0), 1.0)
     off *= 1 - cv2.GaussianBlur(eyeball, (3, 3), 0.6)
     return np.asarray((soft + close * (crisp - soft)) * off, np.float32)
+
+
+def cover_of(face: FaceAnalysis, part: Part) -> FloatArray:
+    """`coverage`, worked out once for all looks on a face."""
+    return face.once(("coverage", part), partial(coverage, face, part))
 
 
 def _tone_coverage(face: FaceAnalysis) -> FloatArray:

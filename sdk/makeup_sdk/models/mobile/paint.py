@@ -1,5 +1,8 @@
 """Put a reference's appearance on a face: factors on light, region by region."""
 
+from collections.abc import Mapping
+from functools import partial
+
 import cv2
 import numpy as np
 
@@ -19,10 +22,10 @@ from makeup_sdk.models.factors import (
     FactorPaint,
     Factors,
     SmoothedFactors,
-    coverage,
+    cover_of,
     worn,
 )
-from makeup_sdk.models.mobile.read import read_regions, without_side_light
+from makeup_sdk.models.mobile.read import RegionColors, read_regions, without_side_light
 
 _AMOUNT = {
     Region.LIPS: np.array([1.1, 1.25, 1.25], np.float32),
@@ -63,7 +66,7 @@ class MobilePainter(Painter):
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`."""
         factors = self.factors(face, tone=TONE in strength)
-        return worn(factors, {part: coverage(face, part) for part in factors}, strength)
+        return worn(factors, {part: cover_of(face, part) for part in factors}, strength)
 
     def follow(self, options: SmoothingOptions) -> SmoothedFactors:
         """See `Painter.follow`."""
@@ -76,24 +79,23 @@ class MobilePainter(Painter):
             face: the analysed face.
             tone: whether the shade of the skin is among the parts.
         """
-        light = CheekLight.measure(face.crop, face.regions)
-        own = read_regions(face, light)
-        places = CanonicalPlaces(face.crop_landmarks)
+        light, own, even = face.once("own colours", partial(_own_colors, face))
+        places = face.once("places", partial(CanonicalPlaces, face.crop_landmarks))
         cells: dict[CropGrid, tuple[FloatArray, FloatArray]] = {}
         found: dict[Part, FloatArray] = {TONE: self._tone(face)} if tone else {}
         for region, part in self._makeup.maps.items():
             if region not in own:
                 continue
-            even = without_side_light(own[region], region, shadows=False)
             wanted = part.lab
             if region != Region.SKIN:
                 wanted = self._not_cooler(wanted, light)
-            change = _limited((wanted - even) * _AMOUNT[region], region)
+            change = _limited((wanted - even[region]) * _AMOUNT[region], region)
             factors = np.clip(log_factors(own[region].lab + light.skin_lab, change), *LARGEST)
             factors *= part.seen[..., None]
             grid = GRIDS[region]
             if grid not in cells:  # eyes and brows share theirs
-                cells[grid] = places.cells(WINDOWS[region], grid)
+                where = partial(places.cells, WINDOWS[region], grid)
+                cells[grid] = face.once(("cells", grid), where)
             x, y = cells[grid]
             laid = cv2.remap(factors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             found[region] = np.stack(cv2.split(laid)).astype(np.float32, copy=False)
@@ -114,6 +116,16 @@ class MobilePainter(Painter):
         warm: FloatArray = lab.copy()
         np.maximum(warm[..., 1:], limit - light.skin_lab[1:], out=warm[..., 1:])
         return warm
+
+
+def _own_colors(
+    face: FaceAnalysis,
+) -> tuple[CheekLight, Mapping[Region, RegionColors], Mapping[Region, FloatArray]]:
+    """A face's light, its regions' colours, and these without light from one side."""
+    light = CheekLight.measure(face.crop, face.regions)
+    own = read_regions(face, light)
+    even = {region: without_side_light(own[region], region, shadows=False) for region in own}
+    return light, own, even
 
 
 def _limited(change: FloatArray, region: Region) -> FloatArray:

@@ -27,7 +27,7 @@ from makeup_sdk.models.factors import (
     FactorPaint,
     Factors,
     SmoothedFactors,
-    coverage,
+    cover_of,
     worn,
 )
 from makeup_sdk.models.papers.faces import NetworkFace
@@ -129,7 +129,7 @@ class LightPainter(Painter):
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`; a face with too little visible skin stays bare."""
         factors = self.factors(face)
-        return worn(factors, {part: coverage(face, part) for part in factors}, strength)
+        return worn(factors, {part: cover_of(face, part) for part in factors}, strength)
 
     def follow(self, options: SmoothingOptions) -> SmoothedFactors:
         """See `Painter.follow`."""
