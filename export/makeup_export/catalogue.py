@@ -45,6 +45,7 @@ class Settings:
         softmax_dim: of SSAT's correspondence: 1 (`00999.pth`, and ours) or 2 (`SSAT.pth`).
         warp: of the pose-corrected PSGAN: "image" or "maps".
         maps: channels of gamma and of beta in the PSGAN family.
+        normalised: whether SSAT has instance norm.
     """
 
     width: int = 64
@@ -54,6 +55,7 @@ class Settings:
     warp: str = "image"
     style_names: tuple[str, ...] = ()
     maps: int = 1
+    normalised: bool = True
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.softmax_dim not in (1, 2) or self.warp not in ("image", "maps"):
@@ -112,7 +114,11 @@ CATALOGUE: Mapping[str, Entry] = {
         region_gan_graphs,
     ),
     "ssat": Entry(
-        lambda s: SSATGenerator(s.width, softmax_dim=s.softmax_dim),  # type: ignore[arg-type]
+        lambda s: SSATGenerator(
+            s.width,
+            softmax_dim=s.softmax_dim,  # type: ignore[arg-type]
+            normalised=s.normalised,
+        ),
         ssat_graphs,
         Published("CC-BY-NC-SA-4.0", (MT,), load_ssat),
         sizes=(8, None),
