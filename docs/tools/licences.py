@@ -35,6 +35,7 @@ LICENCES = {
     "hypothesis": "MPL-2.0",
     "import-linter": "BSD-2-Clause",
     "kornia": "Apache-2.0",
+    "matplotlib": "Matplotlib licence (PSF-based)",
     "mkdocs": "BSD-2-Clause",
     "mkdocs-material": "MIT",
     "mkdocstrings": "ISC",
