@@ -26,10 +26,12 @@ SDK = ROOT / "sdk" / "makeup_sdk"
 
 LICENCES = {
     "av": "BSD-3-Clause; wheels bundle FFmpeg, LGPL-3.0-or-later",
+    "axe-playwright-python": "MIT; bundles axe-core, MPL-2.0",
     "build": "MIT",
     "clang-format": "Apache-2.0 WITH LLVM-exception",
     "cmake": "Apache-2.0 (the packaging), BSD-3-Clause (CMake)",
     "fastapi": "MIT",
+    "fsspec": "BSD-3-Clause",
     "httpx2": "BSD-3-Clause",
     "hypothesis": "MPL-2.0",
     "import-linter": "BSD-2-Clause",
@@ -50,6 +52,7 @@ LICENCES = {
     "playwright": "Apache-2.0",
     "pnnx": "BSD-3-Clause",
     "pre-commit": "MIT",
+    "pyarrow": "Apache-2.0",
     "pybind11": "BSD-3-Clause",
     "pycuda": "MIT",
     "pytest": "MIT",

@@ -146,9 +146,11 @@ class LiveClient:
             look = self._studio.gallery.dress(outfit)
             if outfit.model != (self._outfit.model if self._outfit else DEFAULT_MODEL):
                 self._use_model(outfit.model)
+            self._engine.tone = 0.0  # the last look's, which this one may not have
             self._engine.look = look
             self._outfit = outfit
         self._engine.strength = outfit.strength.by_region()
+        self._engine.tone = outfit.tone
 
     def _process(self, data: bytes) -> bytes:
         start = time.perf_counter()

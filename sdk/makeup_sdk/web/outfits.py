@@ -18,6 +18,7 @@ from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import FaceAnalyzer
 from makeup_sdk.images import decode_image
 from makeup_sdk.look import SHIPPED_LOOKS, Look
+from makeup_sdk.makeup.base import MAX_STRENGTH
 from makeup_sdk.makeup.product_json import FORMAT, MOST_PRODUCTS, from_json
 from makeup_sdk.makeup.products import Product
 from makeup_sdk.models.facts import FACTS
@@ -26,6 +27,7 @@ from makeup_sdk.web.pictures import encode_picture
 
 _MAX_LOOK_TEXT = 1 << 20
 Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0, le=MAX_STRENGTH)]
 ProductJson = dict[str, str | float | list[int] | None]
 Products = Annotated[
     list[ProductJson],
@@ -62,14 +64,14 @@ class ColorCard(BaseModel):
 
 
 class Strength(BaseModel):
-    """How much arrives per region, 0 to 1."""
+    """How much arrives per region, 0 to 1.5; 1 is the whole look."""
 
     model_config = ConfigDict(extra="forbid")
 
-    lips: Share = 1.0
-    skin: Share = 1.0
-    eyes: Share = 1.0
-    brows: Share = 1.0
+    lips: Amount = 1.0
+    skin: Amount = 1.0
+    eyes: Amount = 1.0
+    brows: Amount = 1.0
 
     def by_region(self) -> dict[Region, float]:
         """The same as the engine takes it."""
@@ -91,10 +93,13 @@ class Outfit(BaseModel):
     products: Products = []
     colors: ColorCard | None = None
     strength: Strength = Strength()
+    tone: Share = Field(
+        default=0.0, description="How far the face takes the shade of the reference's skin."
+    )
 
     def same_makeup(self, other: "Outfit | None") -> bool:
         """Whether both wear the same by the same model, however strong."""
-        plain = {"strength": Strength()}
+        plain = {"strength": Strength(), "tone": 0.0}
         return other is not None and self.model_copy(update=plain) == other.model_copy(update=plain)
 
 

@@ -151,6 +151,7 @@ class Studio:
             engine = self.engine(request.outfit.model)
             engine.look = look
             engine.strength = request.outfit.strength.by_region()
+            engine.tone = request.outfit.tone
             result = engine.process_detailed(image)
             worn, told = result.image, self.describe(image, result.faces)
             told["milliseconds"] = round(sum(result.timings.values()), 2)

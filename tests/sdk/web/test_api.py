@@ -295,3 +295,14 @@ def test_openapi_document(client: TestClient) -> None:
     assert schemas["ApplyRequest"]["properties"]["outfit"] == {
         "$ref": "#/components/schemas/Outfit"
     }
+
+
+def test_tone_of_a_photo_and_of_what_has_none(client: TestClient, photo: bytes) -> None:
+    request = {"image": b64(photo), "outfit": {"look": {"gallery": "red-classic"}, "tone": 1}}
+    toned = decode(client.post("/v1/apply", json=request).content).astype(int)
+    request["outfit"]["tone"] = 0
+    plain = decode(client.post("/v1/apply", json=request).content).astype(int)
+    assert np.abs(toned - plain)[300, 200:300].mean() > 2
+    request["outfit"] = {**LIPS, "tone": 1}
+    answer = client.post("/v1/apply", json=request)
+    assert "has no shade of skin" in answer.json()["error"]

@@ -375,6 +375,17 @@ def test_other_model(page: Any) -> None:
     assert page.locator('#models [aria-checked="true"]').get_attribute("data-key") == "psgan"
 
 
+def test_complexion_of_a_photo(page: Any) -> None:
+    open_tab(page, "adjust")
+    assert page.get_by_role("slider", name="Complexion").count() == 0
+    open_tab(page, "looks")
+    choose(page, "photo coral-natural")
+    open_tab(page, "adjust")
+    before = settled(page)
+    page.get_by_role("slider", name="Complexion").fill("100")
+    wait_for_redness(page, above=before + 1)
+
+
 def test_chinese(visit: Callable[..., Any]) -> None:
     page = visit(locale="zh-CN", viewport=PHONE)
     assert page.evaluate("document.documentElement.lang") == "zh"

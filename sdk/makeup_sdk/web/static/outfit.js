@@ -11,6 +11,7 @@ export const bare = () => ({
   second: "",
   share: 50,
   strength: Object.fromEntries(REGIONS.map((region) => [region, 100])),
+  tone: 0,
   model: "mobile",
 });
 
@@ -37,6 +38,9 @@ export function change(kind, values) {
   tell();
 }
 
+/** Whether what is worn has a shade of skin to take over: a photo's, read by the default model. */
+export const hasTone = () => Boolean(worn.base) && !worn.second && worn.model === "mobile";
+
 export function undo() {
   if (!past.length) return;
   worn = past.pop();
@@ -62,7 +66,7 @@ export function putOn(kind, values) {
 
 /** What the server takes. `refOf` gives the look of a tile, as the server names it. */
 export function outfit(refOf) {
-  const { base, products, second, share, strength, model } = worn;
+  const { base, products, second, share, strength, tone, model } = worn;
   const own = products.length ? { products } : null;
   return {
     model,
@@ -71,14 +75,15 @@ export function outfit(refOf) {
     second: second ? refOf(second) : null,
     share: share / 100,
     strength: Object.fromEntries(REGIONS.map((region) => [region, strength[region] / 100])),
+    tone: hasTone() ? tone / 100 : 0,
   };
 }
 
 /** The part of an address that brings this look back; null where a photo's look is worn. */
 export function link() {
   if (worn.base?.file) return null;
-  const { tile, base, products, second, share, strength } = worn;
-  const text = new TextEncoder().encode(JSON.stringify({ tile, base, products, second, share, strength }));
+  const { tile, base, products, second, share, strength, tone } = worn;
+  const text = new TextEncoder().encode(JSON.stringify({ tile, base, products, second, share, strength, tone }));
   return btoa(String.fromCharCode(...text)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 

@@ -2,7 +2,7 @@
 
 import { CATEGORIES, SHADES } from "./palette.js";
 import { t, title } from "./strings.js";
-import { change, onchange, putOn, wearing } from "./outfit.js";
+import { change, hasTone, onchange, putOn, wearing } from "./outfit.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -58,8 +58,8 @@ document.addEventListener("keydown", (event) => {
 
 /** A labelled slider with its value; `low` to `high` are shown as −100 to 100 or 0 to 100 %. */
 function slider(name, value, low, high, change) {
-  const unit = high > 1 ? "°" : " %";
-  const factor = high > 1 ? 1 : 100;
+  const unit = high > 2 ? "°" : " %";
+  const factor = high > 2 ? 1 : 100;
   const output = h("output", { value: `${Math.round(value * factor)}${unit}` });
   const input = h("input", {
     type: "range", min: low * factor, max: high * factor, value: Math.round(value * factor),
@@ -274,10 +274,12 @@ export function timed(model, milliseconds) {
 }
 
 function renderAdjust() {
-  const { strength, model } = wearing();
-  $("strengths").replaceChildren(...Object.keys(strength).map((region) =>
-    slider(t(region), strength[region] / 100, 0, 1, (value) =>
-      change(`strength ${region}`, { strength: { ...wearing().strength, [region]: Math.round(value * 100) } }))));
+  const { strength, tone, model } = wearing();
+  const sliders = Object.keys(strength).map((region) =>
+    slider(t(region), strength[region] / 100, 0, 1.5, (value) =>
+      change(`strength ${region}`, { strength: { ...wearing().strength, [region]: Math.round(value * 100) } })));
+  if (hasTone()) sliders.push(slider(t("tone"), tone / 100, 0, 1, (value) => change("tone", { tone: Math.round(value * 100) })));
+  $("strengths").replaceChildren(...sliders);
   radios($("models"), models.map(({ name, does }) => ({
     key: name, className: "choice",
     content: [
