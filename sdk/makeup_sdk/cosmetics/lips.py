@@ -103,8 +103,9 @@ def paint_lipstick(
 def paint_lip_liner(surface: LipSurface, mouth: Mouth, liner: LipLiner, amount: float) -> None:
     """A line along the lips' edge, blended inward."""
     reach = 0.03 + 0.12 * liner.width
-    lips = (surface.whole > 0.5).view(np.uint8)
-    lips = np.maximum.accumulate(lips) & np.maximum.accumulate(lips[::-1])[::-1]  # teeth as well
+    tissue = surface.whole > 0.5
+    between = np.maximum.accumulate(tissue) & np.maximum.accumulate(tissue[::-1])[::-1]
+    lips = between.astype(np.uint8)  # and the teeth
     inward = blur(cv2.distanceTransform(lips, cv2.DIST_L2, 3), 0.7) * np.float32(mouth.cell)
     rim = smoothstep(reach, 0.25 * reach, np.minimum(inward, mouth.inside + np.float32(0.04)))
     surface.canvas.paint(np.float32(liner.opacity) * rim, linear_color(liner.color), amount=amount)

@@ -93,7 +93,6 @@ class Skin:
         skin *= blur(likely, 0.012 * self.view.unit / CELL)
         return skin
 
-
     def below_hair(self) -> FloatArray:
         """float32 (128, 128): fades upward over the forehead, whose upper end no landmark tells."""
         points, unit = self.view.points / CELL, self.view.unit / CELL
