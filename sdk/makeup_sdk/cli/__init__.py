@@ -11,6 +11,7 @@ from makeup_sdk import __version__
 from makeup_sdk.cli import (
     apply,
     bench,
+    catalogue,
     demo,
     doctor,
     engines,
@@ -32,6 +33,7 @@ app.command("apply")(apply.apply)
 app.command("stream")(stream.stream)
 app.command("models")(models.models)
 app.command("shades")(shades.shades)
+app.command("catalogue")(catalogue.catalogue)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("build")(engines.build_command)

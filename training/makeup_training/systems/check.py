@@ -19,6 +19,7 @@ from makeup_training.systems.learners import LEARNERS, Learner
 from makeup_training.systems.objective import blurred
 from makeup_training.systems.pairs import LIGHT_RANGE, WINDOW, PairSampler, Shares
 from makeup_training.systems.train import Run
+from makeup_training.systems.truth import SKIN_LIGHTNESS
 
 REGIONS = (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS)
 
@@ -46,6 +47,8 @@ def measure(learner: Learner, draw: PairSampler, batches: int) -> dict[str, tupl
 def smoothed(change: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
     """The change averaged inside each region, 0 outside: what is painted."""
     sigma = change.shape[-1] / 128
+    lightness = change.mean(1, True) * (regions == Region.SKIN)[:, None]
+    change = change - (1 - SKIN_LIGHTNESS) * lightness
     total = torch.zeros_like(change)
     for region in REGIONS:
         here = (regions == region)[:, None].to(change.dtype)

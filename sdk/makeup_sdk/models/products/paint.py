@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +61,11 @@ class ProductsPainter(Painter):
             light: that it stands in; None measures it on the bare face.
             strength: see `Strength`.
         """
+        if light is None and made_up is face.crop:
+            view = face.once("view", partial(FaceView.of, face))
+            return PatchPaint(paint(view, self.products, strength))
         if light is None:
-            light = measured(face)
+            light = face.once("light", partial(measured, face))
         view = FaceView.of(replace(face, crop=made_up), light)
         return PatchPaint(paint(view, self.products, strength))
 
