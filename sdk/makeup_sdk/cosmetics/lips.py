@@ -11,7 +11,7 @@ from makeup_kernels import Region
 from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Mouth
 from makeup_sdk.cosmetics.canvas import Canvas
-from makeup_sdk.cosmetics.light import linear_color, luminance
+from makeup_sdk.cosmetics.light import linear_color, luminance, to_linear
 from makeup_sdk.cosmetics.maps import blur, bump, smoothstep
 from makeup_sdk.cosmetics.textures import Hand, grain, sparkle
 from makeup_sdk.cosmetics.view import FaceView
@@ -48,7 +48,7 @@ class LipSurface:
     @classmethod
     def of(cls, view: FaceView, mouth: Mouth) -> "LipSurface | None":
         """None where no lip is to be seen."""
-        bare = view.warped(view.linear, mouth.matrix, mouth.shape)
+        bare = view.bare(mouth.matrix, mouth.shape)
         label = view.share(Region.LIPS, 1.4, mouth.matrix, mouth.shape)
         visible = view.warped(view.visible, mouth.matrix, mouth.shape)
         y = luminance(bare)
@@ -148,7 +148,7 @@ def _own_shine(view: FaceView, mouth: Mouth, base: float) -> tuple[FloatArray, F
     x0, y0 = np.clip(low, 0, 254)
     x1, y1 = np.clip(high, (x0 + 2, y0 + 2), 256)
     window = slice(y0, y1), slice(x0, x1)
-    y = luminance(view.linear[window])
+    y = luminance(to_linear(view.crop[window]))
     lips = (view.regions[window] == Region.LIPS).astype(np.float32)
     around = blur(y * lips, 0.07 * width) / np.maximum(blur(lips, 0.07 * width), 0.05)
     peak = np.maximum(y / np.maximum(around, 0.25 * base) - 1.12, 0.0)
