@@ -118,7 +118,8 @@ def _tissue(
 
     Map and landmarks err by a pixel or two at the inner outline of a parted mouth. Near it colour
     decides: bright colourless pixels are teeth and stay clear, lip-coloured ones are lip, all over
-    a mouth that is hardly open. Dark colourless pixels away from it are a beard.
+    a mouth that is hardly open; there the map is believed. Dark colourless pixels away from it are
+    a beard.
     """
     y = np.maximum(y, np.float32(1e-6))
     red = bare[..., 2] / np.maximum(bare[..., 1] + bare[..., 0], np.float32(1e-6))
@@ -128,6 +129,8 @@ def _tissue(
     if opening.max() == 0:
         return label * (1.0 - blur(hair, 0.7))
     teeth = smoothstep(0.92, 0.7, red) * smoothstep(1.1, 1.6, y) * smoothstep(-0.09, -0.02, gap)
+    shut = float(smoothstep(0.1, 0.05, np.float32(mouth.openness)))
+    teeth *= 1.0 - shut * smoothstep(0.7, 0.95, label)  # which are lips that shine
     hardly = float(smoothstep(0.22, 0.12, np.float32(mouth.openness)))
     shaded = hardly * smoothstep(1.0, 1.2, red) * smoothstep(0.1, 0.25, y)
     lip = smoothstep(0.72, 0.88, red) * np.maximum(smoothstep(0.4, 0.6, y), shaded)
