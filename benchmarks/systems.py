@@ -22,8 +22,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from arrival_measure import REGIONS, arrival, on_mean_face
+from arrival_measure import REGIONS, arrival, mean_regions, on_mean_face
 
+from makeup_kernels import Region
 from makeup_kernels.types import Image
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.bench.machine import machine_info
@@ -35,6 +36,8 @@ from makeup_sdk.weights import FOLDER
 
 TILE = 320
 SHEET = 4
+DESIGNS = ("red-classic", "smoky", "editorial")
+"""Designed looks that are taken off again."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the faces folder")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument(
-        "--models", nargs="*", default=list(shipped_models()), help="names, or paths of bundles"
+        "--models",
+        nargs="*",
+        default=[name for name in shipped_models() if name != "products"],
+        help="names, or paths of bundles",
     )
     parser.add_argument("--sources", type=int, default=15, help="faces for each reference")
     parser.add_argument("--sheets", type=Path, help="folder of sheets of the real people")
@@ -72,6 +78,8 @@ def main() -> None:
         else:
             rows[name] = arrivals(name, references, chosen)
             rows[name]["core_milliseconds"] = speed(name, references[0].image, chosen)
+        if getattr(model, "name", name) == "ssat":
+            rows[name]["removal"] = removal(name, chosen)
         rows[name]["megabytes"] = size_of(name)
         folders = {options.out: demo_pictures()}
         if options.sheets:
@@ -149,6 +157,26 @@ def arrivals(model: str, references: list[Picture], sources: list[Picture]) -> d
         name: {"arrival": round(float(a), 3), "left": round(float(left), 3)}
         for name, (a, left) in medians.items()
     }
+
+
+def removal(model: str, sources: list[Picture]) -> dict[str, float]:
+    """What is left of a designed look's colour after its removal, as a share; medians by region."""
+    painter = MakeupEngine(model="products", max_faces=1)
+    remover = MakeupEngine(model=model, look=Look.bare(), max_faces=1)
+    shares: dict[str, list[float]] = {"lips": [], "eyes": []}
+    for number, source in enumerate(sources):
+        painter.look = Look.shipped(DESIGNS[number % len(DESIGNS)])
+        made_up = painter.process(source.image)
+        maps = [
+            on_mean_face(image, source.face.landmarks)
+            for image in (source.image, made_up, remover.process(made_up))
+        ]
+        bare, worn, cleaned = maps
+        for region in (Region.LIPS, Region.EYES):
+            here = mean_regions() == region
+            before, after = (np.linalg.norm(m[here] - bare[here]) for m in (worn, cleaned))
+            shares[region.name.lower()].append(float(after / max(before, 1e-6)))
+    return {region: round(median(values), 3) for region, values in shares.items()}
 
 
 def speed(model: str, look: Any, sources: list[Picture]) -> float:

@@ -21,7 +21,13 @@ from makeup_training.systems import train
 from makeup_training.systems.faces import BARE, PAINTED, WORN, FaceStore, photos
 from makeup_training.systems.learners import LEARNERS
 from makeup_training.systems.objective import ChangeWeights, blurred, change_terms
-from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, PairSampler, Shares
+from makeup_training.systems.pairs import (
+    LIGHT_OFFSET,
+    LIGHT_RANGE,
+    PairSampler,
+    Shares,
+    light_image,
+)
 from makeup_training.systems.region_gan import STYLES, StyleSampler
 from makeup_training.systems.train import Plan, RunOptions
 from makeup_training.systems.truth import change_on, lent_by
@@ -147,7 +153,7 @@ def test_blurring_keeps_the_sum() -> None:
 @pytest.mark.parametrize("system", sorted(LEARNERS))
 def test_each_learner_runs_both_passes_and_learns(store: FaceStore, system: str) -> None:
     torch.manual_seed(0)
-    run = train.Run(LEARNERS[system](8), 1e-4 if system.startswith("psgan") else 2e-3)
+    run = train.Run(LEARNERS[system](16), 2e-3 if system == "region-gan" else 1e-4)
     draw = run.learner.sampler(store, SIZE, (1, 2))
     for passes in run.learner.passes(draw(0)):
         assert isinstance(passes.face, FaceBatch)
@@ -246,3 +252,14 @@ def test_a_run_starts_from_weights_that_are_kept() -> None:
     assert run.step == 0
     for name, value in run.parameters.items():
         torch.testing.assert_close(value.detach(), kept[f"mean.{name}"].float(), rtol=0, atol=0)
+
+
+def test_a_painted_face_finds_back_to_its_own_bare_one(store: FaceStore) -> None:
+    draw = PairSampler(store, 96, (1, 1), back=True)
+    painted = int(np.flatnonzero(store.kind == PAINTED)[0])
+    bare = int(store.person[painted])
+    batch = draw.pairs([(0, False)], [(painted, False)])
+    wanted = light_image(store.crop[bare], store.tone(painted).over_crop(), 96)
+    lips = batch.reference.regions[0] == Region.LIPS
+    found = batch.reference.image[0] + batch.back[0] / LIGHT_RANGE
+    np.testing.assert_allclose(found[:, lips].mean(1), wanted[:, lips].mean(1), atol=0.03)

@@ -62,8 +62,8 @@ class PairBatch:
         reference: N faces that lend, likewise.
         wearer, lender: int64 (P,), the faces of each pair.
         change: float (P, 3, S, S), RGB: the change of log light that is wanted on the wearer.
-        back: float (P, 3, S, S): that on the lender, if it wears what the wearer does; empty
-            unless it is asked for.
+        back: float (P, 3, S, S): what takes the lender's makeup off again (`PairSampler.removal`);
+            empty unless it is asked for.
     """
 
     source: FaceBatch
@@ -133,7 +133,7 @@ class PairSampler:
             index // count,
             index % count,
             _stack([self.change(w[0], l[0], w[1]) for w, l in both]),
-            _stack([self.change(l[0], w[0], l[1]) for w, l in both])
+            _stack([self.removal(l[0], w[0], l[1]) for w, l in both])
             if self.back
             else torch.empty(0),
         )
@@ -179,6 +179,16 @@ class PairSampler:
             self._lent[lender] = lent_by(store.face(lender))
         change = change_on(store.face(wearer), self._lent[lender])
         return self.cut(change * _TAUGHT[store.regions[wearer]][..., None], flip)
+
+    def removal(self, wearer: int, lender: int, flip: bool) -> NDArray[np.float32]:
+        """float32 (3, S, S), RGB: what takes a face back to its own bare one, where it is known.
+
+        Of other faces, what changes when it wears the bare face's appearance.
+        """
+        store, bare = self.store, int(self.store.person[wearer])
+        if store.kind[wearer] != PAINTED:
+            return self.change(wearer, lender, flip)
+        return self.cut(to_log(store.crop[bare]) - to_log(store.crop[wearer]), flip)
 
     def cut(self, values: NDArray[np.float32], flip: bool) -> NDArray[np.float32]:
         """Maps of the crop (C, C, 3), BGR, as the networks see them: (3, S, S), RGB."""

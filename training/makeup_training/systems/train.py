@@ -168,10 +168,10 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "psgan": Plan(4000, 3e-4, size=128),
-    "psgan-pose": Plan(4000, 3e-4, size=128),
+    "psgan": Plan(3000, 3e-4, size=128),
+    "psgan-pose": Plan(3000, 3e-4, size=128),
     "region-gan": Plan(3000, lenders=2),
-    "ssat": Plan(4000, 2e-3, wearers=1),
+    "ssat": Plan(3000, 2.5e-4, wearers=1),
 }
 """The recipes `SYSTEM-mobile` of `makeup-train`."""
 
