@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,8 +25,10 @@ from makeup_export.rewrites import (
     rewrite_transposed,
 )
 from makeup_training.data.parsing_classes import from_mt
+from makeup_training.networks.inputs import one_hot
 from makeup_training.networks.portrait_edit import LABEL_CLASSES, PARTS, PortraitEditor
 from makeup_training.networks.portrait_edit_inputs import enlarge_label, part_centres, part_crops
+from makeup_training.networks.portrait_mobile import MobilePortraitEditor
 
 
 def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
@@ -72,6 +75,65 @@ def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
         lambda source, reference: bgr(_truth(network, source, reference)),
         {"label_classes": LABEL_CLASSES},
     )
+
+
+def mobile_portrait_graphs(network: MobilePortraitEditor, size: int) -> ModelGraphs:
+    """`parser` (classes of a face) and `fitter` (a collage as one picture that fits a label)."""
+    prepared = deepcopy(network).eval()
+    read_pixels(prepared.parser.first)
+    read_pixels(prepared.fitter.first)
+    reorder_outputs(prepared.fitter.last)
+    image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
+    planes = one_hot(torch.randint(0, LABEL_CLASSES, (2, size, size)), LABEL_CLASSES)
+    known = torch.randint(0, 2, (2, 1, size, size)).float()
+    collage = {"collage": image * known, "known": known, "label": planes}
+    return ModelGraphs(
+        "portrait-edit",
+        size,
+        {
+            "parser": GraphModule(_Parser(prepared), {"image": image}, ("classes",), "look"),
+            "fitter": GraphModule(_Fitter(prepared), collage, ("result",), "frame"),
+        },
+        _fitted,
+        lambda source, _: bgr(_fitted_truth(network, source)),
+        {"label_classes": LABEL_CLASSES},
+    )
+
+
+class _Parser(nn.Module):
+    def __init__(self, network: MobilePortraitEditor) -> None:
+        super().__init__()
+        self.parser = network.parser
+
+    def forward(self, image: Tensor) -> Tensor:
+        classes: Tensor = self.parser(image).softmax(1)
+        return classes
+
+
+class _Fitter(nn.Module):
+    def __init__(self, network: MobilePortraitEditor) -> None:
+        super().__init__()
+        self.fitter = network.fitter
+
+    def forward(self, collage: Tensor, known: Tensor, label: Tensor) -> Tensor:
+        change: Tensor = self.fitter(torch.cat([collage, known, label], 1))
+        return collage / HALF_RANGE + change
+
+
+def _fitted(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
+    """The source's own face, its skin not known, as the parser sees it and the fitter fills it."""
+    image = pixels(source)
+    classes = run("parser", {"image": image})["classes"]
+    planes = (classes == classes.max(1, keepdims=True)).astype(np.float32)
+    known = 1 - planes[:, 1:2]
+    return run("fitter", {"collage": image * known, "known": known, "label": planes})["result"][0]
+
+
+def _fitted_truth(network: MobilePortraitEditor, source: AlignedFace) -> Tensor:
+    image = face_batch(source).image
+    label = network.parse(image).argmax(1)
+    known = (label != 1)[:, None].to(image.dtype)
+    return network.fit(image * known, known, label)
 
 
 class _Embeddings(nn.Module):

@@ -13,6 +13,7 @@ from makeup_sdk.cli import (
     bench,
     demo,
     doctor,
+    edit,
     engines,
     export,
     look,
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("apply")(apply.apply)
+app.command("edit")(edit.edit)
 app.command("stream")(stream.stream)
 app.command("models")(models.models)
 app.command("shades")(shades.shades)
