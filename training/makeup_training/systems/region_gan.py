@@ -23,6 +23,7 @@ from makeup_training.systems.styles import STYLES, StyleFaces
 
 _BITS = (Region.EYES, Region.LIPS, Region.SKIN)
 _MASKS = 0.1
+_SQUARES = {Region.LIPS: 1.0, Region.EYES: 2.5, Region.SKIN: 2.0}
 _STYLED, _PARTLY, _EASY = 0.5, 0.4, 500
 """How often a face wears a style already, and how often not all regions are asked for; and the
 steps after which both are so often. At first all faces are bare: otherwise to change nothing is
@@ -144,6 +145,20 @@ class RegionMakeupNetwork(nn.Module):
         self.masks = MaskNetwork(width)
 
 
+def _squares(change: Tensor, batch: StyleBatch) -> Tensor:
+    """Squared error of the change in each region, weighted.
+
+    Absolute differences alone are content with no change at all while the styles are not told
+    apart yet.
+    """
+    error = (LIGHT_RANGE * change.float() - batch.change).square().mean(1)
+    total = error.new_zeros(())
+    for region, weight in _SQUARES.items():
+        here = batch.face.regions == region
+        total = total + weight * (error * here).sum() / here.sum().clamp(min=1)
+    return total
+
+
 class RegionGANLearner(Learner):
     """Asked for no region, the network gives the face back."""
 
@@ -181,8 +196,9 @@ class RegionGANLearner(Learner):
         norms = generator.norms(batch.label)
         features = generator.encode(image, norms)
         found = functional.cross_entropy(self.network.masks(features).float(), batch.classes.long())
-        self._terms = {"masks": _MASKS * found}
-        yield Passes(batch.face, image + generator.decode(features, norms), image, batch.change)
+        change = generator.decode(features, norms)
+        self._terms = {"masks": _MASKS * found, "squares": _squares(change, batch)}
+        yield Passes(batch.face, image + change, image, batch.change)
 
     def extra_terms(self) -> dict[str, Tensor]:
         return self._terms
