@@ -151,13 +151,16 @@ def quantise(
         Path, typer.Option(help=".npz of arrays GRAPH/INPUT to calibrate on; graphs in it change.")
     ],
     output: Output,
+    cpu: Annotated[
+        bool, typer.Option("--cpu", help="For processors alone: faster there, not for TensorRT.")
+    ] = False,
 ) -> None:
     """Turn a finished fp32 bundle into int8, calibrated on recorded inputs."""
     require_train_extra("makeup quantise", *PACKAGES)
     from makeup_export.requantise import quantise_bundle
 
     console = Console()
-    for name, difference in quantise_bundle(bundle, inputs, output).items():
+    for name, difference in quantise_bundle(bundle, inputs, output, cpu=cpu).items():
         console.print(
             f"{name}: worst error {difference.max_error:.2g}, mean {difference.mean_error:.2g}, "
             f"{difference.psnr:.1f} dB to fp32",

@@ -7,8 +7,10 @@ Runtime's CPU fuses into integer convolutions. Which convolutions stay in float 
 """
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -119,6 +121,55 @@ def quantise(
     del result.graph.initializer[:]
     result.graph.initializer.extend(kept)
     return plain(result)
+
+
+def quantise_for_cpu(
+    model: onnx.ModelProto, inputs: Sequence[Mapping[str, Array]]
+) -> onnx.ModelProto:
+    """The graph with its convolutions in the int8 that ONNX Runtime's CPU runs fastest.
+
+    By ONNX Runtime's own tool: activations unsigned per tensor with a zero point, weights signed
+    per output channel, biases in int32. Weights keep to 7 bits, so that processors without VNNI do
+    not saturate: every processor gives the same integers. TensorRT takes no such graph.
+
+    Args:
+        model: the fp32 graph.
+        inputs: of the graph, one mapping for each run, to calibrate on.
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, shaped, result = (str(Path(folder, f"{name}.onnx")) for name in "abc")
+        onnx.save(model, source)
+        quant_pre_process(source, shaped, skip_symbolic_shape=True)
+        quantize_static(
+            shaped,
+            result,
+            _Runs(inputs),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        quantised = onnx.load(result)
+    standard = [used for used in quantised.opset_import if used.domain in ("", "ai.onnx")]
+    del quantised.opset_import[:]  # the tool declares domains of its own, and uses none
+    quantised.opset_import.extend(standard)
+    return plain(quantised)
+
+
+class _Runs:
+    """A reader of ONNX Runtime's tool."""
+
+    def __init__(self, inputs: Sequence[Mapping[str, Array]]) -> None:
+        self._left = iter(inputs)
+
+    def get_next(self) -> dict[str, Array] | None:
+        run = next(self._left, None)
+        return None if run is None else dict(run)
 
 
 def split_biases(model: onnx.ModelProto, convolutions: set[str]) -> onnx.ModelProto:

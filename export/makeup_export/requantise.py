@@ -16,18 +16,21 @@ from makeup_engines.bundle import check_free
 from makeup_export.graph_modules import Array
 from makeup_export.onnx_graphs import ExportError
 from makeup_export.parity import Difference
-from makeup_export.quantise import calibrate, candidates, quantise
+from makeup_export.quantise import calibrate, candidates, quantise, quantise_for_cpu
 
 Runs = Sequence[Mapping[str, Array]]
 
 
-def quantise_bundle(path: Path, inputs: Path, output: Path) -> dict[str, Difference]:
+def quantise_bundle(
+    path: Path, inputs: Path, output: Path, *, cpu: bool = False
+) -> dict[str, Difference]:
     """Write a bundle whose convolutions run in int8 in every graph that inputs are given of.
 
     Args:
         path: a bundle in fp32 for ONNX Runtime.
         inputs: `.npz` of arrays `GRAPH/INPUT`, whose first axis counts the runs.
         output: a new folder, or a `.zip`.
+        cpu: see `quantise_for_cpu`; else see `quantise`, which TensorRT takes too.
 
     Returns:
         for each such graph, how far its first output is from that in fp32, over all runs.
@@ -51,7 +54,7 @@ def quantise_bundle(path: Path, inputs: Path, output: Path) -> dict[str, Differe
         graph = widen_weights(onnx.load_from_string(files[file]))
         if not candidates(graph):
             raise ExportError(f"{path}: graph {name!r} has no convolutions to quantise")
-        changed = quantise(graph, calibrate(graph, runs))
+        changed = quantise_for_cpu(graph, runs) if cpu else quantise(graph, calibrate(graph, runs))
         files[file] = changed.SerializeToString()
         found[name] = Difference.between(_outputs(changed, runs), _outputs(graph, runs))
     fields = json.loads(bundle.manifest_bytes)

@@ -21,6 +21,7 @@ from makeup_kernels.errors import (
     OutputError,
 )
 from makeup_kernels.match_region_histograms import RegionHistogram, match_region_histograms
+from makeup_kernels.paint_layers import Factor, Pigment, Shine, paint_layers
 from makeup_kernels.region import Region
 from makeup_kernels.region_maps import region_maps
 
@@ -30,13 +31,16 @@ __all__ = [
     "BackendUnavailableError",
     "BundleError",
     "CpuFeatures",
+    "Factor",
     "InvalidInputError",
     "MakeupError",
     "MorphReference",
     "NoFaceError",
     "OutputError",
+    "Pigment",
     "Region",
     "RegionHistogram",
+    "Shine",
     "align_faces",
     "apply_color_map",
     "attentive_morph",
@@ -45,6 +49,7 @@ __all__ = [
     "crop_face",
     "crop_matrix",
     "match_region_histograms",
+    "paint_layers",
     "region_maps",
     "similarity",
 ]

@@ -64,3 +64,13 @@ def apply_color_map(
     threads: int,
     isa: str,
 ) -> None: ...
+def paint_layers(
+    bare: NDArray[np.float32],
+    light: Sequence[float],
+    base: float,
+    layers: Sequence[
+        tuple[int, int, NDArray[np.float32], NDArray[np.float32], float, float, float]
+    ],
+    change: NDArray[np.float32],
+    isa: str,
+) -> None: ...

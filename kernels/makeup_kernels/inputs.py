@@ -22,17 +22,21 @@ def check_array(
     Raises:
         InvalidInputError: anything else, with the shape and dtype that came.
     """
+    fits = (
+        isinstance(array, np.ndarray)
+        and array.dtype == dtype
+        and array.ndim == len(shape)
+        and all(isinstance(w, str) or have == w for have, w in zip(array.shape, shape, strict=True))
+    )
+    if fits:
+        found: NDArray[Any] = array  # type: ignore[assignment]
+        return found if found.flags.aligned else found.copy()
     expected = f"{np.dtype(dtype)} ({', '.join(str(axis) for axis in shape)})"
     if not isinstance(array, np.ndarray):
         raise InvalidInputError(
             f"{name}: got {type(array).__name__}, expected a NumPy array, {expected}"
         )
-    fits = array.ndim == len(shape) and all(
-        isinstance(want, str) or have == want for have, want in zip(array.shape, shape, strict=True)
-    )
-    if array.dtype != np.dtype(dtype) or not fits:
-        raise InvalidInputError(f"{name}: got {array.dtype} {array.shape}, expected {expected}")
-    return array if array.flags.aligned else array.copy()
+    raise InvalidInputError(f"{name}: got {array.dtype} {array.shape}, expected {expected}")
 
 
 def check_landmarks(name: str, landmarks: object, points: int | str = "K") -> NDArray[np.float32]:

@@ -13,6 +13,7 @@
 #include "composite/cpu.h"
 #include "isa.h"
 #include "match_region_histograms/cpu.h"
+#include "paint_layers/cpu.h"
 #include "parallel.h"
 
 namespace py = pybind11;
@@ -183,6 +184,58 @@ void bind_apply_color_map(py::module_& m) {
         py::arg("threads"), py::arg("isa"));
 }
 
+using LayerTuple = std::tuple<int, std::ptrdiff_t, FloatArray, FloatArray, float, float, float>;
+
+// A layer over rows x columns cells, from arrays without gaps.
+PaintLayer paint_layer(const LayerTuple& layer, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+    const auto& [kind, top, weight_array, color_array, amount, hiding, leveling] = layer;
+    expect(kind >= 0 && kind <= 2);
+    const auto weights = volume(weight_array);
+    const auto colors = volume(color_array);
+    const bool flat = colors.rows == 1 && colors.columns == 1;
+    const bool whole = colors.rows == weights.rows && colors.columns == columns;
+    const std::ptrdiff_t size = weights.rows * columns;
+    const auto gapless = py::array::c_style;
+    expect((weight_array.flags() & gapless) && (color_array.flags() & gapless));
+    expect(top >= 0 && top + weights.rows <= rows && weights.columns == columns);
+    expect(kind != 1 || weights.rows == rows);
+    expect(weights.planes == 1 || (kind == 1 && weights.planes == 3));
+    expect(colors.planes == 3 && (flat || (whole && kind == 0)));
+    return {static_cast<LayerKind>(kind),
+            top * columns,
+            size,
+            weights.data,
+            weights.planes == 1 ? 0 : size,
+            colors.data,
+            flat ? 1 : size,
+            flat,
+            amount,
+            hiding,
+            leveling};
+}
+
+void bind_paint_layers(py::module_& m) {
+    m.def(
+        "paint_layers",
+        [](const FloatArray& bare, const std::array<float, 3>& light, float base,
+           const std::vector<LayerTuple>& layers, FloatArray& change, const std::string& isa) {
+            const auto b = volume(bare);
+            const auto c = writable_volume(change);
+            const auto gapless = py::array::c_style;
+            expect((bare.flags() & gapless) && (change.flags() & gapless));
+            expect(b.columns == 3 && c.planes == 6 && c.rows == b.planes && c.columns == b.rows);
+            std::vector<PaintLayer> views;
+            for (const auto& layer : layers) {
+                views.push_back(paint_layer(layer, c.rows, c.columns));
+            }
+            const Isa chosen = find_isa(isa);
+            py::gil_scoped_release unlocked;
+            paint_layers({b.data, light, base}, views, c.rows, c.columns, c.data, chosen);
+        },
+        py::arg("bare").noconvert(), py::arg("light"), py::arg("base"), py::arg("layers"),
+        py::arg("change").noconvert(), py::arg("isa"));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
@@ -200,4 +253,5 @@ PYBIND11_MODULE(_cpu, m) {
     bind_match_region_histograms(m);
     bind_composite(m);
     bind_apply_color_map(m);
+    bind_paint_layers(m);
 }

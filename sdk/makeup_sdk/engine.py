@@ -10,7 +10,7 @@ import numpy as np
 
 from makeup_kernels import InvalidInputError, Region
 from makeup_kernels.types import Image
-from makeup_sdk.arguments import as_count
+from makeup_sdk.arguments import as_count, as_number
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
 from makeup_sdk.frame import (
     Outfit,
@@ -22,6 +22,7 @@ from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
 from makeup_sdk.images import check_color, check_frame, to_bgr
 from makeup_sdk.look import Look
+from makeup_sdk.makeup.base import TONE, Part
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
 from makeup_sdk.pipeline import CpuBackend, FramePipeline, ImageFaces
@@ -50,8 +51,11 @@ class MakeupEngine:
         device: where frames are worked on: "cpu", or "cuda", which also takes frames on the GPU
             (torch, CuPy, PyCUDA) and gives the same kind back; `mobile` and psgan bundles only,
             needs torch with CUDA and Triton, and has not run on a GPU yet.
-        strength: how much of the look arrives: one number in [0, 1], or a mapping from `Region`,
-            or its name ("lips"), to such a number, in which regions that are not named stay bare.
+        strength: how much of the look arrives: one number in [0, 1.5], 1 being the whole look, or
+            a mapping from `Region`, or its name ("lips"), to such a number, in which regions that
+            are not named stay bare.
+        tone: how far the whole face, to the neck's edge, takes the shade of the reference's skin,
+            in [0, 1]: its foundation. For looks that `mobile` read from a photo alone.
         max_faces: paint at most this many faces, the most certain ones; None paints every face of
             a frame, and follows 8 in a stream.
         color: channel order of the frames, "bgr" or "rgb".
@@ -73,6 +77,7 @@ class MakeupEngine:
         backend: str = "auto",
         device: str = "cpu",
         strength: StrengthLike = 1.0,
+        tone: float = 0.0,
         max_faces: int | None = None,
         color: str = "bgr",
         analyzer: FaceAnalyzer | None = None,
@@ -104,6 +109,7 @@ class MakeupEngine:
         self._outfit: Outfit | None = None
         self._outfits: dict[int, Outfit | None] = {}
         self.strength = strength
+        self._tone = _checked_tone(tone)
         self.look = look
 
     @property
@@ -152,6 +158,8 @@ class MakeupEngine:
                 f"look: got {type(look).__name__}, expected a Look, a path or a frame"
             )
         look = look.made_for(self.model)
+        if self._tone:
+            _check_has_tone(look)
         return Outfit(look, self.pipeline.backend.painter(look))
 
     @property
@@ -162,6 +170,19 @@ class MakeupEngine:
     @strength.setter
     def strength(self, strength: StrengthLike) -> None:
         self._strength = normalize_strength(strength)
+
+    @property
+    def tone(self) -> float:
+        """How far the whole face takes the shade of the reference's skin, in [0, 1]."""
+        return self._tone
+
+    @tone.setter
+    def tone(self, tone: float) -> None:
+        tone = _checked_tone(tone)
+        for outfit in (self._outfit, *self._outfits.values()):
+            if tone and outfit:
+                _check_has_tone(outfit.look)
+        self._tone = tone
 
     def process(self, frame: Image, *, out: Image | None = None) -> Image:
         """Put the look on every face of a frame.
@@ -215,10 +236,26 @@ class MakeupEngine:
         """
         return open_stream(self, source, sink, options)
 
-    def strength_of(self, outfit: Outfit) -> dict[Region, float]:
-        """The engine's strength where an outfit has makeup, above 0."""
-        return {
+    def strength_of(self, outfit: Outfit) -> dict[Part, float]:
+        """The engine's strength where an outfit has makeup, above 0, and its tone."""
+        amounts: dict[Part, float] = {
             region: amount
             for region, amount in self._strength.items()
             if amount > 0 and region in outfit.look.regions
         }
+        return amounts | {TONE: self._tone} if self._tone else amounts
+
+
+def _checked_tone(tone: float) -> float:
+    tone = as_number(tone, "tone")
+    if not 0 <= tone <= 1:
+        raise InvalidInputError(f"tone: got {tone}, expected a number in [0, 1]")
+    return tone
+
+
+def _check_has_tone(look: Look) -> None:
+    if not look.has_tone:
+        raise InvalidInputError(
+            f"tone: look {look.title!r} has no shade of skin; leave tone at 0, or wear a look that "
+            "'mobile' read from a photo"
+        )

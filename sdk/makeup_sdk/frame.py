@@ -20,7 +20,7 @@ from makeup_sdk.faces import (
 )
 from makeup_sdk.images import check_frame
 from makeup_sdk.look import Look
-from makeup_sdk.makeup.base import MAKEUP_REGIONS
+from makeup_sdk.makeup.base import MAKEUP_REGIONS, MAX_STRENGTH
 
 StrengthLike: TypeAlias = float | Mapping[Region, float] | Mapping[str, float]
 """What apps may give as a strength: one number, or one per region, by `Region` or by name."""
@@ -85,10 +85,10 @@ class Stopwatch:
 
 
 def normalize_strength(strength: StrengthLike) -> dict[Region, float]:
-    """A number or mapping to one number in [0, 1] per makeup region.
+    """A number or mapping to one number in [0, 1.5] per makeup region.
 
     Raises:
-        InvalidInputError: a number is not in [0, 1], or a key is no makeup region.
+        InvalidInputError: a number is not in [0, 1.5], or a key is no makeup region.
     """
     if isinstance(strength, Mapping):
         given = {as_region(key, "strength"): value for key, value in strength.items()}
@@ -99,9 +99,9 @@ def normalize_strength(strength: StrengthLike) -> dict[Region, float]:
     else:
         amounts = dict.fromkeys(MAKEUP_REGIONS, as_number(strength, "strength"))
     for region, amount in amounts.items():
-        if not 0 <= amount <= 1:
+        if not 0 <= amount <= MAX_STRENGTH:
             raise InvalidInputError(
-                f"strength: {amount} for {region.name.lower()}, expected a number in [0, 1]"
+                f"strength: {amount} for {region.name.lower()}, expected a number in [0, 1.5]"
             )
     return amounts
 

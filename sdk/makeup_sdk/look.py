@@ -87,6 +87,11 @@ class Look:
         """The regions it has something for."""
         return self.makeup_regions | {product.region for product in self.products}
 
+    @property
+    def has_tone(self) -> bool:
+        """Whether it knows the shade of the reference's skin, for `MakeupEngine.tone`."""
+        return isinstance(self.makeup, Appearance)
+
     @classmethod
     def from_photo(
         cls,

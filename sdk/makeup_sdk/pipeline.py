@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from makeup_kernels import Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import Face, FaceAnalysis, FaceAnalyzer, FaceStatus
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.frame import Outfit, Result, Stopwatch, judge, output
 from makeup_sdk.images import check_frame, to_bgr
 from makeup_sdk.look import Look
+from makeup_sdk.makeup.base import Part
 from makeup_sdk.models.base import Follower, FrameByFrame, Model, Painter
 
 Lap = Callable[[str], None]
@@ -39,7 +39,7 @@ class Stroke:
 
     face: FaceAnalysis
     brush: Brush
-    strength: Mapping[Region, float]
+    strength: Mapping[Part, float]
     opacity: float
     step: Step | None = None
 
@@ -167,6 +167,64 @@ class FramePipeline:
 
 
 @dataclass(frozen=True)
+class SeenFace:
+    """A face of a single image.
+
+    Attributes:
+        analysis: of the backend's analyser.
+        box, score, status: as in `Face`.
+        visible: share in [0, 1] of its makeup that it may wear.
+    """
+
+    analysis: FaceAnalysis
+    box: FloatArray
+    score: float
+    status: FaceStatus
+    visible: float
+
+
+def find_faces(backend: FrameBackend, view: Any, max_faces: int, lap: Lap) -> list[SeenFace]:
+    """The faces of a single image, at most `max_faces`, best first; `lap` as in `FaceSource`."""
+    found = backend.analyzer.detect(view, max_faces)
+    lap("detect")
+    analyses = backend.analyze(view, found) if found else []
+    lap("analyze")
+    return [
+        SeenFace(analysis, detection.box, detection.score, *judge(analysis))
+        for analysis, detection in zip(analyses, found, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class KnownFaces:
+    """Faces of a single image that were found before, all in the same outfit. A `FaceSource`.
+
+    Attributes:
+        found: see `find_faces`.
+        backend: paints them.
+        outfit: what they wear.
+        strength: per region where the outfit has makeup, above 0.
+    """
+
+    found: Sequence[SeenFace]
+    backend: FrameBackend
+    outfit: Outfit
+    strength: Mapping[Part, float]
+
+    def faces(self, view: Any, lap: Lap) -> list[FaceToPaint]:
+        """See `FaceSource.faces`; best first."""
+        brush = self.backend.brush(self.outfit.painter, None)
+        faces = []
+        for number, seen in enumerate(self.found):
+            face = seen.analysis
+            wears = bool(self.strength) and seen.visible > 0
+            strokes = (Stroke(face, brush, self.strength, seen.visible),) if wears else ()
+            place = (face.landmarks, seen.box, seen.score)
+            faces.append(FaceToPaint(*place, number, seen.status, strokes))
+        return faces
+
+
+@dataclass(frozen=True)
 class ImageFaces:
     """Faces of a single image, all in the same outfit. A `FaceSource`.
 
@@ -180,23 +238,12 @@ class ImageFaces:
     backend: FrameBackend
     max_faces: int
     outfit: Outfit
-    strength: Mapping[Region, float]
+    strength: Mapping[Part, float]
 
     def faces(self, view: Any, lap: Lap) -> list[FaceToPaint]:
         """See `FaceSource.faces`; best first."""
-        found = self.backend.analyzer.detect(view, self.max_faces)
-        lap("detect")
-        analyses = self.backend.analyze(view, found) if found else []
-        lap("analyze")
-        brush = self.backend.brush(self.outfit.painter, None)
-        faces = []
-        for number, (face, detection) in enumerate(zip(analyses, found, strict=True)):
-            status, visible = judge(face)
-            wears = bool(self.strength) and visible > 0
-            strokes = (Stroke(face, brush, self.strength, visible),) if wears else ()
-            place = (face.landmarks, detection.box, detection.score)
-            faces.append(FaceToPaint(*place, number, status, strokes))
-        return faces
+        found = find_faces(self.backend, view, self.max_faces, lap)
+        return KnownFaces(found, self.backend, self.outfit, self.strength).faces(view, lap)
 
 
 class CpuBackend:

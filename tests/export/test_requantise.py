@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, numpy_helper
 from typer.testing import CliRunner
 
 from makeup_engines import Bundle
@@ -16,6 +17,7 @@ from makeup_kernels import BundleError
 from makeup_sdk import MakeupEngine
 from makeup_sdk.cli import app
 from makeup_sdk.weights import FOLDER as MODELS
+from makeup_training.faces.record_inputs import record
 
 PSGAN = MODELS / "psgan"
 DEMO = Path(str(resources.files("makeup_sdk") / "assets" / "demo"))
@@ -139,3 +141,39 @@ def test_quantise_command(inputs, tmp_path):
     assert result.exit_code == 0, result.output
     assert "dB to fp32" in result.output
     assert Bundle.open(output).manifest.precision == "int8"
+
+
+def test_int8_for_the_cpu_is_close_to_fp32(tmp_path):
+    """The shipped networks of the face analysis, quantised once more on the demo faces."""
+    recorded = record(sorted(DEMO.glob("*.jpg")), 6)
+    assert {name: values.shape for name, values in recorded.items()} == {
+        "model/image": (12, 3, 160, 160),  # each face is looked at twice
+        "lips/image": (6, 3, 64, 96),
+        "lips/regions": (6, 5, 40, 60),
+    }
+    np.savez(tmp_path / "inputs.npz", **recorded)
+    source, target = MODELS / "face_landmarks_regions", tmp_path / "int8"
+    quantise_bundle(source, tmp_path / "inputs.npz", target, cpu=True)
+    assert Bundle.open(target).manifest.precision == "int8"
+    for name in ("model", "lips"):
+        exact, fast = (Bundle.open(path).session(name, threads=1) for path in (source, target))
+        given = {
+            key.partition("/")[2]: values[:1]
+            for key, values in recorded.items()
+            if key.startswith(name)
+        }
+        got = fast.run(given)
+        for output, values in exact.run(given).items():
+            assert np.abs(got[output] - values).mean() <= 0.02 * np.ptp(values) + 1e-3
+        weights = [
+            numpy_helper.to_array(tensor)
+            for tensor in onnx.load(target / f"{name}.onnx").graph.initializer
+            if tensor.data_type == TensorProto.INT8 and len(tensor.dims) == 4
+        ]
+        assert len(weights) > 10
+        assert max(int(np.abs(values.astype(int)).max()) for values in weights) <= 64
+
+
+def test_recording_wants_faces():
+    with pytest.raises(SystemExit, match="--faces: 0 faces in 0 files, expected 64"):
+        record([])

@@ -125,7 +125,8 @@ def test_other_text_is_no_color(text):
 
 @BOUNDED
 @given(
-    st.floats(0, 1), st.dictionaries(st.sampled_from(sorted(NAMES)), st.none() | st.floats(0, 1))
+    st.floats(0, 1.5),
+    st.dictionaries(st.sampled_from(sorted(NAMES)), st.none() | st.floats(0, 1.5)),
 )
 def test_strength_and_regions(strength, amounts):
     entries = [name if amount is None else f"{name}={amount!r}" for name, amount in amounts.items()]
@@ -144,7 +145,7 @@ def test_other_strengths_are_refused(strength, entries):
         got = normalize_strength(parse_strength(strength, entries))
     except InvalidInputError:
         return
-    assert all(isinstance(region, Region) and 0 <= n <= 1 for region, n in got.items())
+    assert all(isinstance(region, Region) and 0 <= n <= 1.5 for region, n in got.items())
 
 
 @BOUNDED

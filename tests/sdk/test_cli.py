@@ -268,6 +268,16 @@ def test_no_torch_at_run_time() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_who_makes_no_catalogue_imports_nothing_of_it() -> None:
+    code = (
+        "import sys, makeup_sdk.cli; makeup_sdk.MakeupEngine(); "
+        "print({'fsspec', 'pyarrow', 'ray', 'tritonclient', 'makeup_sdk.catalogue'} "
+        "& set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_version_and_module() -> None:
     """`python -m makeup_sdk --version` is `makeup --version`."""
     command = [sys.executable, "-m", "makeup_sdk", "--version"]

@@ -211,9 +211,11 @@ def test_wrong_out(engine: MakeupEngine, demo: Demo) -> None:
         ({"model": "no/bundle"}, "or the path of a bundle"),
         ({"device": "gpu"}, "device: 'gpu' is unknown; expected one of ('cpu', 'cuda')"),
         ({"color": "yuv"}, "color: 'yuv' is unknown"),
-        ({"strength": 1.5}, "strength: 1.5 for lips, expected a number in [0, 1]"),
+        ({"strength": 1.6}, "strength: 1.6 for lips, expected a number in [0, 1.5]"),
         ({"strength": float("nan")}, "strength: nan"),
         ({"strength": {Region.NONE: 1}}, "is no makeup region"),
+        ({"tone": 1.1}, "tone: got 1.1, expected a number in [0, 1]"),
+        ({"tone": "all"}, "tone: got 'all', expected a number"),
         ({"max_faces": 0}, "max_faces: got 0"),
         ({"threads": 0}, "threads: got 0"),
         ({"look": 5}, "look: got int, expected a Look, a path or a frame"),
@@ -224,6 +226,22 @@ def test_wrong_arguments(analyzer: BundledFaceAnalyzer, arguments: dict, message
     with pytest.raises(InvalidInputError) as error:
         MakeupEngine(analyzer=analyzer, **arguments)
     assert message in str(error.value)
+
+
+def test_tone_is_refused_where_nothing_knows_the_shade(
+    analyzer: BundledFaceAnalyzer, look: Look
+) -> None:
+    products = Look.from_colors(lips="#b01030")
+    with pytest.raises(InvalidInputError, match=r"tone: look .* has no shade of skin"):
+        MakeupEngine(products, tone=0.5, analyzer=analyzer)
+    engine = MakeupEngine(products, analyzer=analyzer)
+    with pytest.raises(InvalidInputError, match="tone: look"):
+        engine.tone = 0.5
+    assert engine.tone == 0
+    engine.look = look
+    engine.tone = 0.5
+    with pytest.raises(InvalidInputError, match="tone: look"):
+        engine.wear(1, products)
 
 
 def test_engines_may_share_a_model(

@@ -11,6 +11,7 @@ from makeup_sdk import __version__
 from makeup_sdk.cli import (
     apply,
     bench,
+    catalogue,
     demo,
     doctor,
     edit,
@@ -34,6 +35,7 @@ app.command("edit")(edit.edit)
 app.command("stream")(stream.stream)
 app.command("models")(models.models)
 app.command("shades")(shades.shades)
+app.command("catalogue")(catalogue.catalogue)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("build")(engines.build_command)

@@ -34,7 +34,13 @@ def apply(
         list[str] | None,
         typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
     ] = None,
-    strength: Annotated[float, typer.Option(help="0 (bare) to 1 (the whole look).")] = 1.0,
+    strength: Annotated[
+        float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")
+    ] = 1.0,
+    tone: Annotated[
+        float,
+        typer.Option(help="How far the face takes the shade of the reference's skin, 0 to 1."),
+    ] = 0.0,
     model: Annotated[
         str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
     ] = DEFAULT_MODEL,
@@ -53,6 +59,7 @@ def apply(
         model=model,
         backend=backend,
         strength=parse_strength(strength, region or ()),
+        tone=tone,
         threads=threads,
     )
     failures = []

@@ -15,7 +15,7 @@ from makeup_sdk.look import Look
 from makeup_sdk.makeup.product_json import ProductMakeup
 from makeup_sdk.makeup.references import References
 from makeup_sdk.makeup.style import Style
-from makeup_sdk.models.base import Model, ModelOptions, Painter
+from makeup_sdk.models.base import Model, ModelOptions, Painter, Strength
 from makeup_sdk.models.facts import FACTS
 from makeup_sdk.models.papers.region_gan import StyleModel
 from makeup_sdk.models.registry import open_model, shipped_models
@@ -59,7 +59,8 @@ def _size_and_licence(folder: Path) -> tuple[str, str]:
 
 def _milliseconds(model: Model) -> float:
     """Median time of painting the demo face, without finding it and putting the paint back."""
-    face, strength = demo_face(), dict.fromkeys(model.regions, 1.0)
+    face = demo_face()
+    strength: Strength = dict.fromkeys(model.regions, 1.0)
     painter = _painter(model)
     times = []
     for _ in range(_RUNS):

@@ -57,7 +57,13 @@ def stream(
         list[str] | None,
         typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
     ] = None,
-    strength: Annotated[float, typer.Option(help="0 (bare) to 1 (the whole look).")] = 1.0,
+    strength: Annotated[
+        float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")
+    ] = 1.0,
+    tone: Annotated[
+        float,
+        typer.Option(help="How far the face takes the shade of the reference's skin, 0 to 1."),
+    ] = 0.0,
     wear: Annotated[
         list[str] | None,
         typer.Option(help="Another look for one face, e.g. 1=blue.look. May be repeated."),
@@ -101,6 +107,7 @@ def stream(
         model=model,
         backend=backend,
         strength=parse_strength(strength, region or ()),
+        tone=tone,
         max_faces=max_faces,
         threads=threads,
     )

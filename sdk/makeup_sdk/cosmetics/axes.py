@@ -18,6 +18,15 @@ _EYE = 0.29
 _BROW_THICKNESS = 0.23
 
 
+def _ladder(cells: float) -> int:
+    """The next of a ladder of numbers at or above `cells`, in steps of 2 to 3 % from 32 up.
+
+    Textures are laid out once for each.
+    """
+    step = 1 << max(int(np.log2(max(cells, 1.0))) - 5, 0)
+    return max(int(np.ceil(cells / step)) * step, 4)
+
+
 class Axes:
     """t from `start` (0) to `end` (1), v toward one side; v in `length`s.
 
@@ -46,28 +55,37 @@ class Axes:
     def lay(
         self, view: FaceView, t_range: tuple[float, float], v_range: tuple[float, float]
     ) -> None:
-        """Lay cells of a frame's pixel over a range; sets `t`, `v`, `matrix` and `shape`."""
-        cell = view.frame_pixel
-        columns = max(int(np.ceil((t_range[1] - t_range[0]) * self.width / cell)) + 1, 4)
-        rows = max(int(np.ceil((v_range[1] - v_range[0]) * self.length / cell)) + 1, 4)
+        """Lay cells no wider than a frame's pixel over a range; sets what is below.
+
+        The cells are those of a lattice through t = 0, v = 0 with a whole number of cells per
+        `length`, so that textures lie still on the feature.
+        """
+        self.cells = _ladder(self.length / view.frame_pixel)
+        """Cells per `length`."""
+        self.cell = 1.0 / self.cells
+        """Side of a cell in `length`s."""
+        across = self.width / self.length * self.cells
+        left, top = int(np.floor(t_range[0] * across)), int(np.floor(v_range[0] * self.cells))
+        columns = max(int(np.ceil(t_range[1] * across)) - left + 1, 4)
+        rows = max(int(np.ceil(v_range[1] * self.cells)) - top + 1, 4)
         self.shape = rows, columns
-        self.cell = cell / self.length
-        """Height of a cell in `length`s."""
-        self.t: FloatArray = (
-            t_range[0] + np.arange(columns, dtype=np.float32)[None] * (cell / self.width)
-        ).astype(np.float32)
+        self.corner = top, left
+        """The first cell's place on the lattice."""
+        self.t: FloatArray = (np.arange(left, left + columns) / across).astype(np.float32)[None]
         """float32 (1, columns)."""
-        self.v: FloatArray = (
-            v_range[0] + np.arange(rows, dtype=np.float32)[:, None] * self.cell
-        ).astype(np.float32)
+        self.v: FloatArray = (np.arange(top, top + rows) * self.cell).astype(np.float32)[:, None]
         """float32 (rows, 1)."""
-        linear = np.stack([self._axis, self._normal]) / cell
-        shift = -linear @ self._start - (
-            t_range[0] * self.width / cell,
-            v_range[0] * self.length / cell,
-        )
+        linear = np.stack([self._axis, self._normal]) * (self.cells / self.length)
+        shift = -linear @ self._start - (left, top)
         self.matrix: NDArray[np.float64] = np.hstack([linear, shift[:, None]])
         """float64 (2, 3): crop pixel to cell."""
+
+    def rows(self, low: float, high: float) -> slice:
+        """The rows with v from `low` to `high`, and one more on each side."""
+        first = int(np.floor(low * self.cells)) - self.corner[0] - 1
+        last = int(np.ceil(high * self.cells)) - self.corner[0] + 2
+        first = min(max(first, 0), self.shape[0])
+        return slice(first, max(min(last, self.shape[0]), first))
 
     def edge(self, distance: FloatArray, soft: float = 0.0) -> FloatArray:
         """Coverage of `distance > 0` (in v), antialiased over a cell plus `soft`."""
@@ -114,8 +132,8 @@ class Eye(Axes):
         self.under = lower_lid + slope * beyond
         """v of the lower lid's edge."""
         self.brow_top, self.brow_bottom = self._brow(brow_points)
-        room = np.maximum(self.brow_bottom - self.lid, 0.22)
-        self.h: FloatArray = (self.v - self.lid) / room
+        self.room: FloatArray = np.maximum(self.brow_bottom - self.lid, np.float32(0.22))
+        """float32 (1, columns): from the lid's edge (h = 0) to the brow (h = 1)."""
         opening = float((upper_curve[:, 1] - height(lower_curve, upper_curve[:, 0])).max())
         opening *= 1 - float(shut)
         self.closed = smoothstep(0.16, 0.06, np.float32(opening)).item()
@@ -132,18 +150,19 @@ class Eye(Axes):
         return height(spline(top), self.t), height(spline(bottom), self.t)
 
     @cached_property
-    def opening(self) -> FloatArray:
-        """Coverage of the eyeball between the lids."""
-        inside = np.minimum(self.lid - self.v, self.v - self.under)
-        ends = np.minimum(self.t, 1.0 - self.t) * 2.0
-        return self.edge(np.minimum(inside, ends))
+    def around(self) -> FloatArray:
+        """float32 (rows, columns): coverage of all but the eyeball between the lids."""
+        ball = np.minimum(self.lid - self.v, self.v - self.under)
+        np.minimum(ball, np.minimum(self.t, 1.0 - self.t) * 2.0, out=ball)
+        return self.edge(np.negative(ball, out=ball))
 
-    def brow_map(self) -> FloatArray:
-        """Coverage of the brow by its landmarks."""
+    def brow_map(self, rows: slice) -> FloatArray:
+        """Coverage of the brow by its landmarks, in some rows."""
         inner, outer = self.brow_span
-        across = self.edge(np.minimum(self.brow_top - self.v, self.v - self.brow_bottom), 0.045)
+        v = self.v[rows]
+        brow = self.edge(np.minimum(self.brow_top - v, v - self.brow_bottom), 0.045)
         along = smoothstep(inner - 0.04, inner + 0.14, self.t)
-        brow: FloatArray = across * along * smoothstep(outer + 0.08, outer - 0.1, self.t)
+        brow *= along * smoothstep(outer + 0.08, outer - 0.1, self.t)
         return brow
 
 

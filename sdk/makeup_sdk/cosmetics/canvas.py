@@ -6,23 +6,17 @@ stain sinks into light skin as wine does, from one opacity.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import apply_color_map
+from makeup_kernels import Factor, Pigment, Shine, apply_color_map, paint_layers
+from makeup_kernels.paint_layers import Layer
 from makeup_kernels.types import FloatArray, Image
-from makeup_sdk.cosmetics.light import kubelka_munk, luminance, planar_luminance
+from makeup_sdk.cosmetics.light import luminance
 
-_HIGHLIGHT = (1.15, 0.45)
-"""Shading from which light counts as a reflection off the surface, which paint does not change, and
-the share of it beyond that still is shading."""
-_DARKEST_FACTOR, _BRIGHTEST_FACTOR = 0.004, 12.0
-_FAINTEST = 6e-4
-"""Gain below which no pixel moves by a whole step."""
-_OFFSET = np.float32(0.055 * 255)
-"""sRGB is (1.055 · light^(1/2.4) − 0.055): a factor on light is a factor on code + this."""
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Patch:
 
 
 class Canvas:
-    """Layers of paint over a part of a face.
+    """Layers of paint over a part of a face; see `makeup_kernels.paint_layers`.
 
     Args:
         bare: float32 (h, w, 3), linear BGR of the bare skin there.
@@ -70,20 +64,16 @@ class Canvas:
         self, bare: FloatArray, light: FloatArray, base: float, allowed: FloatArray
     ) -> None:
         self.allowed = allowed
-        self.shade = np.maximum(luminance(bare) * np.float32(1 / base), 1e-3)
-        start, share = _HIGHLIGHT
-        self._diffuse = np.minimum(self.shade, (1 - share) * start + share * self.shade)
-        planes = np.stack(cv2.split(bare))
-        planes /= self.shade * light[:, None, None]
-        self._bare = cv2.max(cv2.min(planes.reshape(-1), 0.97), 4e-3).reshape(planes.shape)
-        self._ground = self._bare
-        self._levelled: FloatArray | None = None
-        self._shine: FloatArray | None = None
+        self.shade = np.maximum(luminance(bare) * np.float32(1 / base), np.float32(1e-3))
+        """float32 (h, w): the light and dark of the ground, around 1."""
+        self._bare, self._light, self._base = bare, light, base
+        self._layers: list[Layer] = []
 
     def paint(
         self,
         opacity: FloatArray,
         color: FloatArray,
+        rows: slice = _ALL,
         *,
         amount: float = 1.0,
         hiding: float = 1.0,
@@ -92,82 +82,38 @@ class Canvas:
         """Lay a pigment.
 
         Args:
-            opacity: float32 (h, w) in [0, 1].
-            color: float32 (3,) or (3, h, w), linear BGR of a thick layer.
+            opacity: float32 (n, w) in [0, 1].
+            color: float32 (3,) or (3, n, w), linear BGR of a thick layer.
+            rows: the n rows that are painted.
             amount: strength of the layer in [0, 1.5]; beyond 1 it goes further than the paint.
             hiding: 1 for a product full of white filler, which hides darker skin as chalk does;
                 toward 0 for a sheer one, which tints skin darker than itself but barely lightens.
             leveling: how far a full cover evens out the ground's light and dark.
         """
-        opacity = opacity * self.allowed
-        rows, columns = _box(opacity)
-        if rows.stop <= rows.start:
-            return
-        opacity = np.minimum(opacity[rows, columns], 1.0) * np.float32(min(amount, 1.0))
-        color = color[:, None, None] if color.ndim == 1 else color[:, rows, columns]
-        ground = self._ground[:, rows, columns]
-        if hiding < 1:
-            lighter = planar_luminance(color) / np.maximum(planar_luminance(ground), 0.01)
-            color = color * cv2.pow(np.maximum(lighter, 1.0), hiding - 1.0)
-        painted = kubelka_munk(ground, color, opacity)
-        if amount > 1:
-            painted *= np.power(painted / ground, amount - 1.0)
-        if self._ground is self._bare:
-            self._ground = self._bare.copy()
-        self._ground[:, rows, columns] = painted
-        if leveling > 0:
-            if self._levelled is None:
-                self._levelled = np.zeros_like(self.shade)
-            self._levelled[rows, columns] += np.float32(leveling * max(amount, 1.0)) * opacity
+        opacity = opacity * self.allowed[rows]
+        top = rows.start or 0
+        self._layers.append(Pigment(opacity, color, amount, hiding, leveling, top))
 
     def scale(self, factor: FloatArray, amount: float = 1.0) -> None:
         """Multiply reflectance by factor (h, w) or (3, h, w) where paint is allowed."""
-        change = (factor - 1.0) * (self.allowed * np.float32(amount))
-        change += 1.0
-        self._ground = self._ground * np.maximum(change, 0.02)
+        change = factor - np.float32(1)
+        change *= self.allowed * np.float32(amount)
+        change += np.float32(1)
+        self._layers.append(Factor(change))
 
-    def shine(self, amount: FloatArray, color: FloatArray | None = None) -> None:
-        """Add reflected light: `amount` (h, w) times the light, times a colour (3,) if given."""
-        if self._shine is None:
-            self._shine = np.zeros_like(self._bare)
+    def shine(
+        self, amount: FloatArray, color: FloatArray | None = None, rows: slice = _ALL
+    ) -> None:
+        """Add reflected light: `amount` (n, w) of `rows` times the light, times a colour (3,)."""
         tint = np.ones(3, np.float32) if color is None else color.astype(np.float32)
-        self._shine += (amount * self.allowed) * tint[:, None, None]
+        self._layers.append(Shine(amount * self.allowed[rows], tint, rows.start or 0))
 
-    @property
+    @cached_property
     def lit(self) -> FloatArray:
         """float32 (h, w): how much light falls on each place, in [0.1, 1.5]; what shine follows."""
-        lit: FloatArray = np.minimum(np.maximum(self.shade, 0.1), 1.5)
+        lit: FloatArray = np.minimum(np.maximum(self.shade, np.float32(0.1)), np.float32(1.5))
         return lit
-
-    def factor(self) -> FloatArray:
-        """float32 (3, h, w): the light of the painted face over that of the bare one."""
-        change = self._ground / self._bare
-        if self._levelled is not None:
-            change *= cv2.exp(-self._levelled * cv2.log(self._diffuse))
-        change -= 1.0
-        change *= self._diffuse / self.shade
-        change += 1.0
-        if self._shine is not None:
-            change += self._shine / (self.shade * self._bare)
-        limited: FloatArray = np.minimum(np.maximum(change, _DARKEST_FACTOR), _BRIGHTEST_FACTOR)
-        return limited
 
     def patch(self, matrix: NDArray[np.float64]) -> Patch:
         """The change as a patch; `matrix` (2, 3) is crop pixel to cell."""
-        factor = self.factor()
-        shape = factor.shape
-        gain = cv2.pow(factor.reshape(-1, shape[2]), 1 / 2.4).reshape(shape)
-        gain -= 1.0
-        gain *= np.abs(gain).max(axis=0) > _FAINTEST
-        gain[:, [0, -1]] = 0.0
-        gain[:, :, [0, -1]] = 0.0
-        return Patch(np.concatenate([gain, gain * _OFFSET]), matrix)
-
-
-def _box(weights: FloatArray) -> tuple[slice, slice]:
-    """Rows and columns in which weights are above 0.002; both empty if none are."""
-    there = weights > 0.002
-    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
-    if not rows.size:
-        return slice(0, 0), slice(0, 0)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        return Patch(paint_layers(self._bare, self._light, self._base, self._layers), matrix)

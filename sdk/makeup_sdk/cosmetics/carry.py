@@ -11,21 +11,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import CROP_SIZE, Region, similarity
+from makeup_kernels import CROP_SIZE, similarity
 from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.canvas import Patch
 from makeup_sdk.cosmetics.light import SkinLight
 from makeup_sdk.cosmetics.maps import Points
 from makeup_sdk.cosmetics.paint import PARTS, paint_part
 from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.makeup.base import Part
 from makeup_sdk.makeup.products import Product
 
 _MOST_FRAMES = 8
-_BENT = 0.6
-"""Crop pixels by which a part's landmarks may depart from where they were carried to."""
-_OTHER_LIGHT = 0.03
+_BENT, _BENT_SKIN = 0.6, 1.2
+"""Crop pixels by which a part's landmarks may depart from where they were carried to; on the skin,
+where all edges are soft, by more."""
+_OTHER_LIGHT = 0.05
 """Log light by which the light may drift."""
-_OTHER_SCALE = 0.05
+_OTHER_SCALE = 0.1
+"""Log size by which a pixel of the frame may differ from that painted for."""
 _NEW = 0.3
 """Share of new picture (`Step.news`) from which a part is painted anew."""
 
@@ -37,9 +40,8 @@ class _Painted:
     patch: Patch | None
     points: Points
     light: FloatArray
-    strength: Mapping[Region, float]
+    strength: Mapping[Part, float]
     frame_pixel: float
-    frame: int
 
 
 class CarriedPaint:
@@ -60,7 +62,7 @@ class CarriedPaint:
         points: Points,
         light: SkinLight,
         frame_pixel: float,
-        strength: Mapping[Region, float],
+        strength: Mapping[Part, float],
         news: FloatArray | None,
     ) -> list[Patch]:
         """The paint of the next frame; see `paint`.
@@ -82,13 +84,13 @@ class CarriedPaint:
             here = points[index]
             carried = None
             if last is not None and news is not None:
-                carried = self._carried(last, number, here, log_light, frame_pixel, strength, news)
+                turn = (self._frame + number) % _MOST_FRAMES == 0
+                if not turn and strength == last.strength:
+                    carried = _carried(part, last, here, log_light, frame_pixel, news)
             if last is None or carried is None:
                 face = face or view()
                 patch = paint_part(face, part, self._products, strength)
-                self._painted[part] = _Painted(
-                    patch, here, log_light, dict(strength), frame_pixel, self._frame
-                )
+                self._painted[part] = _Painted(patch, here, log_light, dict(strength), frame_pixel)
             elif last.patch is None:
                 patch = None
             else:
@@ -97,31 +99,28 @@ class CarriedPaint:
                 patches.append(patch)
         return patches
 
-    def _carried(
-        self,
-        last: _Painted,
-        number: int,
-        points: Points,
-        light: FloatArray,
-        frame_pixel: float,
-        strength: Mapping[Region, float],
-        news: FloatArray,
-    ) -> NDArray[np.float64] | None:
-        """float64 (2, 3): crop pixel now to crop pixel then; None if it has to be painted anew."""
-        if (self._frame + number) % _MOST_FRAMES == 0 or strength != last.strength:
-            return None
-        if abs(np.log(frame_pixel / last.frame_pixel)) > _OTHER_SCALE:
-            return None
-        if np.abs(light - last.light).max() > _OTHER_LIGHT:
-            return None
-        back = similarity(points, last.points)
-        bent = points @ back[:, :2].T + back[:, 2] - last.points
-        if np.abs(bent).max() > _BENT:
-            return None
-        cells = CROP_SIZE // news.shape[0]
-        x0, y0 = np.clip(points.min(axis=0) / cells, 0, len(news) - 1).astype(int)
-        x1, y1 = np.clip(points.max(axis=0) / cells, 0, len(news) - 1).astype(int)
-        return None if news[y0 : y1 + 1, x0 : x1 + 1].max() > _NEW else back
+
+def _carried(
+    part: str,
+    last: _Painted,
+    points: Points,
+    light: FloatArray,
+    frame_pixel: float,
+    news: FloatArray,
+) -> NDArray[np.float64] | None:
+    """float64 (2, 3): crop pixel now to crop pixel then; None if it has to be painted anew."""
+    if abs(np.log(frame_pixel / last.frame_pixel)) > _OTHER_SCALE:
+        return None
+    if np.abs(light - last.light).max() > _OTHER_LIGHT:
+        return None
+    back = similarity(points, last.points)
+    bent = points @ back[:, :2].T + back[:, 2] - last.points
+    if np.abs(bent).max() > (_BENT_SKIN if part == "skin" else _BENT):
+        return None
+    cells = CROP_SIZE // news.shape[0]
+    x0, y0 = np.clip(points.min(axis=0) / cells, 0, len(news) - 1).astype(int)
+    x1, y1 = np.clip(points.max(axis=0) / cells, 0, len(news) - 1).astype(int)
+    return None if news[y0 : y1 + 1, x0 : x1 + 1].max() > _NEW else back
 
 
 def _composed(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,9 +15,9 @@ from makeup_sdk.cosmetics.textures import (
     LASH_SPAN,
     Hand,
     grain,
-    hairs,
     lashes,
     sparkle,
+    strokes,
 )
 from makeup_sdk.makeup.products import Brows, Eyeliner, EyeShadow, Lashes
 
@@ -38,32 +38,46 @@ _FLAKES = {"metallic": 0.02, "shimmer": 0.055, "glitter": 0.16}
 
 def paint_shadow(canvas: Canvas, eye: Eye, hand: Hand, shadow: EyeShadow, amount: float) -> None:
     """Blend lid, crease, outer corner and inner highlight over one eye."""
-    coverage, lid, color = _sampled(_shadow_map(shadow, hand), eye)
+    bottom = float(eye.under.min()) - 0.2 if shadow.lower > 0 else float(eye.lid.min()) - 0.05
+    if shadow.inner:
+        bottom = min(bottom, -0.2)
+    rows = eye.rows(bottom, float((eye.lid + eye.room).max()))
+    v = eye.v[rows]
+    above = v - eye.lid
+    color_map, lid_map = _shadow_map(shadow, hand)
+    place = _place_on_map(eye, v, above)
+    *color, coverage = cv2.split(_sampled(color_map, place))
     edge = np.maximum(
-        eye.edge(eye.v - eye.lid + np.float32(0.02), 0.01),
-        eye.edge(eye.under - eye.v + np.float32(0.01), 0.01),
+        eye.edge(above + np.float32(0.02), 0.01), eye.edge(eye.under - v + np.float32(0.01), 0.01)
     )
-    clear = edge * (1.0 - eye.opening)
-    opacity = coverage * clear * grain(eye, hand, "shadow", 0.06)
+    edge *= eye.around[rows]
+    coverage *= edge
+    opacity = coverage * grain(eye, hand, "shadow", 0.06)[rows]
     opacity *= np.float32(min(shadow.opacity * float(hand.vary("amount", 0.04)[0]), 1.0))
     hiding = 0.7 if shadow.finish == "metallic" else 0.5
-    canvas.paint(opacity, color, amount=amount, hiding=hiding, leveling=0.2)
+    canvas.paint(opacity, np.stack(color), rows, amount=amount, hiding=hiding, leveling=0.2)
+    lit = canvas.lit[rows]
     if shadow.inner:
-        spot = bump(eye.t, 0.03, 0.12) * bump(eye.v, 0.02, 0.09) * clear
+        spot = bump(eye.t, 0.03, 0.12) * bump(v, 0.02, 0.09) * edge
         tint = linear_color(shadow.inner)
-        canvas.paint(np.float32(0.45 * shadow.opacity) * spot, tint, amount=amount, hiding=0.5)
-        canvas.shine(np.float32(0.02 * shadow.opacity * amount) * spot * canvas.lit, tint)
+        inner = np.float32(0.45 * shadow.opacity) * spot
+        canvas.paint(inner, tint, rows, amount=amount, hiding=0.5)
+        canvas.shine(np.float32(0.02 * shadow.opacity * amount) * spot * lit, tint, rows)
     sheen = _SHEEN.get(shadow.finish, 0.0)
     if sheen > 0:
-        bulge = bump(eye.t, 0.5, 0.28) * bump(eye.h, 0.2, 0.2)
-        glow = sheen * bulge
+        bulge = bump(above / eye.room, 0.2, 0.2) * bump(eye.t, 0.5, 0.28)
+        glow = np.float32(sheen) * bulge
         flakes = _FLAKES.get(shadow.finish, 0.0)
         if flakes > 0:
             kind = "glitter" if shadow.finish == "glitter" else "mica"
-            glow = glow + flakes * sparkle(eye, kind, hand, "flakes") * (0.35 + bulge)
+            bulge += np.float32(0.35)
+            bulge *= np.float32(flakes)
+            glow += bulge * sparkle(eye, kind, hand, "flakes")[rows]
         tint = 0.5 + 0.5 * linear_color(shadow.color)
-        strength = np.float32(shadow.shine * amount * min(2 * shadow.opacity, 1.0))
-        canvas.shine(strength * coverage * lid * clear * canvas.lit * glow, tint)
+        glow *= np.float32(shadow.shine * amount * min(2 * shadow.opacity, 1.0))
+        glow *= coverage
+        glow *= _sampled(lid_map, place)
+        canvas.shine(glow * lit, tint, rows)
 
 
 @lru_cache(maxsize=64)
@@ -104,26 +118,25 @@ def _shadow_map(shadow: EyeShadow, hand: Hand) -> tuple[FloatArray, FloatArray]:
     return result, (lid * (q >= 0) + 0 * t).astype(np.float32)
 
 
-def _sampled(
-    maps: tuple[FloatArray, FloatArray], eye: Eye
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Coverage, lid share and colour of a shadow's map on an eye."""
-    q = np.where(
-        eye.v >= eye.lid, np.minimum(eye.h, _ABOVE), np.minimum(eye.v - eye.under, 0.0)
-    ).astype(np.float32)
-    x = (eye.t - _T_RANGE[0]) * np.float32((_COLUMNS - 1) / (_T_RANGE[1] - _T_RANGE[0]))
-    y = (q + np.float32(_BELOW)) * np.float32((_ROWS - 1) / (_BELOW + _ABOVE))
-    x = np.ascontiguousarray(np.broadcast_to(x, y.shape), np.float32)
-    found, lid = (
-        cv2.remap(m, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for m in maps
-    )
-    *color, coverage = cv2.split(found)
-    return coverage, lid, np.stack(color)
+def _place_on_map(eye: Eye, v: FloatArray, above: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Where the cells of some rows of an eye lie on a shadow's map: columns, rows."""
+    x, q = np.empty((2, *above.shape), np.float32)
+    x[:] = (eye.t - _T_RANGE[0]) * np.float32((_COLUMNS - 1) / (_T_RANGE[1] - _T_RANGE[0]))
+    np.minimum(v - eye.under, np.float32(0), out=q)
+    np.copyto(q, np.minimum(above / eye.room, np.float32(_ABOVE)), where=above >= 0)
+    q += np.float32(_BELOW)
+    q *= np.float32((_ROWS - 1) / (_BELOW + _ABOVE))
+    return x, q
+
+
+def _sampled(values: FloatArray, place: tuple[FloatArray, FloatArray]) -> FloatArray:
+    found: FloatArray = cv2.remap(values, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return found
 
 
 def paint_liner(canvas: Canvas, eye: Eye, hand: Hand, liner: Eyeliner, amount: float) -> None:
     """Upper line with wing, and lower line, of one eye."""
-    t, v = eye.t, eye.v
+    t = eye.t
     factors = hand.vary("liner", 0.07, 2)
     width = (0.022 + 0.085 * liner.width) * float(factors[0])
     wing = 0.45 * liner.wing * float(factors[1])
@@ -138,58 +151,67 @@ def paint_liner(canvas: Canvas, eye: Eye, hand: Hand, liner: Eyeliner, amount: f
         ending = (t < 1.0 + wing).astype(np.float32)
     else:
         ending = smoothstep(1.06, 0.97, t)
+    along = smoothstep(0.0, 0.1, t) * ending
+    drawn = along[0] > 0
+    if not drawn.any():
+        return
+    bottom = eye.under.min() - 0.09 if liner.lower > 0 else eye.lid[:, drawn].min() - 0.03
+    rows = eye.rows(float(bottom), float(max(top[:, drawn].max(), eye.lid[:, drawn].max())))
+    v = eye.v[rows]
     line = eye.edge(np.minimum(v - eye.lid + np.float32(0.015), top - v), 0.004)
-    line = line * (smoothstep(0.0, 0.1, t) * ending)
+    line *= along
     if liner.lower > 0:
         under = eye.under - v
         lower = smoothstep(0.065, 0.0, under) * eye.edge(under + np.float32(0.02), 0.012)
-        lower = lower * (smoothstep(0.1, 0.8, t) * smoothstep(1.05, 0.98, t))
-        line = np.maximum(line, np.float32(0.8 * liner.lower) * lower)
-    clear = 1.0 - 0.85 * eye.opening
-    canvas.paint(
-        np.float32(liner.opacity) * line * clear,
-        linear_color(liner.color),
-        amount=amount,
-        leveling=0.4,
-    )
+        lower *= smoothstep(0.1, 0.8, t) * smoothstep(1.05, 0.98, t) * np.float32(liner.lower)
+        line = np.maximum(line, np.float32(0.8) * lower)
+    line *= np.float32(liner.opacity) * (0.15 + 0.85 * eye.around[rows])
+    canvas.paint(line, linear_color(liner.color), rows, amount=amount, leveling=0.4)
 
 
 def paint_lashes(canvas: Canvas, eye: Eye, hand: Hand, product: Lashes, amount: float) -> None:
     """Upper lashes, which lowered lids carry downward, their roots, and lower lashes."""
     rise = 1.0 - 1.7 * eye.closed
     rise = float(np.copysign(max(abs(rise), 0.25), rise))
-    height = (eye.v - eye.lashes) * np.float32(1.0 / rise)
+    reach = LASH_HEIGHT * rise
+    bottom, top = float(eye.lashes.min()) + min(reach, -0.08), float(eye.lashes.max())
+    if product.lower > 0:
+        bottom = min(bottom, float(eye.under.min()) - LASH_HEIGHT)
+    rows = eye.rows(bottom, top + max(reach, 0.08))
+    above = eye.v[rows] - eye.lashes
+    height = above * np.float32(1.0 / rise)
     x = eye.t - np.float32(LASH_SPAN[0])
     variant = hand.variant("lashes")
     texture = lashes(product.length, product.volume, False, variant)
     cover = texture.at(x, height, eye.cell)
-    strength = 0.55 + 0.4 * product.volume
-    cover = np.float32(strength) * cover * ((height > 0) & (height < LASH_HEIGHT))
-    root = bump(eye.v - eye.lashes, 0.0, 0.028) * eye.edge(eye.v - eye.lashes + 0.02, 0.01)
-    root = root * (smoothstep(0.0, 0.2, eye.t) * smoothstep(1.04, 0.97, eye.t))
-    cover = np.maximum(cover, np.float32(0.35 + 0.35 * product.volume) * root)
+    cover *= (height > 0) & (height < LASH_HEIGHT)
+    cover *= np.float32(0.55 + 0.4 * product.volume)
+    root = bump(above, 0.0, 0.028) * eye.edge(above + np.float32(0.02), 0.01)
+    root *= smoothstep(0.0, 0.2, eye.t) * smoothstep(1.04, 0.97, eye.t)
+    root *= np.float32(0.35 + 0.35 * product.volume)
+    np.maximum(cover, root, out=cover)
     if product.lower > 0:
-        depth = eye.under - eye.v
+        depth = eye.under - eye.v[rows]
         texture = lashes(product.length, product.volume, True, variant)
         low = texture.at(x, depth, eye.cell) * (depth > 0)
         cover = np.maximum(cover, np.float32(0.75 * product.lower) * low)
-    grown = 0.3 + 0.7 * max(product.length, product.volume)
-    canvas.paint(
-        np.float32(grown) * cover, linear_color(product.color), amount=amount, leveling=0.3
-    )
+    cover *= np.float32(0.3 + 0.7 * max(product.length, product.volume))
+    canvas.paint(cover, linear_color(product.color), rows, amount=amount, leveling=0.3)
 
 
 def paint_brows(
     canvas: Canvas, eye: Eye, hand: Hand, brows: Brows, seen: FloatArray, amount: float
 ) -> None:
     """Tint brow hair, fill the gaps with fine strokes; `seen` (h, w) is the brow as it is."""
-    weight = np.maximum(eye.brow_map() * (0.35 + 0.65 * seen), seen)
-    dark = 1.0 - np.clip(canvas.shade, 0.0, 1.0)
-    stretch = np.float32(eye.width / eye.length)
-    strokes = hairs(hand.variant("brow"))
-    rising = eye.v + np.float32(0.35 * stretch) * eye.t
-    fine = strokes.at(eye.t * stretch + 1.0, rising + 1.0, eye.cell)
-    fill = np.clip(0.5 + 0.14 * fine + 0.7 * dark, 0.0, 1.0)
-    canvas.paint(
-        np.float32(brows.opacity) * weight * fill, linear_color(brows.color), amount=amount
-    )
+    there = np.flatnonzero(seen.max(axis=1) > 0.01)
+    low, high = float(eye.brow_bottom.min()) - 0.08, float(eye.brow_top.max()) + 0.08
+    if there.size:
+        low, high = min(low, float(eye.v[there[0], 0])), max(high, float(eye.v[there[-1], 0]))
+    rows = eye.rows(low, high)
+    seen = seen[rows]
+    weight = np.maximum(eye.brow_map(rows) * (0.35 + 0.65 * seen), seen)
+    fill = np.float32(0.14) * strokes(eye, hand, "brow")[rows]
+    fill += np.float32(0.5 + 0.7) - np.float32(0.7) * np.minimum(canvas.shade[rows], np.float32(1))
+    np.minimum(np.maximum(fill, np.float32(0), out=fill), np.float32(1), out=fill)
+    fill *= np.float32(brows.opacity) * weight
+    canvas.paint(fill, linear_color(brows.color), rows, amount=amount)

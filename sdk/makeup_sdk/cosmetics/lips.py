@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +49,7 @@ class LipSurface:
     def of(cls, view: FaceView, mouth: Mouth) -> "LipSurface | None":
         """None where no lip is to be seen."""
         bare = view.warped(view.linear, mouth.matrix, mouth.shape)
-        label = view.warped(view.share(Region.LIPS, 1.0), mouth.matrix, mouth.shape)
+        label = view.share(Region.LIPS, 1.0, mouth.matrix, mouth.shape)
         visible = view.warped(view.visible, mouth.matrix, mouth.shape)
         y = luminance(bare)
         core = (mouth.inside > 0.02) & (mouth.gap < 0) & (label > 0.5)
@@ -60,10 +61,8 @@ class LipSurface:
         ratio = base / (_BARE_LIPS * view.light.luminance)
         lit = _IN_SHADE * float(np.clip(ratio, 0.5, 1.3)) ** 0.5
         canvas = Canvas(bare, view.light.color * np.float32(lit), base, whole)
-        own, texture = _own_shine(view, base)
-        surface = view.warped(np.stack([own, texture], axis=-1), mouth.matrix, mouth.shape)
-        rim = smoothstep(0.015, 0.05, mouth.inside)
-        return cls(canvas, whole, surface[..., 0] * rim, surface[..., 1], lit)
+        own, texture = _own_shine(view, mouth, base)
+        return cls(canvas, whole, own * smoothstep(0.015, 0.05, mouth.inside), texture, lit)
 
 
 def paint_lipstick(
@@ -132,21 +131,25 @@ def _tissue(
     return blur((outside + opening * inner) * (1.0 - teeth), 0.5)
 
 
-def _own_shine(view: FaceView, base: float) -> tuple[FloatArray, FloatArray]:
-    """float32 (256, 256) each: the lips' own highlights, sharpened, 0..1; their fine texture."""
+def _own_shine(view: FaceView, mouth: Mouth, base: float) -> tuple[FloatArray, FloatArray]:
+    """float32 (h, w) each: the lips' own highlights, sharpened, 0..1; their fine texture."""
     width = float(np.hypot(*(view.points[54] - view.points[48])))
     low = np.floor(view.points[48:68].min(axis=0) - 8).astype(int)
     high = np.ceil(view.points[48:68].max(axis=0) + 8).astype(int)
     x0, y0 = np.clip(low, 0, 254)
     x1, y1 = np.clip(high, (x0 + 2, y0 + 2), 256)
-    own, texture = np.zeros((256, 256), np.float32), np.ones((256, 256), np.float32)
     window = slice(y0, y1), slice(x0, x1)
     y = luminance(view.linear[window])
     lips = (view.regions[window] == Region.LIPS).astype(np.float32)
     around = blur(y * lips, 0.07 * width) / np.maximum(blur(lips, 0.07 * width), 0.05)
     peak = np.maximum(y / np.maximum(around, 0.25 * base) - 1.12, 0.0)
-    own[window] = np.clip(1.6 * peak, 0.0, 1.0) ** 1.2
-    texture[window] = y / np.maximum(blur(y, 1.5), 1e-6)
+    own = np.clip(1.6 * peak, 0.0, 1.0) ** 1.2
+    texture = y / np.maximum(blur(y, 1.5), 1e-6)
+    at = mouth.matrix.copy()
+    at[:, 2] += at[:, :2] @ (x0, y0)
+    own, texture = cv2.split(
+        cv2.warpAffine(cv2.merge([own, texture]), at, mouth.shape[::-1], flags=cv2.INTER_LINEAR)
+    )
     return own, texture
 
 

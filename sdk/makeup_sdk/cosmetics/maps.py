@@ -14,21 +14,31 @@ Points: TypeAlias = NDArray[np.float64]
 """float64 (N, 2): x then y."""
 
 _SAMPLES = 12
+_OBLIQUE = 3e-4
+_REACH = 2.7
+"""Radii beyond which a stroke is weaker than 0.001."""
 
 
 def smoothstep(low: float, high: float, value: FloatArray) -> FloatArray:
     """Cubic ramp: 0 below `low`, 1 above `high` (falling where `low > high`)."""
-    t = (value - np.float32(low)) * np.float32(1.0 / (high - low))
-    t = np.minimum(np.maximum(t, np.float32(0)), np.float32(1))
-    ramp: FloatArray = t * t * (np.float32(3) - np.float32(2) * t)
-    return ramp
+    t = np.atleast_1d(value - np.float32(low))
+    t *= np.float32(1.0 / (high - low))
+    np.maximum(t, np.float32(0), out=t)
+    np.minimum(t, np.float32(1), out=t)
+    ramp = t * np.float32(-2)
+    ramp += np.float32(3)
+    ramp *= t
+    ramp *= t
+    shaped: FloatArray = ramp.reshape(np.shape(value))
+    return shaped
 
 
 def bump(value: FloatArray, centre: float, width: float) -> FloatArray:
     """exp(-((value - centre) / width)²)."""
-    scaled = (value - np.float32(centre)) * np.float32(1.0 / width)
-    result: FloatArray = np.exp(-scaled * scaled)
-    return result
+    scaled: FloatArray = value - np.float32(centre)
+    scaled *= np.float32(1.0 / width)
+    scaled *= -scaled
+    return np.exp(scaled, out=scaled)
 
 
 def spline(points: Points) -> Points:
@@ -70,7 +80,10 @@ def blob(
     grid: tuple[FloatArray, FloatArray], centre: Points, along: Points, across: Points
 ) -> FloatArray:
     """Soft elliptic spot exp(-(a² + b²)) in the oblique axes `along` and `across`."""
-    basis = np.linalg.pinv(np.stack([along, across], axis=1), rcond=0.05).astype(np.float32)
+    axes = np.stack([along, across], axis=1)
+    square = axes.T @ axes
+    square += _OBLIQUE * np.trace(square) * np.eye(2)  # for axes that nearly coincide
+    basis = np.linalg.solve(square, axes.T).astype(np.float32)
     x, y = grid[0] - np.float32(centre[0]), grid[1] - np.float32(centre[1])
     a = basis[0, 0] * x + basis[0, 1] * y
     b = basis[1, 0] * x + basis[1, 1] * y
@@ -84,7 +97,7 @@ def stroke(
     """Soft line along a path: exp(-(distance / radius)²), weakened by `taper` toward its end.
 
     Args:
-        grid: x and y of the pixels.
+        grid: float32 (1, w) and (h, 1), x and y of the pixels, ascending.
         path: float64 (N, 2), in the grid's unit.
         radius: likewise.
         taper: fraction of strength lost at the path's end.
@@ -93,16 +106,23 @@ def stroke(
         float32, the grid's shape.
     """
     result: FloatArray = np.zeros(np.broadcast(*grid).shape, np.float32)
+    low, high = path.min(axis=0) - _REACH * radius, path.max(axis=0) + _REACH * radius
+    columns = slice(*np.searchsorted(grid[0][0], (low[0], high[0])))
+    rows = slice(*np.searchsorted(grid[1][:, 0], (low[1], high[1])))
+    grid = grid[0][:, columns], grid[1][rows]
+    window = result[rows, columns]
     spans = len(path) - 1
     for index, (start, end) in enumerate(itertools.pairwise(path)):
         step = (end - start).astype(np.float32)
         x, y = grid[0] - np.float32(start[0]), grid[1] - np.float32(start[1])
-        t = np.clip((x * step[0] + y * step[1]) / max(float(step @ step), 1e-6), 0.0, 1.0)
+        t = (x * step[0] + y * step[1]) * np.float32(1 / max(float(step @ step), 1e-6))
+        np.minimum(np.maximum(t, np.float32(0), out=t), np.float32(1), out=t)
         distance2 = np.square(x - t * step[0]) + np.square(y - t * step[1])
-        line = np.exp(distance2 * np.float32(-1.0 / radius**2))
+        distance2 *= np.float32(-1.0 / radius**2)
+        line = np.exp(distance2, out=distance2)
         if taper:
             line *= 1.0 - taper * (index + t) / spans
-        np.maximum(result, line, out=result)
+        np.maximum(window, line, out=window)
     return result
 
 

@@ -19,6 +19,7 @@ from makeup_sdk.cosmetics.skin import (
 )
 from makeup_sdk.cosmetics.textures import STEADY, Hand
 from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.makeup.base import Part
 from makeup_sdk.makeup.products import (
     NAMES,
     PRODUCTS,
@@ -55,7 +56,7 @@ where a part is; left and right are those of the picture."""
 def paint(
     view: FaceView,
     products: Iterable[Product],
-    strength: Mapping[Region, float],
+    strength: Mapping[Part, float],
     hand: Hand = STEADY,
 ) -> list[Patch]:
     """Put products on a face.
@@ -78,7 +79,7 @@ def paint_part(
     view: FaceView,
     part: str,
     products: Iterable[Product],
-    strength: Mapping[Region, float],
+    strength: Mapping[Part, float],
     hand: Hand = STEADY,
 ) -> Patch | None:
     """Put products on one of `PARTS` of a face; see `paint`. None where there is nothing to do."""
@@ -130,7 +131,7 @@ def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     for product, amount in worn:
         canvas.allowed = lids if isinstance(product, EyeShadow) else visible
         if isinstance(product, Brows):
-            seen = view.warped(view.share(Region.BROWS, 1.2), eye.matrix, eye.shape)
+            seen = view.share(Region.BROWS, 1.2, eye.matrix, eye.shape)
             paint_brows(canvas, eye, own_hand, product, seen, amount)
         elif isinstance(product, EyeShadow):
             paint_shadow(canvas, eye, own_hand, product, amount)

@@ -1,5 +1,6 @@
 """Products of the skin: foundation, contour, highlighter, blush; all over the face at once."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +21,8 @@ CELL = 2
 _SIDE = CROP_SIZE // CELL
 _COARSE = 4
 """Crop pixels per cell of the grid that soft shapes are worked out on."""
+
+_SUM = np.ones((1, 3), np.float32)
 
 CELLS = np.array([[1 / CELL, 0, 0.5 / CELL - 0.5], [0, 1 / CELL, 0.5 / CELL - 0.5]])
 """float64 (2, 3): crop pixel to cell."""
@@ -61,14 +64,12 @@ class Skin:
 
     def __init__(self, view: FaceView) -> None:
         self.view = view
-        self.bare: FloatArray = cv2.resize(
-            view.linear, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA
-        )
+        self.bare = view.half
         points = (view.points + 0.5) / CELL - 0.5
         unit = view.unit / CELL
         mask = face_mask(points, unit, (_SIDE, _SIDE), 0.07 * unit)
-        visible = cv2.resize(view.visible, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-        self.canvas = Canvas(self.bare, view.light.color, view.light.luminance, mask * visible)
+        allowed = mask * view.visible
+        self.canvas = Canvas(self.bare, view.light.color, view.light.luminance, allowed)
         axis = np.arange(CROP_SIZE // _COARSE, dtype=np.float32) * _COARSE + (_COARSE - 1) / 2
         self.grid = axis[None], axis[:, None]
         """x and y of the coarse cells, crop pixels."""
@@ -82,43 +83,73 @@ class Skin:
         """float32 (128, 128): weight of the skin itself: the face without eyes, brows and lips, and
         without what is too dark or too pale for this skin: nostrils, frames, hair."""
         regions = self.view.regions
-        skin = ((regions == Region.SKIN) | (regions == Region.EYES)).astype(np.float32)
-        skin = blur(cv2.resize(skin, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), 0.8)
-        tone = self.canvas.shade
-        chroma = self.bare / np.maximum(self.bare.sum(axis=-1, keepdims=True), 1e-6)
+        there = ((regions == Region.SKIN) | (regions == Region.EYES)).view(np.uint8)
+        there = cv2.resize(255 * there, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        skin: FloatArray = blur(there, 0.8) * np.float32(1 / 255)
+        chroma = self.bare / np.maximum(cv2.transform(self.bare, _SUM), np.float32(1e-6))[..., None]
         own = self.view.light.skin / self.view.light.skin.sum()
-        away = np.abs(chroma - own).sum(axis=-1)
-        likely = smoothstep(0.08, 0.3, tone) * smoothstep(0.32, 0.16, away)
-        return skin * blur(likely, 0.012 * self.view.unit / CELL)
+        away = cv2.transform(np.abs(chroma - own), _SUM)
+        likely = smoothstep(0.08, 0.3, self.canvas.shade) * smoothstep(0.32, 0.16, away)
+        skin *= blur(likely, 0.012 * self.view.unit / CELL)
+        return skin
 
 
 def paint_foundation(skin: Skin, foundation: Foundation, amount: float) -> None:
     """Even out blotches, take away or add shine, shift the skin's shade."""
     weight = skin.bare_skin()
     unit = skin.view.unit / CELL
-    cover = weight * np.float32(foundation.opacity * min(amount, 1.0))
-    y = np.maximum(luminance(skin.bare), 1e-6)
-    chroma = np.stack(cv2.split(skin.bare)) / y
-    weighted = cv2.merge([*(chroma * weight), y * weight])
-    *even, mean = cv2.split(blur(weighted, 0.09 * unit))
-    wide = np.maximum(blur(weight, 0.09 * unit), 1e-3)
-    mean = np.maximum(mean / wide, 1e-6)
-    fine = blur(y * weight, 0.016 * unit) / np.maximum(blur(weight, 0.016 * unit), 1e-3)
-    blotch = np.clip(mean / np.maximum(fine, 1e-6), 0.85, 1.18) ** 0.6
-    redness = np.clip(np.stack(even) / (wide * np.maximum(chroma, 1e-3)), 0.8, 1.25)
-    change = 1.0 + 0.7 * cover * (redness - 1.0)
-    change *= 1.0 + cover * (blotch - 1.0)
-    peak = np.maximum(y / mean - 1.12, 0.0) * weight * min(amount, 1.0)
+    share = min(amount, 1.0)
+    cover = weight * np.float32(foundation.opacity * share)
+    y = np.maximum(luminance(skin.bare), np.float32(1e-6))
+    chroma = np.stack(cv2.split(skin.bare))
+    chroma /= y
+    np.maximum(chroma, np.float32(1e-3), out=chroma)
+    lit = y * weight
+    *even, mean, wide = _wide([*(chroma * weight), lit, weight], 0.09 * unit)
+    np.maximum(wide, np.float32(1e-3), out=wide)
+    mean = np.maximum(mean / wide, np.float32(1e-6))
+    near = 0.016 * unit
+    fine = blur(lit, near) / np.maximum(blur(weight, near), np.float32(1e-3))
+    blotch = _within(mean / np.maximum(fine, np.float32(1e-6)), 0.85, 1.18) ** np.float32(0.6)
+    redness = _within(np.stack(even) / (wide * chroma), 0.8, 1.25)
+    redness -= 1.0
+    redness *= np.float32(0.7) * cover
+    change = redness
+    change += 1.0
+    blotch -= 1.0
+    change *= 1.0 + cover * blotch
+    bright = y / mean
     matte = _MATTE.get(foundation.finish, 0.0) * min(2 * foundation.opacity, 1.0)
     if matte > 0:
-        change /= 1.0 + np.float32(0.9 * matte) * peak
-    step = np.exp(np.log(_shade(skin, foundation)) * amount)
-    change *= 1.0 + weight * (step.astype(np.float32)[:, None, None] - 1.0)
+        peak = np.maximum(bright - np.float32(1.12), np.float32(0)) * weight
+        change /= 1.0 + np.float32(0.9 * matte * share) * peak
+    step = np.exp(np.log(_shade(skin, foundation)) * amount).astype(np.float32)
+    change *= 1.0 + weight * (step[:, None, None] - 1.0)
     skin.canvas.scale(change)
     if foundation.finish in ("gloss", "shimmer", "metallic", "glitter"):
-        dewy = blur(np.maximum(y / mean - 1.0, 0.0) * weight, 0.01 * unit)
+        dewy = blur(np.maximum(bright - 1.0, 0.0) * weight, 0.01 * unit)
         shine = np.float32(0.5 * foundation.opacity * skin.view.light.reflectance * amount)
         skin.canvas.shine(shine * np.minimum(dewy, 0.6))
+
+
+def _wide(planes: Sequence[FloatArray], sigma: float) -> list[FloatArray]:
+    """Planes of the patch's cells, blurred widely: worked out on cells twice as large."""
+    side = _SIDE // 2
+    blurred = []
+    for plane in planes:
+        half = cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA)
+        half = blur(half, sigma / 2)
+        blurred.append(
+            np.asarray(cv2.resize(half, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
+        )
+    return blurred
+
+
+def _within(values: FloatArray, low: float, high: float) -> FloatArray:
+    """Values limited to [low, high], in place."""
+    np.maximum(values, np.float32(low), out=values)
+    np.minimum(values, np.float32(high), out=values)
+    return values
 
 
 def _shade(skin: Skin, foundation: Foundation) -> FloatArray:

@@ -22,6 +22,8 @@ _LASH_SCALE = 512.0
 LASH_SPAN, LASH_HEIGHT = (-0.25, 1.65), 0.55
 """What the lash texture covers: t, and the height above the lid's edge."""
 _VARIANTS = 8
+_HAIR_SLANT = np.float32(0.35)
+"""How far hairs sink toward the outside of the face."""
 
 
 @dataclass(frozen=True)
@@ -77,32 +79,35 @@ class Texture:
                 )
             )
 
+        self._between: dict[int, FloatArray] = {}
+
     def at(self, x: FloatArray, y: FloatArray, cell: float) -> FloatArray:
         """float32: the texture at positions in eye widths, for cells of that size."""
-        level = float(np.clip(np.log2(max(cell * self._scale, 1e-6)), 0, len(self._levels) - 1))
-        low = int(level)
-        part = level - low
-        found = self._sample(low, x, y)
-        if part > 0.02 and low + 1 < len(self._levels):
-            found = (1 - part) * found + part * self._sample(low + 1, x, y)
-        return found
-
-    def _sample(self, level: int, x: FloatArray, y: FloatArray) -> FloatArray:
-        image = self._levels[level]
+        image = self._for(cell)
         rows, columns = self._levels[0].shape
         to_x = np.float32(self._scale * image.shape[1] / columns)
         to_y = np.float32(self._scale * image.shape[0] / rows)
         shape = np.broadcast(x, y).shape
-        map_x = np.broadcast_to(x * to_x - np.float32(0.5), shape)
-        map_y = np.broadcast_to(y * to_y - np.float32(0.5), shape)
+        map_x, map_y = np.empty((2, *shape), np.float32)
+        np.subtract(x * to_x, np.float32(0.5), out=map_x)
+        np.subtract(y * to_y, np.float32(0.5), out=map_y)
         sampled: FloatArray = cv2.remap(
-            image,
-            np.ascontiguousarray(map_x, np.float32),
-            np.ascontiguousarray(map_y, np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=self._border,
+            image, map_x, map_y, cv2.INTER_LINEAR, borderMode=self._border
         )
         return sampled
+
+    def _for(self, cell: float) -> FloatArray:
+        """The picture for cells of that size: between two resolutions, to an eighth."""
+        level = np.clip(np.log2(max(cell * self._scale, 1e-6)), 0, len(self._levels) - 1)
+        eighths = round(8 * float(level))
+        low, part = divmod(eighths, 8)
+        if part == 0:
+            return self._levels[low]
+        if eighths not in self._between:
+            fine, coarse = self._levels[low], self._levels[low + 1]
+            coarse = cv2.resize(coarse, fine.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            self._between[eighths] = fine + np.float32(part / 8) * (coarse - fine)
+        return self._between[eighths]
 
 
 def _noise(seed: int, size: float) -> FloatArray:
@@ -180,16 +185,49 @@ def lashes(length: float, volume: float, lower: bool, variant: int) -> Texture:
 
 
 def sparkle(axes: Axes, kind: str, hand: Hand, what: str) -> FloatArray:
-    """float32 (h, w): grains of "mica" or "glitter" over a feature."""
-    variant = hand.variant(what)
-    texture = mica(variant) if kind == "mica" else glitter(variant)
-    stretch = np.float32(axes.width / axes.length)
-    return texture.at(axes.t * stretch + 1.0, axes.v + 1.0, axes.cell)
+    """float32 (h, w), read-only: grains of "mica" or "glitter" over a feature."""
+    return _laid(axes, kind, hand.variant(what))
+
+
+def strokes(axes: Axes, hand: Hand, what: str) -> FloatArray:
+    """float32 (h, w), read-only: fine hairs over a feature, of zero mean and unit deviation."""
+    return _laid(axes, "hairs", hand.variant(what))
 
 
 def grain(axes: Axes, hand: Hand, what: str, spread: float) -> FloatArray:
     """float32 (h, w): factors around 1, as uneven as powder lies."""
-    stretch = np.float32(axes.width / axes.length)
-    found = powder(hand.variant(what)).at(axes.t * stretch + 1.0, axes.v + 1.0, axes.cell)
-    uneven: FloatArray = np.clip(1.0 + np.float32(spread) * found, 0.7, 1.3)
+    uneven: FloatArray = _laid(axes, "powder", hand.variant(what)) * np.float32(spread)
+    uneven += np.float32(1)
+    np.maximum(uneven, np.float32(0.7), out=uneven)
+    np.minimum(uneven, np.float32(1.3), out=uneven)
     return uneven
+
+
+_KINDS = {"powder": powder, "mica": mica, "glitter": glitter, "hairs": hairs}
+
+
+def _laid(axes: Axes, kind: str, variant: int) -> FloatArray:
+    """A texture over a feature's cells: a part of a sheet of its lattice."""
+    side = max(axes.cells // 4, 1)
+    (top, left), (rows, columns) = axes.corner, axes.shape
+    first = top // side, left // side
+    last = -((-top - rows) // side), -((-left - columns) // side)
+    sheet = _sheet(kind, variant, axes.cells, first, last)
+    y, x = top - first[0] * side, left - first[1] * side
+    return sheet[y : y + rows, x : x + columns]
+
+
+@lru_cache(maxsize=24)
+def _sheet(
+    kind: str, variant: int, cells: int, first: tuple[int, int], last: tuple[int, int]
+) -> FloatArray:
+    """A texture on a lattice, from `first` to `last` in quarters of its unit, read-only."""
+    side = max(cells // 4, 1)
+    v, s = (
+        (np.arange(a * side, b * side) / cells).astype(np.float32)
+        for a, b in zip(first, last, strict=True)
+    )
+    slant = _HAIR_SLANT if kind == "hairs" else np.float32(0)
+    sheet = _KINDS[kind](variant).at(s[None] + 1, v[:, None] + slant * s[None] + 1, 1 / cells)
+    sheet.setflags(write=False)
+    return sheet

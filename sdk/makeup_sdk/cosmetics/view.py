@@ -17,6 +17,8 @@ _OUTER_CORNERS = float(TEMPLATE_LANDMARKS[45, 0] - TEMPLATE_LANDMARKS[36, 0])
 """Distance of the outer eye corners on the template, as a fraction of its side."""
 _EYES = ([36, 37, 38, 39, 40, 41], [42, 43, 44, 45, 46, 47])
 _MOUTH = [60, 61, 62, 63, 64, 65, 66, 67]
+_FROM_HALF = np.array([[2.0, 0.0, 0.5], [0.0, 2.0, 0.5], [0.0, 0.0, 1.0]])
+"""Pixel of the half crop to crop pixel."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,14 @@ class FaceView:
     """One face, ready to be painted. All positions are pixels of its 256×256 crop.
 
     Attributes:
-        linear: float32 (256, 256, 3), linear BGR.
+        crop: uint8 (256, 256, 3), sRGB, BGR.
         points: float64 (68, 2), landmarks.
         regions: uint8 (256, 256), region map.
         light: the light it stands in.
         frame_pixel: side of a pixel of the frame, in crop pixels.
     """
 
-    linear: FloatArray
+    crop: Image
     points: Points
     regions: Image
     light: SkinLight
@@ -40,12 +42,24 @@ class FaceView:
     @classmethod
     def of(cls, face: FaceAnalysis, light: SkinLight | None = None) -> "FaceView":
         """A face as analysed; its light is measured unless given."""
-        linear = to_linear(face.crop)
         points = face.crop_landmarks.astype(np.float64)
         if light is None:
-            light = SkinLight.measure(linear, points, face.regions)
+            light = SkinLight.measure(face.crop, points, face.regions)
         pixel = float(np.sqrt(abs(np.linalg.det(face.matrix[:, :2]))))
-        return cls(linear, points, face.regions, light, pixel)
+        return cls(face.crop, points, face.regions, light, pixel)
+
+    @cached_property
+    def linear(self) -> FloatArray:
+        """float32 (256, 256, 3), linear BGR."""
+        return to_linear(self.crop)
+
+    @cached_property
+    def half(self) -> FloatArray:
+        """float32 (128, 128, 3), linear BGR, means of two by two pixels."""
+        half: FloatArray = cv2.resize(
+            self.linear, (CROP_SIZE // 2,) * 2, interpolation=cv2.INTER_AREA
+        )
+        return half
 
     @cached_property
     def unit(self) -> float:
@@ -55,29 +69,24 @@ class FaceView:
 
     @cached_property
     def light_skin(self) -> FloatArray:
-        """float32 (256, 256) in [0, 1]: 0 on what is far darker than this face's skin: sunglasses,
+        """float32 (128, 128) in [0, 1]: 0 on what is far darker than this face's skin: sunglasses,
         frames, thick hair."""
-        size = CROP_SIZE // 2
-        half = cv2.resize(self.linear, (size, size), interpolation=cv2.INTER_AREA)
-        tone = blur(luminance(half), 0.0075 * self.unit) * np.float32(1 / self.light.luminance)
-        likely = smoothstep(0.04, 0.16, tone)
-        return np.asarray(cv2.resize(likely, (CROP_SIZE, CROP_SIZE)), np.float32)
-
-    def share(self, region: Region, sigma: float) -> FloatArray:
-        """float32 (256, 256) in [0, 1]: a region with a soft border."""
-        return blur((self.regions == region).astype(np.float32), sigma)
+        tone = blur(luminance(self.half), 0.0075 * self.unit)
+        return smoothstep(0.04 * self.light.luminance, 0.16 * self.light.luminance, tone)
 
     @cached_property
     def visible(self) -> FloatArray:
-        """float32 (256, 256) in [0, 1]: 0 where hair, glasses, a hand or a mask cover the face.
+        """float32 (128, 128) in [0, 1]: 0 where hair, glasses, a hand or a mask cover the face.
 
         The region map has no eyeballs and no mouth inside; what surrounds them decides.
         """
-        seen = (self.regions > 0).astype(np.uint8)
+        seen = np.where(self.regions > 0, np.uint8(255), np.uint8(0))
         for index in (*_EYES, _MOUTH):
             self._close(seen, self.points[index])
-        grown = cv2.erode(seen, np.ones((3, 3), np.uint8)).astype(np.float32)
-        return blur(grown, 1.2)
+        grown = cv2.erode(seen, np.ones((3, 3), np.uint8))
+        half = cv2.resize(grown, (CROP_SIZE // 2,) * 2, interpolation=cv2.INTER_AREA)
+        visible: FloatArray = blur(half, 0.6) * np.float32(1 / 255)
+        return visible
 
     def shut(self, left: bool) -> float:
         """How far an eye is closed, in [0, 1]; `left` is that of the picture.
@@ -97,22 +106,55 @@ class FaceView:
 
     def _close(self, seen: Image, outline: Points) -> None:
         """Fill a hole of the region map if most of its surroundings are seen."""
-        hole, around = np.zeros((2, CROP_SIZE, CROP_SIZE), np.uint8)
-        polygon = np.round(np.clip(outline, -999, 999) * 16).astype(np.int32)
-        cv2.fillPoly(hole, [polygon], 1, shift=4)
         reach = max(2, round(0.05 * self.unit))
+        outline = np.clip(outline, -999, 999)
+        corner = np.floor(outline.min(axis=0)).astype(int) - 2 * reach - 2
+        low = np.clip(corner, 0, CROP_SIZE - 1)
+        high = np.clip(np.ceil(outline.max(axis=0)).astype(int) + 2 * reach + 3, 1, CROP_SIZE)
+        if (high <= low).any():
+            return
+        seen = seen[low[1] : high[1], low[0] : high[0]]
+        hole = np.zeros(seen.shape, np.uint8)
+        polygon = np.round((outline - low) * 16).astype(np.int32)
+        cv2.fillPoly(hole, [polygon], 1, shift=4)
         cv2.polylines(hole, [polygon], True, 1, reach, shift=4)
-        around = cv2.dilate(hole, np.ones((2 * reach + 1,) * 2, np.uint8)) - hole
-        share = float(seen[around > 0].mean()) if around.any() else 0.0
-        if share > 0.5:
-            seen[hole > 0] = 1
+        around = cv2.dilate(hole, np.ones((2 * reach + 1,) * 2, np.uint8)) > hole
+        if around.any() and (seen[around] > 0).mean() > 0.5:
+            seen[hole > 0] = 255
 
     def warped(
         self, values: FloatArray, matrix: NDArray[np.float64], shape: tuple[int, int]
     ) -> FloatArray:
-        """Values of the crop on a patch: `matrix` (2, 3) is crop pixel to cell."""
+        """Values of the crop, or of its half, on a patch: `matrix` (2, 3) is crop pixel to cell."""
+        if len(values) < CROP_SIZE:
+            matrix = matrix @ _FROM_HALF
         patch: FloatArray = cv2.warpAffine(
             values, matrix, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return patch
+
+    def share(
+        self, region: Region, sigma: float, matrix: NDArray[np.float64], shape: tuple[int, int]
+    ) -> FloatArray:
+        """float32, `shape`, in [0, 1]: a region with a soft border on a patch.
+
+        Args:
+            region: which.
+            sigma: of the border, crop pixels.
+            matrix: float64 (2, 3), crop pixel to cell.
+            shape: of the patch.
+        """
+        rows, columns = shape[0] - 1, shape[1] - 1
+        corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]], float)
+        places = corners @ cv2.invertAffineTransform(matrix).T
+        margin = int(3 * sigma) + 2
+        x0, y0 = np.clip(np.floor(places.min(axis=0)).astype(int) - margin, 0, CROP_SIZE - 2)
+        x1, y1 = np.clip(np.ceil(places.max(axis=0)).astype(int) + margin, 2, CROP_SIZE)
+        there = blur((self.regions[y0:y1, x0:x1] == region).astype(np.float32), sigma)
+        shifted = matrix.copy()
+        shifted[:, 2] += matrix[:, :2] @ (x0, y0)
+        patch: FloatArray = cv2.warpAffine(
+            there, shifted, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         return patch
 

@@ -4,14 +4,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import crop_face, crop_matrix, region_maps
+from makeup_kernels import InvalidInputError, crop_face, crop_matrix, region_maps
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
 from makeup_sdk.faces.landmarks import LandmarkRegionModel
-from makeup_sdk.faces.lips import LipModel
+from makeup_sdk.faces.lips import LipModel, without_covered_lips
 from makeup_sdk.faces.types import Detection, FaceAnalysis
 from makeup_sdk.weights import open_shipped
+
+_SUFFIXES = {"int8": "_int8", "fp32": ""}
+"""Of the name of the shipped bundle, by precision."""
 
 
 class BundledFaceAnalyzer:
@@ -19,14 +22,21 @@ class BundledFaceAnalyzer:
 
     Args:
         threads: CPU threads; None takes one per core.
+        precision: of the landmark, region and lip networks: "int8", which a CPU runs faster, or
+            "fp32".
 
     Raises:
+        InvalidInputError: another precision.
         BundleError: the shipped models are missing or damaged.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, precision: str = "int8") -> None:
+        if precision not in _SUFFIXES:
+            raise InvalidInputError(
+                f"precision: got {precision!r}, expected one of {tuple(_SUFFIXES)}"
+            )
         detector = open_shipped("face_detector")
-        network = open_shipped("face_landmarks_regions")
+        network = open_shipped(f"face_landmarks_regions{_SUFFIXES[precision]}")
         constants = detector.manifest.constants
         self.detector = FaceDetector(
             detector.session("model", threads=threads),
@@ -59,7 +69,7 @@ class BundledFaceAnalyzer:
         crop = crop_face(frame, matrix)
         found = self.network.analyze(crop)
         logits = self.lips.refine(crop, found.logits)
-        regions = region_maps(logits, found.landmarks, backend="cpu")
+        regions = without_covered_lips(region_maps(logits, found.landmarks, backend="cpu"))
         return FaceAnalysis(_to_frame(found.landmarks, matrix), found.score, matrix, crop, regions)
 
     def _locate(self, frame: Image, detection: Detection) -> FloatArray:

@@ -47,7 +47,7 @@ class FaceDetector:
     """
 
     def __init__(self, session: Session, long_side: int, strides: tuple[int, ...]) -> None:
-        self._session = session
+        self.session = session
         self._long_side = long_side
         self._strides = strides
 
@@ -56,7 +56,7 @@ class FaceDetector:
     ) -> list[Detection]:
         """Faces of a BGR frame, uint8 (H, W, 3) of any size, best first, at most `max_faces`."""
         place = self.letterbox(*frame.shape[:2])
-        cells = self._session.run({"image": _drawn(frame, place)})["cells"][0]
+        cells = self.session.run({"image": _drawn(frame, place)})["cells"][0]
         return self.boxes(cells, place, max_faces, threshold)
 
     def letterbox(self, height: int, width: int) -> Letterbox:

@@ -29,7 +29,7 @@ class LandmarkRegionModel:
     """
 
     def __init__(self, session: Session, size: int) -> None:
-        self._session = session
+        self.session = session
         self.size = size
 
     def analyze(self, crop: Image) -> CropAnalysis:
@@ -39,6 +39,6 @@ class LandmarkRegionModel:
             crop = np.asarray(
                 cv2.resize(crop, (self.size, self.size), interpolation=cv2.INTER_LINEAR), np.uint8
             )
-        result = self._session.run({"image": normalized_planes(crop)})
+        result = self.session.run({"image": normalized_planes(crop)})
         landmarks = result["landmarks"][0] * np.float32(side) - np.float32(0.5)
         return CropAnalysis(landmarks, float(result["score"][0]), result["regions"][0])

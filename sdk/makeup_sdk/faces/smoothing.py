@@ -152,6 +152,10 @@ class MovingAverage:
         self._count += 1
         return values
 
+    def forget(self) -> None:
+        """Start anew with the next values: what was averaged is gone from sight."""
+        self._values, self._count = None, 0
+
     def carry(self, step: Step) -> FloatArray:
         """The average of the frames before, float32 (C, rows, columns), where the face is now."""
         assert self._values is not None, "there is no frame before"

@@ -1,14 +1,17 @@
 """What face analysis returns, and the protocol that an app implements to plug in its own."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels.types import FloatArray, Image
+
+T = TypeVar("T")
 
 
 class FaceStatus(Enum):
@@ -92,6 +95,22 @@ class FaceAnalysis:
         points: FloatArray = (self.landmarks @ linear.T + shift).astype(np.float32)
         points.setflags(write=False)
         return points
+
+    @cached_property
+    def _worked_out(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, key: Hashable, work_out: Callable[[], T]) -> T:
+        """What is worked out of this face alone, remembered for the next look on it.
+
+        Args:
+            key: names it.
+            work_out: called the first time; nobody may change what it returns.
+        """
+        if key not in self._worked_out:
+            self._worked_out[key] = work_out()
+        found: T = self._worked_out[key]
+        return found
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from makeup_kernels.types import FloatArray
 from makeup_sdk.faces import Detection, FaceAnalysis
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix
+from makeup_sdk.faces.lips import without_covered_lips
 from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.models.base import FACES_AT_ONCE, ModelOptions
 from makeup_sdk.weights import open_shipped
@@ -125,7 +126,7 @@ class GpuFaceAnalyzer:
                 float(scores[i]),
                 matrices[i],
                 pixels[i],
-                regions[i],
+                without_covered_lips(regions[i]),
             )
             for i in range(len(starts))
         ]

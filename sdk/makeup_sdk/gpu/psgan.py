@@ -10,7 +10,7 @@ from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.gpu.faces import DeviceFaces
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import Strength
-from makeup_sdk.models.papers.faces import makeup_mask
+from makeup_sdk.models.papers.faces import beyond, makeup_mask
 from makeup_sdk.models.papers.graphs import Graphs
 
 
@@ -54,6 +54,12 @@ class DevicePSGANPainter:
         gamma, beta = maps[:, :1].contiguous(), maps[:, 1:].contiguous()
         decoded = self._run("decoder", {"features": features, "gamma": gamma, "beta": beta})
         results = self._pixels(decoded["result"], faces.color)
+        for number, (face, strength) in enumerate(zip(faces.analyses, strengths, strict=True)):
+            times = beyond(face.regions, strength)
+            if times is not None:
+                crop = crops[number].float()
+                change = self._device.upload(times)[..., None] * (results[number] - crop)
+                results[number] = (crop + change).round().clamp(0, 255).byte()
         masks = [
             makeup_mask(face.regions, strength)
             for face, strength in zip(faces.analyses, strengths, strict=True)

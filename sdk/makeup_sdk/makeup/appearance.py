@@ -21,6 +21,10 @@ WINDOWS: Mapping[Region, Window] = {
 }
 """Where each region's map lies on the canonical face."""
 
+EXPOSURE_SHARE = 0.35
+"""How much of a reference's brightness is taken for light. A dark photo of deep colours means
+deep colours; a face that wears them is brought to standard light whole."""
+
 _LARGEST = 150.0
 """No colour lies further from another, per axis of CIELAB."""
 

@@ -1,7 +1,7 @@
 """What all kinds of makeup have in common."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -9,6 +9,15 @@ from makeup_kernels import Region
 
 MAKEUP_REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 """Regions that can wear makeup."""
+
+TONE: Final = "tone"
+"""What a strength calls the shade of the whole face, which is an amount of its own."""
+
+Part: TypeAlias = Region | Literal["tone"]
+"""What has an amount of its own: a makeup region, or the shade of the face."""
+
+MAX_STRENGTH = 1.5
+"""Most that a strength may be; 1 is the whole look, more goes on in its direction."""
 
 
 class Makeup(Protocol):

@@ -13,13 +13,14 @@ from makeup_kernels import Region, composite
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import FaceAnalysis
-from makeup_sdk.makeup.base import Makeup
+from makeup_sdk.makeup.base import Makeup, Part
 
 FACES_AT_ONCE = 8
 """Faces that graphs on a GPU take in one batch."""
 
-Strength: TypeAlias = Mapping[Region, float]
-"""How much arrives per region, in [0, 1]; a region that is not named stays bare."""
+Strength: TypeAlias = Mapping[Part, float]
+"""How much arrives per part, in [0, 1.5]; a part that is not named stays bare. What has no shade of
+the whole face pays no heed to `TONE`."""
 
 
 class Paint(Protocol):
@@ -93,9 +94,9 @@ class FrameByFrame:
         return self.painter.paint(face, scaled(strength, opacity))
 
 
-def scaled(strength: Strength, opacity: float) -> dict[Region, float]:
+def scaled(strength: Strength, opacity: float) -> dict[Part, float]:
     """A strength times a number."""
-    return {region: amount * opacity for region, amount in strength.items()}
+    return {part: amount * opacity for part, amount in strength.items()}
 
 
 class Model(Protocol):

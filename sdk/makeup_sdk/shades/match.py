@@ -15,7 +15,6 @@ from makeup_sdk.cosmetics.light import (
     linear_color,
     luminance,
     skin_color,
-    to_linear,
 )
 from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.faces import FaceAnalysis, FaceAnalyzer
@@ -93,17 +92,18 @@ def match_shades(
 
 def _view(face: FaceAnalysis, product: str) -> FaceView:
     """The face; lips in lipstick do not tell how light the skin is."""
-    linear, points = to_linear(face.crop), face.crop_landmarks.astype(np.float64)
+    points = face.crop_landmarks.astype(np.float64)
     regions = face.regions
     if product == "lipstick":
         regions = np.where(regions == Region.LIPS, np.uint8(Region.NONE), regions)
-    light = SkinLight.measure(linear, points, regions)
+    light = SkinLight.measure(face.crop, points, regions)
     return FaceView.of(face, light)
 
 
 def _lips(view: FaceView) -> FloatArray:
     """float32 (3,): median light of the lips, without their highlights and folds."""
-    return _middle(view.linear[view.share(Region.LIPS, 1.5) > 0.8], "lips")
+    lips = view.share(Region.LIPS, 1.5, np.eye(2, 3), view.regions.shape)
+    return _middle(view.linear[lips > 0.8], "lips")
 
 
 def _lids(view: FaceView) -> FloatArray:
@@ -111,7 +111,8 @@ def _lids(view: FaceView) -> FloatArray:
     pixels = []
     for left in (True, False):
         eye = Eye(view, left, 24.0)
-        lid = (eye.h > 0.06) & (eye.h < 0.3) & (eye.t > 0.25) & (eye.t < 0.85)
+        height = (eye.v - eye.lid) / eye.room
+        lid = (height > 0.06) & (height < 0.3) & (eye.t > 0.25) & (eye.t < 0.85)
         seen = view.warped(view.visible, eye.matrix, eye.shape) > 0.7
         pixels.append(view.warped(view.linear, eye.matrix, eye.shape)[lid & seen])
     return _middle(np.concatenate(pixels), "lids")

@@ -13,6 +13,7 @@ from makeup_kernels.types import Image
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis, FaceAnalyzer
 from makeup_sdk.images import check_frame
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
+from makeup_sdk.models.base import Strength
 from makeup_sdk.models.products.paint import ProductsPainter, measured
 from makeup_sdk.shades.catalogue import Shade
 
@@ -59,7 +60,7 @@ def try_on(
         raise InvalidInputError(f"strength: got {strength}, expected a number in [0, 1.5]")
     face = found_face(photo, analyzer)
     light = measured(face)
-    amounts = dict.fromkeys(MAKEUP_REGIONS, strength)
+    amounts: Strength = dict.fromkeys(MAKEUP_REGIONS, strength)
     for shade in shades:
         image = np.array(photo, order="C")
         paint = ProductsPainter([shade.product]).paint_over(face, face.crop, light, amounts)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from makeup_kernels import Region
 from makeup_sdk.faces import FaceStatus
 from makeup_sdk.faces.smoothing import RegionSmoother, Step, StepEstimator
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.frame import Outfit, Result, judge
+from makeup_sdk.makeup.base import Part
 from makeup_sdk.pipeline import Brush, FaceToPaint, FramePipeline, Lap, Stroke
 from makeup_sdk.stream.options import FadeOptions, StreamOptions
 from makeup_sdk.stream.tracker import TrackedFace, Tracker
@@ -32,7 +32,7 @@ class Wardrobe(Protocol):
 
     def outfit(self, face_id: int) -> Outfit | None: ...
 
-    def strength_of(self, outfit: Outfit) -> dict[Region, float]: ...
+    def strength_of(self, outfit: Outfit) -> dict[Part, float]: ...
 
 
 class FrameProcessor:

@@ -16,9 +16,11 @@ from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.faces import FaceAnalyzer
 from makeup_sdk.images import decode_image
 from makeup_sdk.look import Look
+from makeup_sdk.makeup.base import MAX_STRENGTH
 
 _MAX_LOOK_TEXT = 1 << 20
 Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0, le=MAX_STRENGTH)]
 
 
 class LookRef(BaseModel):
@@ -43,14 +45,14 @@ class ColorCard(BaseModel):
 
 
 class Strength(BaseModel):
-    """How much arrives per region, 0 to 1."""
+    """How much arrives per region, 0 to 1.5; 1 is the whole look."""
 
     model_config = ConfigDict(extra="forbid")
 
-    lips: Share = 1.0
-    skin: Share = 1.0
-    eyes: Share = 1.0
-    brows: Share = 1.0
+    lips: Amount = 1.0
+    skin: Amount = 1.0
+    eyes: Amount = 1.0
+    brows: Amount = 1.0
 
     def by_region(self) -> dict[Region, float]:
         """The same as the engine takes it."""

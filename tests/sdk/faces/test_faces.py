@@ -11,7 +11,7 @@ import pytest
 import makeup_sdk
 from makeup_engines import Bundle
 from makeup_kernels import TEMPLATE_LANDMARKS, InvalidInputError, Region
-from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS
+from makeup_kernels.geometry import MOUTH_LOGITS, MOUTH_PIXELS, pupil_distance
 from makeup_kernels.region_maps.cpu import region_map
 from makeup_sdk.faces import (
     BundledFaceAnalyzer,
@@ -24,7 +24,7 @@ from makeup_sdk.faces import (
 from makeup_sdk.faces.detector import FaceDetector
 from makeup_sdk.faces.geometry import box_crop_matrix, pupils
 from makeup_sdk.faces.landmarks import LandmarkRegionModel
-from makeup_sdk.faces.lips import LipModel
+from makeup_sdk.faces.lips import LipModel, without_covered_lips
 
 MODELS = Path(makeup_sdk.__file__).parent / "weights"
 FACES = Path(os.environ.get("MAKEUP_FACES", Path(__file__).parents[3] / "shared" / "faces"))
@@ -208,6 +208,39 @@ def test_visible_share_counts_the_labelled_part_of_the_face():
     regions[:, 128:] = Region.NONE
     assert visible_share(analysis(regions)) == pytest.approx(0.5, abs=0.02)
     assert visible_share(analysis(np.zeros((256, 256), np.uint8))) == 0
+
+
+def test_lips_without_skin_around_them_are_on_a_mask():
+    regions = np.full((256, 256), Region.SKIN, np.uint8)
+    regions[180:200, 100:156] = Region.LIPS
+    seen = regions.copy()
+    np.testing.assert_array_equal(without_covered_lips(seen), regions)
+    masked = regions.copy()
+    masked[140:256] = Region.NONE
+    masked[180:200, 100:156] = Region.LIPS
+    bare = without_covered_lips(masked)
+    assert not (bare == Region.LIPS).any()
+    np.testing.assert_array_equal(bare[:140], regions[:140])
+    none = np.zeros((256, 256), np.uint8)
+    assert not without_covered_lips(none).any()
+
+
+def test_the_networks_in_int8_agree_with_those_in_fp32(demo):
+    exact = BundledFaceAnalyzer(threads=1, precision="fp32")
+    fast = BundledFaceAnalyzer(threads=1)
+    for name in ("light.jpg", "dark.jpg", "medium.jpg"):
+        frame = demo(name)
+        start = exact.detect(frame, 1)[0]
+        one, other = exact.analyze(frame, start), fast.analyze(frame, start)
+        distance = np.hypot(*(one.landmarks - other.landmarks).T)
+        assert distance.mean() < 0.01 * pupil_distance(one.landmarks)
+        assert (one.regions == other.regions).mean() > 0.99
+        assert abs(one.score - other.score) < 0.01
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(InvalidInputError, match="precision: got 'fp8', expected one of"):
+        BundledFaceAnalyzer(precision="fp8")
 
 
 @pytest.fixture(scope="module")

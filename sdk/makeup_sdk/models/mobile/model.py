@@ -6,15 +6,11 @@ from makeup_kernels import InvalidInputError, NoFaceError, Region
 from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.faces.types import FaceAnalysis
-from makeup_sdk.makeup.appearance import Appearance, RegionAppearance
+from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, Appearance, RegionAppearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.models.base import Painter
 from makeup_sdk.models.mobile.paint import MobilePainter
 from makeup_sdk.models.mobile.read import read_regions, seen_share, without_side_light
-
-_EXPOSURE_SHARE = 0.35
-"""How much of a reference's brightness is taken for light. A dark photo of deep colours means
-deep colours; a face that wears them is brought to standard light whole."""
 
 _HIGHLIGHT = 6.0
 """L* above the middle of the lips towards which they are limited, softly: more is gloss."""
@@ -43,7 +39,7 @@ class MobileModel:
             InvalidInputError: the photo has no colour.
             NoFaceError: neither skin nor any part of it that wears makeup is visible.
         """
-        light = CheekLight.measure(face.crop, face.regions, _EXPOSURE_SHARE)
+        light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
         found = read_regions(face, light)
         if Region.SKIN not in found or len(found) == 1:
             raise NoFaceError(

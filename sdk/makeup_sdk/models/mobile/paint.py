@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -13,15 +14,17 @@ from makeup_sdk.faces.canonical import CanonicalPlaces
 from makeup_sdk.faces.skin_light import CheekLight, log_factors
 from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
-from makeup_sdk.makeup.appearance import WINDOWS, Appearance
+from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, WINDOWS, Appearance
+from makeup_sdk.makeup.base import TONE, Part
 from makeup_sdk.models.base import Painter, Strength, scaled
-from makeup_sdk.models.mobile.read import read_regions, without_side_light
+from makeup_sdk.models.mobile.read import RegionColors, read_regions, without_side_light
 
-GRIDS: Mapping[Region, CropGrid] = {
+GRIDS: Mapping[Part, CropGrid] = {
     Region.LIPS: CropGrid(148, 72, 104, 112, cell=1),
     Region.SKIN: CropGrid(0, 0, 128, 128, cell=2),
     Region.EYES: CropGrid(60, 32, 88, 192, cell=1),
     Region.BROWS: CropGrid(60, 32, 88, 192, cell=1),
+    TONE: CropGrid(0, 0, 128, 128, cell=2),
 }
 """Where factors are worked out in the crop."""
 
@@ -45,6 +48,14 @@ _DARKER = {Region.LIPS: 40.0, Region.SKIN: 6.0, Region.EYES: 40.0, Region.BROWS:
 _SKIN_CHROMA, _SKIN_COOLER = 18.0, 0.35
 """Of skin: a*, b* towards which changes are limited, softly, and the share of a cooler colour that
 arrives: blush and bronzer are warm."""
+
+_TONE_LIMIT = np.array([10.0, 6.0, 8.0], np.float32)
+"""L*, a*, b* towards which the change of the skin's shade is limited, softly: a foundation is of
+nearly the same shade as its wearer."""
+
+_NECK, _LIKE_SKIN = 14.0, 14.0
+"""Crop pixels beyond the face's outline over which its shade fades, and the distance in CIELAB from
+the cheeks at which a colour there is skin by a third: necks are, hair and background are not."""
 
 _EVERY = 4
 """Frames of a stream after which the factors of a still face are worked out again; between them
@@ -90,8 +101,8 @@ class FactorPaint:
         return found
 
 
-Factors = Mapping[Region, FloatArray]
-"""Per region, float32 (3, rows, columns) on its grid: log factors of linear B, G, R, unmasked."""
+Factors = Mapping[Part, FloatArray]
+"""Per part, float32 (3, rows, columns) on its grid: log factors of linear B, G, R, unmasked."""
 
 
 class MobilePainter(Painter):
@@ -106,37 +117,53 @@ class MobilePainter(Painter):
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`."""
-        factors = self.factors(face)
-        return worn(factors, {region: coverage(face, region) for region in factors}, strength)
+        factors = self.factors(face, tone=TONE in strength)
+        covers = {
+            part: face.once(("coverage", part), partial(coverage, face, part)) for part in factors
+        }
+        return worn(factors, covers, strength)
 
     def follow(self, options: SmoothingOptions) -> "SmoothedFactors":
         """See `Painter.follow`."""
         return SmoothedFactors(self, options)
 
-    def factors(self, face: FaceAnalysis) -> Factors:
-        """The full change of a face; what it says outside the regions means nothing."""
-        light = CheekLight.measure(face.crop, face.regions)
-        own = read_regions(face, light)
-        places = CanonicalPlaces(face.crop_landmarks)
+    def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
+        """The full change of a face; what it says outside the parts means nothing.
+
+        Args:
+            face: the analysed face.
+            tone: whether the shade of the skin is among the parts.
+        """
+        light, own, even = face.once("own colours", partial(_own_colors, face))
+        places = face.once("places", partial(CanonicalPlaces, face.crop_landmarks))
         cells: dict[CropGrid, tuple[FloatArray, FloatArray]] = {}
-        found = {}
+        found: dict[Part, FloatArray] = {TONE: self._tone(face)} if tone else {}
         for region, part in self._makeup.maps.items():
             if region not in own:
                 continue
-            even = without_side_light(own[region], region, shadows=False)
             wanted = part.lab
             if region != Region.SKIN:
                 wanted = self._not_cooler(wanted, light)
-            change = _limited((wanted - even) * _AMOUNT[region], region)
+            change = _limited((wanted - even[region]) * _AMOUNT[region], region)
             factors = np.clip(log_factors(own[region].lab + light.skin_lab, change), *_LARGEST)
             factors *= part.seen[..., None]
             grid = GRIDS[region]
             if grid not in cells:  # eyes and brows share theirs
-                cells[grid] = places.cells(WINDOWS[region], grid)
+                where = partial(places.cells, WINDOWS[region], grid)
+                cells[grid] = face.once(("cells", grid), where)
             x, y = cells[grid]
             laid = cv2.remap(factors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             found[region] = np.stack(cv2.split(laid)).astype(np.float32, copy=False)
         return found
+
+    def _tone(self, face: FaceAnalysis) -> FloatArray:
+        """Factors that give the cheeks the shade of the reference's."""
+        light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
+        change = self._makeup.skin - light.skin_lab
+        change = _TONE_LIMIT * np.tanh(change / _TONE_LIMIT)
+        factors = log_factors(light.skin_lab.reshape(1, 1, 3), change.reshape(1, 1, 3))
+        grid = GRIDS[TONE]
+        return np.broadcast_to(factors.reshape(3, 1, 1), (3, grid.rows, grid.columns))
 
     def _not_cooler(self, lab: FloatArray, light: CheekLight) -> FloatArray:
         """Colours on a face, where neither turn cooler than they are on the reference."""
@@ -157,11 +184,9 @@ class SmoothedFactors:
     def __init__(self, painter: MobilePainter, options: SmoothingOptions) -> None:
         self._painter = painter
         self._averages = {
-            region: MovingAverage(_CALM * options.layer, grid) for region, grid in GRIDS.items()
+            part: MovingAverage(_CALM * options.layer, grid) for part, grid in GRIDS.items()
         }
-        self._covers = {
-            region: MovingAverage(options.layer, grid) for region, grid in GRIDS.items()
-        }
+        self._covers = {part: MovingAverage(options.layer, grid) for part, grid in GRIDS.items()}
         self._factors: Factors = {}
         self._seconds, self._frames = 0.0, 0
 
@@ -174,16 +199,16 @@ class SmoothedFactors:
             self._frames += 1
         if step is None or self._frames >= _EVERY or step.shift > _MOVED or step.is_new(_NEWS):
             now = step and replace(step, seconds=self._seconds)
-            factors = self._painter.factors(face)
-            self._factors = {
-                region: self._averages[region](f, now) for region, f in factors.items()
-            }
+            factors = self._painter.factors(face, tone=TONE in strength)
+            for part in self._factors.keys() - factors.keys():
+                self._averages[part].forget()
+                self._covers[part].forget()
+            self._factors = {part: self._averages[part](f, now) for part, f in factors.items()}
             self._seconds, self._frames = 0.0, 0
         else:
-            self._factors = {region: self._averages[region].carry(step) for region in self._factors}
+            self._factors = {part: self._averages[part].carry(step) for part in self._factors}
         covers = {
-            region: self._covers[region](coverage(face, region)[None], step)[0]
-            for region in self._factors
+            part: self._covers[part](coverage(face, part)[None], step)[0] for part in self._factors
         }
         return worn(self._factors, covers, scaled(strength, opacity))
 
@@ -192,28 +217,30 @@ def worn(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:
     """Factors as far as each region wears them.
 
     Args:
-        factors: of the regions.
+        factors: of the parts.
         covers: of the same, see `coverage`.
         strength: see `Strength`.
     """
     logs: dict[CropGrid, FloatArray] = {}
-    for region, values in factors.items():
-        amount = strength.get(region, 0.0)
+    for part, values in factors.items():
+        amount = strength.get(part, 0.0)
         if amount <= 0:
             continue
-        grid = GRIDS[region]
-        part = values * (np.float32(amount) * covers[region])
-        logs[grid] = logs[grid] + part if grid in logs else part
-    return FactorPaint({grid: np.expm1(part / np.float32(_GAMMA)) for grid, part in logs.items()})
+        grid = GRIDS[part]
+        log = values * (np.float32(amount) * covers[part])
+        logs[grid] = logs[grid] + log if grid in logs else log
+    return FactorPaint({grid: np.expm1(log / np.float32(_GAMMA)) for grid, log in logs.items()})
 
 
-def coverage(face: FaceAnalysis, region: Region) -> FloatArray:
-    """float32 (rows, columns) in [0, 1]: how much of a region's makeup each cell of its grid wears.
+def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
+    """float32 (rows, columns) in [0, 1]: how much of a part's makeup each cell of its grid wears.
 
     Lips and brows fade over a pixel beyond their outlines. Shadow fades softly, but meets the
-    lashes, and stays off eyeball and hair.
+    lashes, and stays off eyeball and hair. The shade of the face goes on into the neck.
     """
-    grid = GRIDS[region]
+    if part == TONE:
+        return _tone_coverage(face)
+    region, grid = Region(part), GRIDS[part]
     regions = face.regions[grid.pixels]
     here = cv2.compare(regions, int(region), cv2.CMP_EQ).astype(np.float32) * np.float32(1 / 255)
     if grid.cell > 1:
@@ -235,6 +262,32 @@ def coverage(face: FaceAnalysis, region: Region) -> FloatArray:
     off = cv2.GaussianBlur(np.maximum(skin, eyeball), (0, 0), 1.0)
     off *= 1 - cv2.GaussianBlur(eyeball, (3, 3), 0.6)
     return np.asarray((soft + close * (crisp - soft)) * off, np.float32)
+
+
+def _own_colors(
+    face: FaceAnalysis,
+) -> tuple[CheekLight, Mapping[Region, RegionColors], Mapping[Region, FloatArray]]:
+    """A face's light, its regions' colours, and these without light from one side."""
+    light = CheekLight.measure(face.crop, face.regions)
+    own = read_regions(face, light)
+    even = {region: without_side_light(own[region], region, shadows=False) for region in own}
+    return light, own, even
+
+
+def _tone_coverage(face: FaceAnalysis) -> FloatArray:
+    grid = GRIDS[TONE]
+    size = (grid.columns, grid.rows)
+    light = CheekLight.measure(face.crop, face.regions)
+    colors = light.relative(cv2.resize(light.lab(face.crop), size, interpolation=cv2.INTER_AREA))
+    colors[..., 0] *= np.float32(0.5)  # necks lie in the chin's shadow
+    skin_like = np.exp(-np.square(colors).sum(axis=2) / np.float32(_LIKE_SKIN**2))
+    on_face = np.minimum(face.regions, 1) * np.uint8(255)
+    inside = np.asarray(cv2.resize(on_face, size, interpolation=cv2.INTER_AREA), np.uint8)
+    away = cv2.distanceTransform(cv2.compare(inside, 128, cv2.CMP_LT), cv2.DIST_L2, 3)
+    fading = np.clip(1 - away * np.float32(grid.cell / _NECK), 0, 1)
+    fading *= cv2.GaussianBlur(skin_like, (0, 0), 1.0)
+    soft = cv2.GaussianBlur(inside.astype(np.float32) / 255, (0, 0), 1.0)
+    return np.asarray(np.maximum(fading, soft), np.float32)
 
 
 def _limited(change: FloatArray, region: Region) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 from makeup_kernels import Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.models.base import Strength
 
 _FEATHER = 2.0
@@ -59,13 +60,29 @@ def makeup_mask(regions: Image, strength: Strength) -> FloatArray:
         float32 (H, W) in [0, 1], 0 outside the regions.
     """
     amounts = np.zeros(len(Region), np.float32)
-    for region, amount in strength.items():
-        amounts[region] = amount
+    for region in MAKEUP_REGIONS:
+        amounts[region] = strength.get(region, 0.0)
     painted = (amounts > 0).astype(np.float32)[regions]
     share = cv2.GaussianBlur(painted, (0, 0), _FEATHER)
     amount = cv2.GaussianBlur(amounts[regions], (0, 0), _FEATHER) / np.maximum(share, 1e-6)
     mask = np.clip(2 * share - 1, 0, 1) * painted * np.clip(amount, 0, 1)
     return np.asarray(mask, np.float32)
+
+
+def beyond(regions: Image, strength: Strength) -> FloatArray | None:
+    """How many times the change of each pixel is taken, where a strength is above 1.
+
+    Args:
+        regions: uint8 (H, W) region map.
+        strength: see `Strength`.
+
+    Returns:
+        float32 (H, W), at least 1; None where no strength is above 1.
+    """
+    amounts = np.ones(len(Region), np.float32)
+    for region in MAKEUP_REGIONS:
+        amounts[region] = max(1.0, strength.get(region, 0.0))
+    return amounts[regions] if amounts.max() > 1 else None
 
 
 def planes(classes: Image, count: int) -> FloatArray:

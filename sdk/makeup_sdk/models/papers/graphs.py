@@ -14,7 +14,7 @@ from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.planes import normalized_planes
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.models.base import FACES_AT_ONCE, CropPaint, ModelOptions, Strength
-from makeup_sdk.models.papers.faces import NetworkFace, makeup_mask
+from makeup_sdk.models.papers.faces import NetworkFace, beyond, makeup_mask
 from makeup_sdk.models.papers.light_paint import LightView
 
 Signature = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
@@ -153,6 +153,9 @@ class Graphs:
             change = pixels - self.face(face).image
             side = (CROP_SIZE, CROP_SIZE)
             pixels = face.crop + cv2.resize(change, side, interpolation=cv2.INTER_LINEAR)
+        times = beyond(face.regions, strength)
+        if times is not None:
+            pixels = face.crop + times[..., None] * (pixels - face.crop)
         crop = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         return CropPaint(np.ascontiguousarray(crop), makeup_mask(face.regions, strength))
 

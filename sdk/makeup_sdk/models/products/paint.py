@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,12 @@ from makeup_kernels import Region
 from makeup_kernels.types import Image
 from makeup_sdk.cosmetics.canvas import Patch
 from makeup_sdk.cosmetics.carry import CarriedPaint
-from makeup_sdk.cosmetics.light import SkinLight, to_linear
+from makeup_sdk.cosmetics.light import SkinLight
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.base import TONE
 from makeup_sdk.makeup.products import Product
 from makeup_sdk.models.base import Follower, Paint, Painter, Strength, scaled
 
@@ -59,8 +61,11 @@ class ProductsPainter(Painter):
             light: that it stands in; None measures it on the bare face.
             strength: see `Strength`.
         """
+        if light is None and made_up is face.crop:
+            view = face.once("view", partial(FaceView.of, face))
+            return PatchPaint(paint(view, self.products, strength))
         if light is None:
-            light = measured(face)
+            light = face.once("light", partial(measured, face))
         view = FaceView.of(replace(face, crop=made_up), light)
         return PatchPaint(paint(view, self.products, strength))
 
@@ -91,7 +96,9 @@ class LayeredPainter(Painter):
         return _LayeredFollower(self._base.follow(options), self._below, self._over, options)
 
     def _below(self, strength: Strength) -> Strength:
-        return {region: share for region, share in strength.items() if region in self._regions}
+        return {
+            part: share for part, share in strength.items() if part in self._regions or part == TONE
+        }
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ class LightSmoother:
 def measured(face: FaceAnalysis) -> SkinLight:
     """The light of a bare face."""
     points = face.crop_landmarks.astype(np.float64)
-    return SkinLight.measure(to_linear(face.crop), points, face.regions)
+    return SkinLight.measure(face.crop, points, face.regions)
 
 
 def worn(paint: Paint, face: FaceAnalysis) -> Image:

@@ -12,10 +12,11 @@ from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.faces import FaceAnalysis
 from makeup_sdk.faces.light import decode_srgb, encode_srgb
+from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid
-from makeup_sdk.makeup.appearance import WINDOWS, Appearance
-from makeup_sdk.makeup.base import MAKEUP_REGIONS
+from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, WINDOWS, Appearance
+from makeup_sdk.makeup.base import MAKEUP_REGIONS, TONE
 from makeup_sdk.models.mobile.model import MobileModel
 from makeup_sdk.models.mobile.paint import GRIDS, FactorPaint, coverage, worn
 from makeup_sdk.stream import FrameProcessor, StreamOptions
@@ -104,6 +105,54 @@ def everywhere(face):
         region: np.ones((3, grid.rows, grid.columns), np.float32) for region, grid in GRIDS.items()
     }
     return worn(factors, {region: coverage(face, region) for region in factors}, FULL)
+
+
+def test_strength_beyond_one_goes_on_in_the_same_direction(analysis, looks, model):
+    face = analysis("light.jpg")
+    painter = model.painter(looks["red-classic"].makeup)
+    whole, more = (painter.paint(face, dict.fromkeys(FULL, share)) for share in (1.0, 1.5))
+    for grid, change in gains(whole).items():
+        np.testing.assert_allclose(1 + gains(more)[grid], (1 + change) ** 1.5, rtol=2e-5)
+
+
+def test_tone_is_the_shade_of_the_reference(analysis, looks, model):
+    """The cheeks come nearer to the reference's; what is far from the face stays as it is."""
+    face, makeup = analysis("dark.jpg"), looks["red-classic"].makeup
+    painter = model.painter(makeup)
+    assert TONE not in painter.factors(face)
+    paint = painter.paint(face, {TONE: 1.0})
+    picture = face.crop.copy()
+    paint.put(picture, replace(face, matrix=np.eye(2, 3)), color="bgr", threads=1)
+    before, after = (
+        CheekLight.measure(crop, face.regions, EXPOSURE_SHARE).skin_lab
+        for crop in (face.crop, picture)
+    )
+    wanted = makeup.skin - before
+    assert np.linalg.norm(wanted) > 8
+    assert (after - before) @ wanted > 0.4 * wanted @ wanted
+    cover = coverage(face, TONE)
+    assert cover.min() >= 0
+    assert cover.max() <= 1
+    skin = cv2.erode((face.regions == Region.SKIN).astype(np.uint8), np.ones((9, 9)))[::2, ::2] > 0
+    assert cover[skin].min() > 0.95
+    far = cv2.dilate((face.regions > 0).astype(np.uint8), np.ones((41, 41)))[::2, ::2] == 0
+    assert far.any()
+    assert cover[far].max() == 0
+
+
+def test_a_region_that_comes_back_in_a_stream_starts_anew(analysis, looks, model):
+    """What was averaged before a hand covered it is not carried over its absence."""
+    face = analysis("light.jpg")
+    covered = replace(face, regions=np.where(face.regions == Region.LIPS, 0, face.regions))
+    other = replace(face, crop=np.ascontiguousarray(face.crop // 2))
+    step = Step(0.04, np.eye(2, 3), 2.0, np.zeros((64, 64), np.float32))
+    painter = model.painter(looks["red-classic"].makeup)
+    follower = painter.follow(SmoothingOptions())
+    for one in (face, face, covered, covered):
+        follower.paint(one, step, FULL, 1.0)
+    back = follower.paint(other, step, FULL, 1.0).gains[GRIDS[Region.LIPS]]
+    alone = painter.paint(other, FULL).gains[GRIDS[Region.LIPS]]
+    np.testing.assert_allclose(back, alone, atol=1e-6)
 
 
 def test_nothing_changes_beyond_the_soft_outlines():
@@ -372,7 +421,9 @@ def test_a_still_face_is_worked_out_now_and_then(analysis, looks, model, monkeyp
     painter = model.painter(looks["red-classic"].makeup)
     calls = []
     factors = painter.factors
-    monkeypatch.setattr(painter, "factors", lambda face: calls.append(1) or factors(face))
+    monkeypatch.setattr(
+        painter, "factors", lambda face, tone: calls.append(1) or factors(face, tone=tone)
+    )
     face = analysis("medium.jpg")
     follower = painter.follow(SmoothingOptions())
     still = Step(1 / 30, np.eye(2, 3), 0.0, np.zeros((64, 64), np.float32))

@@ -146,6 +146,22 @@ def test_strength_scales_the_change(
     np.testing.assert_allclose(changes[1][~clipped], changes[0][~clipped] / 2, atol=1.01)
 
 
+def test_strength_beyond_one_goes_on_in_the_same_direction(
+    faces: Faces, model_of: Models, look_of: Callable[[str], Look]
+) -> None:
+    model = model_of("psgan")
+    painter = look_of("psgan").painter(model)
+    face = faces[0]
+    whole, more = (
+        painter.paint(face, dict.fromkeys(MAKEUP_REGIONS, share)) for share in (1.0, 1.5)
+    )
+    np.testing.assert_array_equal(whole.mask, more.mask)
+    change = whole.crop.astype(float) - face.crop
+    expected = np.where(face.regions[..., None] > 0, 1.5, 1) * change + face.crop
+    shown = (expected > 1) & (expected < 254)
+    np.testing.assert_allclose(more.crop[shown], expected[shown], atol=1.0)
+
+
 def test_several_faces_rgb_and_in_place(
     model_of: Models, look_of: Callable, analyzer: BundledFaceAnalyzer, demo: Demo
 ) -> None:

@@ -1,0 +1,159 @@
+"""Worker processes of this machine, one photo each at a time.
+
+A worker that dies is replaced, and its photo tried again; after three deaths on one photo the run
+goes on without it. Workers end by themselves when the process that started them is gone.
+"""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import IO
+
+from makeup_kernels import MakeupError
+from makeup_sdk.catalogue.job import Job, PhotoRef
+from makeup_sdk.catalogue.worker import Outcome, PhotoWorker
+
+_TRIES = 3
+_COMMAND = (sys.executable, "-c", "from makeup_sdk.catalogue.pool import work; work()")
+
+
+@dataclass
+class _Process:
+    """A worker, and the photo that it has."""
+
+    process: "subprocess.Popen[str]"
+    photo: PhotoRef | None = None
+
+    @property
+    def replies(self) -> IO[str]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def tell(self, line: str) -> None:
+        """Send a line; a worker that is gone is found out by its silence."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+
+
+class ProcessPool:
+    """Runs a job in processes.
+
+        with ProcessPool(job, workers=2) as pool:
+            for outcome in pool.run(photos):
+                ...
+
+    Args:
+        job: what is to be done.
+        workers: how many processes.
+    """
+
+    def __init__(self, job: Job, workers: int) -> None:
+        self._job = job.to_json()
+        self._selector = selectors.DefaultSelector()
+        self._processes: list[_Process] = []
+        self._wanted = workers
+
+    def __enter__(self) -> "ProcessPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._processes:
+            each.process.kill()
+        for each in self._processes:
+            each.process.wait()
+            each.replies.close()
+        self._selector.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return [each.process.pid for each in self._processes]
+
+    def run(self, photos: Iterable[PhotoRef]) -> Iterator[Outcome]:
+        """Yield each photo's outcome as it comes.
+
+        Raises:
+            MakeupError: workers die before they have begun.
+        """
+        todo = deque(photos)
+        tries: dict[str, int] = {}
+        early = 0
+        for _ in range(min(self._wanted, len(todo))):
+            self._start()
+        while todo or any(each.photo for each in self._processes):
+            for key, _ in self._selector.select():
+                each: _Process = key.data
+                line = each.replies.readline()
+                photo = each.photo
+                if line:
+                    reply, each.photo, early = json.loads(line), None, 0
+                    if photo is not None:
+                        yield Outcome(**reply)
+                    self._give(each, todo)
+                    continue
+                self._bury(each)
+                if photo is None:
+                    early += 1
+                    if early >= _TRIES:
+                        raise MakeupError(
+                            "catalogue: the workers end before they begin (see above); try "
+                            "--workers 0, which works in this process"
+                        )
+                else:
+                    tries[photo.name] = tries.get(photo.name, 0) + 1
+                    if tries[photo.name] < _TRIES:
+                        todo.appendleft(photo)
+                    else:
+                        code = each.process.returncode
+                        yield Outcome(
+                            photo.name, 0, f"{_TRIES} workers died on this photo (status {code})"
+                        )
+                if todo:
+                    self._start()
+
+    def _give(self, each: _Process, todo: "deque[PhotoRef]") -> None:
+        if todo:
+            each.photo = todo.popleft()
+            each.tell(json.dumps(asdict(each.photo)))
+
+    def _start(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        process = subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        each = _Process(process)
+        self._processes.append(each)
+        self._selector.register(each.replies, selectors.EVENT_READ, each)
+        each.tell(self._job)
+
+    def _bury(self, each: _Process) -> None:
+        self._selector.unregister(each.replies)
+        self._processes.remove(each)
+        each.process.kill()
+        each.process.wait()
+        each.replies.close()
+
+
+def work() -> None:
+    """Be a worker: the input's first line is the job, the others are photos; replies likewise."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started us says when to end
+    with os.fdopen(os.dup(1), "w") as replies:
+        os.dup2(2, 1)  # what libraries print is no reply
+        worker = PhotoWorker(Job.from_json(sys.stdin.readline()))
+        print("{}", file=replies, flush=True)
+        for line in sys.stdin:
+            outcome = worker(PhotoRef(**json.loads(line)))
+            print(json.dumps(asdict(outcome)), file=replies, flush=True)

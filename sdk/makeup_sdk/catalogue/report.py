@@ -1,0 +1,185 @@
+"""The report: a row for each pair of photo and look, and the records that it is put together from.
+
+A record is a small Parquet file for each photo with the rows that are final. It is written after
+the pictures that it speaks of, so that what a record names is there, whole. The report is put
+together from the records alone, in the order of photos and looks.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from makeup_engines.files import sha256
+from makeup_sdk.catalogue.job import Job, PhotoRef
+from makeup_sdk.catalogue.storage import Place
+
+REPORT = "report.parquet"
+_READERS = 16
+_WINDOW = 256
+_ROW_GROUP = 1 << 16
+
+
+class Status(str, Enum):
+    """What became of a pair.
+
+    Attributes:
+        MADE: a face wears the look; the picture is written.
+        BARE: there are faces, and none could be made up (see `face_statuses`); no picture.
+        NO_FACE: no face was found; no picture.
+        BAD_PHOTO: the photo is damaged, empty or no picture; see `message`.
+        FAILED: storage or worker failed; see `message`. Tried again by the next start.
+    """
+
+    MADE = "made"
+    BARE = "bare"
+    NO_FACE = "no_face"
+    BAD_PHOTO = "bad_photo"
+    FAILED = "failed"
+
+
+REPORT_SCHEMA = pa.schema(
+    [
+        pa.field("photo", pa.string(), nullable=False),
+        pa.field("look", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("message", pa.string()),
+        pa.field("picture", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("faces", pa.int32()),
+        pa.field("painted", pa.int32()),
+        pa.field("face_statuses", pa.string()),
+        pa.field("photo_milliseconds", pa.float32()),
+        pa.field("milliseconds", pa.float32()),
+        pa.field("photo_sha256", pa.string()),
+        pa.field("look_sha256", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("model_sha256", pa.string(), nullable=False),
+        pa.field("picture_sha256", pa.string()),
+    ]
+)
+TIMES = ("photo_milliseconds", "milliseconds")
+"""The columns that differ between two runs of the same work."""
+
+
+@dataclass
+class Row:
+    """One pair. Columns as in `REPORT_SCHEMA`; docs/howto/catalogue.md explains them."""
+
+    photo: str
+    look: str
+    status: str
+    look_sha256: str
+    model: str
+    model_sha256: str
+    message: str | None = None
+    picture: str | None = None
+    width: int | None = None
+    height: int | None = None
+    faces: int | None = None
+    painted: int | None = None
+    face_statuses: str | None = None
+    photo_milliseconds: float | None = None
+    milliseconds: float | None = None
+    photo_sha256: str | None = None
+    picture_sha256: str | None = None
+
+
+def record_name(photo: str) -> str:
+    """Where the record of a photo lies below the output."""
+    digest = sha256(photo.encode("utf-8", "surrogateescape"))
+    return f"records/{digest[:2]}/{digest}.parquet"
+
+
+def write_record(output: Place, photo: PhotoRef, rows: Sequence[Row]) -> None:
+    """Write what is final of a photo, whole or not at all."""
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=REPORT_SCHEMA)
+    buffer = io.BytesIO()
+    marked = table.replace_schema_metadata({"photo": photo.name, "version": photo.version})
+    parquet.write_table(marked, buffer, compression="zstd")
+    output.write(record_name(photo.name), buffer.getvalue())
+
+
+def read_record(output: Place, photo: PhotoRef) -> list[Row]:
+    """The final rows of a photo; none where it was changed since, or a record is damaged.
+
+    Raises:
+        OSError: the store cannot be reached.
+    """
+    try:
+        data = output.read(record_name(photo.name))
+    except FileNotFoundError:
+        return []
+    try:
+        table = parquet.read_table(io.BytesIO(data))
+    except (pa.ArrowException, OSError, ValueError):
+        return []
+    marks = table.schema.metadata or {}
+    of = marks.get(b"photo", b"").decode(), marks.get(b"version", b"").decode()
+    changed = bool(photo.version) and bool(of[1]) and of[1] != photo.version
+    if of[0] != photo.name or changed or table.schema.names != REPORT_SCHEMA.names:
+        return []
+    names = [field.name for field in fields(Row)]
+    return [Row(**{name: row[name] for name in names}) for row in table.to_pylist()]
+
+
+def write_report(
+    output: Place, job: Job, photos: Sequence[PhotoRef], troubles: Mapping[str, str]
+) -> dict[str, int]:
+    """Put the report together from the records, and count its statuses.
+
+    Args:
+        output: where the records are and the report goes.
+        job: the looks, in the report's order.
+        photos: in the report's order.
+        troubles: by photo, why pairs of it are missing.
+    """
+    counts = dict.fromkeys((status.value for status in Status), 0)
+    with output.writing(REPORT) as place:
+        writer = parquet.ParquetWriter(str(place), REPORT_SCHEMA, compression="zstd")
+        with writer:
+            waiting: list[Row] = []
+            for rows in _rows(output, job, photos, troubles):
+                for row in rows:
+                    counts[row.status] += 1
+                waiting += rows
+                while len(waiting) >= _ROW_GROUP:
+                    _write(writer, waiting[:_ROW_GROUP])
+                    del waiting[:_ROW_GROUP]
+            if waiting:
+                _write(writer, waiting)
+    return counts
+
+
+def _write(writer: parquet.ParquetWriter, rows: Sequence[Row]) -> None:
+    writer.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=REPORT_SCHEMA))
+
+
+def _rows(
+    output: Place, job: Job, photos: Sequence[PhotoRef], troubles: Mapping[str, str]
+) -> Iterator[list[Row]]:
+    with ThreadPoolExecutor(_READERS) as pool:
+        for start in range(0, len(photos), _WINDOW):
+            window = photos[start : start + _WINDOW]
+            records = pool.map(lambda photo: read_record(output, photo), window)
+            for photo, record in zip(window, records, strict=True):
+                final = {(row.look, row.look_sha256): row for row in record}
+                reason = troubles.get(photo.name, "no worker has finished it; start again")
+                yield [
+                    final.get((look.name, look.digest))
+                    or Row(
+                        photo.name,
+                        look.name,
+                        Status.FAILED.value,
+                        look.digest,
+                        job.settings.model,
+                        job.settings.model_sha256,
+                        message=reason,
+                    )
+                    for look in job.looks
+                ]

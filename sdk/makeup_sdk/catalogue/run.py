@@ -1,0 +1,280 @@
+"""A whole run: photos and looks found, workers started, the report put together."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+
+from makeup_engines import Bundle
+from makeup_engines.files import sha256
+from makeup_kernels import InvalidInputError
+from makeup_sdk import __version__
+from makeup_sdk.arguments import as_count
+from makeup_sdk.catalogue.inputs import find_looks, find_photos
+from makeup_sdk.catalogue.job import SETTINGS, Job, LookRef, PhotoRef, Settings, claim
+from makeup_sdk.catalogue.pool import ProcessPool
+from makeup_sdk.catalogue.report import REPORT, record_name, write_report
+from makeup_sdk.catalogue.storage import Place
+from makeup_sdk.catalogue.worker import Outcome, PhotoWorker
+from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.frame import StrengthLike, normalize_strength
+from makeup_sdk.models.facts import MODELS
+from makeup_sdk.models.registry import DEFAULT_MODEL
+from makeup_sdk.photos import WRITE_SUFFIXES
+from makeup_sdk.weights import FOLDER, open_shipped, shipped_names
+
+_FACE_NETWORKS = ("face_detector", "face_landmarks_regions")
+_SAMPLE = 5
+_SAMPLE_LOOKS = 20
+
+
+@dataclass(frozen=True)
+class CatalogueOptions:
+    """How a catalogue is made.
+
+    Attributes:
+        format: suffix of the pictures, out of those that are written, without dot.
+        size: longest side in pixels that photos are shrunk to first (results are then sRGB without
+            metadata); 0 leaves them as they are.
+        strength, model, backend, max_faces: as in `MakeupEngine`; `max_faces` None makes up all.
+        workers: processes, each with an engine; 0 works in this process.
+        threads: CPU threads of each worker; None shares the cores out evenly.
+    """
+
+    format: str = "jpg"
+    size: int = 0
+    strength: StrengthLike = 1.0
+    model: str = DEFAULT_MODEL
+    backend: str = "auto"
+    max_faces: int | None = None
+    workers: int = 1
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if f".{self.format}" not in WRITE_SUFFIXES:
+            raise InvalidInputError(
+                f"format: {self.format!r} is unknown; expected one of "
+                + ", ".join(suffix[1:] for suffix in WRITE_SUFFIXES)
+            )
+        for name in ("size", "workers"):
+            if getattr(self, name) != 0:
+                as_count(getattr(self, name), name, "an integer of at least 0")
+        if self.threads is not None:
+            as_count(self.threads, "threads", "an integer of at least 1, or None")
+
+    @property
+    def threads_each(self) -> int:
+        """CPU threads of each worker."""
+        return self.threads or max(cores() // max(self.workers, 1), 1)
+
+
+@dataclass
+class CatalogueProgress:
+    """How far a run is.
+
+    Attributes:
+        photos: how many there are.
+        pairs: photos times looks.
+        done: photos that are finished, or given up for now.
+        new: pairs that this run has made final.
+        troubles: by photo, why pairs of it are missing.
+    """
+
+    photos: int
+    pairs: int
+    done: int = 0
+    new: int = 0
+    troubles: dict[str, str] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a photo."""
+        self.done += 1
+        self.new += outcome.new
+        if outcome.trouble is not None:
+            self.troubles[outcome.photo] = outcome.trouble
+
+
+@dataclass(frozen=True)
+class CatalogueSummary:
+    """What `run_catalogue` returns.
+
+    Attributes:
+        report: address of the report.
+        photos: how many there are.
+        pairs: photos times looks: rows of the report.
+        new: pairs that this run has made final; the others were so before, or failed.
+        counts: rows by `Status`.
+        seconds: that the run took.
+    """
+
+    report: str
+    photos: int
+    pairs: int
+    new: int
+    counts: Mapping[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CatalogueEstimate:
+    """What `estimate_catalogue` returns.
+
+    Attributes:
+        photos: how many there are.
+        looks: how many there are.
+        begun: photos that have a record in the output.
+        sampled: photos that were tried for the numbers below; 0 leaves them at 0.
+        hours: that the photos without a record would take these workers.
+        gigabytes: of their pictures, in 10⁹ bytes.
+    """
+
+    photos: int
+    looks: int
+    begun: int
+    sampled: int
+    hours: float
+    gigabytes: float
+
+
+def run_catalogue(
+    photos: str,
+    looks: str,
+    output: str,
+    options: CatalogueOptions | None = None,
+    *,
+    ray: str | None = None,
+    progress: Callable[[CatalogueProgress], None] | None = None,
+) -> CatalogueSummary:
+    """Put every look on every photo.
+
+    Args:
+        photos: address of a photo, a folder, a pattern, or a manifest with a column `photo`.
+        looks: name of a shipped look, or address of a look, a folder or pattern of looks, a table
+            of shades, or a manifest with a column `look`. All addresses are paths or what fsspec
+            knows (`s3://`, `gs://`, …).
+        output: address of a folder: `pictures/PHOTO/LOOK.FORMAT`, `report.parquet`, and what
+            another start needs to go on: `records/` and `catalogue.json`.
+        options: see there.
+        ray: address of a Ray cluster to work on instead of processes here: "auto" or "local".
+        progress: called whenever a photo is finished.
+
+    Raises:
+        InvalidInputError: no photos or looks, or an output that was made with other settings.
+        NoFaceError, BundleError: a look cannot be read.
+        BackendUnavailableError: a package is missing.
+        MakeupError: the workers do not start.
+        OutputError: the output cannot be written.
+    """
+    options = options or CatalogueOptions()
+    start = monotonic()
+    place = Place(output)
+    job, found = prepare(photos, looks, place, options)
+    claim(place, job.settings)
+    state = CatalogueProgress(len(found), len(found) * len(job.looks))
+    for outcome in _outcomes(job, found, options, ray):
+        state.add(outcome)
+        if progress is not None:
+            progress(state)
+    counts = write_report(place, job, found, state.troubles)
+    return CatalogueSummary(
+        place.address_of(place.below(REPORT)),
+        state.photos,
+        state.pairs,
+        state.new,
+        counts,
+        monotonic() - start,
+    )
+
+
+def estimate_catalogue(
+    photos: str, looks: str, output: str, options: CatalogueOptions | None = None
+) -> CatalogueEstimate:
+    """Count the work, and try a few photos to say how long the rest takes; writes nothing.
+
+    Args:
+        photos, looks, output, options: as in `run_catalogue`.
+
+    Raises:
+        InvalidInputError, NoFaceError, BundleError, BackendUnavailableError: as `run_catalogue`.
+    """
+    options = options or CatalogueOptions()
+    place = Place(output)
+    job, found = prepare(photos, looks, place, options)
+    if place.exists(SETTINGS):
+        claim(place, job.settings)
+    names = {path.removeprefix(place.path + "/") for path in _files_below(place, "records")}
+    fresh = [photo for photo in found if record_name(photo.name) not in names]
+    few = job.looks[:: -(-len(job.looks) // _SAMPLE_LOOKS)]
+    chosen = fresh[:: max(len(fresh) // _SAMPLE, 1)][:_SAMPLE]
+    small = Job(job.output, job.settings, few, job.threads)
+    seconds, size = (
+        _tried(PhotoWorker(small), chosen, len(job.looks) / len(few)) if chosen else (0, 0)
+    )
+    return CatalogueEstimate(
+        len(found),
+        len(job.looks),
+        len(found) - len(fresh),
+        len(chosen),
+        seconds * len(fresh) / max(options.workers, 1) / 3600,
+        size * len(fresh) / 1e9,
+    )
+
+
+def prepare(
+    photos: str, looks: str, output: Place, options: CatalogueOptions
+) -> tuple[Job, list[PhotoRef]]:
+    """The job and the photos of a run."""
+    engine = MakeupEngine(model=options.model, backend=options.backend)
+    settings = Settings(
+        options.model,
+        _model_digest(options.model),
+        options.backend,
+        {
+            region.name.lower(): amount
+            for region, amount in normalize_strength(options.strength).items()
+        },
+        options.format,
+        options.size,
+        options.max_faces,
+    )
+    found = find_photos(photos, output)
+    worn: tuple[LookRef, ...] = find_looks(looks, engine)
+    return Job(output.address, settings, worn, options.threads_each), found
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _outcomes(
+    job: Job, photos: list[PhotoRef], options: CatalogueOptions, ray: str | None
+) -> Iterator[Outcome]:
+    if ray is not None:
+        raise InvalidInputError("ray: not there yet")
+    if options.workers == 0:
+        yield from map(PhotoWorker(job), photos)
+        return
+    with ProcessPool(job, options.workers) as pool:
+        yield from pool.run(photos)
+
+
+def _model_digest(model: str) -> str:
+    """SHA-256 of whatever decides how a look comes out, but for photo, look and settings."""
+    parts = [__version__, *(sha256(open_shipped(name).manifest_bytes) for name in _FACE_NETWORKS)]
+    if model not in MODELS:
+        bundle = Bundle.open(FOLDER / model if model in shipped_names() else model)
+        parts.append(sha256(bundle.manifest_bytes))
+    return sha256(" ".join(parts).encode())
+
+
+def _files_below(place: Place, name: str) -> list[str]:
+    return list(place.fs.find(place.below(name))) if place.exists(name) else []
+
+
+def _tried(worker: PhotoWorker, photos: list[PhotoRef], scale: float) -> tuple[float, float]:
+    """Seconds and bytes of a photo with all looks, from a few photos with a few looks."""
+    worker.pictures(photos[0])  # looks and networks are made ready
+    start = monotonic()
+    sizes = [size for photo in photos for size in worker.pictures(photo)]
+    return (monotonic() - start) * scale / len(photos), sum(sizes) * scale / len(photos)

@@ -1,0 +1,186 @@
+"""One photo in all looks: decoded once, analysed once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from time import monotonic, perf_counter
+
+import cv2
+
+from makeup_engines.files import sha256
+from makeup_kernels import BackendUnavailableError, MakeupError, OutputError, Region
+from makeup_sdk.catalogue.job import Job, LookRef, PhotoRef
+from makeup_sdk.catalogue.report import Row, Status, read_record, write_record
+from makeup_sdk.catalogue.storage import Place
+from makeup_sdk.engine import EVERY_FACE, MakeupEngine
+from makeup_sdk.frame import Outfit, Stopwatch
+from makeup_sdk.look import Look
+from makeup_sdk.photos import Photo, decode_photo, encode_photo
+from makeup_sdk.photos.color import ColorSpace
+from makeup_sdk.pipeline import KnownFaces, SeenFace, find_faces
+
+_RECORD_EVERY = 10.0
+"""Seconds between records of a photo that takes long: what a kill can cost."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker says of a photo.
+
+    Attributes:
+        photo: its name.
+        new: pairs that are final now and were not before.
+        trouble: why pairs of it are missing; None if all are final.
+    """
+
+    photo: str
+    new: int
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A photo, analysed."""
+
+    photo: Photo
+    digest: str
+    faces: list[SeenFace]
+    milliseconds: float
+
+
+class PhotoWorker:
+    """Makes photos up. Has one engine, and every look prepared once.
+
+    Args:
+        job: what is to be done.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._output = Place(job.output)
+        self._outfits: dict[str, Outfit] = {}
+        self._digests = {look.name: look.digest for look in job.looks}
+
+    @cached_property
+    def engine(self) -> MakeupEngine:
+        """Made when the first photo needs it."""
+        cv2.setNumThreads(self.job.threads)
+        settings = self.job.settings
+        return MakeupEngine(
+            model=settings.model,
+            backend=settings.backend,
+            strength={Region[name.upper()]: x for name, x in settings.strength.items()},
+            max_faces=settings.max_faces,
+            threads=self.job.threads,
+        )
+
+    def __call__(self, photo: PhotoRef) -> Outcome:
+        """Do what is missing of a photo, and record it."""
+        new = 0
+        try:
+            rows = {(row.look, row.look_sha256): row for row in read_record(self._output, photo)}
+            missing = [look for look in self.job.looks if self._key(look) not in rows]
+            if not missing:
+                return Outcome(photo.name, 0)
+            done = monotonic()
+            seen = self._see(photo)
+            for look in missing:
+                rows[self._key(look)] = self._row(photo, look, seen)
+                new += 1
+                if monotonic() - done > _RECORD_EVERY:
+                    write_record(self._output, photo, list(rows.values()))
+                    done = monotonic()
+            write_record(self._output, photo, list(rows.values()))
+        except (OSError, OutputError, BackendUnavailableError, MemoryError) as error:
+            return Outcome(photo.name, 0, f"{type(error).__name__}: {error}")
+        return Outcome(photo.name, new)
+
+    def pictures(self, photo: PhotoRef) -> list[int]:
+        """Bytes of each picture of a photo, made and thrown away; for estimates."""
+        seen = self._see(photo)
+        if not isinstance(seen, _Seen):
+            return []
+        made = (self._picture(photo, look, seen)[1] for look in self.job.looks)
+        return [len(data) for data in made if data]
+
+    def _key(self, look: LookRef) -> tuple[str, str]:
+        return look.name, self._digests[look.name]
+
+    def _see(self, photo: PhotoRef) -> _Seen | Row:
+        """The photo and its faces; or what is said of it for all looks, where it is bad."""
+        start = perf_counter()
+        data = Place(photo.address).read()
+        try:
+            picture = shrunk(decode_photo(data, photo.name), self.job.settings.size)
+            backend = self.engine.pipeline.backend
+            view = backend.canvas(picture.image, None).view
+            most = self.engine.max_faces or EVERY_FACE
+            faces = find_faces(backend, view, most, Stopwatch().lap)
+        except BackendUnavailableError:
+            raise
+        except MakeupError as error:
+            return self._blank(photo, Status.BAD_PHOTO, str(error), sha256(data))
+        return _Seen(picture, sha256(data), faces, (perf_counter() - start) * 1e3)
+
+    def _blank(self, photo: PhotoRef, status: Status, message: str | None, digest: str) -> Row:
+        settings = self.job.settings
+        return Row(
+            photo.name,
+            "",
+            status.value,
+            "",
+            settings.model,
+            settings.model_sha256,
+            message=message,
+            photo_sha256=digest,
+        )
+
+    def _row(self, photo: PhotoRef, look: LookRef, seen: _Seen | Row) -> Row:
+        """Make a pair, write its picture, and say what became of it."""
+        start = perf_counter()
+        if isinstance(seen, Row):
+            row = Row(**vars(seen))
+        else:
+            row, data = self._picture(photo, look, seen)
+            if data:
+                row.picture = f"pictures/{photo.name}/{look.name}.{self.job.settings.format}"
+                row.picture_sha256 = sha256(data)
+                self._output.write(row.picture, data)
+        row.look, row.look_sha256 = look.name, self._digests[look.name]
+        row.milliseconds = (perf_counter() - start) * 1e3
+        return row
+
+    def _picture(self, photo: PhotoRef, look: LookRef, seen: _Seen) -> tuple[Row, bytes | None]:
+        row = self._blank(photo, Status.NO_FACE, None, seen.digest)
+        row.faces, row.painted, row.photo_milliseconds = len(seen.faces), 0, seen.milliseconds
+        row.height, row.width = seen.photo.image.shape[:2]
+        if not seen.faces:
+            return row, None
+        outfit = self._outfit(look)
+        pipeline = self.engine.pipeline
+        source = KnownFaces(seen.faces, pipeline.backend, outfit, self.engine.strength_of(outfit))
+        result = pipeline.run(seen.photo.image, source)
+        row.face_statuses = ",".join(face.status.value for face in result.faces)
+        row.painted = sum(face.painted for face in result.faces)
+        if not row.painted:
+            row.status = Status.BARE.value
+            return row, None
+        row.status = Status.MADE.value
+        suffix = f".{self.job.settings.format}"
+        return row, encode_photo(seen.photo.wearing(result.image), suffix, photo.name)
+
+    def _outfit(self, look: LookRef) -> Outfit:
+        if look.name not in self._outfits:
+            worn = Look.from_bytes(look.data, look.name)
+            self._outfits[look.name] = Outfit(worn, self.engine.pipeline.backend.painter(worn))
+        return self._outfits[look.name]
+
+
+def shrunk(photo: Photo, size: int) -> Photo:
+    """A photo of at most `size` pixels on its longest side, then without metadata; 0 keeps it."""
+    height, width = photo.image.shape[:2]
+    if not size or max(height, width) <= size:
+        return photo
+    scale = size / max(height, width)
+    shape = max(round(width * scale), 1), max(round(height * scale), 1)
+    image = cv2.resize(photo.image, shape, interpolation=cv2.INTER_AREA)
+    return Photo(image, ColorSpace("RGB", None, "photo"))

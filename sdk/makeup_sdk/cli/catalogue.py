@@ -1,0 +1,120 @@
+"""`makeup catalogue`: every photo in every look, here or on Ray."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from makeup_kernels import BackendUnavailableError
+from makeup_sdk.cli.options import parse_strength
+from makeup_sdk.models.registry import DEFAULT_MODEL
+
+
+def catalogue(
+    photos: Annotated[
+        str,
+        typer.Argument(
+            help="A photo, a folder, a pattern, or a manifest (.csv, .jsonl, .parquet) with a "
+            "column photo; a path or any address of fsspec, such as s3://bucket/photos."
+        ),
+    ],
+    looks: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped look, a look file, products, a reference photo; a folder or pattern of "
+            "them; a table of shades; or a manifest with a column look."
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder or address of the results.")
+    ],
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes; default one per core; 0: work in this one."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of each; default: cores shared out.")
+    ] = None,
+    picture_format: Annotated[
+        str, typer.Option("--format", help="Of the results: jpg, png, webp, avif, …")
+    ] = "jpg",
+    size: Annotated[
+        int, typer.Option(min=0, help="Longest side of the results in pixels; 0: the photo's.")
+    ] = 0,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")
+    ] = 1.0,
+    model: Annotated[
+        str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
+    ] = DEFAULT_MODEL,
+    backend: Annotated[str, typer.Option(help="Runs the graphs of a bundle.")] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count, try a few photos, estimate; write nothing.")
+    ] = False,
+) -> None:
+    """Put every look on every photo, once; started again, it goes on where it was.
+
+    Writes pictures/PHOTO/LOOK.FORMAT and report.parquet with a row for each pair. Exits with
+    status 1 if pairs failed (not: bad photos); the next start tries those again.
+    """
+    try:
+        from makeup_sdk.catalogue import run as module
+    except ImportError as error:
+        raise BackendUnavailableError(str(error)) from None
+    options = module.CatalogueOptions(
+        format=picture_format,
+        size=size,
+        strength=parse_strength(strength, region or ()),
+        model=model,
+        backend=backend,
+        workers=module.cores() if workers is None else workers,
+        threads=threads,
+    )
+    console = Console()
+    if dry_run:
+        guess = module.estimate_catalogue(photos, looks, output, options)
+        console.print(
+            f"{guess.photos} photos x {guess.looks} looks = {guess.photos * guess.looks} pictures; "
+            f"{guess.begun} photos are begun or done",
+            highlight=False,
+        )
+        if guess.sampled:
+            console.print(
+                f"the rest: about {guess.hours:.2g} hours with {options.workers} workers and "
+                f"{guess.gigabytes:.2g} GB, by {guess.sampled} photos",
+                highlight=False,
+            )
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} photos, {task.fields[new]} new pairs"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("catalogue", total=None, new=0)
+        summary = module.run_catalogue(
+            photos,
+            looks,
+            output,
+            options,
+            progress=lambda state: bar.update(
+                task, total=state.photos, completed=state.done, new=state.new
+            ),
+        )
+    counts = ", ".join(f"{count} {status}" for status, count in summary.counts.items() if count)
+    console.print(
+        f"{summary.pairs} pairs: {counts}; {summary.new} of them now, in {summary.seconds:.1f} s",
+        highlight=False,
+    )
+    console.print(f"report: {summary.report}", markup=False, highlight=False, soft_wrap=True)
+    failed = summary.counts["failed"]
+    if failed:
+        console.print(f"{failed} failed; start again to try them once more", style="red")
+        raise typer.Exit(1)
