@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, NoFaceError, Region
 from makeup_kernels.types import FloatArray, Image
-from makeup_sdk.cosmetics.light import SkinLight, to_linear
+from makeup_sdk.cosmetics.light import SkinLight
 from makeup_sdk.faces.light import from_log, luminance, to_log
 from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.faces.types import FaceAnalysis
@@ -78,7 +78,7 @@ class Portrait:
                 "nothing covers it"
             )
         points = face.crop_landmarks.astype(np.float64)
-        light = SkinLight.measure(to_linear(face.crop), points, face.regions)
+        light = SkinLight.measure(face.crop, points, face.regions)
         return cls(image, face, label, hair, tone, np.log(light.color).astype(np.float32))
 
 
