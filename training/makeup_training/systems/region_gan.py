@@ -28,6 +28,8 @@ _STYLED, _PARTLY, _EASY = 0.5, 0.4, 500
 """How often a face wears a style already, and how often not all regions are asked for; and the
 steps after which both are so often. At first all faces are bare: otherwise to change nothing is
 the best that a network finds."""
+_REMOVED = 0.4
+"""How often a styled face is asked to be bare, besides the times that the draw falls on it."""
 _CAST, _EXPOSURE = 0.04, 0.06
 """Spread of the light that is left in the pictures, of each channel and of all together."""
 
@@ -91,6 +93,8 @@ class StyleSampler:
         own = 0 if rng.random() >= _STYLED * ease else int(rng.integers(len(STYLES)))
         bits = np.ones(3, np.int64) if rng.random() >= _PARTLY * ease else rng.integers(0, 2, 3)
         row, style = int(rng.choice(self.rows)), int(rng.integers(len(STYLES)))
+        if own and rng.random() < _REMOVED:
+            style = 0
         return Asked(row, own, style, bits, bool(rng.random() < 0.5))
 
     def of(self, asked: list[Asked], rng: np.random.Generator | None = None) -> StyleBatch:

@@ -33,7 +33,9 @@ _LAMP_SHARE = 0.5
 the skin. How dark a skin is can only be guessed from one photo, so neither alone is safe."""
 _LEAST_CONTRAST = 0.5
 """Most by which the contrast of skin in hard light is lowered."""
-_MOST_COLOR = 0.8
+_OPEN = 0.5
+"""Share of an open mouth that must be open on the lender too, for teeth to come over."""
+_MOST_COLOR = 0.5
 """Log light by which a channel is brought from one light to the other at most: in a picture of one
 colour the others are noise."""
 _HULL = list(range(27))
@@ -243,8 +245,9 @@ def _around(light: FloatArray, skin: NDArray[np.bool_]) -> FloatArray:
 
 def _mouth_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
     """Lips, and the inside where both mouths are open."""
-    mouth = np.isin(label, PARTS["mouth"])
-    closed = (label == _INSIDE) & (shown != _INSIDE)
+    mouth, inside = np.isin(label, PARTS["mouth"]), label == _INSIDE
+    open_too = inside.any() and (shown[inside] == _INSIDE).mean() > _OPEN
+    closed = inside & (shown != _INSIDE) if open_too else inside
     there = (mouth & ~closed).astype(np.uint8)
     there = cv2.dilate(there, np.ones((5, 5), np.uint8)) * ~closed
     return _soft(there.astype(np.float32), _MOUTH_EDGE)
