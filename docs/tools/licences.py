@@ -26,6 +26,7 @@ SDK = ROOT / "sdk" / "makeup_sdk"
 
 LICENCES = {
     "av": "BSD-3-Clause; wheels bundle FFmpeg, LGPL-3.0-or-later",
+    "axe-playwright-python": "MIT; bundles axe-core, MPL-2.0",
     "build": "MIT",
     "clang-format": "Apache-2.0 WITH LLVM-exception",
     "cmake": "Apache-2.0 (the packaging), BSD-3-Clause (CMake)",
@@ -35,6 +36,7 @@ LICENCES = {
     "hypothesis": "MPL-2.0",
     "import-linter": "BSD-2-Clause",
     "kornia": "Apache-2.0",
+    "matplotlib": "Matplotlib licence (PSF-based)",
     "mkdocs": "BSD-2-Clause",
     "mkdocs-material": "MIT",
     "mkdocstrings": "ISC",

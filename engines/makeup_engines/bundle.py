@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from makeup_engines.backends import open_session
-from makeup_engines.files import (
+from makeup_engines.manifest import Manifest
+from makeup_engines.onnx_check import check_onnx
+from makeup_engines.session import Session, SessionOptions
+from makeup_kernels.errors import BundleError
+from makeup_kernels.files import (
     MAX_FILE_BYTES,
     as_path,
     aside,
@@ -23,10 +27,6 @@ from makeup_engines.files import (
     write_atomically,
     write_synced,
 )
-from makeup_engines.manifest import Manifest
-from makeup_engines.onnx_check import check_onnx
-from makeup_engines.session import Session, SessionOptions
-from makeup_kernels.errors import BundleError
 
 _MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 1 << 20

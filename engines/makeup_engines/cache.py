@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeup_engines.files import aside, check_digest, read_plain, remove, sha256, write_synced
 from makeup_kernels.errors import BundleError
+from makeup_kernels.files import aside, check_digest, read_plain, remove, sha256, write_synced
 
 _ENTRY = "entry.json"
 _MAX_ENTRY_BYTES = 1 << 20

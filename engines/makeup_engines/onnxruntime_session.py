@@ -11,7 +11,6 @@ import onnxruntime
 
 from makeup_engines.cache import Cache
 from makeup_engines.denormals import denormals_as_zero
-from makeup_engines.files import sha256
 from makeup_engines.manifest import GraphSpec, TensorSpec
 from makeup_engines.session import (
     Array,
@@ -23,6 +22,7 @@ from makeup_engines.session import (
 from makeup_kernels import cpu_features
 from makeup_kernels.dispatch import thread_count
 from makeup_kernels.errors import BackendUnavailableError, BundleError, InvalidInputError
+from makeup_kernels.files import sha256
 
 _PROVIDERS = {
     "onnxruntime": "CPUExecutionProvider",

@@ -2,6 +2,10 @@
 
 The graph's nodes run one by one as PyTorch operations; those that depend on constants alone run
 when the session is opened. torch and onnx are imported by this backend alone, at that time too.
+
+Why not a library: onnx2torch 1.5.15 converts none of the shipped graphs (it wants weights as plain
+initialisers, ours are float16 behind a Cast; it knows no QuantizeLinear) and needs torchvision. I/O
+binding needs ONNX Runtime's CUDA build; this backend is for machines with torch and Triton alone.
 """
 
 import importlib

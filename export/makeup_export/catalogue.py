@@ -46,6 +46,7 @@ class Settings:
         softmax_dim: of SSAT's correspondence: 1 (`00999.pth`, and ours) or 2 (`SSAT.pth`).
         warp: of the pose-corrected PSGAN: "image" or "maps".
         mobile: the region-sensitive GAN, or the portrait editor, is that of mobile class.
+        maps: channels of gamma and of beta in the PSGAN family.
     """
 
     width: int = 64
@@ -55,6 +56,7 @@ class Settings:
     warp: str = "image"
     style_names: tuple[str, ...] = ()
     mobile: bool = False
+    maps: int = 1
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.softmax_dim not in (1, 2) or self.warp not in ("image", "maps"):
@@ -101,11 +103,11 @@ class Entry:
 
 CATALOGUE: Mapping[str, Entry] = {
     "psgan": Entry(
-        lambda s: PSGANGenerator(s.width), psgan_graphs, Published("MIT", (MT,), load_psgan)
+        lambda s: PSGANGenerator(s.width, s.maps), psgan_graphs, Published("MIT", (MT,), load_psgan)
     ),
     "psgan-sr": Entry(lambda s: PSGANSuperResolution(s.width), psgan_sr_graphs, sizes=(32, None)),
     "psgan-pose": Entry(
-        lambda s: PoseCorrectedGenerator(s.width, warp=s.warp),  # type: ignore[arg-type]
+        lambda s: PoseCorrectedGenerator(s.width, s.maps, warp=s.warp),  # type: ignore[arg-type]
         psgan_pose_graphs,
     ),
     "region-gan": Entry(

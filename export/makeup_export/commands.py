@@ -97,6 +97,7 @@ def export(
         warp or str(facts.get("warp", "image")),
         names,
         facts.get("generator") == "mobile",
+        int(facts.get("maps", 1)),
     )
     licence = licence or facts.get("licence")
     if not licence:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_engines.files import as_path, write_atomically
 from makeup_kernels import InvalidInputError
+from makeup_kernels.files import as_path, write_atomically
 from makeup_kernels.types import Image
 from makeup_sdk.photos import WRITE_SUFFIXES, Photo, decode_photo, encode_photo
 from makeup_sdk.photos.color import ColorSpace

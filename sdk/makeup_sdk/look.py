@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_engines.files import as_path, write_atomically
 from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region
+from makeup_kernels.files import as_path, write_atomically
 from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_number, as_regions, as_title
 from makeup_sdk.colors import Color

@@ -68,7 +68,7 @@ def test_killed_writer_leaves_no_bundle(tmp_path, fields, rows_bundle_bytes, tar
 import json, os, signal
 from pathlib import Path
 import makeup_engines.bundle as bundle
-import makeup_engines.files as writers
+import makeup_kernels.files as writers
 real, left = bundle.write_synced, [{count}]
 def dying(path, data):
     if not left[0]:

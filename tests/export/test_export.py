@@ -222,7 +222,7 @@ def test_killed_export_leaves_no_bundle(weights, tmp_path) -> None:
     place = tmp_path / "bundle"
     code = f"""
 import os, signal
-import makeup_engines.files as files
+import makeup_kernels.files as files
 files.os.replace = lambda a, b: os.kill(os.getpid(), signal.SIGKILL)
 from makeup_export.commands import export
 from pathlib import Path

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from makeup_kernels.errors import MakeupError
+from makeup_kernels.files import aside
 from makeup_training.networks.portrait_edit import PortraitEditor
 from makeup_training.networks.psgan import PSGANGenerator
 from makeup_training.networks.ssat import SSATGenerator
@@ -186,17 +187,12 @@ def save_weights(
     target = Path(path)
     if target.suffix != ".safetensors":
         raise CheckpointError(f"{target}: expected a name that ends in .safetensors")
-    target.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
     }
     texts = {key: json.dumps(value) for key, value in (metadata or {}).items()}
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        save_file(tensors, aside, metadata=texts)
-        os.replace(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
+    with aside(target) as place:
+        save_file(tensors, place, metadata=texts)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, object]:

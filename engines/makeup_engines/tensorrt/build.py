@@ -15,7 +15,6 @@ from typing import Any
 
 from makeup_engines.bundle import Bundle
 from makeup_engines.cache import Cache, CacheEntry, default_cache
-from makeup_engines.files import aside, write_synced
 from makeup_engines.tensorrt.plans import (
     LOG_FILE,
     PLAN_FILE,
@@ -26,6 +25,7 @@ from makeup_engines.tensorrt.plans import (
 )
 from makeup_engines.tensorrt.targets import Target, check_target
 from makeup_engines.tensorrt.worker import BuildError
+from makeup_kernels.files import aside, write_synced
 
 WORKER = (sys.executable, "-m", "makeup_engines.tensorrt.worker")
 

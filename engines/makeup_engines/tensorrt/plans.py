@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from makeup_engines.cache import Cache, CacheEntry, default_cache
-from makeup_engines.files import sha256
 from makeup_engines.session import SessionOptions
 from makeup_kernels.errors import BackendUnavailableError, BundleError, MakeupError
+from makeup_kernels.files import sha256
 
 PLAN_FILE = "engine.plan"
 LOG_FILE = "build.log"

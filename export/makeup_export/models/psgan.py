@@ -39,7 +39,7 @@ from makeup_training.networks.psgan_sr import ENLARGEMENT, PSGANSuperResolution
 def psgan_graphs(network: PSGANGenerator, size: int) -> ModelGraphs:
     """Source, reference and decoder; the attentive morph kernel runs between them."""
     prepared = _prepared(network)
-    image, features, maps = _examples(network.width, size)
+    image, features, maps = _examples(network, size)
     return ModelGraphs(
         "psgan",
         size,
@@ -64,7 +64,7 @@ def psgan_sr_graphs(network: PSGANSuperResolution, size: int) -> ModelGraphs:
     reorder_outputs(super_resolution.eval().body[-2])
     super_resolution.body[-2] = BlockOutput(super_resolution.body[-2])
     rewrite_transposed(super_resolution)
-    image, features, maps = _examples(makeup.width, size)
+    image, features, maps = _examples(makeup, size)
     small = image[..., ::ENLARGEMENT, ::ENLARGEMENT].contiguous()
     middle = size // 2
     examples = {
@@ -92,7 +92,7 @@ def psgan_sr_graphs(network: PSGANSuperResolution, size: int) -> ModelGraphs:
 def psgan_pose_graphs(network: PoseCorrectedGenerator, size: int) -> ModelGraphs:
     """One whole graph; grid and mask (`pose_correction`) come from outside."""
     prepared = _prepared(network)
-    image, _, _ = _examples(network.width, size)
+    image, _, _ = _examples(network, size)
     inputs = {
         "image": image,
         "reference": image.flip(0),
@@ -157,11 +157,11 @@ def _prepared(network: MakeupBranches) -> MakeupBranches:
     return prepared
 
 
-def _examples(width: int, size: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def _examples(network: MakeupBranches, size: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     side = size // FEATURE_STRIDE
     image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
-    maps = {name: torch.randn(2, 1, side, side) for name in ("gamma", "beta")}
-    return image, torch.randn(2, 4 * width, side, side), maps
+    maps = {name: torch.randn(2, network.maps, side, side) for name in ("gamma", "beta")}
+    return image, torch.randn(2, 4 * network.width, side, side), maps
 
 
 def _reference(module: nn.Module, image: Tensor) -> GraphModule:
@@ -188,7 +188,7 @@ def _warped(
     small = [
         np.ascontiguousarray(face.regions[::FEATURE_STRIDE, ::FEATURE_STRIDE]) for face in faces
     ]
-    gamma, beta = attentive_morph(
+    maps = attentive_morph(
         source["features"][0],
         reference["features"][0],
         faces[0].landmarks,
@@ -199,8 +199,8 @@ def _warped(
         temperature=network.temperature,
         pixel_stride=FEATURE_STRIDE,
     )
-    maps = {"gamma": gamma[None, None], "beta": beta[None, None]}
-    return {"features": source["features"], **maps}
+    gamma, beta = np.split(maps[None], 2, axis=1)
+    return {"features": source["features"], "gamma": gamma, "beta": beta}
 
 
 def _morph_and_decode(

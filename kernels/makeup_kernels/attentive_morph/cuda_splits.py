@@ -5,10 +5,10 @@ choices beside the compiled kernels. Results depend on the choice in their last 
 """
 
 import json
-import os
 
 from makeup_kernels.cuda.code import compiled_folder
 from makeup_kernels.cuda.driver import Gpu
+from makeup_kernels.files import write_atomically
 
 CANDIDATES = (1, 2, 4, 8)
 """A block has 8 warps."""
@@ -60,7 +60,5 @@ def keep_choices(gpu: str, choices: dict[str, int]) -> None:
         kept = json.loads(path.read_text())
     except (OSError, ValueError):
         kept = {}
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps({**kept, gpu: choices}, indent=1) + "\n")
-    os.replace(aside, path)
+    write_atomically(path, (json.dumps({**kept, gpu: choices}, indent=1) + "\n").encode())
     _known.clear()

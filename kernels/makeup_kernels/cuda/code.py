@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from makeup_kernels.errors import BackendUnavailableError
+from makeup_kernels.files import write_atomically
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -162,7 +163,5 @@ def write_manifest(folder: Path, targets: tuple[str, ...], tool: str) -> dict[st
         "compiler": tool,
         "files": digests,
     }
-    place = folder / f".{MANIFEST}.partial"
-    place.write_text(json.dumps(manifest, indent=2) + "\n")
-    os.replace(place, folder / MANIFEST)
+    write_atomically(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     return manifest

@@ -5,13 +5,15 @@ is ignored and written anew. Where nothing can be timed (in the interpreter, whi
 captured, while launches are only recorded) the first candidate is taken.
 """
 
+import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from makeup_kernels.errors import OutputError
+from makeup_kernels.files import write_atomically
 from makeup_kernels.triton import interpreted, recording
 
 Tile = Mapping[str, int]
@@ -85,12 +87,7 @@ def _read(path: Path) -> dict[str, Tile]:
 
 
 def _write(path: Path, choices: Mapping[str, Tile]) -> None:
-    """Write aside and rename; a folder that cannot be written costs a timing per process."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "w") as file:
-            json.dump({key: dict(tile) for key, tile in choices.items()}, file, indent=1)
-        os.replace(aside, path)
-    except OSError:
-        return
+    """A folder that cannot be written costs a timing per process."""
+    text = json.dumps({key: dict(tile) for key, tile in choices.items()}, indent=1)
+    with contextlib.suppress(OutputError):
+        write_atomically(path, text.encode(), make_parents=True)

@@ -5,8 +5,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from makeup_engines.files import write_atomically
 from makeup_kernels import InvalidInputError
+from makeup_kernels.files import write_atomically
 from makeup_sdk.bench.report import Measurement, Report, Samples, samples_of
 from makeup_sdk.bench.tables import describe_machine
 

@@ -34,8 +34,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from makeup_engines.files import write_atomically
 from makeup_kernels import InvalidInputError
+from makeup_kernels.files import write_atomically
 from makeup_sdk.bench.options import PATHS, Scenario
 
 SCHEMA = "makeup-bench/1"

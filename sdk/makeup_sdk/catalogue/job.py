@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from makeup_engines.files import sha256
 from makeup_kernels import BundleError, InvalidInputError
+from makeup_kernels.files import sha256
 from makeup_sdk.catalogue.storage import Place
 
 SETTINGS = "catalogue.json"

@@ -14,7 +14,7 @@ from enum import Enum
 import pyarrow as pa
 from pyarrow import parquet
 
-from makeup_engines.files import sha256
+from makeup_kernels.files import sha256
 from makeup_sdk.catalogue.job import Job, PhotoRef
 from makeup_sdk.catalogue.storage import Place
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from makeup_engines import Bundle
-from makeup_engines.files import sha256
 from makeup_kernels import InvalidInputError
+from makeup_kernels.files import sha256
 from makeup_sdk import __version__
 from makeup_sdk.arguments import as_count
 from makeup_sdk.catalogue.inputs import find_looks, find_photos

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from fsspec.core import url_to_fs
 
-from makeup_engines.files import aside, write_atomically
 from makeup_kernels import InvalidInputError
+from makeup_kernels.files import aside, write_atomically
 
 _WHOLE_PUTS = ("memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss")
 """Stores in which an object appears whole or not at all."""

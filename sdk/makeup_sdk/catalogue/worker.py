@@ -6,8 +6,8 @@ from time import monotonic, perf_counter
 
 import cv2
 
-from makeup_engines.files import sha256
 from makeup_kernels import BackendUnavailableError, MakeupError, OutputError, Region
+from makeup_kernels.files import sha256
 from makeup_sdk.catalogue.job import Job, LookRef, PhotoRef
 from makeup_sdk.catalogue.report import Row, Status, read_record, write_record
 from makeup_sdk.catalogue.storage import Place

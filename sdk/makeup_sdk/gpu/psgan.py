@@ -51,7 +51,7 @@ class DevicePSGANPainter:
         for reference, weights in zip(self._references, self._weights, strict=True):
             laid = reference.morph(features, landmarks, cells)
             maps = maps + laid * weights[cells.long()][:, None]
-        gamma, beta = maps[:, :1].contiguous(), maps[:, 1:].contiguous()
+        gamma, beta = (part.contiguous() for part in maps.chunk(2, 1))
         decoded = self._run("decoder", {"features": features, "gamma": gamma, "beta": beta})
         results = self._pixels(decoded["result"], faces.color)
         for number, (face, strength) in enumerate(zip(faces.analyses, strengths, strict=True)):

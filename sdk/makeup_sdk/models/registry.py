@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from makeup_engines import Bundle
-from makeup_engines.files import as_path
 from makeup_kernels import BundleError, InvalidInputError
+from makeup_kernels.files import as_path
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import Makeup
 from makeup_sdk.makeup.product_json import ProductMakeup

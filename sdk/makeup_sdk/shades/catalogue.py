@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from makeup_engines.files import as_path
 from makeup_kernels import InvalidInputError
+from makeup_kernels.files import as_path
 from makeup_sdk.makeup.products import PRODUCTS, Product, nearest
 
 _COLUMNS = ("sku", "name", "product", "hex", "finish", "opacity")

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from makeup_engines.files import as_path, make_folder
 from makeup_kernels import BackendUnavailableError, InvalidInputError
+from makeup_kernels.files import as_path, make_folder
 from makeup_kernels.types import Image
 from makeup_sdk.images import IMAGE_SUFFIXES, write_image
 from makeup_sdk.stream.containers import VIDEO_SUFFIXES

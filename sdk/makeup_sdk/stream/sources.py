@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from makeup_engines.files import as_path
 from makeup_kernels import BackendUnavailableError, InvalidInputError, MakeupError
+from makeup_kernels.files import as_path
 from makeup_kernels.types import Image
 from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.photos import READ_SUFFIXES

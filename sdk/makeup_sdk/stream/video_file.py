@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_engines.files import as_path, aside
 from makeup_kernels import InvalidInputError, OutputError
+from makeup_kernels.files import as_path, aside
 from makeup_kernels.types import Image
 from makeup_sdk.stream.containers import (
     CONTAINERS,

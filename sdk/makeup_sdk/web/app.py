@@ -1,6 +1,7 @@
 """The web application: the page, the JSON API, and live frames."""
 
 import base64
+import json
 from importlib import resources
 from typing import Any
 
@@ -14,9 +15,11 @@ from starlette.exceptions import HTTPException
 from makeup_kernels import MakeupError
 from makeup_kernels.dispatch import thread_count, usable_cores
 from makeup_sdk.look import Look
+from makeup_sdk.makeup.product_json import schema
 from makeup_sdk.web.guard import Guard, GuardOptions
 from makeup_sdk.web.limits import Limits
 from makeup_sdk.web.live import LiveClient
+from makeup_sdk.web.outfits import photo_models
 from makeup_sdk.web.places import Places, Workers
 from makeup_sdk.web.requests import ApplyRequest, LookRequest
 from makeup_sdk.web.studio import Studio
@@ -85,6 +88,37 @@ def _add_routes(app: FastAPI, studio: Studio, limits: Limits, threads: int | Non
             return _error(404, f"no look {look_id[:_SHOWN]!r} in the gallery")
         return Response(data, media_type="image/jpeg")
 
+    @app.get("/v1/designs")
+    def designs() -> list[dict[str, Any]]:
+        """The designed looks: name, title, and products that `LookRef.products` takes."""
+        return studio.gallery.designs
+
+    @app.get("/v1/designs/{name}/{skin}.jpg")
+    def worn_thumbnail(name: str, skin: str) -> Response:
+        """A designed look on a shipped face with "light", "medium" or "dark" skin."""
+        data = studio.gallery.worn_thumbnail(name, skin)
+        if data is None:
+            return _error(404, f"no designed look {name[:_SHOWN]!r}, or no skin {skin[:_SHOWN]!r}")
+        return Response(data, media_type="image/jpeg")
+
+    @app.get("/v1/faces/{skin}.jpg")
+    def face(skin: str) -> Response:
+        """A shipped bare face with "light", "medium" or "dark" skin."""
+        data = studio.gallery.face(skin)
+        if data is None:
+            return _error(404, f"no face {skin[:_SHOWN]!r}")
+        return Response(data, media_type="image/jpeg")
+
+    @app.get("/v1/models")
+    def models() -> list[dict[str, str]]:
+        """The models that put a look on, and what each does."""
+        return [{"name": name, "does": does} for name, does in photo_models().items()]
+
+    @app.get("/v1/products")
+    def products() -> dict[str, Any]:
+        """The JSON Schema of products: kinds, finishes, ranges and defaults."""
+        return schema()
+
     @app.post("/v1/looks", openapi_extra=_takes(LookRequest))
     async def make_look(request: Request) -> dict[str, Any]:
         """Make a look of a reference photo or of colours; the server keeps no copy.
@@ -98,10 +132,14 @@ def _add_routes(app: FastAPI, studio: Studio, limits: Limits, threads: int | Non
     async def apply(request: Request) -> Response:
         """Put an outfit on the faces of a photo; returns the picture.
 
-        The header `x-faces` counts the faces that were made up.
+        The header `x-faces` counts the faces that were made up; `x-result` has, as JSON, every
+        face's box (shares of width and height) and status, the shipped face of nearest skin, and
+        the milliseconds that the makeup took.
         """
-        data, kind, faces = await workers.run(studio.apply, await request.body())
-        return Response(data, media_type=f"image/{kind}", headers={"x-faces": str(faces)})
+        done = await workers.run(studio.apply, await request.body())
+        painted = sum(face["painted"] for face in done.told["faces"])
+        headers = {"x-faces": str(painted), "x-result": json.dumps(done.told)}
+        return Response(done.picture, media_type=f"image/{done.kind}", headers=headers)
 
     @app.websocket("/v1/live")
     async def live(socket: WebSocket) -> None:

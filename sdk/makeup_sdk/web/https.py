@@ -9,8 +9,8 @@ import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from makeup_engines.files import as_path, make_folder, write_atomically
 from makeup_kernels import BackendUnavailableError, InvalidInputError
+from makeup_kernels.files import as_path, make_folder, write_atomically
 
 _DAYS = 365
 """Browsers refuse certificates that are good for much longer."""

@@ -6,9 +6,10 @@ The client sends
   comes sooner takes the place of one that still waits.
 
 The server answers each frame it processes with one binary message: 4 bytes, big-endian, length of a
-JSON header {"faces", "milliseconds", "dropped"}; that header; the frame as JPEG. What cannot be
-done is answered with text {"error": "..."}; a client that sends nonsense 20 times is closed (code
-1008), and so is one that sends nothing for a while (code 4408), so that others get its place.
+JSON header {"faces", "skin", "milliseconds", "dropped"}; that header; the frame as JPEG. What
+cannot be done is answered with text {"error": "..."}; a client that sends nonsense 20 times is
+closed (code 1008), and so is one that sends nothing for a while (code 4408), so that others get its
+place.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from makeup_kernels import InvalidInputError, MakeupError
 from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor
 from makeup_sdk.web.limits import Limits
@@ -53,6 +55,9 @@ class LiveClient:
         self._busy = False
         self._dropped = 0
         self._nonsense = 0
+        self._outfit: Outfit | None = None
+        self._engine: MakeupEngine
+        self._processor: FrameProcessor
 
     async def serve(self) -> None:
         """Answer frames until the client goes."""
@@ -65,12 +70,8 @@ class LiveClient:
                 await self._close(_TRY_AGAIN_LATER, "all places are taken; try again later")
 
     async def _converse(self) -> None:
-        engine = await self._workers.run(self._studio.engine)
-        processor = FrameProcessor(engine, StreamOptions())
-        tasks = [
-            asyncio.create_task(self._listen(engine)),
-            asyncio.create_task(self._work(processor)),
-        ]
+        await self._workers.run(self._use_model)
+        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._work())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -87,7 +88,11 @@ class LiveClient:
                 if not task.cancelled():
                     task.exception()  # seen: else asyncio logs it as forgotten
 
-    async def _listen(self, engine: MakeupEngine) -> None:
+    def _use_model(self, *name: str) -> None:
+        self._engine = self._studio.engine(*name)
+        self._processor = FrameProcessor(self._engine, StreamOptions())
+
+    async def _listen(self) -> None:
         while self._nonsense < _MAX_NONSENSE:
             try:
                 message = await asyncio.wait_for(self._socket.receive(), self._limits.idle_seconds)
@@ -104,21 +109,21 @@ class LiveClient:
                 self._arrived.set()
             else:
                 text = (message.get("text") or "").encode("utf-8", "replace")
-                await self._attempt(self._wear, engine, text)
+                await self._attempt(self._wear, text)
         await self._close(_POLICY, "too many messages that make no sense")
 
     def _is_idle(self) -> bool:
         """Whether the client owes the next message, and not the server an answer."""
         return not self._busy and self._waiting is None
 
-    async def _work(self, processor: FrameProcessor) -> None:
+    async def _work(self) -> None:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             data, self._waiting = self._waiting, None
             if data is not None:
                 self._busy = True
-                answer = await self._attempt(self._process, processor, data)
+                answer = await self._attempt(self._process, data)
                 if answer is not None:
                     await self._socket.send_bytes(answer)
                 self._busy = False
@@ -134,24 +139,28 @@ class LiveClient:
             await self._complain("the server failed at this message; its log says why")
         return None
 
-    def _wear(self, engine: MakeupEngine, text: bytes) -> None:
+    def _wear(self, text: bytes) -> None:
         self._check_size(text)
         outfit = parse(Outfit, text)
-        look = self._studio.gallery.dress(outfit)
-        engine.strength = outfit.strength.by_region()
-        engine.look = look
+        if not outfit.same_makeup(self._outfit):
+            look = self._studio.gallery.dress(outfit)
+            if outfit.model != (self._outfit.model if self._outfit else DEFAULT_MODEL):
+                self._use_model(outfit.model)
+            self._engine.tone = 0.0  # the last look's, which this one may not have
+            self._engine.look = look
+            self._outfit = outfit
+        self._engine.strength = outfit.strength.by_region()
+        self._engine.tone = outfit.tone
 
-    def _process(self, processor: FrameProcessor, data: bytes) -> bytes:
+    def _process(self, data: bytes) -> bytes:
         start = time.perf_counter()
         self._check_size(data)
-        result = processor.process(open_picture(data, self._limits), start)
+        frame = open_picture(data, self._limits)
+        result = self._processor.process(frame, start)
         image = encode_picture(result.image, "jpeg")
         header = json.dumps(
             {
-                "faces": [
-                    {"id": face.track_id, "status": face.status.value, "painted": face.painted}
-                    for face in result.faces
-                ],
+                **self._studio.describe(frame, result.faces),
                 "milliseconds": round((time.perf_counter() - start) * 1e3, 2),
                 "dropped": self._dropped,
             }

@@ -7,29 +7,48 @@ import threading
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
-from typing import Annotated
+from typing import Annotated, Any
 
+import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from makeup_kernels import InvalidInputError, Region
+from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import FaceAnalyzer
 from makeup_sdk.images import decode_image
-from makeup_sdk.look import Look
+from makeup_sdk.look import SHIPPED_LOOKS, Look
 from makeup_sdk.makeup.base import MAX_STRENGTH
+from makeup_sdk.makeup.product_json import FORMAT, MOST_PRODUCTS, from_json
+from makeup_sdk.makeup.products import Product
+from makeup_sdk.models.facts import FACTS
+from makeup_sdk.models.registry import DEFAULT_MODEL, shipped_models
+from makeup_sdk.web.pictures import encode_picture
 
 _MAX_LOOK_TEXT = 1 << 20
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0, le=MAX_STRENGTH)]
+ProductJson = dict[str, str | float | list[int] | None]
+Products = Annotated[
+    list[ProductJson],
+    Field(max_length=MOST_PRODUCTS, description="As `GET /v1/products` describes them."),
+]
+
+SKINS = ("light", "medium", "dark")
+"""The bare faces that ship, by their skin."""
+_FACE = (slice(112, 468), slice(78, 434))
+"""Where the face is in them."""
+_THUMBNAIL = 192
 
 
 class LookRef(BaseModel):
-    """A look of the gallery by its id, or a look file (base64) that `POST /v1/looks` gave."""
+    """A look: one of the gallery by its id, a look file that `POST /v1/looks` gave, or products."""
 
     model_config = ConfigDict(extra="forbid")
 
     gallery: str | None = Field(default=None, max_length=64)
-    file: str | None = Field(default=None, max_length=_MAX_LOOK_TEXT)
+    file: str | None = Field(default=None, max_length=_MAX_LOOK_TEXT, description="In base64.")
+    products: Products | None = None
 
 
 class ColorCard(BaseModel):
@@ -60,18 +79,33 @@ class Strength(BaseModel):
 
 
 class Outfit(BaseModel):
-    """A look, mixed with a second one, with colours over both.
+    """A look, mixed with a second one, with products or colours over both.
 
     Without any of them the face stays bare.
     """
 
     model_config = ConfigDict(extra="forbid")
 
+    model: str = Field(default=DEFAULT_MODEL, max_length=64, description="One of `GET /v1/models`.")
     look: LookRef | None = None
     second: LookRef | None = None
     share: Share = Field(default=0.5, description="Share of the second look.")
+    products: Products = []
     colors: ColorCard | None = None
     strength: Strength = Strength()
+    tone: Share = Field(
+        default=0.0, description="How far the face takes the shade of the reference's skin."
+    )
+
+    def same_makeup(self, other: "Outfit | None") -> bool:
+        """Whether both wear the same by the same model, however strong."""
+        plain = {"strength": Strength(), "tone": 0.0}
+        return other is not None and self.model_copy(update=plain) == other.model_copy(update=plain)
+
+
+def photo_models() -> dict[str, str]:
+    """The models that can put a reference photo's makeup on, and what each does."""
+    return {name: FACTS[name].does for name in shipped_models() if "photo" in FACTS[name].takes}
 
 
 class Gallery:
@@ -85,7 +119,8 @@ class Gallery:
     def __init__(self, analyzer: FaceAnalyzer, reference_faces: int = 4) -> None:
         self._analyzer = analyzer
         self._reference_faces = reference_faces
-        self._reading = threading.Lock()
+        self._reading = threading.RLock()
+        self._worn: dict[tuple[str, str], bytes] = {}
         self._folder = resources.files("makeup_sdk") / "assets" / "demo"
 
     @property
@@ -111,15 +146,48 @@ class Gallery:
         """The reference picture of a shipped look as JPEG; None if there is no such look."""
         return self._read(f"{look_id}.jpg") if look_id in self.looks else None
 
+    @property
+    def designs(self) -> list[dict[str, Any]]:
+        """The designed looks: name, title and products as JSON."""
+        looks = ((name, json.loads(Look.shipped(name).to_json())) for name in SHIPPED_LOOKS)
+        return [
+            {"name": name, "title": look["title"], "products": look["products"]}
+            for name, look in looks
+        ]
+
+    def face(self, skin: str) -> bytes | None:
+        """A shipped bare face as JPEG; None if there is no such skin."""
+        return self._read(f"{skin}.jpg") if skin in SKINS else None
+
+    def worn_thumbnail(self, design: str, skin: str) -> bytes | None:
+        """A designed look on a shipped face as JPEG; None if there is no such look or skin."""
+        if design not in SHIPPED_LOOKS or skin not in SKINS:
+            return None
+        with self._reading:
+            if (design, skin) not in self._worn:
+                self._worn[design, skin] = self._wear(design, skin)
+            return self._worn[design, skin]
+
+    def _wear(self, design: str, skin: str) -> bytes:
+        face = decode_image(np.frombuffer(self._read(f"{skin}.jpg"), np.uint8), skin)
+        engine = MakeupEngine(Look.shipped(design), analyzer=self._analyzer)
+        worn = engine.process(face)[_FACE]
+        small = cv2.resize(worn, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
+        return encode_picture(small, "jpeg")
+
     def find(self, ref: LookRef) -> Look:
         """The look that a reference means.
 
         Raises:
-            InvalidInputError: an unknown id, neither or both of `gallery` and `file`, or a file
-                made of too many photos.
+            InvalidInputError: an unknown id, a wrong product, not exactly one of `gallery`, `file`
+                and `products`, or a file made of too many photos.
             BundleError: the file is no look file.
         """
-        if ref.file is not None and ref.gallery is None:
+        if sum(given is not None for given in (ref.gallery, ref.file, ref.products)) != 1:
+            raise InvalidInputError("look: give one of gallery, file and products")
+        if ref.products is not None:
+            return Look.from_products(products_of(ref.products))
+        if ref.file is not None:
             look = Look.from_bytes(from_base64(ref.file, "look.file"), "look.file")
             faces = len(look.reference.faces) if look.reference else 0
             if faces > self._reference_faces:
@@ -127,8 +195,7 @@ class Gallery:
                     f"look.file: made of {faces} photos; send at most {self._reference_faces}"
                 )
             return look
-        if ref.gallery is None or ref.file is not None:
-            raise InvalidInputError("look: give either gallery or file")
+        assert ref.gallery is not None
         if ref.gallery not in self.looks:
             raise InvalidInputError(
                 f"look: no look {ref.gallery!r} in the gallery; it has {', '.join(self.looks)}"
@@ -153,6 +220,9 @@ class Gallery:
                 }
             )
             look = Look.mix(mixed)
+        if outfit.products:
+            over = products_of(outfit.products)
+            look = Look.from_products(over) if look is None else look.with_products(over)
         card = outfit.colors
         if card is None or not any((card.lips, card.eyes, card.blush, card.brows)):
             return look
@@ -163,6 +233,15 @@ class Gallery:
 
     def _read(self, file: str) -> bytes:
         return (self._folder / file).read_bytes()
+
+
+def products_of(entries: list[ProductJson]) -> tuple[Product, ...]:
+    """Products from their JSON.
+
+    Raises:
+        InvalidInputError: what is wrong in it, and where.
+    """
+    return from_json(json.dumps({"format": FORMAT, "products": entries}), "look")[0]
 
 
 def from_base64(text: str, name: str) -> bytes:

@@ -1,14 +1,43 @@
-"""What all clients of a server share: networks, the model, the gallery."""
+"""What all clients of a server share: networks, models, the gallery."""
 
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from makeup_kernels import InvalidInputError
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.engine import MakeupEngine
-from makeup_sdk.faces import BundledFaceAnalyzer
+from makeup_sdk.faces import BundledFaceAnalyzer, Face
+from makeup_sdk.images import decode_image
 from makeup_sdk.look import Look
-from makeup_sdk.models.base import ModelOptions
+from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
 from makeup_sdk.web.limits import Limits
-from makeup_sdk.web.outfits import Gallery, from_base64
+from makeup_sdk.web.outfits import SKINS, Gallery, from_base64, photo_models
 from makeup_sdk.web.pictures import encode_picture, open_picture
 from makeup_sdk.web.requests import ApplyRequest, LookRequest, parse
+
+_CHEEKS = ((2, 31, 41), (14, 35, 46))
+"""Landmarks around the middle of each cheek."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A photo with makeup.
+
+    Attributes:
+        picture: bytes of the image file.
+        kind: "jpeg" or "png".
+        told: see `Studio.describe`.
+    """
+
+    picture: bytes
+    kind: str
+    told: dict[str, Any]
 
 
 class Studio:
@@ -26,12 +55,68 @@ class Studio:
         self._limits = limits
         self._threads = threads
         self._analyzer = BundledFaceAnalyzer(threads=threads)
-        self._model = open_model(DEFAULT_MODEL, ModelOptions(threads=threads))
+        self._models = {DEFAULT_MODEL: open_model(DEFAULT_MODEL, ModelOptions(threads=threads))}
+        self._opening = threading.Lock()
         self.gallery = Gallery(self._analyzer, limits.reference_faces)
+        self._skins = {skin: self._shipped_skin(skin) for skin in SKINS}
 
-    def engine(self) -> MakeupEngine:
-        """An engine of its own for one client; networks and model are shared."""
-        return MakeupEngine(model=self._model, analyzer=self._analyzer, threads=self._threads)
+    def engine(self, model: str = DEFAULT_MODEL) -> MakeupEngine:
+        """An engine of its own for one client; networks and models are shared.
+
+        Raises:
+            InvalidInputError: not one of `photo_models`.
+            BundleError, BackendUnavailableError: it cannot be opened here.
+        """
+        return MakeupEngine(
+            model=self._model(model), analyzer=self._analyzer, threads=self._threads
+        )
+
+    def _model(self, name: str) -> Model:
+        known = photo_models()
+        if name not in known:
+            raise InvalidInputError(
+                f"model: {name!r} is unknown here; expected one of {', '.join(known)}"
+            )
+        with self._opening:
+            if name not in self._models:
+                self._models[name] = open_model(name, ModelOptions(threads=self._threads))
+            return self._models[name]
+
+    def _shipped_skin(self, skin: str) -> FloatArray:
+        data = self.gallery.face(skin)
+        assert data is not None
+        image = decode_image(np.frombuffer(data, np.uint8), skin)
+        face = self._analyzer.analyze(image, self._analyzer.detect(image, 1)[0])
+        return _skin_color(image, face.landmarks)
+
+    def describe(self, before: Image, faces: Sequence[Face]) -> dict[str, Any]:
+        """What the page is told of a frame's faces: boxes as shares of the frame, and skin.
+
+        Args:
+            before: uint8 (H, W, 3), BGR: the frame without makeup.
+            faces: found in it.
+        """
+        height, width = before.shape[:2]
+        told = [
+            {
+                "id": face.track_id,
+                "status": face.status.value,
+                "painted": face.painted,
+                "box": [
+                    round(float(v), 4) for v in face.box / np.array([width, height] * 2, np.float32)
+                ],
+            }
+            for face in faces
+        ]
+        return {"faces": told, "skin": self._skin(before, faces)}
+
+    def _skin(self, before: Image, faces: Sequence[Face]) -> str | None:
+        """The shipped face whose skin is nearest to that of the first face."""
+        if not faces:
+            return None
+        color = _skin_color(before, faces[0].landmarks)
+        distances = {skin: float(np.abs(color - c).sum()) for skin, c in self._skins.items()}
+        return min(distances, key=distances.__getitem__)
 
     def make_look(self, body: bytes) -> Look:
         """The look that the JSON of a `LookRequest` asks for.
@@ -43,13 +128,16 @@ class Studio:
         if request.photo is not None:
             photo = open_picture(from_base64(request.photo, "photo"), self._limits)
             return Look.from_photo(
-                photo, title=request.title, model=self._model, analyzer=self._analyzer
+                photo,
+                title=request.title,
+                model=self._models[DEFAULT_MODEL],
+                analyzer=self._analyzer,
             )
         card = request.colors.model_dump() if request.colors else {}
         return Look.from_colors(**card, title=request.title)
 
-    def apply(self, body: bytes) -> tuple[bytes, str, int]:
-        """What the JSON of an `ApplyRequest` asks for: a picture, its kind, and faces painted.
+    def apply(self, body: bytes) -> Applied:
+        """What the JSON of an `ApplyRequest` asks for.
 
         Raises:
             MakeupError: it cannot be done.
@@ -57,11 +145,28 @@ class Studio:
         request = parse(ApplyRequest, body)
         image = open_picture(from_base64(request.image, "image"), self._limits)
         look = self.gallery.dress(request.outfit)
-        painted = 0
+        told: dict[str, Any] = {"faces": [], "skin": None}
+        worn = image
         if look is not None:
-            engine = self.engine()
+            engine = self.engine(request.outfit.model)
             engine.look = look
             engine.strength = request.outfit.strength.by_region()
-            result = engine.process_detailed(image, out=image)
-            painted = sum(face.painted for face in result.faces)
-        return encode_picture(image, request.format), request.format, painted
+            engine.tone = request.outfit.tone
+            result = engine.process_detailed(image)
+            worn, told = result.image, self.describe(image, result.faces)
+            told["milliseconds"] = round(sum(result.timings.values()), 2)
+        return Applied(encode_picture(worn, request.format), request.format, told)
+
+
+def _skin_color(image: Image, landmarks: FloatArray) -> FloatArray:
+    """The median colour of the cheeks of a BGR frame: float32 (3,), CIELAB as OpenCV scales it."""
+    radius = max(int(np.linalg.norm(landmarks[45] - landmarks[36]) / 10), 1)
+    patches = []
+    for around in _CHEEKS:
+        x, y = landmarks[list(around)].mean(0).astype(int).clip(radius)
+        patches.append(image[y - radius : y + radius, x - radius : x + radius].reshape(-1, 3))
+    cheeks = np.concatenate(patches)
+    if not len(cheeks):
+        return np.zeros(3, np.float32)
+    color = np.median(cheeks, axis=0).astype(np.uint8).reshape(1, 1, 3)
+    return np.asarray(cv2.cvtColor(color, cv2.COLOR_BGR2LAB).reshape(3), np.float32)

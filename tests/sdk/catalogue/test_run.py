@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from makeup_engines.files import sha256
+from makeup_kernels.files import sha256
 from makeup_sdk import InvalidInputError, Look, MakeupEngine, MakeupError, read_image
 from makeup_sdk.catalogue import (
     REPORT_SCHEMA,
@@ -186,7 +186,7 @@ def test_a_damaged_record_is_made_again(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-import makeup_engines.files as files
+import makeup_kernels.files as files
 from makeup_sdk.catalogue import CatalogueOptions, run_catalogue
 
 photos, looks, output = sys.argv[1:]

@@ -16,7 +16,7 @@ from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.faces.smoothing import MovingAverage, RegionSmoother, Step, StepEstimator
 from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.models.mobile.paint import GRIDS, FactorPaint
+from makeup_sdk.models.factors import GRIDS, FactorPaint
 from makeup_sdk.models.smoothing import ToneSmoother
 from makeup_sdk.stream import FrameProcessor, SmoothingOptions, StreamOptions
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro

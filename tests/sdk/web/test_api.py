@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 import struct
 import zlib
 
@@ -10,6 +11,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from makeup_sdk import Look, Region
+from makeup_sdk.cosmetics import schema
+from makeup_sdk.look import SHIPPED_LOOKS
 from makeup_sdk.web.app import create_app
 from makeup_sdk.web.limits import Limits
 
@@ -30,7 +33,7 @@ def test_page_and_its_parts(client: TestClient) -> None:
     assert "<title>Makeup try-on</title>" in page.text
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert page.headers["x-content-type-options"] == "nosniff"
-    for part in ("app.js", "style.css", "icon.svg"):
+    for part in ("app.js", "style.css", "icon.svg", "manifest.webmanifest", "icon-512.png"):
         assert client.get(f"/{part}").status_code == 200
 
 
@@ -46,6 +49,56 @@ def test_gallery(client: TestClient) -> None:
     assert decode(picture.content).shape == (512, 512, 3)
     assert client.get("/v1/looks/none.jpg").status_code == 404
     assert client.get("/v1/looks/..%2fdemo.jpg").status_code == 404
+
+
+def test_designs_faces_models_and_products(client: TestClient) -> None:
+    designs = client.get("/v1/designs").json()
+    assert [design["name"] for design in designs] == list(SHIPPED_LOOKS)
+    faces, worn = {}, {}
+    for skin in ("light", "medium", "dark"):
+        faces[skin] = decode(client.get(f"/v1/faces/{skin}.jpg").content).mean()
+        answer = client.get(f"/v1/designs/berry/{skin}.jpg")
+        assert decode(answer.content).shape == (192, 192, 3)
+        worn[skin] = answer.content
+    assert len(set(worn.values())) == 3
+    assert client.get("/v1/designs/berry/dark.jpg").content == worn["dark"]
+    for path in ("designs/none/dark.jpg", "designs/berry/none.jpg", "faces/none.jpg"):
+        assert client.get(f"/v1/{path}").status_code == 404
+    assert [model["name"] for model in client.get("/v1/models").json()] == [
+        "mobile",
+        "psgan",
+        "psgan-pose",
+    ]
+    assert client.get("/v1/products").json() == schema()
+
+
+def test_products_as_a_look_and_over_one(client: TestClient, photo: bytes) -> None:
+    lipstick = {"product": "lipstick", "color": "#c41e24", "opacity": 0.9}
+
+    def worn(outfit: dict) -> np.ndarray:
+        request = {"image": b64(photo), "outfit": outfit, "format": "png"}
+        answer = client.post("/v1/apply", json=request)
+        told = json.loads(answer.headers["x-result"])
+        assert [face["status"] for face in told["faces"]] == ["ok"]
+        assert told["skin"] == "medium"
+        assert told["milliseconds"] > 0
+        return decode(answer.content).astype(int)
+
+    alone = worn({"look": {"products": [lipstick]}})
+    np.testing.assert_array_equal(alone, worn({"products": [lipstick]}))
+    look = {"gallery": "teal-smoky"}
+    over = worn({"look": look, "products": [lipstick]})
+    below = worn({"look": look})
+    lips = (slice(350, 390), slice(220, 290))
+    assert (over - below)[lips].any()
+    assert not (over - below)[:300].any()
+
+
+def test_skin_of_the_shipped_faces(client: TestClient) -> None:
+    for skin in ("light", "medium", "dark"):
+        image = b64(client.get(f"/v1/faces/{skin}.jpg").content)
+        answer = client.post("/v1/apply", json={"image": image, "outfit": LIPS})
+        assert json.loads(answer.headers["x-result"])["skin"] == skin
 
 
 def test_apply(client: TestClient, photo: bytes) -> None:
@@ -124,7 +177,11 @@ def test_bad_requests_get_one_clear_line(
     ("outfit", "message"),
     [
         ({"look": {"gallery": "x"}}, "no look 'x' in the gallery; it has red-classic"),
-        ({"look": {}}, "give either gallery or file"),
+        ({"look": {}}, "give one of gallery, file and products"),
+        ({"look": {"gallery": "x", "products": []}}, "give one of gallery, file and products"),
+        ({"products": [{"product": "lipstik"}]}, "did you mean 'lipstick'?"),
+        ({"look": {"products": [{"product": "lipstick"}]}}, "color is missing"),
+        ({**LIPS, "model": "products"}, "is unknown here; expected one of mobile"),
         ({"look": {"file": b64(b"PK not a look")}}, "not a look file or damaged"),
         ({"colors": {"lips": "rot"}}, "'rot' is not a colour"),
     ],
@@ -221,7 +278,16 @@ def test_errors_have_one_shape(client: TestClient, method: str, path: str, statu
 
 def test_openapi_document(client: TestClient) -> None:
     document = client.get("/v1/openapi.json").json()
-    assert set(document["paths"]) == {"/v1/looks", "/v1/looks/{look_id}.jpg", "/v1/apply"}
+    assert set(document["paths"]) == {
+        "/v1/apply",
+        "/v1/designs",
+        "/v1/designs/{name}/{skin}.jpg",
+        "/v1/faces/{skin}.jpg",
+        "/v1/looks",
+        "/v1/looks/{look_id}.jpg",
+        "/v1/models",
+        "/v1/products",
+    }
     body = document["paths"]["/v1/apply"]["post"]["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/ApplyRequest"}
     schemas = document["components"]["schemas"]
@@ -229,3 +295,14 @@ def test_openapi_document(client: TestClient) -> None:
     assert schemas["ApplyRequest"]["properties"]["outfit"] == {
         "$ref": "#/components/schemas/Outfit"
     }
+
+
+def test_tone_of_a_photo_and_of_what_has_none(client: TestClient, photo: bytes) -> None:
+    request = {"image": b64(photo), "outfit": {"look": {"gallery": "red-classic"}, "tone": 1}}
+    toned = decode(client.post("/v1/apply", json=request).content).astype(int)
+    request["outfit"]["tone"] = 0
+    plain = decode(client.post("/v1/apply", json=request).content).astype(int)
+    assert np.abs(toned - plain)[300, 200:300].mean() > 2
+    request["outfit"] = {**LIPS, "tone": 1}
+    answer = client.post("/v1/apply", json=request)
+    assert "has no shade of skin" in answer.json()["error"]

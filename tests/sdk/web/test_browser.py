@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,26 @@ from .conftest import DEMO
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found; install chromium")
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+SCREENSHOTS = os.environ.get("MAKEUP_SCREENSHOTS")
+"""A folder in which pictures of the page are kept to be looked at."""
+
+REDNESS = """async (whole) => {
+  const mirror = await import(new URL("mirror.js", location).href);
+  const from = whole ? mirror.wholePicture() : document.getElementById("picture");
+  const small = Object.assign(document.createElement("canvas"), {width: 96, height: 96});
+  const pen = small.getContext("2d");
+  pen.drawImage(from, 0, 0, 96, 96);
+  const d = pen.getImageData(0, 0, 96, 96).data;
+  const all = [];
+  for (let i = 0; i < d.length; i += 4) all.push(d[i] - (d[i + 1] + d[i + 2]) / 2);
+  return all.sort((a, b) => b - a)[10];
+}"""
+"""Red above green and blue, at the tenth of 96×96 points: of lips, if they are red."""
+RED = 15
+"""What a red lipstick adds to it, at least."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +51,7 @@ def camera_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(camera_film: Path) -> Iterator[object]:
+def browser(camera_film: Path) -> Iterator[Any]:
     flags = [
         "--no-sandbox",
         "--disable-gpu",
@@ -49,114 +70,364 @@ def browser(camera_film: Path) -> Iterator[object]:
 
 
 @pytest.fixture
-def page(browser: object, address: str) -> Iterator[object]:
-    """The page, opened at desktop width; fails on any console error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})  # type: ignore[attr-defined]
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(address)
-    page.locator("#gallery label").nth(4).wait_for()
-    yield page
+def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Opens the page and waits for the first look; fails on any error in the console."""
+    contexts, errors = [], []
+
+    def opened(path: str = "", script: str = "", expected: str = "\0", **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-GB", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console",
+            lambda m: errors.append(m.text) if m.type == "error" and expected not in m.text else 0,
+        )
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        if script:
+            page.add_init_script(script)
+        page.goto(address + path)
+        page.locator("#save:enabled").wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
     assert errors == []
-    context.close()
 
 
-MEAN_COLOR = """([x, y]) => {
-  const c = document.getElementById("picture");
-  const [w, h] = [c.width / 20, c.height / 40];
-  const d = c.getContext("2d").getImageData(x * c.width - w / 2, y * c.height - h / 2, w, h).data;
-  const sum = [0, 0, 0];
-  for (let i = 0; i < d.length; i += 4) for (let k = 0; k < 3; k++) sum[k] += d[i + k];
-  return sum.map((v) => v / (d.length / 4));
-}"""
+@pytest.fixture
+def page(visit: Callable[..., Any]) -> Any:
+    return visit()
 
 
-def color(page: object, x: float, y: float) -> np.ndarray:
-    """Mean RGB of a small window of the picture, at a share of its width and height."""
-    return np.array(page.evaluate(MEAN_COLOR, [x, y]))  # type: ignore[attr-defined]
+def redness(page: Any, *, whole: bool = True) -> float:
+    return float(page.evaluate(REDNESS, whole))
 
 
-LIPS = (0.5, 0.722)
-CORNER = (0.03, 0.05)
+def settled(page: Any) -> float:
+    """The redness once it does not change any more, as after a cross-fade."""
+    page.locator("#mirror:not([aria-busy=true])").wait_for()
+    last = None
+    while last != (last := redness(page)):
+        page.wait_for_timeout(300)
+    return last
 
 
-def start_camera(page: object) -> None:
-    page.get_by_role("button", name="Start camera").click()  # type: ignore[attr-defined]
-    page.locator("#save:enabled").wait_for()  # type: ignore[attr-defined]
+def wait_for_redness(
+    page: Any, *, above: float = -999, below: float = 999, whole: bool = True
+) -> None:
+    """Wait until the redness lies between two values, for at most 200 looks at it."""
+    seen = []
+    for _ in range(200):
+        seen.append(redness(page, whole=whole))
+        if above < seen[-1] < below:
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"redness stays at {seen[-1]}, expected {above} to {below}")
 
 
-def wait_for_redness(page: object, comparison: str, value: float) -> None:
-    """Wait until red minus green in the lips compares to a value as asked."""
-    page.wait_for_function(  # type: ignore[attr-defined]
-        f"() => {{ const [r, g] = ({MEAN_COLOR})([{LIPS[0]}, {LIPS[1]}]); "
-        f"return r - g {comparison} {value}; }}"
+def choose(page: Any, look: str) -> None:
+    page.locator(f'#tiles [data-key="{look}"]').click()
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.locator(f"#tab-{name}").click()
+
+
+def status(page: Any, text: str) -> None:
+    page.wait_for_function(
+        "text => document.getElementById('status-text').textContent.includes(text)", arg=text
     )
 
 
-def redness(rgb: np.ndarray) -> float:
-    return float(rgb[0] - rgb[1])
+def keep_picture(page: Any, name: str) -> None:
+    if SCREENSHOTS:
+        page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.png"))
 
 
-def test_camera_look_sliders_and_divider(page: object, tmp_path: Path) -> None:
-    start_camera(page)
-    bare, corner = redness(color(page, *LIPS)), color(page, *CORNER)
-    page.get_by_role("radio").nth(1).check(force=True)  # type: ignore[attr-defined]
-    wait_for_redness(page, ">", bare + 20)
-    assert np.abs(color(page, *CORNER) - corner).max() < 4
-    page.screenshot(path=str(tmp_path / "desktop.png"))  # type: ignore[attr-defined]
-    page.locator("#strength-lips").fill("0")  # type: ignore[attr-defined]
-    wait_for_redness(page, "<", bare + 10)
-    page.locator("#strength-lips").fill("100")  # type: ignore[attr-defined]
-    wait_for_redness(page, ">", bare + 20)
-    page.locator("#divider").fill("100")  # type: ignore[attr-defined]
-    wait_for_redness(page, "<", bare + 10)
-    assert "fps" in page.locator("#meter").inner_text()  # type: ignore[attr-defined]
-    with page.expect_download() as download:  # type: ignore[attr-defined]
-        page.get_by_role("button", name="Save picture").click()  # type: ignore[attr-defined]
-    assert download.value.suggested_filename == "makeup.png"
+def test_first_visit_shows_a_face_that_wears_a_look(visit: Callable[..., Any]) -> None:
+    shifts = """
+      window.shifts = 0;
+      const add = (list) => list.getEntries().forEach((e) => (window.shifts += e.value));
+      new PerformanceObserver(add)
+        .observe({type: "layout-shift", buffered: true});"""
+    page = visit(script=shifts)
+    assert page.locator("#tiles [aria-checked=true]").get_attribute("data-key") == "soft-glam"
+    assert page.locator("#meter").is_hidden()
+    choose(page, "bare")
+    bare = settled(page)
+    choose(page, "red-classic")
+    wait_for_redness(page, above=bare + RED)
+    assert page.evaluate("window.shifts") < 0.01
+    outside = """() => performance.getEntriesByType("resource")
+      .filter((e) => !e.name.startsWith(location.origin) && !e.name.startsWith("blob:"))"""
+    assert page.evaluate(outside) == []
+    own = """() => performance.getEntriesByType("resource")
+      .filter((e) => /[.](js|css)$/.test(e.name)).reduce((sum, e) => sum + e.decodedBodySize, 0)"""
+    assert 0 < page.evaluate(own) < 150_000
 
 
-def test_upload_shade_reference_and_mix(page: object) -> None:
-    page.locator("#upload").set_input_files(str(DEMO / "medium.jpg"))  # type: ignore[attr-defined]
-    page.locator("#save:enabled").wait_for()  # type: ignore[attr-defined]
-    page.get_by_role("button", name="Lip shade #5b1f5e").click()  # type: ignore[attr-defined]
-    page.wait_for_function("document.getElementById('use-lips').checked")  # type: ignore[attr-defined]
-    page.locator("#reference").set_input_files(str(DEMO / "red-classic.jpg"))  # type: ignore[attr-defined]
-    own = page.locator("#gallery label", has_text="red-classic.jpg")  # type: ignore[attr-defined]
+def test_camera_strength_compare_save_record_and_stop(page: Any, tmp_path: Path) -> None:
+    choose(page, "bare")
+    page.get_by_role("button", name="Start camera").click()
+    page.locator("#meter:visible").wait_for()
+    page.wait_for_function("() => document.getElementById('meter').textContent.includes('fps')")
+    bare = settled(page)
+    choose(page, "red-classic")
+    wait_for_redness(page, above=bare + RED)
+    keep_picture(page, "live")
+    open_tab(page, "adjust")
+    lips = page.locator("#strengths input").first
+    lips.fill("0")
+    wait_for_redness(page, below=bare + RED / 2)
+    lips.fill("100")
+    wait_for_redness(page, above=bare + RED)
+    page.locator("#compare").click()
+    page.locator("#divider").press("End")
+    wait_for_redness(page, below=bare + RED / 2, whole=False)
+    assert redness(page) > bare + RED  # what is saved has no divider
+    with page.expect_download() as saved:
+        page.locator("#save").click()
+    picture = cv2.imread(str(saved.value.path()))
+    assert picture.shape == (480, 640, 3)
+    page.locator("#record").click()
+    page.locator("#record-time:visible").wait_for()
+    page.wait_for_function("() => document.getElementById('record-time').textContent === '0:01'")
+    with page.expect_download() as clip:
+        page.locator("#record").click()
+    film = tmp_path / clip.value.suggested_filename
+    clip.value.save_as(film)
+    assert film.suffix in (".webm", ".mp4")
+    read, frame = cv2.VideoCapture(str(film)).read()
+    assert read
+    assert frame.shape == (480, 640, 3)
+    page.get_by_role("button", name="Stop camera").click()
+    page.locator("#meter").wait_for(state="hidden")
+    page.get_by_role("button", name="Start camera").wait_for()
+    assert page.locator("#record").is_hidden()
+
+
+def test_photo_with_products_is_saved_in_its_own_size(page: Any, tmp_path: Path) -> None:
+    photo = tmp_path / "large.png"
+    cv2.imwrite(str(photo), cv2.resize(read_image(str(DEMO / "light.jpg")), (1600, 1600)))
+    choose(page, "bare")
+    page.locator("#upload").set_input_files(str(photo))
+    page.locator("#people").wait_for(state="hidden")
+    bare = settled(page)
+    open_tab(page, "products")
+    page.get_by_role("radio", name="Classic red").click()
+    wait_for_redness(page, above=bare + RED)
+    page.get_by_role("radio", name="Gloss").click()
+    assert page.locator(".shade.gloss").count() > 5
+    keep_picture(page, "products")
+    with page.expect_download() as saved:
+        page.locator("#save").click()
+    assert cv2.imread(str(saved.value.path())).shape == (1600, 1600, 3)
+    page.get_by_role("button", name="Take off Lipstick").click()
+    wait_for_redness(page, below=bare + RED / 2)
+    page.locator("#undo").click()
+    wait_for_redness(page, above=bare + RED)
+    page.keyboard.press("Control+z")  # the finish
+    assert page.locator(".shade.satin").count() > 5
+
+
+def test_own_reference_worn_mixed_and_passed_on(page: Any) -> None:
+    page.locator("#reference").set_input_files(str(DEMO / "red-classic.jpg"))
+    own = page.locator("#tiles [aria-checked=true]", has_text="red-classic")
     own.wait_for()
-    assert own.locator("input").is_checked()
-    page.locator("#second").select_option("teal-smoky")  # type: ignore[attr-defined]
-    assert page.locator("#share").is_enabled()  # type: ignore[attr-defined]
+    page.locator("#second").select_option("smoky")
+    assert page.locator("#share-of-second").is_visible()
+    page.locator("#link").click()
+    status(page, "has no link")
+    with page.expect_download() as saved:
+        page.locator("#look-file").click()
+    assert saved.value.suggested_filename == "red-classic.look"
+    choose(page, "bare")
+    page.locator("#upload").set_input_files(
+        {
+            "name": "mine.look",
+            "mimeType": "application/octet-stream",
+            "buffer": Path(saved.value.path()).read_bytes(),
+        }
+    )
+    page.locator("#tiles [aria-checked=true]", has_text="mine").wait_for()
 
 
-def test_keyboard_alone(page: object) -> None:
-    """Tab reaches every control, arrows choose looks, and each control has a name."""
-    page.locator("#gallery input").first.focus()  # type: ignore[attr-defined]
-    page.keyboard.press("ArrowRight")  # type: ignore[attr-defined]
-    assert page.locator("#gallery input").nth(1).is_checked()  # type: ignore[attr-defined]
-    nameless = page.evaluate(  # type: ignore[attr-defined]
+def test_a_link_brings_the_look_back(visit: Callable[..., Any]) -> None:
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    open_tab(page, "products")
+    page.get_by_role("button", name="Take off Foundation").click()
+    page.get_by_role("radio", name="Fuchsia").click()
+    open_tab(page, "looks")
+    page.locator("#link").click()
+    status(page, "Link copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = visit(path="#" + link.partition("#")[2])
+    open_tab(other, "products")
+    assert other.get_by_role("radio", name="Fuchsia").get_attribute("aria-checked") == "true"
+    assert other.get_by_role("button", name="Take off Foundation").count() == 0
+    assert other.get_by_role("button", name="Take off Contour").count() == 1
+    visit(path="#look=bm9uc2Vuc2U")  # no look: the page opens as if it were not there
+
+
+def test_kept_looks_stay_until_they_are_forgotten(page: Any) -> None:
+    choose(page, "winged")
+    page.locator("#keep").click()
+    page.locator("#tiles [aria-checked=true]", has_text="My look 1").wait_for()
+    page.reload()
+    page.locator("#save:enabled").wait_for()
+    page.get_by_role("button", name="Forget My look 1").click()
+    assert page.locator("#tiles", has_text="My look 1").count() == 0
+
+
+def test_keyboard_alone(page: Any) -> None:
+    """Arrows choose looks and tabs and move the divider; the mirror's letters; all have names."""
+    page.locator("#tiles [aria-checked=true]").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#tiles [aria-checked=true]").get_attribute("data-key") == "berry"
+    assert page.evaluate("document.activeElement.dataset.key") == "berry"
+    page.locator("#tab-looks").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#products").is_visible()
+    page.locator("#mirror").focus()
+    page.keyboard.press("c")
+    divider = page.locator("#divider")
+    assert divider.is_visible()
+    divider.press("ArrowLeft")
+    assert divider.get_attribute("aria-valuenow") == "48"
+    nameless = page.evaluate(
         """() => [...document.querySelectorAll("button, input, select")].filter((e) =>
-             !(e.labels?.length || e.ariaLabel || e.textContent.trim())).map((e) => e.outerHTML)"""
+             e.checkVisibility() && !(e.labels?.length || e.ariaLabel || e.textContent.trim()))
+             .map((e) => e.outerHTML)"""
     )
     assert nameless == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_phone_width(browser: object, address: str, scheme: str, tmp_path: Path) -> None:
-    context = browser.new_context(  # type: ignore[attr-defined]
-        viewport={"width": 390, "height": 844}, color_scheme=scheme
+def test_dragging_the_divider_and_holding_the_picture(page: Any) -> None:
+    choose(page, "bare")
+    bare = settled(page)
+    choose(page, "red-classic")
+    wait_for_redness(page, above=bare + RED, whole=False)
+    box = page.locator("#mirror").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.3
+    page.mouse.move(*middle)
+    page.mouse.down()
+    wait_for_redness(page, below=bare + RED / 2, whole=False)
+    page.mouse.up()
+    wait_for_redness(page, above=bare + RED, whole=False)
+    page.locator("#compare").click()
+    page.mouse.move(middle[0] + 10, middle[1])
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 4, middle[1], steps=4)
+    page.mouse.up()
+    assert int(page.locator("#divider").get_attribute("aria-valuenow")) > 97
+    wait_for_redness(page, below=bare + RED / 2, whole=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [
+        ("NotAllowedError", "Your camera is blocked"),
+        ("NotFoundError", "No camera found"),
+        ("NotReadableError", "Your camera is busy"),
+        ("", "Cameras need a safe address"),
+    ],
+)
+def test_camera_troubles_are_said_in_plain_words(
+    visit: Callable[..., Any], error: str, title: str
+) -> None:
+    refuse = f"() => Promise.reject(new DOMException('', '{error}'))" if error else "undefined"
+    page = visit(script=f"navigator.mediaDevices.getUserMedia = {refuse};")
+    page.locator("#camera").click()
+    page.get_by_role("alertdialog", name=title).wait_for()
+    keep_picture(page, f"advice-{error or 'insecure'}")
+    page.keyboard.press("Escape")
+    assert page.locator("#advice").is_hidden()
+
+
+def test_no_face_and_no_picture(page: Any, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.png"
+    cv2.imwrite(str(blank), np.full((300, 300, 3), 128, np.uint8))
+    page.locator("#upload").set_input_files(str(blank))
+    status(page, "No face found")
+    page.locator("#upload").set_input_files(
+        {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"}
     )
-    page = context.new_page()
-    page.goto(address)
-    page.locator("#gallery label").nth(4).wait_for()
-    page.screenshot(path=str(tmp_path / f"phone-{scheme}.png"), full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    context.close()
+    status(page, "cannot read that picture")
 
 
-def test_uploaded_video_plays_made_up(page: object, tmp_path: Path) -> None:
+def test_server_gone_and_back(visit: Callable[..., Any]) -> None:
+    page = visit(expected="ERR_FAILED")
+    page.route("**/v1/apply", lambda route: route.abort())
+    choose(page, "berry")
+    status(page, "connection was lost")
+    page.unroute("**/v1/apply")
+    page.wait_for_function("() => !document.getElementById('status-text').textContent")
+
+
+def test_other_model(page: Any) -> None:
+    open_tab(page, "adjust")
+    psgan = page.locator('#models [data-key="psgan"]')
+    psgan.click()
+    page.wait_for_function(
+        """() => document.querySelector('#models [data-key="psgan"] .time').textContent"""
+    )
+    assert page.locator('#models [aria-checked="true"]').get_attribute("data-key") == "psgan"
+
+
+def test_complexion_of_a_photo(page: Any) -> None:
+    open_tab(page, "adjust")
+    assert page.get_by_role("slider", name="Complexion").count() == 0
+    open_tab(page, "looks")
+    choose(page, "photo coral-natural")
+    open_tab(page, "adjust")
+    before = settled(page)
+    page.get_by_role("slider", name="Complexion").fill("100")
+    wait_for_redness(page, above=before + 1)
+
+
+def test_chinese(visit: Callable[..., Any]) -> None:
+    page = visit(locale="zh-CN", viewport=PHONE)
+    assert page.evaluate("document.documentElement.lang") == "zh"
+    assert page.locator("#tab-products").inner_text() == "产品"
+    untranslated = """async () => {
+      const { languages } = await import(new URL("strings.js", location).href);
+      return Object.keys(languages.en).filter((key) => !(key in languages.zh));
+    }"""
+    assert page.evaluate(untranslated) == []
+    open_tab(page, "products")
+    keep_picture(page, "chinese")
+    open_tab(page, "adjust")
+    page.locator("#language").select_option("en")
+    assert page.locator("#tab-products").inner_text() == "Products"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("width", "height"), [(1440, 900), (1280, 800), (820, 1180), (390, 844), (320, 640)]
+)
+def test_sizes(visit: Callable[..., Any], width: int, height: int, scheme: str) -> None:
+    """Nothing runs over, face and looks are seen together, and axe finds nothing."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    size = {"width": width, "height": height}
+    page = visit(viewport=size, color_scheme=scheme)
+    for name in ("looks", "products", "adjust"):
+        open_tab(page, name)
+        if name == "adjust":
+            page.locator("#compare").click()
+        keep_picture(page, f"{width}-{scheme}-{name}")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        violations = axe.run(page).response["violations"]
+        assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations] == []
+    open_tab(page, "looks")
+    for part in ("#mirror", "#bar", "#tiles", "#tiles [aria-checked=true]"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + min(box["height"], 100) <= height
+        assert box["x"] >= 0
+
+
+def test_uploaded_video_plays_made_up(page: Any, tmp_path: Path) -> None:
     path = tmp_path / "clip.webm"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"VP80"), 10, (320, 320))
     if not writer.isOpened():
@@ -165,9 +436,10 @@ def test_uploaded_video_plays_made_up(page: object, tmp_path: Path) -> None:
     for _ in range(20):
         writer.write(face)
     writer.release()
-    page.locator("#upload").set_input_files(str(path))  # type: ignore[attr-defined]
-    page.locator("#save:enabled").wait_for()  # type: ignore[attr-defined]
-    bare = redness(color(page, *LIPS))
-    page.get_by_role("button", name="Lip shade #b3123a").click()  # type: ignore[attr-defined]
-    wait_for_redness(page, ">", bare + 20)
-    assert "fps" in page.locator("#meter").inner_text()  # type: ignore[attr-defined]
+    choose(page, "bare")
+    page.locator("#upload").set_input_files(str(path))
+    page.locator("#meter:visible").wait_for()
+    page.wait_for_function("() => document.getElementById('meter').textContent.includes('fps')")
+    bare = settled(page)
+    choose(page, "red-classic")
+    wait_for_redness(page, above=bare + RED)

@@ -39,13 +39,35 @@ def test_frames_come_back_made_up(client: TestClient, photo: bytes) -> None:
         for _ in range(12):
             socket.send_bytes(photo)
             header, image = parts(socket.receive_bytes())
-    assert header["faces"] == [{"id": header["faces"][0]["id"], "status": "ok", "painted": True}]
+    (face,) = header["faces"]
+    assert (face["status"], face["painted"]) == ("ok", True)
+    x0, y0, x1, y1 = face["box"]
+    assert 0.2 < x0 < 0.5 < x1 < 0.8
+    assert 0.2 < y0 < 0.5 < y1 < 1
+    assert header["skin"] == "medium"
     assert header["dropped"] == 0
     assert header["milliseconds"] > 0
     before = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR).astype(int)
     redder = (image[..., 2].astype(int) - image[..., 1]) - (before[..., 2] - before[..., 1])
     assert redder.max() > 40
     assert np.abs(image[:60, :60].astype(int) - before[:60, :60]).mean() < 3
+
+
+def test_another_model_from_one_frame_to_the_next(client: TestClient, photo: bytes) -> None:
+    look = {"look": {"gallery": "red-classic"}}
+    images = []
+    with client.websocket_connect("/v1/live", headers=HOST) as socket:
+        for model in ("mobile", "psgan", "mobile"):
+            socket.send_text(json.dumps({**look, "model": model}))
+            for _ in range(12):
+                socket.send_bytes(photo)
+                header, image = parts(socket.receive_bytes())
+            images.append(image.astype(int))
+        socket.send_text(json.dumps({**look, "model": "/etc/passwd"}))
+        assert "is unknown here" in socket.receive_json()["error"]
+    assert [face["painted"] for face in header["faces"]] == [True]
+    other, again = (np.abs(images[0] - images[i]).mean() for i in (1, 2))
+    assert 0 <= again < other / 4
 
 
 def test_without_an_outfit_faces_stay_bare(client: TestClient, photo: bytes) -> None:

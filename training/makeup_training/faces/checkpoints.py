@@ -1,12 +1,13 @@
 """What both face trainings share: moving-average weights, atomic checkpoints, the step schedule."""
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from makeup_kernels.files import aside
 
 
 class WeightAverage:
@@ -36,10 +37,8 @@ def learning_rate(step: int, steps: int, peak: float, warm_up: int = 200) -> flo
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:
     """Write a checkpoint so that a reader or a resumed run never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    with aside(path) as place:
+        torch.save(state, place)
 
 
 def save_training(

@@ -21,6 +21,11 @@ def affine_instance_norm(channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels, affine=True)
 
 
+def no_norm(channels: int) -> nn.Module:
+    """What networks that keep the picture's own colour have in place of instance norm."""
+    return nn.Identity()
+
+
 class ResidualBlock(nn.Module):
     """x + [conv k3, norm, ReLU, conv k3, norm], no ReLU after the sum; zero padding, no bias.
 
@@ -153,13 +158,14 @@ def _psgan_conv(in_channels: int, out_channels: int, stride: int, *, bias: bool)
     )
 
 
-def initialise(network: nn.Module, method: Literal["xavier", "normal"]) -> None:
-    """Fill a network as the published trainings did, in place.
+def initialise(network: nn.Module, method: Literal["xavier", "normal", "kaiming"]) -> None:
+    """Fill a network, in place, the first two ways as the published trainings did.
 
     Args:
         network: any network of this package.
         method: `xavier`: Xavier-normal convolutions (PSGAN); `normal`: N(0, 0.02) convolutions
-            and linear layers, batch-norm weights N(1, 0.02) (SSAT, portrait editing). Biases are 0.
+            and linear layers, batch-norm weights N(1, 0.02) (SSAT, portrait editing); `kaiming`:
+            Kaiming-normal ones, for networks without norms. Biases are 0.
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -175,7 +181,13 @@ def initialise(network: nn.Module, method: Literal["xavier", "normal"]) -> None:
             continue
         if method == "xavier":
             nn.init.xavier_normal_(weight)
+        elif method == "kaiming":
+            nn.init.kaiming_normal_(weight, mode="fan_out" if _enlarges(module) else "fan_in")
         else:
             nn.init.normal_(weight, 0.0, 0.02)
         if bias is not None:
             nn.init.zeros_(bias)
+
+
+def _enlarges(module: nn.Module) -> bool:
+    return isinstance(module, nn.ConvTranspose2d)

@@ -11,8 +11,10 @@ from torch.nn import functional
 
 from makeup_training.networks.attention import attentive_morph
 from makeup_training.networks.blocks import (
+    Normalisation,
     ResidualBlock,
     affine_instance_norm,
+    no_norm,
     plain_instance_norm,
 )
 from makeup_training.networks.inputs import FEATURE_STRIDE, FaceBatch, feature_regions
@@ -29,45 +31,55 @@ class MakeupBranches(nn.Module):
 
     Args:
         width: channels of the first stage (published: 64; 16 is the mobile-class variant).
+        maps: channels of gamma and of beta (published: 1). With more, each is spread over the
+            features by a 1×1 convolution, gamma has a bias, so that it can take the face's own
+            colour away, and nothing is normalised: a colour takes three numbers, and instance norm
+            forgets the picture's own colour, above which makeup lies.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, maps: int = 1) -> None:
         super().__init__()
         inner = 4 * width
-        self.width = width
+        self.width, self.maps = width, maps
+        self.normalised = maps == 1
+        affine = affine_instance_norm if self.normalised else no_norm
+        plain = plain_instance_norm if self.normalised else no_norm
 
-        self.pnet_in = _encoder_stage(3, width, 7, 1)
-        self.pnet_down_1 = _encoder_stage(width, 2 * width, 4, 2)
-        self.pnet_down_2 = _encoder_stage(2 * width, inner, 4, 2)
+        self.pnet_in = _encoder_stage(3, width, 7, 1, affine)
+        self.pnet_down_1 = _encoder_stage(width, 2 * width, 4, 2, affine)
+        self.pnet_down_2 = _encoder_stage(2 * width, inner, 4, 2, affine)
         for i in (1, 2, 3):
-            setattr(self, f"pnet_bottleneck_{i}", ResidualBlock(inner, affine_instance_norm))
+            setattr(self, f"pnet_bottleneck_{i}", ResidualBlock(inner, affine))
         self.simple_spade = nn.ModuleDict(
             {
-                "get_gamma": nn.Conv2d(inner, 1, 1, bias=False),
-                "get_beta": nn.Conv2d(inner, 1, 1, bias=False),
+                "get_gamma": nn.Conv2d(inner, maps, 1, bias=maps > 1),
+                "get_beta": nn.Conv2d(inner, maps, 1, bias=False),
             }
         )
+        if maps > 1:
+            for name in ("gamma", "beta"):
+                self.simple_spade[f"spread_{name}"] = nn.Conv2d(maps, inner, 1, bias=False)
 
         self.tnet_in_conv = nn.Conv2d(3, width, 7, padding=3, bias=False)
         self.tnet_down_conv_1 = nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False)
         self.tnet_down_conv_2 = nn.Conv2d(2 * width, inner, 4, 2, 1, bias=False)
         for i in (1, 2, 3, 4, 5, 6):
-            setattr(self, f"tnet_bottleneck_{i}", ResidualBlock(inner, plain_instance_norm))
+            setattr(self, f"tnet_bottleneck_{i}", ResidualBlock(inner, plain))
         self.tnet_up_conv_1 = nn.ConvTranspose2d(inner, 2 * width, 4, 2, 1, bias=False)
         self.tnet_up_conv_2 = nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False)
         self.tnet_out = nn.Sequential(nn.Conv2d(width, 3, 7, padding=3, bias=False), nn.Tanh())
 
     def encode_source(self, image: Tensor) -> Tensor:
         """Source image (B, 3, H, W) to features (B, 4·width, H/4, W/4) before the morph."""
-        x = _norm_relu(self.tnet_in_conv(image))
-        x = _norm_relu(self.tnet_down_conv_1(x))
-        x = _norm_relu(self.tnet_down_conv_2(x))
+        x = self._norm_relu(self.tnet_in_conv(image))
+        x = self._norm_relu(self.tnet_down_conv_1(x))
+        x = self._norm_relu(self.tnet_down_conv_2(x))
         for i in (1, 2, 3):
             x = getattr(self, f"tnet_bottleneck_{i}")(x)
         return x
 
     def encode_reference(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reference image to features (B, 4·width, H/4, W/4), gamma and beta (B, 1, H/4, W/4)."""
+        """Reference image to features (B, 4·width, H/4, W/4), gamma, beta (B, maps, H/4, W/4)."""
         x = self.pnet_down_2(self.pnet_down_1(self.pnet_in(image)))
         for i in (1, 2, 3):
             x = getattr(self, f"pnet_bottleneck_{i}")(x)
@@ -79,6 +91,9 @@ class MakeupBranches(nn.Module):
 
     def apply_makeup(self, features: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         """features·(1 + gamma) + beta: (B, 4·width, H/4, W/4)."""
+        if self.maps > 1:
+            gamma = self.simple_spade["spread_gamma"](gamma)
+            beta = self.simple_spade["spread_beta"](beta)
         return features * (1 + gamma) + beta
 
     def render(self, made_up_features: Tensor) -> Tensor:
@@ -86,10 +101,13 @@ class MakeupBranches(nn.Module):
         x = made_up_features
         for i in (4, 5, 6):
             x = getattr(self, f"tnet_bottleneck_{i}")(x)
-        x = _norm_relu(self.tnet_up_conv_1(x))
-        x = _norm_relu(self.tnet_up_conv_2(x))
+        x = self._norm_relu(self.tnet_up_conv_1(x))
+        x = self._norm_relu(self.tnet_up_conv_2(x))
         image: Tensor = self.tnet_out(x)
         return image
+
+    def _norm_relu(self, x: Tensor) -> Tensor:
+        return functional.relu(functional.instance_norm(x) if self.normalised else x)
 
 
 class PSGANGenerator(MakeupBranches):
@@ -101,15 +119,20 @@ class PSGANGenerator(MakeupBranches):
     caller.
 
     Args:
-        width: channels of the first stage (published: 64; 16 is the mobile-class variant).
+        width, maps: see `MakeupBranches`.
         visual_weight: weight of the visual features in the attention (published: 0.01).
         temperature: factor of the attention's logits (published: 200).
     """
 
     def __init__(
-        self, width: int = 64, *, visual_weight: float = 0.01, temperature: float = 200.0
+        self,
+        width: int = 64,
+        maps: int = 1,
+        *,
+        visual_weight: float = 0.01,
+        temperature: float = 200.0,
     ) -> None:
-        super().__init__(width)
+        super().__init__(width, maps)
         self.visual_weight, self.temperature = visual_weight, temperature
         for name in ("atten_bottleneck_g", "atten_bottleneck_b"):
             unused = nn.ModuleDict({"g": nn.Conv2d(1, 1, 1)})
@@ -129,7 +152,7 @@ class PSGANGenerator(MakeupBranches):
         return self.decode(features, *self.morph(features, source, reference))
 
     def warped_makeup(self, source: FaceBatch, reference: FaceBatch) -> tuple[Tensor, Tensor]:
-        """Gamma and beta of the reference laid out on the source, (B, 1, H/4, W/4) each.
+        """Gamma and beta of the reference laid out on the source, (B, maps, H/4, W/4) each.
 
         Mix the pairs of several references linearly to mix their makeup; the pair of the source
         itself is the source's own look, and so the zero of a shade. Hand the result to `transfer`.
@@ -157,16 +180,14 @@ class PSGANGenerator(MakeupBranches):
             temperature=self.temperature,
             pixel_stride=FEATURE_STRIDE,
         )
-        return warped[:, :1], warped[:, 1:]
+        return warped[:, : self.maps], warped[:, self.maps :]
 
 
-def _encoder_stage(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Sequential:
+def _encoder_stage(
+    in_channels: int, out_channels: int, kernel: int, stride: int, norm: Normalisation
+) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, (kernel - 1) // 2, bias=False),
-        nn.InstanceNorm2d(out_channels, affine=True),
+        norm(out_channels),
         nn.ReLU(inplace=True),
     )
-
-
-def _norm_relu(x: Tensor) -> Tensor:
-    return functional.relu(functional.instance_norm(x))

@@ -31,14 +31,16 @@ class PoseCorrectedGenerator(MakeupBranches):
     reference get none.
 
     Args:
-        width: channels of the first stage (published: 64; 16 is the mobile-class variant).
+        width, maps: see `MakeupBranches`.
         warp: `image` warps the reference image and runs its branch on every source pose; `maps`
             runs it once on the unwarped reference and warps the two maps, so that a reference can
             be cached.
     """
 
-    def __init__(self, width: int = 64, *, warp: Literal["image", "maps"] = "image") -> None:
-        super().__init__(width)
+    def __init__(
+        self, width: int = 64, maps: int = 1, *, warp: Literal["image", "maps"] = "image"
+    ) -> None:
+        super().__init__(width, maps)
         self.warp = warp
 
     def forward(self, source: FaceBatch, reference: FaceBatch) -> Tensor:

@@ -19,6 +19,7 @@ from makeup_training.systems.learners import LEARNERS, Learner
 from makeup_training.systems.objective import blurred
 from makeup_training.systems.pairs import LIGHT_RANGE, WINDOW, PairSampler, Shares
 from makeup_training.systems.train import Run
+from makeup_training.systems.truth import SKIN_LIGHTNESS
 
 REGIONS = (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS)
 
@@ -46,6 +47,8 @@ def measure(learner: Learner, draw: PairSampler, batches: int) -> dict[str, tupl
 def smoothed(change: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
     """The change averaged inside each region, 0 outside: what is painted."""
     sigma = change.shape[-1] / 128
+    lightness = change.mean(1, True) * (regions == Region.SKIN)[:, None]
+    change = change - (1 - SKIN_LIGHTNESS) * lightness
     total = torch.zeros_like(change)
     for region in REGIONS:
         here = (regions == region)[:, None].to(change.dtype)
@@ -77,7 +80,8 @@ def sheet(learner: Learner, draw: PairSampler, wearers: list[int], lenders: list
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("system", choices=sorted(LEARNERS))
+    pairs = sorted(name for name, kind in LEARNERS.items() if kind.folder == "faces")
+    parser.add_argument("system", choices=pairs)
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--sheet", type=Path)

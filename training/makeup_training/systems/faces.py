@@ -27,6 +27,7 @@ from makeup_training.systems.appearance import (
     FaceWarp,
     read_appearance,
 )
+from makeup_training.systems.truth import on_its_crop
 
 BARE, PAINTED, WORN = 0, 1, 2
 """Kinds of faces: without makeup or nearly so, made up by the renderer, made up in reality."""
@@ -95,6 +96,10 @@ class FaceStore:
 
     def __len__(self) -> int:
         return len(self.crop)
+
+    def face(self, row: int) -> FaceAnalysis:
+        """A face in coordinates of its own crop."""
+        return on_its_crop(self.crop[row], np.asarray(self.regions[row]), self.landmarks[row])
 
     def tone(self, row: int) -> SkinTone:
         """The bare skin of a face."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from makeup_training.networks.attention import attentive_morph
-from makeup_training.networks.blocks import initialise
+from makeup_training.networks.blocks import ResidualBlock, initialise
 from makeup_training.networks.inputs import FEATURE_STRIDE, feature_regions
 from makeup_training.networks.psgan import MakeupBranches, PSGANGenerator
 from makeup_training.networks.psgan_pose import PoseCorrectedGenerator, pose_correction
@@ -19,20 +19,28 @@ from makeup_training.systems.portrait_edit import PortraitLearner
 from makeup_training.systems.region_gan import RegionGANLearner
 from makeup_training.systems.ssat import SSATLearner
 
-_MAPS = 0.15
-"""Weight of the maps' own truth."""
-_LIGHTNESS = (-0.54, 0.8)
-_REDNESS = 0.35
-"""Mean and spread of lightness and redness in the regions, in log light above the bare skin."""
+MAPS = 3
+"""Channels of gamma and of beta."""
+
+_TOLD = 0.3
+"""Weight of what beta is told to be."""
+
+COLORS = 2 * MAPS
+"""Channels that carry a picture's colours from the start: positive parts, then negative ones."""
+
+_SIGNS = torch.cat([torch.eye(MAPS), -torch.eye(MAPS)])
+
+_SMALL = 0.1
+"""Of the last convolution of a residual branch, and of the network."""
 
 
 class MapsLearner(Learner):
     """A network with PSGAN's branches; a look of nothing has maps of zeros.
 
-    The two maps are told what to be: gamma the reference's lightness, beta its redness, along which
-    makeup varies most. Left to themselves they take far longer to find a meaning.
+    Beta is told what to be, the reference's colour; gamma finds its meaning.
     """
 
+    facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS}
     network: MakeupBranches
 
     def __init__(self) -> None:
@@ -43,13 +51,18 @@ class MapsLearner(Learner):
 
     def maps(self, batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Features, gamma and beta of the references, whose distance to their truth is kept."""
-        features, gamma, beta = self.network.encode_reference(batch.reference.image)
-        inside = (feature_regions(batch.reference.regions) > 0)[:, None]
-        red, green, blue = functional.avg_pool2d(batch.lent, FEATURE_STRIDE).split(1, 1)
-        lightness = ((red + green + blue) / 3 - _LIGHTNESS[0]) / _LIGHTNESS[1]
-        redness = (0.816 * red - 0.408 * (green + blue)) / _REDNESS
-        error = (gamma.float() - lightness).abs() + (beta.float() - redness).abs()
-        self._terms = {"maps": _MAPS * (error * inside).sum() / inside.sum()}
+        image, regions = batch.reference.image, batch.reference.regions
+        features, gamma, beta = self.network.encode_reference(image)
+        cells = feature_regions(regions)
+        alike = (
+            regions
+            == cells.repeat_interleave(FEATURE_STRIDE, 1).repeat_interleave(FEATURE_STRIDE, 2)
+        ) & (regions > 0)
+        alike = alike[:, None].to(image.dtype)
+        share = functional.avg_pool2d(alike, FEATURE_STRIDE)
+        color = functional.avg_pool2d(image * alike, FEATURE_STRIDE) / share.clamp(min=0.01)
+        error = (beta.float() - color).abs() * (share > 0)
+        self._terms = {"maps": _TOLD * error.sum() / (share > 0).sum()}
         return features, gamma, beta
 
 
@@ -61,8 +74,8 @@ class PSGANLearner(MapsLearner):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.network = PSGANGenerator(width)
-        initialise(self.network, "xavier")
+        self.network = PSGANGenerator(width, MAPS)
+        start(self.network)
 
     def passes(self, batch: PairBatch) -> Iterator[Passes]:
         network = self.network
@@ -88,13 +101,13 @@ class PoseLearner(MapsLearner):
     """PSGAN with pose correction, its maps warped in place of the reference."""
 
     name = "psgan-pose"
-    facts: ClassVar[Mapping[str, Any]] = {"warp": "maps"}
+    facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS, "warp": "maps"}
     network: PoseCorrectedGenerator
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.network = PoseCorrectedGenerator(width, warp="maps")
-        initialise(self.network, "xavier")
+        self.network = PoseCorrectedGenerator(width, MAPS, warp="maps")
+        start(self.network)
 
     def passes(self, batch: PairBatch) -> Iterator[Passes]:
         network = self.network
@@ -108,11 +121,57 @@ class PoseLearner(MapsLearner):
         yield decoded(network, batch, features, laid)
 
 
+def start(network: MakeupBranches) -> None:
+    """Fill a network, in place, so that it copies colours from the first step on.
+
+    The first six channels of each stage carry the picture's colours, the positive and the negative
+    part of each, smoothed as resolution falls. Gamma takes those of the source away, beta puts the
+    reference's in their place, and the last layers show them. All else is random, residual
+    branches and last layer small.
+    """
+    initialise(network, "kaiming")
+    delta, half = torch.zeros(7, 7), torch.full((4, 4), 1 / 16)
+    delta[2:5, 2:5] = 1 / 9
+    steps = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, ResidualBlock):
+                module.main[3].weight *= _SMALL
+                module.main[3].weight[:COLORS] = 0
+        for first, *downs in (
+            (network.pnet_in[0], network.pnet_down_1[0], network.pnet_down_2[0]),
+            (network.tnet_in_conv, network.tnet_down_conv_1, network.tnet_down_conv_2),
+        ):
+            _carry(first.weight, delta, _SIGNS[:, :3])
+            for down in downs:
+                _carry(down.weight, half, torch.eye(COLORS))
+        for up in (network.tnet_up_conv_1, network.tnet_up_conv_2):
+            _carry(up.weight.transpose(0, 1), steps[:, None] * steps, _SIGNS @ _SIGNS.t())
+        network.tnet_out[0].weight *= _SMALL
+        _carry(network.tnet_out[0].weight, delta, _SIGNS.t())
+        spade = network.simple_spade
+        spade["get_gamma"].weight *= _SMALL
+        spade["get_gamma"].bias[0] = 1
+        spade["get_beta"].weight.zero_()
+        spade["get_beta"].weight[:, :COLORS, 0, 0] = _SIGNS.t()
+        spade["spread_gamma"].weight[:COLORS] = 0
+        spade["spread_gamma"].weight[:COLORS, 0] = -1
+        spade["spread_beta"].weight[:COLORS] = 0
+        spade["spread_beta"].weight[:MAPS, :, 0, 0] = torch.eye(MAPS)
+
+
+def _carry(weight: Tensor, kernel: Tensor, colors: Tensor) -> None:
+    """Let the first channels of a convolution, (out, in, k, k), be `colors` of its first inputs."""
+    rows, columns = colors.shape
+    weight[:rows] = 0
+    weight[:rows, :columns] = colors[..., None, None] * kernel
+
+
 def decoded(network: MakeupBranches, batch: PairBatch, features: Tensor, maps: Tensor) -> Passes:
     """All passes of a network with PSGAN's decoder, as one batch."""
     none = maps.new_zeros(len(features), *maps.shape[1:])
     both = torch.cat([maps, none])
-    images = network.decode(torch.cat([features[batch.wearer], features]), both[:, :1], both[:, 1:])
+    images = network.decode(torch.cat([features[batch.wearer], features]), *both.chunk(2, 1))
     result, nothing = images[: len(maps)], images[len(maps) :]
     wearers = taken(batch.source, batch.wearer)
     return Passes(wearers, result, nothing[batch.wearer], batch.change)

@@ -12,8 +12,10 @@ from torch.nn import functional
 
 from makeup_kernels import Region
 from makeup_training.systems.pairs import LIGHT_RANGE
+from makeup_training.systems.truth import SKIN_LIGHTNESS
 
-_REGION_WEIGHTS = {Region.LIPS: 1.0, Region.SKIN: 0.7, Region.EYES: 1.2, Region.BROWS: 0.3}
+_REGION_WEIGHTS = {Region.LIPS: 1.0, Region.SKIN: 2.0, Region.EYES: 1.5, Region.BROWS: 0.4}
+"""Changes of skin are small, and count for more."""
 _CHROMA = 0.75
 """How much more a difference of colour counts than one of lightness."""
 
@@ -51,7 +53,10 @@ def change_terms(
         regions: integer (B, S, S).
         weights: of the terms.
     """
-    error = LIGHT_RANGE * (result - nothing) - change
+    made = LIGHT_RANGE * (result - nothing)
+    on_skin = (regions == Region.SKIN)[:, None]
+    made = made - (1 - SKIN_LIGHTNESS) * made.mean(1, True) * on_skin  # as it is painted
+    error = made - change
     sigma = image.shape[-1] / 128
     inside = regions != Region.NONE
     total = error.new_zeros(())
@@ -65,7 +70,8 @@ def change_terms(
     outside = (error.abs().mean(1) * ~inside).sum() / (~inside).sum().clamp(min=1)
     picture = (nothing - image).abs().mean()
     made_up = (image + change / LIGHT_RANGE).clamp(-1, 1)
-    picture = picture + ((result - made_up).abs().mean(1) * inside).sum() / inside.sum()
+    painted = inside & ~on_skin[:, 0]
+    picture = picture + ((result - made_up).abs().mean(1) * painted).sum() / painted.sum().clamp(1)
     return {
         "change": weights.change * total,
         "outside": weights.outside * outside,

@@ -10,10 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from makeup_kernels import CROP_SIZE
+from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk.faces.light import to_log
+from makeup_sdk.makeup.appearance import Appearance
 from makeup_training.networks.inputs import FaceBatch
-from makeup_training.systems.appearance import MAP_SIZE, MIRRORED_POINTS, wanted_change
 from makeup_training.systems.faces import BARE, PAINTED, WORN, FaceStore
+from makeup_training.systems.truth import change_on, lent_by
 
 LIGHT_OFFSET, LIGHT_RANGE = 1.0, 2.4
 """Networks see (log light above the bare skin + offset) / range, cut off at -1 and 1."""
@@ -36,9 +39,9 @@ class Shares:
         oneself: pairs in which a face lends to itself, and nothing changes.
     """
 
-    lent_worn: float = 0.3
+    lent_worn: float = 0.4
     lent_painted: float = 0.5
-    worn_by_bare: float = 0.7
+    worn_by_bare: float = 0.8
     oneself: float = 0.06
 
 
@@ -53,8 +56,8 @@ class PairBatch:
         reference: N faces that lend, likewise.
         wearer, lender: int64 (P,), the faces of each pair.
         change: float (P, 3, S, S), RGB: the change of log light that is wanted on the wearer.
-        back: float (P, 3, S, S): that on the lender, if it wears what the wearer does.
-        lent: float (N, 3, S, S), RGB: the appearance of each lender (`Appearance.own`).
+        back: float (P, 3, S, S): that on the lender, if it wears what the wearer does; empty
+            unless it is asked for.
     """
 
     source: FaceBatch
@@ -63,7 +66,6 @@ class PairBatch:
     lender: Tensor
     change: Tensor
     back: Tensor
-    lent: Tensor
 
 
 def taken(faces: FaceBatch, rows: Tensor) -> FaceBatch:
@@ -81,6 +83,7 @@ class PairSampler:
         shares: of kinds.
         held: draw among held-back faces instead, whose lenders may be any painted ones of them.
         seed: of all draws.
+        back: whether batches have `PairBatch.back`.
     """
 
     def __init__(
@@ -92,8 +95,10 @@ class PairSampler:
         *,
         held: bool = False,
         seed: int = 0,
+        back: bool = False,
     ) -> None:
         self.store, self.size, self.batch, self.seed = store, size, batch, seed
+        self.back = back
         self.shares = shares or Shares()
         usable = np.asarray(store.held) == held
         self.rows = {
@@ -101,9 +106,7 @@ class PairSampler:
             for kind in (BARE, PAINTED, WORN)
         }
         self.all = np.flatnonzero(usable)
-        self._bare_of = {
-            int(store.person[row]): int(row) for row in np.flatnonzero(np.asarray(store.kind) == 0)
-        }
+        self._lent: dict[int, Appearance | None] = {}
 
     def __call__(self, step: int) -> PairBatch:
         rng = np.random.default_rng([self.seed, step])
@@ -124,8 +127,9 @@ class PairSampler:
             index // count,
             index % count,
             _stack([self.change(w[0], l[0], w[1]) for w, l in both]),
-            _stack([self.change(l[0], w[0], l[1]) for w, l in both]),
-            _stack([self.cut(np.float32(self.store.own[row]), flip) for row, flip in lenders]),
+            _stack([self.change(l[0], w[0], l[1]) for w, l in both])
+            if self.back
+            else torch.empty(0),
         )
 
     def _wearer(self, rng: np.random.Generator) -> Draw:
@@ -163,27 +167,18 @@ class PairSampler:
     def change(self, wearer: int, lender: int, flip: bool) -> NDArray[np.float32]:
         """float32 (3, S, S), RGB: what changes when a face wears another's makeup."""
         store = self.store
-        person, other = int(store.person[wearer]), int(store.person[lender])
         if wearer == lender:
-            change = np.zeros((MAP_SIZE, MAP_SIZE, 3), np.float32)
-        elif person == other and person in self._bare_of:  # the same crop, known exactly
-            change = store.own[lender].astype(np.float32) - store.own[wearer]
-        else:
-            change = wanted_change(
-                store.worn[lender],
-                store.sure[lender],
-                store.own[wearer],
-                store.places[wearer],
-                store.regions[wearer][::2, ::2],
-            )
-        return self.cut(change, flip)
+            return np.zeros((3, self.size, self.size), np.float32)
+        if lender not in self._lent:
+            self._lent[lender] = lent_by(store.face(lender))
+        return self.cut(change_on(store.face(wearer), self._lent[lender]), flip)
 
     def cut(self, values: NDArray[np.float32], flip: bool) -> NDArray[np.float32]:
-        """Half-size crop maps (128, 128, 3), BGR, as the networks see them: (3, S, S), RGB."""
-        left, top, side = (value // 2 for value in WINDOW)
+        """Maps of the crop (C, C, 3), BGR, as the networks see them: (3, S, S), RGB."""
+        left, top, side = (value * len(values) // CROP_SIZE for value in WINDOW)
         values = values[top : top + side, left : left + side]
         if self.size != side:
-            values = cv2.resize(values, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+            values = cv2.resize(values, (self.size, self.size), interpolation=cv2.INTER_AREA)
         if flip:
             values = values[:, ::-1]
         return np.ascontiguousarray(values[..., ::-1].transpose(2, 0, 1))

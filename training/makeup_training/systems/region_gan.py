@@ -30,6 +30,9 @@ steps after which both are so often. At first all faces are bare: otherwise to c
 the best that a network finds."""
 _REMOVED = 0.4
 """How often a styled face is asked to be bare, besides the times that the draw falls on it."""
+_STILL = 0.1
+"""How often a bare face may be asked to be bare. Often and at first, the network would learn to
+give nothing at all for that style, and never take makeup off."""
 _CAST, _EXPOSURE = 0.04, 0.06
 """Spread of the light that is left in the pictures, of each channel and of all together."""
 
@@ -95,6 +98,8 @@ class StyleSampler:
         row, style = int(rng.choice(self.rows)), int(rng.integers(len(STYLES)))
         if own and rng.random() < _REMOVED:
             style = 0
+        elif not own and rng.random() >= _STILL * ease:
+            style = int(rng.integers(1, len(STYLES)))
         return Asked(row, own, style, bits, bool(rng.random() < 0.5))
 
     def of(self, asked: list[Asked], rng: np.random.Generator | None = None) -> StyleBatch:

@@ -12,8 +12,9 @@ from makeup_training.losses.supervised import semantic_correspondence
 from makeup_training.networks.blocks import initialise
 from makeup_training.networks.inputs import FaceBatch, one_hot
 from makeup_training.networks.ssat import PARSING_CLASSES, SSATGenerator, warp
+from makeup_training.systems.faces import FaceStore
 from makeup_training.systems.learner import Learner, Passes
-from makeup_training.systems.pairs import PairBatch, taken
+from makeup_training.systems.pairs import PairBatch, PairSampler, taken
 
 _SEMANTIC = 5.0
 
@@ -28,6 +29,11 @@ class SSATLearner(Learner):
         initialise(self.network, "xavier")
         self._removal = False
         self._terms: dict[str, Tensor] = {}
+
+    def sampler(
+        self, store: FaceStore, size: int, batch: tuple[int, int], *, held: bool = False
+    ) -> PairSampler:
+        return PairSampler(store, size, batch, held=held, back=True)
 
     def passes(self, batch: PairBatch) -> Iterator[Passes]:
         network = self.network

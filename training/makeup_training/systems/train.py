@@ -159,8 +159,8 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "psgan": Plan(3000),
-    "psgan-pose": Plan(3000),
+    "psgan": Plan(4000, 3e-4, size=128),
+    "psgan-pose": Plan(4000, 3e-4, size=128),
     "region-gan": Plan(4000, lenders=4),
     "portrait-edit": Plan(3000, 1.5e-3, lenders=4, size=128),
     "ssat": Plan(4000, 2e-3, wearers=1),

@@ -5,7 +5,6 @@ so at any moment the newest folder of that name is whole.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from makeup_kernels.files import aside
 from makeup_training.checkpoints import (
     CheckpointError,
     assign,
@@ -51,11 +51,6 @@ def save_checkpoint(
     target = folder / f"step-{step:08d}"
     if target.exists():
         return target
-    aside = folder / f".writing-{os.getpid()}"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    for name, network in networks.items():
-        save_weights(network, aside / f"{name}.safetensors", metadata={**facts, "step": step})
     tensors: dict[str, Tensor] = {"random/cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         for i, state in enumerate(torch.cuda.get_rng_state_all()):
@@ -67,9 +62,12 @@ def save_checkpoint(
         for index, values in state_dict["state"].items():
             for key, value in values.items():
                 tensors[f"optimiser/{name}/{index}/{key}"] = torch.as_tensor(value).cpu()
-    save_file({key: value.contiguous() for key, value in tensors.items()}, aside / STATE)
-    (aside / FACTS).write_text(json.dumps({"step": step, "groups": groups}))
-    os.replace(aside, target)
+    with aside(target) as place:
+        place.mkdir()
+        for name, network in networks.items():
+            save_weights(network, place / f"{name}.safetensors", metadata={**facts, "step": step})
+        save_file({key: value.contiguous() for key, value in tensors.items()}, place / STATE)
+        (place / FACTS).write_text(json.dumps({"step": step, "groups": groups}))
     for old in checkpoints(folder)[:-1]:
         shutil.rmtree(old, ignore_errors=True)
     return target

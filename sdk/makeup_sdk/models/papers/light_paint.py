@@ -13,31 +13,31 @@ import cv2
 import numpy as np
 
 from makeup_kernels import CROP_SIZE, NoFaceError, Region
-from makeup_kernels.types import FloatArray, Image
-from makeup_sdk.faces.light import from_log, to_log
+from makeup_kernels.types import FloatArray
+from makeup_sdk.faces.light import to_log
 from makeup_sdk.faces.smoothing import SmoothingOptions
 from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.faces.types import FaceAnalysis
-from makeup_sdk.makeup.base import MAKEUP_REGIONS
-from makeup_sdk.models.base import CropPaint, Painter, Strength
+from makeup_sdk.faces.types import CropGrid, FaceAnalysis
+from makeup_sdk.makeup.base import MAKEUP_REGIONS, Part
+from makeup_sdk.models.base import Painter, Strength
+from makeup_sdk.models.factors import (
+    GRIDS,
+    LARGEST,
+    SKIN_LIGHTNESS,
+    FactorPaint,
+    Factors,
+    SmoothedFactors,
+    cover_of,
+    worn,
+)
 from makeup_sdk.models.papers.faces import NetworkFace
-from makeup_sdk.models.smoothing import SmoothedLayer
 
 _PIXEL_MIDDLE = 127.5
-_BLUR, _SKIN_BLUR = 1 / 128, 5 / 128
-"""Standard deviation, in shares of the network's crop, to which its change is smoothed."""
-_SKIN_COLOR = 0.18
-"""Log light by which a channel of the skin's colour may change: more is no blush, but a mistake."""
-_SKIN_LIGHTNESS, _SKIN_LIGHTER = 0.2, (-0.08, 0.06)
-"""Share of the skin's change of lightness that is painted, and its limits: the rest is light."""
-_FAINTEST = 0.004
-"""Paint thinner than this changes no pixel by a whole step."""
-_FULLNESS = 1.3
-"""Gain of a soft edge before it is cut off at 1."""
+_BLUR = {Region.LIPS: 1.0, Region.SKIN: 3.0, Region.EYES: 1.0, Region.BROWS: 1.0}
+"""Standard deviation, in 128ths of the network's crop, to which a region's change is smoothed."""
 _BORDER = 16
 """Crop pixels over which paint fades out towards the border of the network's window."""
-_JAW = 9
-"""Crop pixels by which paint on the skin stays away from jaw and hairline."""
+_ALL: Strength = dict.fromkeys(MAKEUP_REGIONS, 1.0)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,17 @@ class LightView:
             np.asarray(regions, np.uint8),
         )
 
+    def on_grid(self, change: FloatArray, grid: CropGrid) -> FloatArray:
+        """A change in the window, (S, S, 3), on a grid: (3, rows, columns), 0 beyond the window."""
+        crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
+        part = np.s_[self.top : self.top + self.side, self.left : self.left + self.side]
+        crop[part] = cv2.resize(change, (self.side, self.side)) * _fade(self.side)
+        cells = crop[grid.pixels]
+        if grid.cell > 1:
+            size = (grid.columns, grid.rows)
+            cells = cv2.resize(cells, size, interpolation=cv2.INTER_AREA)
+        return np.ascontiguousarray(cells.transpose(2, 0, 1))
+
     def reference(self, face: FaceAnalysis, size: int) -> NetworkFace:
         """A reference face in the window.
 
@@ -115,60 +126,44 @@ class LightPainter(Painter):
     def __init__(self, painter: PassPainter, view: LightView, size: int) -> None:
         self._painter, self._view, self._size = painter, view, size
 
-    def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
+    def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`; a face with too little visible skin stays bare."""
-        light = to_log(face.crop)
-        tone = SkinTone.fit(light, face.regions)
-        if tone is None:
-            return CropPaint(face.crop, np.zeros((CROP_SIZE, CROP_SIZE), np.float32))
-        change, mask = self.layer(face, light, tone, strength)
-        return CropPaint(from_log(light + change), mask)
+        factors = self.factors(face)
+        return worn(factors, {part: cover_of(face, part) for part in factors}, strength)
 
-    def follow(self, options: SmoothingOptions) -> SmoothedLayer:
+    def follow(self, options: SmoothingOptions) -> SmoothedFactors:
         """See `Painter.follow`."""
-        return SmoothedLayer(self.layer, options)
+        return SmoothedFactors(self, options)
 
-    def layer(
-        self, face: FaceAnalysis, light: FloatArray, tone: SkinTone, strength: Strength
-    ) -> tuple[FloatArray, FloatArray]:
-        """The makeup alone; see `smoothing.Layer`."""
-        source = self._view.face(face, light, tone, self._size)
-        made_up, bare = self._painter.both(source, strength)
-        found = (made_up - bare).transpose(1, 2, 0) * (self._view.range / _PIXEL_MIDDLE)
-        change = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
-        mask = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
-        view, fade = self._view, _fade(self._view.side)
-        part = np.s_[view.top : view.top + view.side, view.left : view.left + view.side]
+    def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
+        """See `FactorPainter.factors`; the shade of the whole face stays."""
+        light = to_log(face.crop)
+        skin = SkinTone.fit(light, face.regions)
+        if skin is None:
+            return {}
+        view, size = self._view, self._size
+        source = view.face(face, light, skin, size)
+        made_up, bare = self._painter.both(source, _ALL)
+        found = (made_up - bare).transpose(1, 2, 0) * (view.range / _PIXEL_MIDDLE)
+        factors: dict[Part, FloatArray] = {}
         for region in MAKEUP_REGIONS:
-            amount = strength.get(region, 0.0)
             here = (source.regions == region).astype(np.float32)
-            if amount <= 0 or not here.any():
+            if not here.any():
                 continue
-            alpha = _feather(region, face.regions)[part] * fade
-            alpha[alpha <= _FAINTEST] = 0
+            change = np.clip(_spread(found, here, _BLUR[region] * size / 128), *LARGEST)
             if region is Region.SKIN:
-                smooth = _of_skin(_spread(found, here, _SKIN_BLUR * self._size))
-            else:
-                smooth = _spread(found, here, _BLUR * self._size)
-            smooth = cv2.resize(smooth, (view.side, view.side))
-            change[part] += smooth * (alpha * np.float32(amount))[..., None]
-            mask[part][alpha > 0] = 1
-        return change, mask
+                lightness = change.mean(axis=2, keepdims=True)
+                change += SKIN_LIGHTNESS * lightness - lightness
+            factors[region] = view.on_grid(change, GRIDS[region])
+        return factors
 
 
 @cache
 def _fade(side: int) -> FloatArray:
-    """float32 (side, side): 1, falling to 0 towards the window's border."""
+    """float32 (side, side, 1): 1, falling to 0 towards the window's border."""
     steps = np.arange(side, dtype=np.float32)
     ramp = np.clip((np.minimum(steps, side - 1 - steps) + 0.5) / _BORDER, 0, 1)
-    return np.asarray(ramp[:, None] * ramp[None], np.float32)
-
-
-def _of_skin(change: FloatArray) -> FloatArray:
-    """A change on the skin without what is likelier to be light than makeup."""
-    lightness = change.mean(axis=2, keepdims=True)
-    color = np.clip(change - lightness, -_SKIN_COLOR, _SKIN_COLOR)
-    return np.asarray(color + np.clip(_SKIN_LIGHTNESS * lightness, *_SKIN_LIGHTER), np.float32)
+    return np.asarray((ramp[:, None] * ramp[None])[..., None], np.float32)
 
 
 def _spread(change: FloatArray, here: FloatArray, sigma: float) -> FloatArray:
@@ -180,25 +175,3 @@ def _spread(change: FloatArray, here: FloatArray, sigma: float) -> FloatArray:
     wide = cv2.GaussianBlur(values, (0, 0), 3 * sigma) / np.maximum(far, 1e-3)[..., None]
     known = np.clip(4 * near, 0, 1)[..., None]
     return np.asarray(known * smooth + (1 - known) * wide, np.float32)
-
-
-def _feather(region: Region, regions: Image) -> FloatArray:
-    """float32 (256, 256) in [0, 1]: soft edges, inward at the jaw and the hairline."""
-    inside = (regions == region).astype(np.float32)
-    if region is Region.LIPS:
-        return _full(inside, 0.8)
-    on_face = (regions > 0).astype(np.uint8)
-    if region is Region.SKIN:
-        ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_JAW, _JAW))
-        core = cv2.erode(on_face, ellipse).astype(np.float32)
-        return _blurred(core, 5.0) * _blurred(inside, 1.5)
-    return _full(inside, 2.0) * _blurred(on_face.astype(np.float32), 1.0)
-
-
-def _full(inside: FloatArray, sigma: float) -> FloatArray:
-    """A soft edge that is full up to the outline nearly, and ends beyond it."""
-    return np.asarray(np.minimum(_FULLNESS * _blurred(inside, sigma), 1), np.float32)
-
-
-def _blurred(weights: FloatArray, sigma: float) -> FloatArray:
-    return np.asarray(cv2.GaussianBlur(weights, (0, 0), sigma), np.float32)

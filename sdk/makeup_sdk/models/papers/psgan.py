@@ -56,15 +56,16 @@ class PSGANPainter(Painter):
         return features
 
     def _laid(self, source: NetworkFace, features: FloatArray) -> FloatArray:
-        """float32 (2, h, w): gamma and beta of the references, morphed onto a face."""
+        """float32 (2·K, h, w): gamma and beta of the references, morphed onto a face."""
         regions = self._cells(source)
-        maps = np.zeros((2, *regions.shape), np.float32)
-        for reference, weights in zip(self._references, self._weights, strict=True):
-            laid = reference.morph(
+        laid = (
+            reference.morph(
                 features[0], self._landmarks(source), regions, threads=self._graphs.threads
             )
-            maps += laid * weights[regions]
-        return maps
+            * weights[regions]
+            for reference, weights in zip(self._references, self._weights, strict=True)
+        )
+        return np.asarray(sum(laid), np.float32)
 
     def _landmarks(self, face: NetworkFace) -> FloatArray:
         """Whole pixels, as the published code has them; not on crops of another scale."""
@@ -130,4 +131,5 @@ class SuperResolutionPainter(PSGANPainter):
 
 
 def _decoder_inputs(features: FloatArray, maps: FloatArray) -> dict[str, Any]:
-    return {"features": features, "gamma": maps[None, :1], "beta": maps[None, 1:]}
+    gamma, beta = np.split(maps[None], 2, axis=1)
+    return {"features": features, "gamma": gamma, "beta": beta}

@@ -1,315 +1,614 @@
-// Try-on page: sends frames over a socket, one in flight, and draws what comes back.
+// The try-on page: where pictures come from, and what happens to them.
 
-const MAX_SIDE = 960;
-const LIP_SHADES = ["#b3123a", "#d13b4a", "#e87461", "#c2566b", "#8f2346", "#5b1f5e", "#8a4b32", "#c98a7d"];
-const COLORS = { lips: "#b3123a", eyes: "#1b7f86", blush: "#e2607a", brows: "#2a1c14" };
-const REGIONS = { lips: "Lips", skin: "Skin", eyes: "Eyes", brows: "Brows" };
+import * as mirror from "./mirror.js";
+import { Live, apply, base64, fetchJson, makeLook } from "./server.js";
+import { begin, canUndo, change, fromLink, link, bare, onchange, outfit, undo, wearing } from "./outfit.js";
+import * as panel from "./panel.js";
+import { preferred, speak, t, title } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
-const picture = $("picture");
-const brush = picture.getContext("2d");
-const video = document.createElement("video");
-video.muted = true;
-video.playsInline = true;
-video.loop = true;
+const LIVE_SIDE = 960;
+const LIGHT_SIDE = 560;
+const PREVIEW_SIDE = 1280;
+const MOST_PIXELS = 16e6;
+const MOST_BYTES = 11e6;
+const SLOW_FPS = 12;
+const DIM = 45;
+const FIRST_LOOK = "soft-glam";
 
-const state = {
-  looks: new Map(), // id -> {title, ref}
-  look: "",
-  source: null, // video element or ImageBitmap
-  stream: null,
-  before: null,
-  after: null,
-  pending: null, // the frame whose answer is awaited
-  times: [],
-};
+// ---- words
 
-function say(text, error = false) {
-  $("status").textContent = text;
-  $("status").classList.toggle("error", error);
-}
-
-// ---- what is worn
-
-function outfit() {
-  const refOf = (id) => (id ? state.looks.get(id).ref : null);
-  const colors = { finish: $("finish").value };
-  for (const part of Object.keys(COLORS)) {
-    if ($(`use-${part}`).checked) colors[part] = $(`color-${part}`).value;
+function translate() {
+  document.title = t("title");
+  for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", t(element.dataset.label));
+  for (const element of document.querySelectorAll("[data-tip]")) {
+    element.setAttribute("aria-label", t(element.dataset.tip));
+    element.title = t(element.dataset.tip);
   }
-  const strength = {};
-  for (const region of Object.keys(REGIONS)) strength[region] = $(`strength-${region}`).value / 100;
-  return {
-    look: refOf(state.look),
-    second: refOf($("second").value),
-    share: $("share").value / 100,
-    colors: Object.keys(colors).length > 1 ? colors : null,
-    strength,
-  };
+  showCamera();
 }
 
-let changed = 0;
-function wear() {
-  $("share").disabled = !$("second").value;
-  cancelAnimationFrame(changed);
-  changed = requestAnimationFrame(() => {
-    if (socket?.readyState === WebSocket.OPEN) {
-      socket.send(JSON.stringify(outfit()));
-      sendFrame();
-    }
-  });
-}
+let note = 0; // the timer of a note, which nothing but another text takes away
 
-function addLook(id, title, ref, image) {
-  state.looks.set(id, { title, ref });
-  const label = document.createElement("label");
-  const radio = Object.assign(document.createElement("input"), { type: "radio", name: "look", value: id });
-  const face = Object.assign(document.createElement("span"), { className: "face" });
-  if (image) face.append(Object.assign(document.createElement("img"), { src: image, alt: "" }));
-  else face.textContent = id ? "mine" : "bare";
-  label.append(radio, face, title);
-  radio.addEventListener("change", () => {
-    state.look = id;
-    wear();
-  });
-  $("gallery").append(label);
-  if (id) $("second").append(new Option(title, id));
-  return radio;
-}
-
-async function loadGallery() {
-  addLook("", "No look", null, null).checked = true;
-  const looks = await (await fetch("v1/looks")).json();
-  for (const look of looks) addLook(look.id, look.title, { gallery: look.id }, look.thumbnail);
-}
-
-async function ownReference(file) {
-  say("Reading the makeup of your reference…");
-  const answer = await fetch("v1/looks", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ photo: await base64(file), title: file.name.slice(0, 80) }),
-  });
-  const look = await answer.json();
-  if (!answer.ok) return say(look.error ?? "That did not work.", true);
-  const radio = addLook(`own-${state.looks.size}`, look.title, { file: look.file }, URL.createObjectURL(file));
-  radio.checked = true;
-  radio.dispatchEvent(new Event("change"));
-  say(`Wearing the makeup of ${look.title}.`);
-}
-
-function base64(file) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(file);
-  });
-}
-
-// ---- the socket
-
-let socket = null;
-function connect() {
-  const url = new URL("v1/live", location.href);
-  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  url.search = location.search;
-  socket = new WebSocket(url);
-  socket.binaryType = "arraybuffer";
-  socket.onopen = () => {
-    say("");
-    wear();
-  };
-  socket.onmessage = receive;
-  socket.onclose = (event) => {
-    state.pending = null;
-    if (event.code === 4408) {
-      // the place went to others; it is asked for again when somebody is here
-      say("Paused. Touch the page to go on.");
-      return addEventListener("pointerdown", connect, { once: true });
-    }
-    say(event.reason || "The connection was lost; trying again…", true);
-    setTimeout(connect, 1500);
-  };
-}
-
-async function receive(event) {
-  if (typeof event.data === "string") {
-    state.pending = null;
-    say(JSON.parse(event.data).error, true);
-    return;
+/** Words on the mirror; `action` is [label, function], `seconds` lets them go again. */
+function say(text, { action = null, seconds = 0 } = {}) {
+  if (!text && note) return;
+  clearTimeout(note);
+  note = seconds ? setTimeout(() => ((note = 0), say("")), seconds * 1000) : 0;
+  if ($("status-text").textContent !== text) $("status-text").textContent = text;
+  $("status").classList.toggle("shown", Boolean(text));
+  $("status-action").hidden = !action;
+  if (action) {
+    $("status-action").textContent = action[0];
+    $("status-action").onclick = action[1];
   }
-  const length = new DataView(event.data).getUint32(0);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(event.data, 4, length)));
-  const frame = new Blob([new Uint8Array(event.data, 4 + length)], { type: "image/jpeg" });
-  const after = await createImageBitmap(frame);
-  const pending = state.pending;
-  state.before?.close();
-  state.after?.close();
-  Object.assign(state, { before: pending?.bitmap ?? null, after, pending: null });
-  if (pending) meter(performance.now() - pending.sent, header);
-  draw();
+}
+
+function advise(kind) {
+  $("advice").hidden = !kind;
+  if (!kind) return;
+  say("");
+  $("advice-title").textContent = t(`${kind}Title`);
+  $("advice-text").textContent = t(kind);
+  $("advice-again").hidden = kind === "insecure";
+  $(kind === "insecure" ? "advice-photo" : "advice-again").focus();
+}
+
+// ---- a photo: painted anew whenever something changes, the newest wish first
+
+let photo = null; // {bitmap, preview (base64), full (base64 or null), demo}
+let painting = false;
+let stale = false;
+let sharpen = 0;
+
+async function jpegOf(bitmap, side, quality = 0.92) {
+  const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
+  const canvas = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+  const pen = canvas.getContext("2d");
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return canvas.convertToBlob({ type: "image/jpeg", quality });
+}
+
+async function fullOf(file, bitmap) {
+  const pixels = bitmap.width * bitmap.height;
+  if (pixels <= MOST_PIXELS && file.size <= MOST_BYTES && /jpeg|png|webp/.test(file.type)) return base64(file);
+  const side = Math.max(bitmap.width, bitmap.height) * Math.min(1, Math.sqrt(MOST_PIXELS / pixels));
+  return base64(await jpegOf(bitmap, side, 0.95));
+}
+
+async function usePhoto(file, demo = "") {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    return say(t("badPicture"), { seconds: 6 });
+  }
+  stopCamera();
+  const large = Math.max(bitmap.width, bitmap.height) > PREVIEW_SIDE;
+  const preview = await base64(large ? await jpegOf(bitmap, PREVIEW_SIDE) : file);
+  photo = { bitmap, file, preview, full: null, large, demo, placed: false };
+  mirror.recenter();
+  showPeople();
+  await paint();
+}
+
+/** Paint the photo; while that goes on, a further wish makes one more round. */
+async function paint() {
+  stale = true;
+  clearTimeout(sharpen);
+  if (painting) return;
+  painting = true;
+  $("mirror").ariaBusy = "true";
+  const patience = setTimeout(() => say(t("working")), 700);
+  try {
+    while (stale && photo) {
+      stale = false;
+      await paintOnce(photo.preview);
+    }
+    if (photo?.large) sharpen = setTimeout(paintSharp, 500);
+    advise(null);
+  } catch (error) {
+    if (error instanceof TypeError) {
+      say(t("lost"));
+      setTimeout(paint, 2000);
+    } else say(error.message || t("wrong"));
+  } finally {
+    clearTimeout(patience);
+    painting = false;
+    $("mirror").ariaBusy = "false";
+  }
+}
+
+async function paintOnce(image) {
+  const current = photo;
+  const { picture, told } = await apply(image, outfit(panel.refOf));
+  const after = await createImageBitmap(picture);
+  if (photo !== current) return;
+  const face = told.faces[0];
+  const focus = face && !current.placed ? [(face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2] : null;
+  current.placed ||= Boolean(face);
+  mirror.show(current.bitmap, after, { fade: true, focus });
+  if (face) panel.timed(wearing().model, told.milliseconds);
+  panel.useSkin(current.demo || told.skin);
+  const bare = !told.faces.length && !current.placed && outfit(panel.refOf).look;
+  say(bare ? t("noFacePhoto") : face && !face.painted && face.status !== "ok" ? t(face.status) : "");
+  ready();
+}
+
+/** The whole size, once nothing changes any more. */
+async function paintSharp() {
+  if (painting || !photo) return;
+  painting = true;
+  try {
+    photo.full ??= await fullOf(photo.file, photo.bitmap);
+    if (!stale) await paintOnce(photo.full);
+  } catch {
+    // the preview stays
+  } finally {
+    painting = false;
+    if (stale) paint();
+  }
+}
+
+function ready() {
   $("save").disabled = false;
-  if (state.source === video) next();
+  $("record").hidden = !window.MediaRecorder || Boolean(photo);
+  $("share").hidden = !navigator.canShare?.({ files: [new File([""], "a.png", { type: "image/png" })] });
 }
 
-function meter(latency, header) {
-  const now = performance.now();
-  state.times = [...state.times.filter((time) => now - time < 2000), now];
-  const fps = state.times.length > 1 ? (state.times.length - 1) / ((now - state.times[0]) / 1000) : 0;
-  const faces = header.faces.length === 1 ? "1 face" : `${header.faces.length} faces`;
-  $("meter").textContent =
-    `${fps.toFixed(1)} fps, ${latency.toFixed(0)} ms (${header.milliseconds.toFixed(0)} ms on the server), ` +
-    `${faces}, ${header.dropped} dropped`;
-  const first = header.faces[0];
-  if (!first) say("No face in the picture.");
-  else if (first.painted) say("");
-  else if (first.status !== "ok") say(`The face is not made up: ${first.status.replace("_", " ")}.`);
+// ---- camera and video: frames over the socket, one in flight
+
+const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, loop: true });
+let stream = null;
+let live = null;
+let side = LIVE_SIDE;
+let mirrored = true;
+let facing = "user";
+let camera = localStorage.getItem("camera") ?? "";
+let arrivals = [];
+let frames = 0;
+let slowSince = 0;
+let isSkinKnown = false;
+
+const isPlaying = () => Boolean(live);
+
+function goLive() {
+  photo = null;
+  clearTimeout(sharpen);
+  live?.close();
+  [arrivals, frames, slowSince, isSkinKnown] = [[], 0, 0, false];
+  mirror.recenter();
+  live = new Live({ onframe: onFrame, onstate: onState, onerror: (text) => (say(text), next()) });
+  live.wear(outfit(panel.refOf));
+  showPeople();
+  showCamera();
+  $("meter").hidden = false;
+  next();
 }
 
-// ---- frames
+function onState(state) {
+  if (state === "open") {
+    say("");
+    live.wear(outfit(panel.refOf));
+    next();
+  } else if (state === "connecting") say(t(frames ? "lost" : "connecting"));
+  else say(["lost", "idle"].includes(state) ? t(state) : state);
+}
 
+let asked = false;
 function next() {
-  if (state.stream || !video.paused) requestAnimationFrame(() => sendFrame());
+  if (!live || asked) return;
+  asked = true;
+  requestAnimationFrame(async () => {
+    asked = false;
+    if (!live?.ready || !video.videoWidth || (video.paused && frames)) return;
+    const scale = Math.min(1, side / Math.max(video.videoWidth, video.videoHeight));
+    const canvas = new OffscreenCanvas(Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale));
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    const jpeg = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+    live?.send(jpeg, canvas.transferToImageBitmap());
+  });
 }
 
-async function sendFrame() {
-  const source = state.source;
-  if (!source || state.pending || socket?.readyState !== WebSocket.OPEN) return;
-  const width = source.videoWidth || source.width;
-  const height = source.videoHeight || source.height;
-  if (!width) return next();
-  state.pending = { sent: performance.now(), bitmap: null };
-  const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
-  const canvas = new OffscreenCanvas(Math.round(width * scale), Math.round(height * scale));
-  canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
-  const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
-  if (!state.pending) return;
-  state.pending.bitmap = await createImageBitmap(canvas);
-  socket.send(blob);
-}
-
-function draw() {
-  const { before, after } = state;
-  if (!after) return;
-  $("empty").hidden = true;
-  picture.width = after.width;
-  picture.height = after.height;
-  brush.drawImage(after, 0, 0);
-  const x = Math.round(($("divider").value / 100) * after.width);
-  if (before && x > 0) {
-    brush.drawImage(before, 0, 0, x, before.height, 0, 0, x, after.height);
-    brush.fillStyle = "#fff";
-    brush.fillRect(x - 1, 0, 2, after.height);
+function onFrame({ after, header, tag, latency }) {
+  frames += 1;
+  mirror.show(tag ?? null, after, { mirrored: Boolean(stream) && mirrored });
+  const now = performance.now();
+  arrivals = [...arrivals.filter((time) => now - time < 2000), now];
+  const fps = arrivals.length > 1 ? ((arrivals.length - 1) * 1000) / (now - arrivals[0]) : 0;
+  const n = header.faces.length;
+  $("meter").textContent = t(n > 1 ? "dropped" : "fps", { fps: fps.toFixed(0), ms: latency.toFixed(0), n });
+  panel.timed(wearing().model, header.milliseconds);
+  if (header.skin && !isSkinKnown) {
+    isSkinKnown = true;
+    panel.useSkin(header.skin);
   }
+  sayOfFrame(header.faces[0], fps, now);
+  if (recorder) mirror.wholePicture(film);
+  ready();
+  next();
+}
+
+function sayOfFrame(face, fps, now) {
+  const status = !face ? "noFace" : !face.painted && face.status !== "ok" ? face.status : "";
+  slowSince = fps && fps < SLOW_FPS && side > LIGHT_SIDE ? slowSince || now : 0;
+  if (status) say(t(status));
+  else if (frames % 10 === 0 && mirror.brightness() < DIM) say(t("dark_room"), { seconds: 3 });
+  else if (slowSince && now - slowSince > 4000) {
+    say(t("slow"), { action: [t("lighter"), () => ([side, slowSince] = [LIGHT_SIDE, 0], say(""))] });
+  } else if ($("status-action").hidden && frames % 10) say("");
+}
+
+async function startCamera() {
+  advise(null);
+  if (!navigator.mediaDevices?.getUserMedia) return advise("insecure");
+  say(t("asking"));
+  const wish = camera ? { deviceId: { ideal: camera } } : { facingMode: facing };
+  try {
+    const found = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, height: { ideal: 720 }, ...wish } });
+    stopCamera();
+    stream = found;
+  } catch (error) {
+    const kinds = { NotFoundError: "noCamera", OverconstrainedError: "noCamera", NotReadableError: "busy" };
+    return advise(kinds[error.name] ?? "blocked");
+  }
+  stream.getVideoTracks()[0].addEventListener("ended", backToPhoto);
+  video.srcObject = stream;
+  await video.play();
+  goLive();
+  listCameras();
+}
+
+async function listCameras() {
+  const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "videoinput");
+  $("camera-field").hidden = $("switch").hidden = cameras.length < 2;
+  $("cameras").replaceChildren(...cameras.map(({ label, deviceId }, i) => new Option(label || `${t("cameraChoice")} ${i + 1}`, deviceId)));
+  const used = stream?.getVideoTracks()[0].getSettings();
+  if (used?.deviceId) $("cameras").value = used.deviceId;
+  if (used?.facingMode === "environment") setMirrored(false);
 }
 
 function stopCamera() {
-  state.stream?.getTracks().forEach((track) => track.stop());
-  state.stream = null;
-  $("camera").setAttribute("aria-pressed", "false");
-  $("camera").textContent = "Start camera";
-}
-
-async function toggleCamera() {
-  if (state.stream) {
-    stopCamera();
-    video.pause();
-    return say("Camera stopped.");
-  }
-  try {
-    state.stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 } });
-  } catch (error) {
-    return say(`The camera cannot be used: ${error.message}.`, true);
-  }
-  video.srcObject = state.stream;
-  await video.play();
-  state.source = video;
-  $("camera").setAttribute("aria-pressed", "true");
-  $("camera").textContent = "Stop camera";
-  sendFrame();
-}
-
-async function openFile(file) {
-  stopCamera();
+  stopRecording();
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = null;
+  video.pause();
   video.srcObject = null;
-  if (file.type.startsWith("video/")) {
-    video.src = URL.createObjectURL(file);
-    try {
-      await video.play();
-    } catch {
-      return say("This browser cannot play that video.", true);
-    }
-    state.source = video;
-  } else {
-    try {
-      state.source = await createImageBitmap(file);
-    } catch {
-      return say("That file is no picture this browser can read.", true);
-    }
-    video.pause();
-  }
-  sendFrame();
+  video.removeAttribute("src");
+  live?.close();
+  live = null;
+  $("meter").hidden = true;
+  say("");
+  showCamera();
 }
 
-function save() {
-  picture.toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { download: "makeup.png" });
-    link.href = URL.createObjectURL(blob);
-    link.click();
-    URL.revokeObjectURL(link.href);
-  }, "image/png");
+/** After the camera: the last frame stays as a photo. */
+async function backToPhoto() {
+  const last = isPlaying() && video.videoWidth ? await createImageBitmap(video) : null;
+  stopCamera();
+  if (!last) return useModel("medium");
+  usePhoto(await jpegOf(last, Math.max(last.width, last.height), 0.95));
+}
+
+function showCamera() {
+  $("camera").querySelector("span").textContent = t(isPlaying() ? "stopCamera" : "startCamera");
+  $("flip").hidden = !stream;
+  if (!isPlaying()) $("record").hidden = true;
+}
+
+function setMirrored(on) {
+  mirrored = on;
+  $("flip").setAttribute("aria-pressed", on);
+}
+
+async function useVideo(file) {
+  stopCamera();
+  video.src = URL.createObjectURL(file);
+  try {
+    await video.play();
+  } catch {
+    say(t("badVideo"), { seconds: 6 });
+    return;
+  }
+  goLive();
+}
+
+// ---- model faces
+
+function showPeople() {
+  const wants = Boolean(photo?.demo);
+  $("people").hidden = !wants;
+  for (const button of $("people").children) button.setAttribute("aria-pressed", button.dataset.skin === photo?.demo);
+}
+
+function buildPeople() {
+  $("people").replaceChildren(...["light", "medium", "dark"].map((skin) => {
+    const button = Object.assign(document.createElement("button"), { type: "button" });
+    button.dataset.skin = skin;
+    button.setAttribute("aria-label", t("modelFace", { skin: t(skin) }));
+    button.append(Object.assign(document.createElement("img"), { src: `v1/faces/${skin}.jpg`, alt: "", width: 40, height: 40 }));
+    button.addEventListener("click", () => useModel(skin));
+    return button;
+  }));
+  showPeople();
+}
+
+async function useModel(skin) {
+  const answer = await fetch(`v1/faces/${skin}.jpg`);
+  await usePhoto(await answer.blob(), skin);
+}
+
+// ---- files
+
+async function useFile(file) {
+  advise(null);
+  if (/\.(look|json)$/i.test(file.name)) return useLookFile(file);
+  if (file.type.startsWith("video/")) return useVideo(file);
+  return usePhoto(file);
+}
+
+async function useLookFile(file) {
+  const name = file.name.replace(/\.\w+$/, "");
+  const id = `own ${Date.now()}`;
+  try {
+    if (/\.json$/i.test(file.name)) {
+      const { products, title: given } = JSON.parse(await file.text());
+      if (!Array.isArray(products)) throw new Error();
+      panel.addTile(id, { name: given ?? name, own: true, base: null, products, icon: "heart" }, true);
+    } else {
+      panel.addTile(id, { name, own: true, base: { file: await base64(file) }, products: [], icon: "heart" }, true);
+    }
+  } catch {
+    return say(t("badLook"), { seconds: 6 });
+  }
+  panel.chooseTile(id);
+}
+
+async function useReference(file) {
+  say(t("reading"));
+  try {
+    const look = await makeLook(file, file.name.replace(/\.\w+$/, ""));
+    const id = `own ${Date.now()}`;
+    panel.addTile(id, { name: look.title, own: true, base: { file: look.file }, products: [], thumbnail: URL.createObjectURL(file), whole: true }, true);
+    say("");
+    panel.chooseTile(id);
+  } catch (error) {
+    say(error.message || t("wrong"), { seconds: 8 });
+  }
+}
+
+// ---- kept looks
+
+const keptLooks = () => JSON.parse(localStorage.getItem("kept") ?? "[]");
+
+function showKept(entry) {
+  panel.addTile(entry.id, { ...entry, own: true, whole: true, forget: () => forget(entry.id) }, true);
+}
+
+function keep() {
+  const { base, products, strength } = wearing();
+  const number = keptLooks().length + 1;
+  const entry = { id: `kept ${Date.now()}`, name: `${t("kept")} ${number}`, base, products, strength, thumbnail: mirror.thumbnail() };
+  try {
+    localStorage.setItem("kept", JSON.stringify([...keptLooks(), entry]));
+  } catch {
+    return say(t("wrong"), { seconds: 4 });
+  }
+  showKept(entry);
+  change("keep", { tile: entry.id });
+}
+
+function forget(id) {
+  localStorage.setItem("kept", JSON.stringify(keptLooks().filter((entry) => entry.id !== id)));
+  panel.tiles.delete(id);
+  panel.render();
+  $("from-photo").focus();
+}
+
+// ---- handing on: pictures, clips, looks
+
+function download(blob, name) {
+  const address = URL.createObjectURL(blob);
+  Object.assign(document.createElement("a"), { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+/** The picture in its full size, without divider. */
+async function picture() {
+  if (photo) {
+    photo.full ??= await fullOf(photo.file, photo.bitmap);
+    return (await apply(photo.full, outfit(panel.refOf), "png")).picture;
+  }
+  return new Promise((resolve) => mirror.wholePicture().toBlob(resolve, "image/png"));
+}
+
+async function save() {
+  say(t("saving"));
+  try {
+    download(await picture(), "makeup.png");
+    say(t("saved"), { seconds: 2 });
+  } catch (error) {
+    say(error.message || t("wrong"), { seconds: 6 });
+  }
+}
+
+async function share() {
+  const file = new File([await picture()], "makeup.png", { type: "image/png" });
+  await navigator.share({ files: [file] }).catch(() => {}); // the visitor may change their mind
+}
+
+async function copyLink() {
+  const text = link();
+  if (!text) return say(t("noLink"), { seconds: 5 });
+  const address = new URL(location.href);
+  address.search = "";
+  address.hash = `look=${text}`;
+  await navigator.clipboard.writeText(address.href);
+  say(t("linkCopied"), { seconds: 3 });
+}
+
+function saveLook() {
+  const { base, products, tile } = wearing();
+  const name = panel.tiles.get(tile)?.name ?? t("kept");
+  if (base?.file) {
+    const bytes = Uint8Array.from(atob(base.file), (c) => c.charCodeAt(0));
+    return download(new Blob([bytes]), `${name}.look`);
+  }
+  const text = JSON.stringify({ format: 1, title: name, products }, null, 2);
+  download(new Blob([text], { type: "application/json" }), `${name}.json`);
+}
+
+const film = document.createElement("canvas");
+let recorder = null;
+function record() {
+  if (recorder) return stopRecording();
+  mirror.wholePicture(film);
+  const types = ["video/mp4;codecs=avc1.42E01E", "video/webm;codecs=vp9", "video/webm"];
+  const mimeType = types.find((type) => MediaRecorder.isTypeSupported(type));
+  const parts = [];
+  recorder = new MediaRecorder(film.captureStream(30), { mimeType, videoBitsPerSecond: 8e6 });
+  recorder.ondataavailable = ({ data }) => parts.push(data);
+  recorder.onstop = () => download(new Blob(parts, { type: mimeType }), mimeType.includes("mp4") ? "makeup.mp4" : "makeup.webm");
+  recorder.start(1000);
+  const start = Date.now();
+  const tick = () => {
+    const seconds = Math.floor((Date.now() - start) / 1000);
+    $("record-time").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  };
+  tick();
+  record.timer = setInterval(tick, 500);
+  showRecording(true);
+}
+
+function stopRecording() {
+  if (!recorder) return;
+  recorder.stop();
+  recorder = null;
+  clearInterval(record.timer);
+  showRecording(false);
+}
+
+function showRecording(on) {
+  $("record").setAttribute("aria-pressed", on);
+  $("record").setAttribute("aria-label", t(on ? "stopRecording" : "record"));
+  $("record-time").hidden = !on;
 }
 
 // ---- controls
 
-function build() {
-  for (const [part, color] of Object.entries(COLORS)) {
-    const use = Object.assign(document.createElement("input"), { type: "checkbox", id: `use-${part}` });
-    const name = document.createElement("label");
-    name.append(use, ` ${part}`);
-    const pick = Object.assign(document.createElement("input"), { type: "color", id: `color-${part}`, value: color });
-    pick.setAttribute("aria-label", `Colour of ${part}`);
-    pick.addEventListener("input", () => {
-      use.checked = true;
-      wear();
-    });
-    use.addEventListener("change", wear);
-    $("colors").append(name, pick, document.createElement("span"));
-  }
-  for (const color of LIP_SHADES) {
-    const shade = Object.assign(document.createElement("button"), { type: "button", className: "shade" });
-    shade.style.background = color;
-    shade.setAttribute("aria-label", `Lip shade ${color}`);
-    shade.addEventListener("click", () => {
-      $("color-lips").value = color;
-      $("use-lips").checked = true;
-      wear();
-    });
-    $("shades").append(shade);
-  }
-  for (const [region, title] of Object.entries(REGIONS)) {
-    const id = `strength-${region}`;
-    const name = Object.assign(document.createElement("label"), { htmlFor: id, textContent: title });
-    const slider = Object.assign(document.createElement("input"), { type: "range", id, min: 0, max: 100, value: 100 });
-    const value = Object.assign(document.createElement("output"), { textContent: "100 %" });
-    slider.addEventListener("input", () => {
-      value.textContent = `${slider.value} %`;
-      wear();
-    });
-    $("strengths").append(name, slider, value);
-  }
-  for (const id of ["second", "share", "finish"]) $(id).addEventListener("input", wear);
-  $("divider").addEventListener("input", draw);
-  $("camera").addEventListener("click", toggleCamera);
-  $("save").addEventListener("click", save);
-  $("upload").addEventListener("change", (event) => event.target.files[0] && openFile(event.target.files[0]));
-  $("reference").addEventListener(
-    "change",
-    (event) => event.target.files[0] && ownReference(event.target.files[0]),
-  );
+function chosen(event, use) {
+  const [file] = event.target.files;
+  event.target.value = "";
+  if (file) use(file);
 }
 
-build();
-await loadGallery();
-connect();
+function listen() {
+  $("camera").addEventListener("click", () => (isPlaying() ? backToPhoto() : startCamera()));
+  for (const id of ["photo", "advice-photo"]) $(id).addEventListener("click", () => (advise(null), $("upload").click()));
+  $("advice-again").addEventListener("click", startCamera);
+  $("upload").addEventListener("change", (event) => chosen(event, useFile));
+  $("reference").addEventListener("change", (event) => chosen(event, useReference));
+  $("flip").addEventListener("click", () => setMirrored(!mirrored));
+  $("switch").addEventListener("click", () => {
+    [facing, camera] = [facing === "user" ? "environment" : "user", ""];
+    startCamera();
+  });
+  $("cameras").addEventListener("change", (event) => {
+    camera = event.target.value;
+    localStorage.setItem("camera", camera);
+    startCamera();
+  });
+  for (const [id, action] of Object.entries({ save, share, record, keep, undo, link: copyLink, "look-file": saveLook })) {
+    $(id).addEventListener("click", action);
+  }
+  $("reset").addEventListener("click", () => change("reset", bare()));
+  $("language").addEventListener("change", (event) => {
+    localStorage.setItem("language", event.target.value);
+    speak(event.target.value);
+    translate();
+    buildPeople();
+    panel.render();
+  });
+  addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && event.target.type !== "text") {
+      event.preventDefault();
+      undo();
+    }
+    if (event.key === "Escape") advise(null);
+  });
+  addEventListener("paste", (event) => event.clipboardData.files[0] && useFile(event.clipboardData.files[0]));
+  addEventListener("dragover", (event) => (event.preventDefault(), ($("drop").hidden = false)));
+  addEventListener("dragleave", (event) => event.relatedTarget === null && ($("drop").hidden = true));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    $("drop").hidden = true;
+    if (event.dataTransfer.files[0]) useFile(event.dataTransfer.files[0]);
+  });
+  listenToHandle();
+}
+
+/** The sheet on a phone: its handle is dragged, or pressed to change between two heights. */
+function listenToHandle() {
+  const handle = $("handle");
+  let from = null;
+  let moved = false;
+  const set = (height) => document.documentElement.style.setProperty("--sheet", height);
+  const expand = (on) => {
+    handle.setAttribute("aria-expanded", on);
+    set(on ? "64dvh" : "");
+  };
+  handle.addEventListener("pointerdown", (event) => {
+    from = [event.clientY, $("panel").clientHeight];
+    moved = false;
+    handle.setPointerCapture(event.pointerId);
+  });
+  handle.addEventListener("pointermove", (event) => {
+    if (!from || Math.abs(event.clientY - from[0]) < 4) return;
+    moved = true;
+    set(`${Math.min(innerHeight * 0.7, Math.max(150, from[1] + from[0] - event.clientY))}px`);
+  });
+  handle.addEventListener("pointerup", () => (from = null));
+  handle.addEventListener("click", () => moved || expand(handle.getAttribute("aria-expanded") === "false"));
+}
+
+onchange((worn) => {
+  $("undo").disabled = !canUndo();
+  const tile = panel.tiles.get(worn.tile);
+  mirror.describe(tile ? title(tile.name) : t("kept"));
+  for (const id of ["keep", "link", "look-file"]) $(id).disabled = !outfit(panel.refOf).look;
+  $("look-file").hidden = Boolean(worn.base?.gallery);
+  if (live) live.wear(outfit(panel.refOf));
+  else if (photo) paint();
+});
+
+async function load() {
+  const [designs, looks, models, schema] = await Promise.all(
+    ["v1/designs", "v1/looks", "v1/models", "v1/products"].map(fetchJson),
+  );
+  panel.useSchema(schema);
+  panel.useModels(models);
+  keptLooks().forEach(showKept);
+  panel.addTile("bare", { name: t("bare"), own: true, base: null, products: [], icon: "none" });
+  designs.sort((a, b) => (b.name === FIRST_LOOK) - (a.name === FIRST_LOOK));
+  for (const { name, title: text, products } of designs) {
+    panel.addTile(name, { name: text, base: null, products, thumbnail: `v1/designs/${name}/{skin}.jpg` });
+  }
+  for (const { id, title: text, thumbnail } of looks) {
+    panel.addTile(`photo ${id}`, { name: text, base: { gallery: id }, products: [], thumbnail, whole: true });
+  }
+  const shared = new URLSearchParams(location.hash.slice(1)).get("look");
+  const first = panel.tiles.get(FIRST_LOOK);
+  begin((shared && fromLink(shared)) ?? { tile: FIRST_LOOK, products: first.products });
+}
+
+speak(preferred());
+$("language").value = document.documentElement.lang;
+translate();
+buildPeople();
+listen();
+const face = fetch("v1/faces/medium.jpg").then((answer) => answer.blob());
+createImageBitmap(await face).then((bitmap) => photo || mirror.show(null, bitmap));
+await load();
+await usePhoto(await face, "medium");

@@ -17,8 +17,8 @@ from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid
 from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, WINDOWS, Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, TONE
+from makeup_sdk.models.factors import GRIDS, FactorPaint, coverage, worn
 from makeup_sdk.models.mobile.model import MobileModel
-from makeup_sdk.models.mobile.paint import GRIDS, FactorPaint, coverage, worn
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
 FULL = dict.fromkeys(MAKEUP_REGIONS, 1.0)

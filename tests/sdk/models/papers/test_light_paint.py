@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from makeup_sdk import FaceAnalysis, NoFaceError, Region
-from makeup_sdk.faces.light import from_log, to_log
-from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.faces.light import decode_srgb, from_log, to_log
+from makeup_sdk.models.factors import GRIDS
 from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.papers.light_paint import LightPainter, LightView
 
@@ -22,13 +22,6 @@ ALL = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS), 1.0)
 @pytest.fixture
 def face(analysis: Callable[[str], FaceAnalysis]) -> FaceAnalysis:
     return analysis("medium.jpg")
-
-
-def fitted(face: FaceAnalysis) -> tuple[NDArray[np.float32], SkinTone]:
-    light = to_log(face.crop)
-    tone = SkinTone.fit(light, face.regions)
-    assert tone is not None
-    return light, tone
 
 
 @dataclass
@@ -70,73 +63,69 @@ def test_the_window_moves_landmarks_and_regions_along(face: FaceAnalysis) -> Non
     np.testing.assert_allclose(mouth, seen.landmarks[48:68].mean(axis=0), atol=3)
 
 
+def core(face: FaceAnalysis, region: Region, margin: int) -> NDArray[np.bool_]:
+    """Pixels of a region's grid well inside the region."""
+    inside = cv2.erode((face.regions == region).astype(np.uint8), np.ones((margin, margin)))
+    grid = GRIDS[region]
+    return inside[grid.pixels][:: grid.cell, :: grid.cell] > 0
+
+
 def test_the_difference_of_the_passes_is_painted_and_mistakes_cancel(face: FaceAnalysis) -> None:
-    light, tone = fitted(face)
     change = (-0.5, -0.4, 0.1)
-    layers = []
-    for mistake in (0.0, 30.0):
-        painter = LightPainter(Added(change, mistake), VIEW, SIZE)
-        layers.append(painter.layer(face, light, tone, ALL)[0])
-    np.testing.assert_allclose(layers[0], layers[1], atol=1e-5)
-    lips = (face.regions == Region.LIPS).astype(np.uint8)
-    core = cv2.erode(lips, np.ones((7, 7), np.uint8)) > 0
-    assert core.sum() > 50
-    np.testing.assert_allclose(layers[0][core], np.broadcast_to(change, (core.sum(), 3)), atol=0.03)
+    first, second = (
+        LightPainter(Added(change, mistake), VIEW, SIZE).factors(face) for mistake in (0.0, 30.0)
+    )
+    for region in ALL:
+        np.testing.assert_allclose(first[region], second[region], atol=1e-5)
+    inside = core(face, Region.LIPS, 7)
+    assert inside.sum() > 50
+    for found, wanted in zip(first[Region.LIPS][:, inside], change, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=0.03)
 
 
 def test_skin_keeps_its_lightness(face: FaceAnalysis) -> None:
-    light, tone = fitted(face)
-    painter = LightPainter(Added((-1.0, -1.0, -1.0)), VIEW, SIZE)
-    layer, _ = painter.layer(face, light, tone, ALL)
-    skin = (face.regions == Region.SKIN).astype(np.uint8)
-    core = cv2.erode(skin, np.ones((21, 21), np.uint8)) > 0
-    core[:70] = False  # towards the window's border paint fades out
-    assert core.sum() > 500
-    assert layer[core].min() > -0.085
-    np.testing.assert_allclose(np.median(layer[core]), -0.08, atol=0.01)
-    lips = cv2.erode((face.regions == Region.LIPS).astype(np.uint8), np.ones((7, 7))) > 0
-    np.testing.assert_allclose(layer[lips], -1, atol=0.03)
-    lids = cv2.erode((face.regions == Region.EYES).astype(np.uint8), np.ones((11, 11))) > 0
-    np.testing.assert_allclose(layer[lids], -1, atol=0.05)
+    factors = LightPainter(Added((-1.0, -1.0, -1.0)), VIEW, SIZE).factors(face)
+    inside = core(face, Region.SKIN, 21)
+    inside[:35] = False  # towards the window's border paint fades out
+    assert inside.sum() > 125
+    np.testing.assert_allclose(factors[Region.SKIN][:, inside], -0.15, atol=0.01)
+    np.testing.assert_allclose(factors[Region.LIPS][:, core(face, Region.LIPS, 7)], -1, atol=0.03)
+    np.testing.assert_allclose(factors[Region.EYES][:, core(face, Region.EYES, 11)], -1, atol=0.05)
+
+
+def test_the_change_is_what_the_frame_is_multiplied_with(face: FaceAnalysis) -> None:
+    painter = LightPainter(Added((-0.5, -0.5, -0.5)), VIEW, SIZE)
+    frame = face.crop.copy()
+    whole = replace(face, matrix=np.eye(2, 3), landmarks=face.crop_landmarks)
+    painter.paint(whole, {Region.LIPS: 1.0}).put(frame, whole, color="bgr", threads=1)
+    inside = cv2.erode((face.regions == Region.LIPS).astype(np.uint8), np.ones((9, 9))) > 0
+    before, after = (decode_srgb(image[inside] / 255.0).mean() for image in (face.crop, frame))
+    np.testing.assert_allclose(after / before, np.exp(-0.5), rtol=0.04)
 
 
 def test_strength_scales_a_region_and_leaves_the_others_bare(face: FaceAnalysis) -> None:
-    light, tone = fitted(face)
     network = Added((-0.5, -0.5, 0.0))
     painter = LightPainter(network, VIEW, SIZE)
-    full, mask = painter.layer(face, light, tone, {Region.LIPS: 1.0})
-    half, _ = painter.layer(face, light, tone, {Region.LIPS: 0.5})
-    np.testing.assert_allclose(half, full / 2, atol=1e-6)
-    assert set(np.unique(mask)) == {0.0, 1.0}
-    assert not full[mask == 0].any()
-    away = np.argwhere(mask > 0)[:, ::-1] - face.crop_landmarks[48:68].mean(axis=0)
-    assert np.hypot(*away.T).max() < 60
-    assert network.asked == [{Region.LIPS: 1.0}, {Region.LIPS: 0.5}]
-
-
-def test_paint_is_the_layer_on_the_crop(face: FaceAnalysis) -> None:
-    light, tone = fitted(face)
-    painter = LightPainter(Added((-0.5, -0.4, 0.1)), VIEW, SIZE)
-    layer, mask = painter.layer(face, light, tone, ALL)
-    paint = painter.paint(face, ALL)
-    np.testing.assert_array_equal(paint.crop, from_log(light + layer))
-    np.testing.assert_array_equal(paint.mask, mask)
+    full, half = (painter.paint(face, {Region.LIPS: amount}).gains for amount in (1.0, 0.5))
+    assert set(full) == {GRIDS[Region.LIPS]}
+    logs, half_logs = (np.log1p(gains[GRIDS[Region.LIPS]]) for gains in (full, half))
+    np.testing.assert_allclose(half_logs, logs / 2, atol=1e-6)
+    assert np.abs(logs).max() > 0.15
+    assert network.asked == [ALL, ALL]
 
 
 def test_without_skin_a_face_stays_bare_and_a_reference_is_refused(face: FaceAnalysis) -> None:
     covered = replace(face, regions=np.zeros_like(face.regions))
     paint = LightPainter(Added((-1.0, 0.0, 0.0)), VIEW, SIZE).paint(covered, ALL)
-    assert not paint.mask.any()
+    assert not paint.gains
     with pytest.raises(NoFaceError, match="too little of its skin is visible"):
         VIEW.reference(covered, SIZE)
 
 
 def test_paint_fades_out_towards_the_border_of_the_window(face: FaceAnalysis) -> None:
     whole = replace(face, regions=np.full_like(face.regions, Region.SKIN))
-    light, tone = fitted(face)
-    layer, mask = LightPainter(Added((-0.15, 0.0, 0.15)), VIEW, SIZE).layer(whole, light, tone, ALL)
-    profile = layer[:, 128, 2]
-    assert not profile[: VIEW.top].any()
-    assert np.abs(np.diff(profile)).max() < 0.02
-    np.testing.assert_allclose(profile[VIEW.top + 24 : VIEW.top + 160], 0.15, atol=0.01)
-    assert not mask[: VIEW.top].any()
+    factors = LightPainter(Added((-0.15, 0.0, 0.15)), VIEW, SIZE).factors(whole)
+    profile = factors[Region.SKIN][2, :, 64]  # a cell is two pixels of the crop
+    assert not profile[: VIEW.top // 2].any()
+    assert np.abs(np.diff(profile)).max() < 0.04
+    np.testing.assert_allclose(profile[VIEW.top // 2 + 12 : VIEW.top // 2 + 80], 0.15, atol=0.01)

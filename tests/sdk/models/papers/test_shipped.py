@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.faces.light import from_log, to_log
-from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.models.factors import GRIDS
 from makeup_sdk.models.papers.light_paint import LightPainter
 from makeup_sdk.models.papers.reference_model import PAINTERS
 from makeup_sdk.models.registry import shipped_models
 
 Image = NDArray[np.uint8]
 Demo = Callable[[str], Image]
-ALL = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS), 1.0)
 LENDERS = [name for name in shipped_models() if name in PAINTERS]
 
 
@@ -55,15 +54,17 @@ def test_another_light_changes_the_makeup_little(
     assert outfit is not None
     assert isinstance(outfit.painter, LightPainter)
     face = analysis("light.jpg")
-    layers = []
-    for shift in ((0, 0, 0), (-0.6, -0.4, -0.3)):  # half the light, and warmer
-        light = to_log(from_log(to_log(face.crop) + np.float32(shift)))
-        lit = replace(face, crop=from_log(light))
-        tone = SkinTone.fit(light, face.regions)
-        assert tone is not None
-        layers.append(outfit.painter.layer(lit, light, tone, ALL)[0])
-    assert np.abs(layers[0]).max() > 0.3
-    assert np.abs(layers[1] - layers[0]).mean() < 0.2 * np.abs(layers[0]).mean()
+    bright, dim = (  # half the light, and warmer
+        outfit.painter.factors(replace(face, crop=from_log(to_log(face.crop) + np.float32(shift))))
+        for shift in ((0, 0, 0), (-0.6, -0.4, -0.3))
+    )
+    for region in (Region.LIPS, Region.EYES):
+        grid = GRIDS[region]
+        inside = face.regions[grid.pixels] == region
+        worn = np.abs(bright[region][:, inside])
+        assert worn.mean() > 0.15
+        other = np.abs(dim[region] - bright[region])[:, inside]
+        assert other.mean() < 0.25 * worn.mean()
 
 
 def test_strength_regions_and_mixtures(engine: MakeupEngine, demo: Demo) -> None:

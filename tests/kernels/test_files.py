@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from makeup_engines.files import as_path, make_folder, write_atomically
 from makeup_kernels import InvalidInputError, MakeupError, OutputError
+from makeup_kernels.files import as_path, make_folder, write_atomically
 
 
 def mode(path: Path) -> int:
@@ -71,7 +71,7 @@ def test_a_limit_on_sizes_leaves_the_old_file(tmp_path: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
-from makeup_engines.files import write_atomically
+from makeup_kernels.files import write_atomically
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
     write_atomically(Path(sys.argv[1]), bytes(1000))

@@ -1,0 +1,302 @@
+// The panel: looks, products, adjust. It shows what is worn and changes it through `outfit.js`.
+
+import { CATEGORIES, SHADES } from "./palette.js";
+import { t, title } from "./strings.js";
+import { change, hasTone, onchange, putOn, wearing } from "./outfit.js";
+
+const $ = (id) => document.getElementById(id);
+
+/** An element: h("button", {className, on: {click}}, child, …). */
+function h(tag, { on = {}, aria = {}, ...properties } = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  for (const [name, value] of Object.entries(aria)) element.setAttribute(name === "role" ? name : `aria-${name}`, value);
+  for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** A group of radio buttons: one stop for Tab, arrows choose. */
+function radios(group, entries, chosen, choose) {
+  const at = Math.max(0, entries.findIndex(({ key }) => key === chosen));
+  const buttons = entries.map(({ key, label, content, className = "", style = "" }, i) => {
+    const checked = key === chosen;
+    const button = h("button", {
+      type: "button", className, tabIndex: i === at ? 0 : -1,
+      aria: { role: "radio", checked, ...(label ? { label } : {}) },
+      on: { click: () => choose(key) },
+    }, ...content);
+    button.dataset.key = key;
+    if (style) button.style.setProperty("--shade", style);
+    if (label) button.title = label;
+    return button;
+  });
+  const had = group.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  group.replaceChildren(...buttons);
+  if (had !== undefined) (buttons.find((b) => b.dataset.key === chosen) ?? buttons[at])?.focus({ preventScroll: true });
+}
+
+document.addEventListener("keydown", (event) => {
+  const role = event.target.getAttribute?.("role");
+  const group = role === "radio" ? event.target.closest("[role=radiogroup]") : null;
+  const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+  if (!group || !step) return;
+  event.preventDefault();
+  const all = [...group.querySelectorAll("[role=radio]")];
+  const next = all[(all.indexOf(event.target) + step + all.length) % all.length];
+  next.focus();
+  if (!next.dataset.waits) next.click();
+});
+
+/** A labelled slider with its value; `low` to `high` are shown as −100 to 100 or 0 to 100 %. */
+function slider(name, value, low, high, change) {
+  const unit = high > 2 ? "°" : " %";
+  const factor = high > 2 ? 1 : 100;
+  const output = h("output", { value: `${Math.round(value * factor)}${unit}` });
+  const input = h("input", {
+    type: "range", min: low * factor, max: high * factor, value: Math.round(value * factor),
+    on: {
+      input: () => {
+        output.value = `${input.value}${unit}`;
+        change(input.value / factor);
+      },
+    },
+  });
+  return h("label", { className: "slider" }, h("span", {}, name), input, output);
+}
+
+// ---- tabs
+
+const TABS = ["looks", "products", "adjust"];
+function openTab(name, focus = false) {
+  for (const tab of TABS) {
+    const button = $(`tab-${tab}`);
+    button.setAttribute("aria-selected", tab === name);
+    button.tabIndex = tab === name ? 0 : -1;
+    $(tab).hidden = tab !== name;
+    if (focus && tab === name) button.focus();
+  }
+}
+TABS.forEach((tab, i) => {
+  $(`tab-${tab}`).addEventListener("click", () => openTab(tab));
+  $(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
+    const step = { ArrowLeft: 2, ArrowRight: 1 }[key];
+    if (step) openTab(TABS[(i + step) % 3], true);
+  });
+});
+
+// ---- looks
+
+export const tiles = new Map(); // id -> {name, thumbnail, base, products, strength?}
+let skin = "medium";
+
+/** Add a look to choose; `first` puts it before the shipped ones. */
+export function addTile(id, tile, first = false) {
+  const old = [...tiles];
+  if (first) tiles.clear();
+  tiles.set(id, tile);
+  if (first) for (const [key, value] of old) tiles.set(key, value);
+}
+
+/** What the server calls the look of a tile. */
+export function refOf(id) {
+  const tile = tiles.get(id);
+  if (!tile) return null;
+  return tile.base ?? (tile.products.length ? { products: tile.products } : null);
+}
+
+/** Show the designed looks on the shipped face whose skin is nearest to the visitor's. */
+export function useSkin(name) {
+  if (!name || name === skin) return;
+  skin = name;
+  renderLooks();
+}
+
+const thumbnailOf = (tile) => tile.thumbnail?.replace("{skin}", skin);
+
+export function chooseTile(id) {
+  const { base = null, products = [], strength } = tiles.get(id);
+  change(`tile ${id}`, { tile: id, base, products, ...(strength ? { strength } : {}) });
+}
+
+function face(tile) {
+  const picture = thumbnailOf(tile);
+  const inside = picture
+    ? h("img", { src: picture, alt: "", loading: "lazy", width: 72, height: 72, className: tile.whole ? "whole" : "" })
+    : icon(tile.icon);
+  return h("span", { className: picture ? "face" : "face empty" }, inside);
+}
+
+function renderLooks() {
+  const { tile, second, share } = wearing();
+  const entries = [...tiles].map(([key, entry]) => ({
+    key, className: "tile",
+    content: [face(entry), h("span", { className: "name" }, entry.own ? entry.name : title(entry.name))],
+  }));
+  const scroll = $("tiles").scrollLeft;
+  radios($("tiles"), entries, tile, (key) => chooseTile(key));
+  $("tiles").prepend(h("button", { type: "button", className: "tile", id: "from-photo", on: { click: () => $("reference").click() } },
+    h("span", { className: "face empty add" }, icon("photo")), h("span", { className: "name" }, t("fromPhoto"))));
+  $("tiles").scrollLeft = scroll;
+  for (const [key, entry] of tiles) {
+    if (!entry.forget) continue;
+    const button = $("tiles").querySelector(`[data-key="${CSS.escape(key)}"]`);
+    button.addEventListener("keydown", (event) => event.key === "Delete" && entry.forget());
+    button.after(h("button", { type: "button", className: "forget", aria: { label: t("forget", { name: entry.name }) }, on: { click: entry.forget } }, icon("close")));
+  }
+  const options = [...tiles].filter(([key]) => key !== tile && key !== "bare" && refOf(key));
+  $("second").replaceChildren(new Option(t("nothing"), ""), ...options.map(([key, entry]) => new Option(entry.own ? entry.name : title(entry.name), key)));
+  $("second").value = second;
+  $("mix").hidden = tile === "bare";
+  $("share-of-second").value = share;
+  $("share-value").value = `${share} %`;
+  for (const id of ["share-of-second", "share-value"]) $(id).hidden = !second;
+}
+
+$("second").addEventListener("change", (event) => change("second", { second: event.target.value }));
+$("share-of-second").addEventListener("input", (event) => change("share", { share: Number(event.target.value) }));
+
+// ---- products
+
+let schema = {}; // kind -> {field: {minimum, maximum, default, enum}}
+let category = "lips";
+let kind = "lipstick";
+let isMoreOpen = false;
+
+/** Take over the server's description of products. */
+export function useSchema(document) {
+  for (const { properties } of document.properties.products.items.oneOf) {
+    const { product, ...fields } = properties;
+    schema[product.const] = fields;
+  }
+}
+
+const wornOf = (name) => wearing().products.find((p) => p.product === name);
+const valueOf = (product, field) => product?.[field] ?? schema[kind][field].default;
+const categoryOf = (name) => Object.keys(CATEGORIES).find((c) => CATEGORIES[c].includes(name));
+
+function openProduct(name) {
+  [category, kind] = [categoryOf(name), name];
+  renderProducts();
+}
+
+function renderWorn() {
+  const { products } = wearing();
+  const chips = products.map((p) => {
+    const name = t(p.product);
+    const dot = h("span", { className: `dot ${p.finish ?? ""}` });
+    dot.style.setProperty("--shade", p.color ?? schema[p.product]?.color?.default ?? "var(--line)");
+    return h("li", {},
+      h("button", { type: "button", className: "chip", on: { click: () => openProduct(p.product) } }, dot, name),
+      h("button", { type: "button", className: "off", aria: { label: t("takeOff", { name }) }, on: { click: () => putOn(p.product, null) } }, icon("close")));
+  });
+  $("worn").replaceChildren(...(chips.length ? chips : [h("li", { className: "note" }, t("nothingWorn"))]));
+}
+
+function renderProducts() {
+  if (!schema[kind]) return;
+  renderWorn();
+  const worn = new Set(wearing().products.map((p) => p.product));
+  radios($("categories"), Object.keys(CATEGORIES).map((key) => ({
+    key, className: CATEGORIES[key].some((k) => worn.has(k)) ? "chip has" : "chip", content: [t(`cat_${key}`)],
+  })), category, (key) => openProduct(CATEGORIES[key][0]));
+  const fields = schema[kind];
+  const product = wornOf(kind);
+  const parts = [];
+  if (CATEGORIES[category].length > 1) {
+    const kinds = h("div", { className: "chips kinds", aria: { role: "radiogroup", label: t(`cat_${category}`) } });
+    radios(kinds, CATEGORIES[category].map((key) => ({ key, className: "chip small", content: [t(key)] })), kind, openProduct);
+    parts.push(kinds);
+  }
+  const finish = product?.finish ?? fields.finish?.default ?? "matte";
+  const shades = h("div", { className: "shades", aria: { role: "radiogroup", label: t(kind) } });
+  const chinese = document.documentElement.lang === "zh";
+  const list = SHADES[kind].map(([color, en, zh]) => ({ key: color, label: chinese ? zh : en, className: `shade ${finish}`, style: color, content: [] }));
+  if (!list.length || kind === "foundation") {
+    list.unshift({ key: "plain", label: t(kind), className: "shade natural", content: [icon("heart")] });
+  }
+  list.unshift({ key: "", label: t("off"), className: "shade none", content: [icon("none")] });
+  const chosen = product ? product.color ?? (list.some((s) => s.key === "plain") ? "plain" : fields.color?.default) : "";
+  radios(shades, list, chosen, (color) => putOn(kind, color === "" ? null : color === "plain" ? (fields.color ? { color: null } : {}) : { color }));
+  if (fields.color) {
+    const custom = product && product.color && !list.some((s) => s.key === product.color);
+    const own = h("input", { type: "color", value: product?.color ?? SHADES[kind][0][0], on: { input: (event) => putOn(kind, { color: event.target.value }) }, aria: { label: t("ownShade") } });
+    const label = h("span", { className: custom ? "shade own chosen" : "shade own", title: t("ownShade") }, own);
+    parts.push(h("div", { className: "shelf" }, shades, label));
+  } else parts.push(h("div", { className: "shelf" }, shades));
+  if (product) {
+    const numbers = Object.keys(fields).filter((field) => "minimum" in fields[field]);
+    const row = (field) => slider(t(`f_${field}`), valueOf(product, field), fields[field].minimum, fields[field].maximum, (value) => putOn(kind, { [field]: value }));
+    parts.push(row("intensity"));
+    for (const choice of ["finish", "placement"]) {
+      if (!fields[choice]) continue;
+      const row = h("div", { className: "chips", aria: { role: "radiogroup", label: t(choice) } });
+      radios(row, fields[choice].enum.map((key) => ({ key, className: "chip small", content: [t(key)] })), valueOf(product, choice), (key) => putOn(kind, { [choice]: key }));
+      parts.push(row);
+    }
+    const more = numbers.filter((field) => field !== "intensity");
+    parts.push(h("details", { open: isMoreOpen, on: { toggle: (event) => (isMoreOpen = event.target.open) } }, h("summary", {}, t("more")), ...more.map(row)));
+  }
+  const focused = $("product").contains(document.activeElement) ? document.activeElement : null;
+  const mark = focused && { role: focused.closest("[role=radiogroup]")?.getAttribute("aria-label"), key: focused.dataset.key };
+  $("product").replaceChildren(...parts);
+  if (mark?.role) {
+    const group = [...$("product").querySelectorAll("[role=radiogroup]")].find((g) => g.getAttribute("aria-label") === mark.role);
+    group?.querySelector(`[data-key="${mark.key}"]`)?.focus({ preventScroll: true });
+  }
+}
+
+// ---- adjust
+
+let models = [];
+const times = new Map(); // model -> milliseconds here
+
+/** Take over the server's list of models. */
+export function useModels(list) {
+  models = list;
+}
+
+/** Note how long the model in use takes on this server. */
+export function timed(model, milliseconds) {
+  const last = times.get(model);
+  times.set(model, last ? last * 0.9 + milliseconds * 0.1 : milliseconds);
+  const place = document.querySelector(`#models [data-key="${model}"] .time`);
+  const text = t("milliseconds", { ms: Math.round(times.get(model)) });
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+function renderAdjust() {
+  const { strength, tone, model } = wearing();
+  const sliders = Object.keys(strength).map((region) =>
+    slider(t(region), strength[region] / 100, 0, 1.5, (value) =>
+      change(`strength ${region}`, { strength: { ...wearing().strength, [region]: Math.round(value * 100) } })));
+  if (hasTone()) sliders.push(slider(t("tone"), tone / 100, 0, 1, (value) => change("tone", { tone: Math.round(value * 100) })));
+  $("strengths").replaceChildren(...sliders);
+  radios($("models"), models.map(({ name, does }) => ({
+    key: name, className: "choice",
+    content: [
+      h("b", {}, name), h("span", {}, t(`m_${name}`) === `m_${name}` ? does : t(`m_${name}`)),
+      h("span", { className: "time" }, times.has(name) ? t("milliseconds", { ms: Math.round(times.get(name)) }) : ""),
+    ],
+  })), model, (name) => change("model", { model: name }));
+}
+
+// ---- all of it
+
+/** Draw the panel anew, except what is being dragged. */
+export function render() {
+  const dragged = document.activeElement?.type === "range" || document.activeElement?.type === "color" ? document.activeElement : null;
+  renderLooks();
+  if (dragged?.closest("#product")) renderWorn();
+  else renderProducts();
+  if (!dragged?.closest("#strengths")) renderAdjust();
+}
+onchange(render);

@@ -1,0 +1,118 @@
+// What the page asks of the server: photos over HTTP, live frames over a socket, one at a time each.
+
+const JSON_TYPE = { "content-type": "application/json" };
+
+/** JSON from the server; an answer that is none raises an `Error` with its reason. */
+export async function fetchJson(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error((await answer.json()).error);
+  return answer.json();
+}
+
+/** A file's bytes in base64. */
+export function base64(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
+/** Make a look of a reference photo: {title, regions, file}. */
+export async function makeLook(photo, title) {
+  const body = JSON.stringify({ photo: await base64(photo), title: title.slice(0, 80) });
+  const answer = await fetch("v1/looks", { method: "POST", headers: JSON_TYPE, body });
+  const look = await answer.json();
+  if (!answer.ok) throw new Error(look.error);
+  return look;
+}
+
+/** Put an outfit on a photo, given in base64: the picture as a Blob, and what was found. */
+export async function apply(image, outfit, format = "jpeg") {
+  const body = JSON.stringify({ image, outfit, format });
+  const answer = await fetch("v1/apply", { method: "POST", headers: JSON_TYPE, body });
+  if (!answer.ok) throw new Error((await answer.json()).error);
+  const told = JSON.parse(answer.headers.get("x-result"));
+  return { picture: await answer.blob(), told };
+}
+
+/**
+ * A socket of live frames. `send` takes one frame at a time; `wear` is sent with the next.
+ *
+ * onframe({after, header, tag, latency}), onstate("connecting" | "open" | "lost" | "idle" | reason)
+ */
+export class Live {
+  #socket = null;
+  #sent = null;
+  #outfit = null;
+  #retry = 0;
+  #closed = false;
+
+  constructor({ onframe, onstate, onerror }) {
+    Object.assign(this, { onframe, onstate, onerror });
+    this.#connect();
+  }
+
+  get ready() {
+    return this.#socket?.readyState === WebSocket.OPEN && !this.#sent;
+  }
+
+  wear(outfit) {
+    this.#outfit = JSON.stringify(outfit);
+  }
+
+  send(jpeg, tag) {
+    if (!this.ready) return false;
+    if (this.#outfit) this.#socket.send(this.#outfit);
+    this.#outfit = null;
+    this.#sent = { tag, time: performance.now() };
+    this.#socket.send(jpeg);
+    return true;
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#socket.close();
+  }
+
+  #connect = () => {
+    if (this.#closed) return;
+    this.onstate("connecting");
+    const url = new URL("v1/live", location.href);
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    url.search = location.search;
+    url.hash = "";
+    this.#socket = new WebSocket(url);
+    this.#socket.binaryType = "arraybuffer";
+    this.#socket.onopen = () => this.onstate("open");
+    this.#socket.onmessage = ({ data }) => this.#receive(data);
+    this.#socket.onclose = ({ code, reason }) => {
+      this.#sent = null;
+      if (this.#closed) return;
+      if (code === 4408) {
+        // the place went to others; it is asked for again when somebody is here
+        this.onstate("idle");
+        addEventListener("pointerdown", this.#connect, { once: true });
+        return;
+      }
+      this.onstate(reason || "lost");
+      this.#retry = setTimeout(this.#connect, 1500);
+    };
+  };
+
+  async #receive(data) {
+    const sent = this.#sent;
+    if (typeof data === "string") {
+      this.#sent = null;
+      this.onerror(JSON.parse(data).error);
+      return;
+    }
+    const length = new DataView(data).getUint32(0);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+    const after = await createImageBitmap(new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
+    this.#sent = null;
+    this.onframe({ after, header, tag: sent?.tag, latency: sent ? performance.now() - sent.time : 0 });
+  }
+}
