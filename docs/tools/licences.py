@@ -60,6 +60,7 @@ LICENCES = {
     "pytest-benchmark": "BSD-2-Clause",
     "pytest-xdist": "MIT",
     "pyvirtualcam": "GPL-2.0",
+    "ray": "Apache-2.0",
     "rich": "MIT",
     "ruff": "MIT",
     "safetensors": "Apache-2.0",

@@ -49,8 +49,8 @@ class MakeupEngine:
         backend: runs the graphs of a bundle: "auto", or a name of `makeup_engines.BACKENDS`, which
             runs or raises.
         device: where frames are worked on: "cpu", or "cuda", which also takes frames on the GPU
-            (torch, CuPy, PyCUDA) and gives the same kind back; `mobile` and psgan bundles only,
-            needs torch with CUDA and Triton, and has not run on a GPU yet.
+            (torch, CuPy, PyCUDA) and gives the same kind back; `mobile`, `products` and psgan
+            bundles only, needs torch with CUDA and Triton, and has not run on a GPU yet.
         strength: how much of the look arrives: one number in [0, 1.5], 1 being the whole look, or
             a mapping from `Region`, or its name ("lips"), to such a number, in which regions that
             are not named stay bare.

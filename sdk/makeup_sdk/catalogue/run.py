@@ -12,6 +12,7 @@ from makeup_sdk import __version__
 from makeup_sdk.arguments import as_count
 from makeup_sdk.catalogue.inputs import find_looks, find_photos
 from makeup_sdk.catalogue.job import SETTINGS, Job, LookRef, PhotoRef, Settings, claim
+from makeup_sdk.catalogue.on_ray import run_on_ray
 from makeup_sdk.catalogue.pool import ProcessPool
 from makeup_sdk.catalogue.report import REPORT, record_name, write_report
 from makeup_sdk.catalogue.storage import Place
@@ -155,7 +156,10 @@ def run_catalogue(
         output: address of a folder: `pictures/PHOTO/LOOK.FORMAT`, `report.parquet`, and what
             another start needs to go on: `records/` and `catalogue.json`.
         options: see there.
-        ray: address of a Ray cluster to work on instead of processes here: "auto" or "local".
+        ray: address of a Ray cluster to work on instead of in processes here: "auto" (the one that
+            this machine belongs to), "local" (a Ray of its own) or as `ray.init` takes it. Workers
+            are then actors, 0 as many as fit, of one thread unless `threads` says otherwise. Every
+            node must reach the addresses and have this package.
         progress: called whenever a photo is finished.
 
     Raises:
@@ -251,7 +255,8 @@ def _outcomes(
     job: Job, photos: list[PhotoRef], options: CatalogueOptions, ray: str | None
 ) -> Iterator[Outcome]:
     if ray is not None:
-        raise InvalidInputError("ray: not there yet")
+        yield from run_on_ray(job, photos, address=ray, workers=options.workers)
+        return
     if options.workers == 0:
         yield from map(PhotoWorker(job), photos)
         return

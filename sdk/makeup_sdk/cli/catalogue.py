@@ -31,7 +31,9 @@ def catalogue(
     ],
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Processes; default one per core; 0: work in this one."),
+        typer.Option(
+            min=0, help="Processes; default one per core; 0: work in this one. With --ray: actors."
+        ),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads of each; default: cores shared out.")
@@ -53,6 +55,10 @@ def catalogue(
         str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
     ] = DEFAULT_MODEL,
     backend: Annotated[str, typer.Option(help="Runs the graphs of a bundle.")] = "auto",
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Work on a Ray cluster: auto, local (a Ray of its own), or its address."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count, try a few photos, estimate; write nothing.")
     ] = False,
@@ -72,8 +78,8 @@ def catalogue(
         strength=parse_strength(strength, region or ()),
         model=model,
         backend=backend,
-        workers=module.cores() if workers is None else workers,
-        threads=threads,
+        workers=workers if workers is not None else 0 if ray else module.cores(),
+        threads=threads or (1 if ray else None),
     )
     console = Console()
     if dry_run:
@@ -104,6 +110,7 @@ def catalogue(
             looks,
             output,
             options,
+            ray=ray,
             progress=lambda state: bar.update(
                 task, total=state.photos, completed=state.done, new=state.new
             ),

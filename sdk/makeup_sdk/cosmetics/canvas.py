@@ -42,12 +42,19 @@ class Patch:
             color: channel order of the image, "bgr" or "rgb".
             threads: CPU threads; None: one per core.
         """
+        change, matrix = self.laid(to_crop, color)
+        apply_color_map(image, change, matrix, out=image, threads=threads)
+
+    def laid(
+        self, to_crop: NDArray[np.float64], color: str
+    ) -> tuple[FloatArray, NDArray[np.float64]]:
+        """The change for an image's order of channels, and float64 (2, 3), image pixel to cell."""
         change = self.change
         if color == "rgb":
             change = np.ascontiguousarray(change[[2, 1, 0, 5, 4, 3]])
         matrix = self.matrix[:, :2] @ to_crop
         matrix[:, 2] += self.matrix[:, 2]
-        apply_color_map(image, change, matrix, out=image, threads=threads)
+        return change, matrix
 
 
 class Canvas:

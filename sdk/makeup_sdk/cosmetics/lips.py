@@ -49,14 +49,15 @@ class LipSurface:
     def of(cls, view: FaceView, mouth: Mouth) -> "LipSurface | None":
         """None where no lip is to be seen."""
         bare = view.warped(view.linear, mouth.matrix, mouth.shape)
-        label = view.share(Region.LIPS, 1.0, mouth.matrix, mouth.shape)
+        label = view.share(Region.LIPS, 1.4, mouth.matrix, mouth.shape)
         visible = view.warped(view.visible, mouth.matrix, mouth.shape)
         y = luminance(bare)
         core = (mouth.inside > 0.02) & (mouth.gap < 0) & (label > 0.5)
         if core.sum() < 8:
             return None
         base = max(float(np.median(y[core])), 1e-5)
-        outline = mouth.edge(mouth.inside + np.float32(0.04), 0.02)
+        margin = np.float32(0.04) * smoothstep(0.0, 0.08, np.minimum(mouth.t, 1 - mouth.t))
+        outline = mouth.edge(mouth.inside + margin, 0.02)
         whole = outline * _tissue(mouth, bare, y, core, smoothstep(0.28, 0.72, label)) * visible
         ratio = base / (_BARE_LIPS * view.light.luminance)
         lit = _IN_SHADE * float(np.clip(ratio, 0.5, 1.3)) ** 0.5
@@ -100,9 +101,13 @@ def paint_lipstick(
 
 
 def paint_lip_liner(surface: LipSurface, mouth: Mouth, liner: LipLiner, amount: float) -> None:
-    """A line along the outline, blended inward."""
+    """A line along the lips' edge, blended inward."""
     reach = 0.03 + 0.12 * liner.width
-    rim = smoothstep(reach, 0.25 * reach, mouth.inside)
+    tissue = surface.whole > 0.5
+    between = np.maximum.accumulate(tissue) & np.maximum.accumulate(tissue[::-1])[::-1]
+    lips = between.astype(np.uint8)  # and the teeth
+    inward = blur(cv2.distanceTransform(lips, cv2.DIST_L2, 3), 0.7) * np.float32(mouth.cell)
+    rim = smoothstep(reach, 0.25 * reach, np.minimum(inward, mouth.inside + np.float32(0.04)))
     surface.canvas.paint(np.float32(liner.opacity) * rim, linear_color(liner.color), amount=amount)
 
 
@@ -112,23 +117,27 @@ def _tissue(
     """Coverage of lip between the outer outline and the opening; `label` is that of the region map.
 
     Map and landmarks err by a pixel or two at the inner outline of a parted mouth. Near it colour
-    decides: bright colourless pixels are teeth and stay clear, lip-coloured ones are lip.
+    decides: bright colourless pixels are teeth and stay clear, lip-coloured ones are lip, all over
+    a mouth that is hardly open. Dark colourless pixels away from it are a beard.
     """
-    opening = mouth.opening
-    if opening.max() == 0:
-        return label
-    y = np.maximum(y, 1e-6)
-    red = bare[..., 2] / np.maximum(bare[..., 1] + bare[..., 0], 1e-6)
+    y = np.maximum(y, np.float32(1e-6))
+    red = bare[..., 2] / np.maximum(bare[..., 1] + bare[..., 0], np.float32(1e-6))
     y, red = y / np.float32(np.median(y[core])), red / np.float32(np.median(red[core]))
-    gap = mouth.gap
+    gap, opening = mouth.gap, mouth.opening
+    hair = smoothstep(0.5, 0.25, y) * smoothstep(0.95, 0.75, red) * smoothstep(-0.03, -0.09, gap)
+    if opening.max() == 0:
+        return label * (1.0 - blur(hair, 0.7))
     teeth = smoothstep(0.92, 0.7, red) * smoothstep(1.1, 1.6, y) * smoothstep(-0.09, -0.02, gap)
-    lip = smoothstep(0.72, 0.88, red) * smoothstep(0.4, 0.6, y)
-    inner = lip * smoothstep(0.045, 0.02, gap)
+    hardly = float(smoothstep(0.22, 0.12, np.float32(mouth.openness)))
+    shaded = hardly * smoothstep(1.0, 1.2, red) * smoothstep(0.1, 0.25, y)
+    lip = smoothstep(0.72, 0.88, red) * np.maximum(smoothstep(0.4, 0.6, y), shaded)
+    inner = lip * smoothstep(0.045 + 0.035 * hardly, 0.02 + 0.03 * hardly, gap)
     near = (
         lip * smoothstep(-0.14, -0.10, gap) * smoothstep(0.1, 0.2, np.minimum(mouth.t, 1 - mouth.t))
     )
     outside = (1.0 - opening) * np.maximum(label, near * smoothstep(0.0, 0.03, mouth.inside))
-    return blur((outside + opening * inner) * (1.0 - teeth), 0.5)
+    clear = np.maximum(teeth, hair)
+    return blur((outside + opening * inner) * (1.0 - clear), 0.5)
 
 
 def _own_shine(view: FaceView, mouth: Mouth, base: float) -> tuple[FloatArray, FloatArray]:

@@ -93,10 +93,19 @@ class Skin:
         skin *= blur(likely, 0.012 * self.view.unit / CELL)
         return skin
 
+    def below_hair(self) -> FloatArray:
+        """float32 (128, 128): fades upward over the forehead, whose upper end no landmark tells."""
+        points, unit = self.view.points / CELL, self.view.unit / CELL
+        rise = (points[27] - points[8]) / np.hypot(*(points[27] - points[8]))
+        brows = points[19:25].mean(axis=0)
+        cells = np.arange(_SIDE)
+        above = (cells - brows[0])[None] * rise[0] + (cells - brows[1])[:, None] * rise[1]
+        return smoothstep(0.42 * unit, 0.05 * unit, np.asarray(above, np.float32))
+
 
 def paint_foundation(skin: Skin, foundation: Foundation, amount: float) -> None:
     """Even out blotches, take away or add shine, shift the skin's shade."""
-    weight = skin.bare_skin()
+    weight = skin.bare_skin() * skin.below_hair()
     unit = skin.view.unit / CELL
     share = min(amount, 1.0)
     cover = weight * np.float32(foundation.opacity * share)
@@ -123,7 +132,7 @@ def paint_foundation(skin: Skin, foundation: Foundation, amount: float) -> None:
     if matte > 0:
         peak = np.maximum(bright - np.float32(1.12), np.float32(0)) * weight
         change /= 1.0 + np.float32(0.9 * matte * share) * peak
-    step = np.exp(np.log(_shade(skin, foundation)) * amount).astype(np.float32)
+    step = np.exp(np.log(_shade(skin, foundation)) * share).astype(np.float32)
     change *= 1.0 + weight * (step[:, None, None] - 1.0)
     skin.canvas.scale(change)
     if foundation.finish in ("gloss", "shimmer", "metallic", "glitter"):

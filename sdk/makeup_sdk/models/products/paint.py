@@ -1,6 +1,6 @@
 """Products on a face: over bare skin, or over another makeup."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -88,17 +88,12 @@ class LayeredPainter(Painter):
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> "LayeredPaint":
         """See `Painter.paint`."""
-        below = self._base.paint(face, self._below(strength))
-        return LayeredPaint(below, self._over.paint_over(face, worn(below, face), None, strength))
+        under = self._base.paint(face, below(strength, self._regions))
+        return LayeredPaint(under, self._over.paint_over(face, worn(under, face), None, strength))
 
     def follow(self, options: SmoothingOptions) -> Follower:
         """See `Painter.follow`."""
-        return _LayeredFollower(self._base.follow(options), self._below, self._over, options)
-
-    def _below(self, strength: Strength) -> Strength:
-        return {
-            part: share for part, share in strength.items() if part in self._regions or part == TONE
-        }
+        return _LayeredFollower(self._base.follow(options), self._regions, self._over, options)
 
 
 @dataclass(frozen=True)
@@ -132,18 +127,18 @@ class _LayeredFollower:
     def __init__(
         self,
         base: Follower,
-        below: Callable[[Strength], Strength],
+        regions: frozenset[Region],
         over: ProductsPainter,
         options: SmoothingOptions,
     ) -> None:
-        self._base, self._below, self._over = base, below, _Carrier(over, options)
+        self._base, self._regions, self._over = base, regions, _Carrier(over, options)
 
     def paint(
         self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
     ) -> LayeredPaint:
-        below = self._base.paint(face, step, self._below(strength), opacity)
-        crop = worn(below, face)
-        return LayeredPaint(below, self._over.paint(face, crop, step, scaled(strength, opacity)))
+        under = self._base.paint(face, step, below(strength, self._regions), opacity)
+        crop = worn(under, face)
+        return LayeredPaint(under, self._over.paint(face, crop, step, scaled(strength, opacity)))
 
 
 class _Carrier:
@@ -200,6 +195,11 @@ def measured(face: FaceAnalysis) -> SkinLight:
     """The light of a bare face."""
     points = face.crop_landmarks.astype(np.float64)
     return SkinLight.measure(face.crop, points, face.regions)
+
+
+def below(strength: Strength, regions: frozenset[Region]) -> Strength:
+    """What of a strength goes to the makeup below products, which paints `regions`."""
+    return {part: share for part, share in strength.items() if part in regions or part == TONE}
 
 
 def worn(paint: Paint, face: FaceAnalysis) -> Image:

@@ -24,6 +24,7 @@ from makeup_sdk import (
     MakeupEngine,
     Region,
 )
+from makeup_sdk.cosmetics import Blush, Eyeliner, Lipstick
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
@@ -296,12 +297,37 @@ def test_models_without_a_way_on_the_device(
         GpuBackend(model_of(name), ModelOptions(threads=1), "bgr", device)
 
 
-def test_colour_cards_are_for_the_cpu(device: HostDevice) -> None:
-    options = ModelOptions(threads=1)
-    backend = GpuBackend(MobileModel(), options, "bgr", device)
-    card = Look.from_colors(lips="#b3123a", title="card")
-    with pytest.raises(BackendUnavailableError, match="'card' holds products, which cannot be"):
-        backend.painter(card)
+@pytest.mark.parametrize("color", ["bgr", "rgb"])
+@pytest.mark.parametrize("layered", [False, True], ids=["products", "over a photo"])
+def test_products_as_on_the_cpu(
+    layered: bool,
+    color: str,
+    engines: Callable[..., tuple[MakeupEngine, MakeupEngine]],
+    demo: Demo,
+    device: HostDevice,
+) -> None:
+    frame = np.hstack([demo("light.jpg"), demo("dark.jpg")])
+    frame = np.ascontiguousarray(frame if color == "bgr" else frame[..., ::-1])
+    worn = [Lipstick("#7a1f4b"), Eyeliner(wing=0.6), Blush("#d9707a")]
+    pair = engines(color=color, model=MobileModel())
+    for engine in pair:
+        engine.look = engine.look.with_products(worn) if layered else Look.from_products(worn)
+    found, expected = (engine.process(frame).astype(int) for engine in pair)
+    # four parts of two faces, on top of what lies below
+    assert device.composites == [2] * (3 if layered else 0) + [1] * 8
+    change = np.abs(expected - frame).mean()
+    assert change > 0.3
+    assert np.abs(found - expected).mean() < 0.1 * change
+
+
+def test_a_makeup_without_a_way_on_the_device(device: HostDevice) -> None:
+    class Unknown:
+        kind = "unknown"
+
+    backend = GpuBackend(MobileModel(), ModelOptions(threads=1), "bgr", device)
+    look = Look(Unknown(), frozenset(), "strange", None)
+    with pytest.raises(BackendUnavailableError, match="makeup of kind 'unknown' cannot be painted"):
+        backend.painter(look)
 
 
 def test_no_gpu_is_said(model_of: Models) -> None:

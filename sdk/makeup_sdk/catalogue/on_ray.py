@@ -1,0 +1,142 @@
+"""Workers on Ray: Ray Data with a pool of actors, each with an engine. Needs the extra `ray`.
+
+Only names go through Ray, no pictures: an actor reads a photo from its address and writes results
+and records to the output, which every node must reach. So the driver and Ray's object store stay
+small, and an actor or node that is lost costs the photos that it had in work: Ray gives their block
+to another actor, which finds the others recorded.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from makeup_kernels import BackendUnavailableError, MakeupError
+from makeup_sdk.catalogue.job import Job, PhotoRef
+from makeup_sdk.catalogue.worker import Outcome, PhotoWorker
+
+_BLOCK = 16
+"""Photos that an actor is given at once."""
+_TRIES = 3
+_OBJECT_STORE = 128 << 20
+"""Bytes, of a Ray that is started here."""
+
+
+class Tries:
+    """An actor that counts how often each photo was begun and not finished."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, int] = {}
+
+    def begin(self, photo: str) -> int:
+        """Count one more; returns how many there are."""
+        self._begun[photo] = self._begun.get(photo, 0) + 1
+        return self._begun[photo]
+
+    def end(self, photo: str) -> None:
+        """The photo is finished."""
+        self._begun.pop(photo, None)
+
+
+class RayWorker:
+    """An actor: has an engine, and makes up one block of photos after the other.
+
+    Args:
+        job: a reference to the job, `Job.to_json`, in Ray's object store.
+        tries: a handle of `Tries`.
+    """
+
+    def __init__(self, job: Any, tries: Any) -> None:
+        import ray
+
+        self._get, self._tries = ray.get, tries
+        self._work = PhotoWorker(Job.from_json(ray.get(job)))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        """Names, addresses and versions of photos to their outcomes."""
+        columns = batch["name"], batch["address"], batch["version"]
+        outcomes = [self._one(PhotoRef(*map(str, row))) for row in zip(*columns, strict=True)]
+        return {
+            "photo": [outcome.photo for outcome in outcomes],
+            "new": [outcome.new for outcome in outcomes],
+            "trouble": [outcome.trouble or "" for outcome in outcomes],
+        }
+
+    def _one(self, photo: PhotoRef) -> Outcome:
+        if self._get(self._tries.begin.remote(photo.name)) > _TRIES:
+            return Outcome(photo.name, 0, f"{_TRIES} workers died on this photo")
+        try:
+            return self._work(photo)
+        except Exception as error:  # Ray would give up the whole block
+            return Outcome(photo.name, 0, f"{type(error).__name__}: {error}")
+        finally:
+            self._tries.end.remote(photo.name)
+
+
+def run_on_ray(
+    job: Job, photos: list[PhotoRef], *, address: str, workers: int
+) -> Iterator[Outcome]:
+    """Yield each photo's outcome as it comes.
+
+    Args:
+        job: what is to be done; `threads` is the CPUs that each actor takes.
+        photos: all of them.
+        address: of the cluster: "auto" (the one that this machine belongs to), "local" (a Ray of
+            its own, for this run), or as `ray.init` takes it.
+        workers: actors; 0 takes as many as there are CPUs for at the start.
+
+    Raises:
+        BackendUnavailableError: Ray is not installed.
+        MakeupError: no cluster at the address, it has too few CPUs, or it went down.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"--ray needs Ray Data ({error}); run: pip install '.[ray]'"
+        ) from None
+    started = not ray.is_initialized()
+    if started:
+        _connect(ray, address)
+    try:
+        fitting = sum(
+            int(node["Resources"].get("CPU", 0)) // job.threads
+            for node in ray.nodes()
+            if node["Alive"]
+        )
+        if fitting < 1:
+            raise MakeupError(
+                f"ray: no node has {job.threads} CPUs; give fewer --threads, or add nodes"
+            )
+        tries = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Tries).remote()
+        blocks = min(len(photos), max(-(-len(photos) // _BLOCK), 4 * (workers or fitting)))
+        names = ray.data.from_items([asdict(photo) for photo in photos], override_num_blocks=blocks)
+        outcomes = names.map_batches(
+            RayWorker,
+            batch_size=None,
+            batch_format="numpy",
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers or fitting),
+            fn_constructor_args=(ray.put(job.to_json()), tries),
+            num_cpus=job.threads,
+        )
+        outcomes.context.enable_progress_bars = False  # ours is shown; the dashboard has its own
+        for row in outcomes.iter_rows():
+            yield Outcome(str(row["photo"]), int(row["new"]), str(row["trouble"]) or None)
+    except ray.exceptions.RayError as error:
+        raise MakeupError(
+            f"ray: the run has ended early ({error}); start it again, and it goes on"
+        ) from error
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
+    try:
+        ray.init(address, log_to_driver=False, **(own if address == "local" else {}))
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise MakeupError(
+            f"ray: no cluster at {address!r} ({error}); start one with `ray start --head`, or use "
+            "--ray local"
+        ) from None
