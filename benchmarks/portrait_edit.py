@@ -4,10 +4,8 @@
 
 - `mouth`: arrival and left of the lips (`arrival_measure.py`) where the mouth of a reference that
   no training has seen (`measure` in `train/makeup.csv`) is swapped in, medians over pairs.
-- `redrawn`: IoU, over the changed part, of the label that was drawn (fuller lips, higher brows)
-  with the label that the editor finds in its result, medians over faces; `before` is the photo's.
-- `rebuilt`: PSNR in dB of faces of which the network is shown all but one part at a time (held-back
-  training faces; the part's pixels are moved, bent and lit as if they came from another picture).
+- `redrawn`: IoU of the redrawn part (fuller lips, higher brows) between the label that was drawn
+  and the one that the editor finds in its result, medians over faces; `before`: in the photo.
 - `core_milliseconds`: of one core, a mouth swapped into a 384×384 photo, all analyses included.
 """
 
@@ -22,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 from arrival_measure import arrival, on_mean_face
+from systems import demo_pictures
 
 from makeup_kernels import NoFaceError, Region
 from makeup_kernels.types import Image
@@ -57,6 +56,10 @@ def main() -> None:
     }
     (options.out / "portrait-edit.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
+    lent, faces = demo_pictures()
+    for part in ("mouth", "face"):
+        picture = sheet(editor, faces, lent, part)
+        write_image(options.out / f"portrait-edit-{part}.jpg", picture)
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         for part in ("face", "eyes", "mouth", "hair"):
