@@ -121,19 +121,20 @@ class _Fitter(nn.Module):
 
 
 def _fitted(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
-    """The source's own face, its skin not known, as the parser sees it and the fitter fills it."""
+    """The source's own face, the less of its skin known the surer the parser is of it."""
     image = pixels(source)
     classes = run("parser", {"image": image})["classes"]
-    planes = (classes == classes.max(1, keepdims=True)).astype(np.float32)
-    known = 1 - planes[:, 1:2]
-    return run("fitter", {"collage": image * known, "known": known, "label": planes})["result"][0]
+    known = 1 - classes[:, 1:2]
+    collage = {"collage": image * known, "known": known, "label": classes}
+    return run("fitter", collage)["result"][0]
 
 
 def _fitted_truth(network: MobilePortraitEditor, source: AlignedFace) -> Tensor:
     image = face_batch(source).image
-    label = network.parse(image).argmax(1)
-    known = (label != 1)[:, None].to(image.dtype)
-    return network.fit(image * known, known, label)
+    classes = network.parse(image).softmax(1)
+    known = 1 - classes[:, 1:2]
+    result: Tensor = network(image * known, known, classes)
+    return result
 
 
 class _Embeddings(nn.Module):

@@ -22,8 +22,10 @@ from makeup_sdk.models.papers.portrait_collage import Canvas, Portrait, lend, pl
 from makeup_sdk.models.papers.portrait_label import CLASSES
 
 _SKIN, _HAIR = 1, 10
+_NOT_HAIR, _SURELY_HAIR = 0.2, 0.8
+"""Probabilities up to which a pixel is no hair, and from which it is all hair."""
 _SURE = 0.5
-"""Probability from which a pixel is hair."""
+"""Share of hair from which a pixel counts as such."""
 _REGION_OF_PART = {"skin": Region.SKIN, "eyes": Region.EYES, "mouth": Region.LIPS}
 """Parts in the order in which they are put on, and the region whose strength scales each."""
 _FAINTEST = 0.004
@@ -65,7 +67,8 @@ class PortraitNetwork:
         label = face_classes(face.crop_landmarks, face.regions)
         outside = np.isin(label, (0, _HAIR))
         label[outside] = np.where(np.isin(found, (_SKIN, _HAIR)), found, 0)[outside]
-        hair = np.asarray(classes[_HAIR] * ~np.isin(label, (4, 5, 6, 7, 8, 9)), np.float32)
+        sure = np.clip((classes[_HAIR] - _NOT_HAIR) / (_SURELY_HAIR - _NOT_HAIR), 0, 1)
+        hair = np.asarray(sure * ~np.isin(label, (4, 5, 6, 7, 8, 9)), np.float32)
         label[(label == _SKIN) & (hair > _SURE)] = _HAIR
         return Portrait.of(image, face, label, hair)
 
