@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from copy import deepcopy
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
