@@ -62,7 +62,7 @@ def main() -> None:
         write_image(options.out / f"portrait-edit-{part}.jpg", picture)
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
-        for part in ("face", "eyes", "mouth", "hair"):
+        for part in ("face", "eyes", "mouth"):
             picture = sheet(editor, people[:4], [*people[4:6], *lenders[:2]], part)
             write_image(options.sheets / f"portrait-edit-{part}.jpg", picture)
 

@@ -1,4 +1,4 @@
-"""Portrait editing: other people's eyes, mouth, skin or hair, and faces redrawn by a label."""
+"""Portrait editing: other people's eyes, mouth or skin, and faces redrawn by a label."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,24 +19,21 @@ from makeup_sdk.models.papers.portrait_collage import (
     Lent,
     Portrait,
     lend,
-    lent_label,
     places_of,
 )
 from makeup_sdk.models.papers.portrait_label import CLASSES, redrawn_places
 from makeup_sdk.models.papers.portrait_mobile import PortraitNetwork
 from makeup_sdk.weights import FOLDER
 
-EDIT_PARTS = ("skin", "eyes", "mouth", "hair")
+EDIT_PARTS = ("skin", "eyes", "mouth")
 """What can come from another person, in the order in which it is put on."""
 WHOLE_FACE = "face"
-"""Short for skin, eyes and mouth."""
+"""Short for all of them."""
 
 _MOVED = 0.2
 """Crop pixels by which a place must move to be drawn anew."""
-_COVERED = 0.5
-"""Share of a lent part from which a pixel is known."""
 _SEAM = 1.5
-"""Softness of the edges of what the network fills, crop pixels."""
+"""Softness of the edges of what was moved, crop pixels."""
 
 
 class PortraitEditor:
@@ -100,8 +97,8 @@ class PortraitEditor:
 
         Args:
             image: a path, or uint8 (H, W, 3), BGR.
-            parts: photos of the people who lend, by part: "eyes", "mouth", "skin", "hair", or
-                "face" for the first three.
+            parts: photos of the people who lend, by part: "eyes", "mouth", "skin" (with nose and
+                brows), or "face" for all three.
             label: uint8 (H, W), what `label` gave, redrawn; None keeps the shape.
 
         Returns:
@@ -122,56 +119,27 @@ class PortraitEditor:
             after = _onto_crop(label, wearer)
             own = redrawn_places(before, after)
         result: Image = wearer.image.copy()
-        picture = np.ascontiguousarray(result[box])
-        picture, crop = self._bent(picture, wearer, canvas, own)
-        worn: dict[str, Lent] = {}
+        picture = self._bent(np.ascontiguousarray(result[box]), wearer, canvas, own)
         for part in EDIT_PARTS:
             if part not in lenders:
                 continue
-            places = places_of(part, wearer, lenders[part])
+            places = places_of(wearer, lenders[part])
             places = cv2.remap(places, own, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            worn[part] = lend(part, wearer, lenders[part], after, np.asarray(places, np.float32))
-            picture = worn[part].put(picture, canvas)
-            crop = worn[part].put(crop, Canvas.of_crop())
-        shown = cv2.remap(before, own, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-        wanted = lent_label(after, wearer, worn)
-        near = cv2.dilate((wanted != before).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        covered = np.any([lent.share > _COVERED for lent in worn.values()] or [~near], axis=0)
-        missing = near & ~covered & (_coarse(shown) != _coarse(wanted))
-        picture = self._filled(picture, crop, canvas, missing, wanted)
+            picture = lend(part, wearer, lenders[part], after, np.asarray(places, np.float32)).put(
+                picture, canvas
+            )
         result[box] = picture
         return result
 
-    def _bent(
-        self, picture: Image, wearer: Portrait, canvas: Canvas, own: FloatArray
-    ) -> tuple[Image, Image]:
-        """The photo's box and the face's crop with the face's own pixels moved to their places."""
+    def _bent(self, picture: Image, wearer: Portrait, canvas: Canvas, own: FloatArray) -> Image:
+        """The photo's box with the face's own pixels moved to their places."""
         moved = np.square(own - _own_places()).sum(axis=2) > _MOVED**2
         if not moved.any():
-            return picture, wearer.face.crop
+            return picture
         share = _soft(cv2.dilate(moved.astype(np.uint8), np.ones((5, 5), np.uint8)))
         zero = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
         ones = np.ones((CROP_SIZE, CROP_SIZE), np.float32)
-        bent = Lent(wearer, own, ones, zero, share)
-        return bent.put(picture, canvas), bent.put(wearer.face.crop, Canvas.of_crop())
-
-    def _filled(
-        self,
-        picture: Image,
-        crop: Image,
-        canvas: Canvas,
-        missing: NDArray[np.bool_],
-        label: NDArray[np.uint8],
-    ) -> Image:
-        """The picture with what nobody shows filled in by the network."""
-        missing = cv2.morphologyEx(missing.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))) > 0
-        if not missing.any():
-            return picture
-        grown = cv2.dilate(missing.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        fitted = self._network.fitted(crop, ~grown, label)
-        share = canvas.spread(_soft(grown.astype(np.uint8)), border=cv2.BORDER_CONSTANT)[..., None]
-        mixed = picture + share * (canvas.spread(fitted) - picture)
-        return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
+        return Lent(wearer, own, ones, zero, share).put(picture, canvas)
 
     def _lenders(self, parts: Mapping[str, Image | str | Path]) -> dict[str, Portrait]:
         known = (*EDIT_PARTS, WHOLE_FACE)
@@ -181,7 +149,7 @@ class PortraitEditor:
         found = {part: self._portrait(photo, part) for part, photo in parts.items()}
         if WHOLE_FACE in found:
             whole = found.pop(WHOLE_FACE)
-            found = dict.fromkeys(("skin", "eyes", "mouth"), whole) | found
+            found = dict.fromkeys(EDIT_PARTS, whole) | found
         return found
 
     def _portrait(self, image: Image | str | Path, name: str) -> Portrait:
@@ -204,12 +172,6 @@ def _check_label(label: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
             f"label: expected uint8 {shape} with classes 0 to {len(CLASSES) - 1}, as "
             "`PortraitEditor.label` gives it"
         )
-
-
-def _coarse(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Background, face and hair: what one cannot stand for another."""
-    table = np.array([0, *[1] * (len(CLASSES) - 2), 2], np.uint8)
-    return table[label]
 
 
 def _own_places() -> FloatArray:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +25,6 @@ from makeup_export.rewrites import (
     rewrite_transposed,
 )
 from makeup_training.data.parsing_classes import from_mt
-from makeup_training.networks.inputs import one_hot
 from makeup_training.networks.portrait_edit import LABEL_CLASSES, PARTS, PortraitEditor
 from makeup_training.networks.portrait_edit_inputs import enlarge_label, part_centres, part_crops
 from makeup_training.networks.portrait_mobile import MobilePortraitEditor
@@ -77,24 +77,23 @@ def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
 
 
 def mobile_portrait_graphs(network: MobilePortraitEditor, size: int) -> ModelGraphs:
-    """`parser` (classes of a face) and `fitter` (a collage as one picture that fits a label)."""
+    """`parser`: the classes of a face. Three of them stand for an image in the parity report."""
     prepared = deepcopy(network).eval()
     read_pixels(prepared.parser.first)
-    read_pixels(prepared.fitter.first)
-    reorder_outputs(prepared.fitter.last)
     image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
-    planes = one_hot(torch.randint(0, LABEL_CLASSES, (2, size, size)), LABEL_CLASSES)
-    known = torch.randint(0, 2, (2, 1, size, size)).float()
-    collage = {"collage": image * known, "known": known, "label": planes}
+
+    def parsed(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
+        return _shown(run("parser", {"image": pixels(source)})["classes"])
+
+    def truth(source: AlignedFace, _: AlignedFace) -> Array:
+        return _shown(network(face_batch(source).image).softmax(1).numpy())
+
     return ModelGraphs(
         "portrait-edit",
         size,
-        {
-            "parser": GraphModule(_Parser(prepared), {"image": image}, ("classes",), "look"),
-            "fitter": GraphModule(_Fitter(prepared), collage, ("result",), "frame"),
-        },
-        _fitted,
-        lambda source, _: bgr(_fitted_truth(network, source)),
+        {"parser": GraphModule(_Parser(prepared), {"image": image}, ("classes",), "frame")},
+        parsed,
+        truth,
         {"label_classes": LABEL_CLASSES},
     )
 
@@ -102,38 +101,16 @@ def mobile_portrait_graphs(network: MobilePortraitEditor, size: int) -> ModelGra
 class _Parser(nn.Module):
     def __init__(self, network: MobilePortraitEditor) -> None:
         super().__init__()
-        self.parser = network.parser
+        self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        classes: Tensor = self.parser(image).softmax(1)
+        classes: Tensor = self.network(image).softmax(1)
         return classes
 
 
-class _Fitter(nn.Module):
-    def __init__(self, network: MobilePortraitEditor) -> None:
-        super().__init__()
-        self.fitter = network.fitter
-
-    def forward(self, collage: Tensor, known: Tensor, label: Tensor) -> Tensor:
-        change: Tensor = self.fitter(torch.cat([collage, known, label], 1))
-        return collage / HALF_RANGE + change
-
-
-def _fitted(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
-    """The source's own face, the less of its skin known the surer the parser is of it."""
-    image = pixels(source)
-    classes = run("parser", {"image": image})["classes"]
-    known = 1 - classes[:, 1:2]
-    collage = {"collage": image * known, "known": known, "label": classes}
-    return run("fitter", collage)["result"][0]
-
-
-def _fitted_truth(network: MobilePortraitEditor, source: AlignedFace) -> Tensor:
-    image = face_batch(source).image
-    classes = network.parse(image).softmax(1)
-    known = 1 - classes[:, 1:2]
-    result: Tensor = network(image * known, known, classes)
-    return result
+def _shown(classes: Array) -> Array:
+    """Background, skin and hair of class probabilities (1, 11, S, S) as an image (3, S, S)."""
+    return np.asarray(classes[0, [0, 1, 10]] * 2 - 1, np.float32)
 
 
 class _Embeddings(nn.Module):

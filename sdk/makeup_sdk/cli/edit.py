@@ -1,4 +1,4 @@
-"""`makeup edit`: other people's eyes, mouth, skin or hair, and faces redrawn by their label."""
+"""`makeup edit`: other people's eyes, mouth or skin, and faces redrawn by their label."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,6 @@ def edit(
     mouth: Annotated[Path | None, typer.Option(help="Photo that lends the mouth.")] = None,
     eyes: Annotated[Path | None, typer.Option(help="Photo that lends the eyes.")] = None,
     skin: Annotated[Path | None, typer.Option(help="Photo that lends skin, nose, brows.")] = None,
-    hair: Annotated[Path | None, typer.Option(help="Photo that lends the hair.")] = None,
     label: Annotated[Path | None, typer.Option(help="Redrawn label to follow.")] = None,
     write_label: Annotated[
         Path | None, typer.Option(help="Write the photo's label as a picture to redraw, PNG.")
@@ -32,13 +31,13 @@ def edit(
     Write the label with --write-label, redraw it in any paint program in the colours that it has,
     and give it back with --label.
     """
-    given = {"face": face, "mouth": mouth, "eyes": eyes, "skin": skin, "hair": hair}
+    given = {"face": face, "mouth": mouth, "eyes": eyes, "skin": skin}
     parts = {part: path for part, path in given.items() if path is not None}
     if output is None and write_label is None:
         raise InvalidInputError("nothing to write; pass -o OUT.png, or --write-label LABEL.png")
     if output is not None and not parts and label is None:
         raise InvalidInputError(
-            "nothing to edit; pass --mouth, --eyes, --skin, --hair or --face PHOTO, or --label PNG"
+            "nothing to edit; pass --mouth, --eyes, --skin or --face PHOTO, or --label PNG"
         )
     console = Console()
     editor = PortraitEditor(model, threads=threads)

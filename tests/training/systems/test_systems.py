@@ -23,7 +23,7 @@ from makeup_training.systems.learner import Learner
 from makeup_training.systems.learners import LEARNERS
 from makeup_training.systems.objective import ChangeWeights, blurred, change_terms
 from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, PairSampler, Shares
-from makeup_training.systems.portrait_edit import CollageSampler, PortraitLearner, Portraits
+from makeup_training.systems.portrait_edit import LabelSampler, Portraits
 from makeup_training.systems.region_gan import Asked, StyleSampler
 from makeup_training.systems.styles import STYLES, StyleFaces
 from makeup_training.systems.train import Plan, RunOptions
@@ -202,24 +202,14 @@ def test_at_first_all_faces_are_bare(styled: StyleFaces) -> None:
     torch.testing.assert_close(late.face.image, again.face.image, rtol=0, atol=0)
 
 
-def test_a_collage_shows_what_it_says_it_knows(portraits: Portraits) -> None:
-    draw = CollageSampler(portraits, 6)
-    batch, again = draw(3), draw(3)
-    torch.testing.assert_close(batch.collage, again.collage, rtol=0, atol=0)
-    assert not batch.collage[(batch.known == 0).expand_as(batch.collage)].any()
-    kept = ((batch.new == 0) & (batch.known == 1)).expand_as(batch.image)
-    torch.testing.assert_close(batch.collage[kept], batch.image[kept])
-    assert ((batch.known == 0) <= (batch.new == 1)).all()
-    assert 0 < float(batch.new.mean()) < 1
-
-
-def test_the_judge_of_a_portrait_does_not_learn_from_it(portraits: Portraits) -> None:
-    torch.manual_seed(0)
-    learner = PortraitLearner(4)
-    batch = CollageSampler(portraits, 1)(0)
-    learner.terms(batch, mixed=False)["judged"].backward()
-    assert all(p.grad is None for p in learner.network.parser.parameters())
-    assert any(bool(p.grad.any()) for p in learner.network.fitter.parameters())
+def test_labels_move_with_their_faces(portraits: Portraits) -> None:
+    draw = LabelSampler(portraits, 4)
+    batch, again = draw(3), LabelSampler(portraits, 4)(3)
+    torch.testing.assert_close(batch.image, again.image, rtol=0, atol=0)
+    assert batch.image.shape == (4, 3, 128, 128)
+    assert batch.label.max() <= 10
+    assert float(batch.image.abs().max()) <= 1
+    assert not torch.equal(batch.label[0], torch.from_numpy(np.int64(portraits.label[0])))
 
 
 def test_a_run_goes_on_where_it_was(store: FaceStore, tmp_path: Path) -> None:

@@ -1,18 +1,16 @@
-"""Portrait editing of mobile class: a face parser, and a network that fits a collage to a label.
+"""Portrait editing of mobile class: a face parser.
 
 The published editor squeezes each part into a vector and draws it anew, which takes a wide network
-and many faces. This one is given the parts' own pixels, laid out on the face by the landmarks, and
-does what is left: light and colour of the parts brought together, gaps filled as the label says.
+and many faces. The editor of mobile class lays out the parts' own pixels instead
+(`makeup_sdk.editor`), so that what it needs of a network is the label.
 """
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from makeup_training.networks.inputs import one_hot
 from makeup_training.networks.portrait_edit import LABEL_CLASSES
 
 CHANNELS = (1, 2, 4, 6, 8)
@@ -69,39 +67,17 @@ def _active(x: Tensor) -> Tensor:
 
 
 class MobilePortraitEditor(nn.Module):
-    """Parser and fitter.
+    """The parser of the portrait editor of mobile class.
 
     Args:
-        width: channels of the first stages.
+        width: channels of the first stage.
     """
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.parser = UNet(3, LABEL_CLASSES, width)
-        self.fitter = UNet(4 + LABEL_CLASSES, 3, width)
 
-    def parse(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """Image (B, 3, S, S) in [−1, 1] to class logits (B, 11, S, S)."""
         logits: Tensor = self.parser(image)
         return logits
-
-    def fit(self, collage: Tensor, known: Tensor, label: Tensor) -> Tensor:
-        """A collage of parts as one picture that fits a label.
-
-        Args:
-            collage: float (B, 3, S, S) in [−1, 1], 0 where nothing is known.
-            known: float (B, 1, S, S), 1 where the collage shows something.
-            label: integer (B, S, S), 11 classes (`networks.portrait_edit.LABEL_CLASSES`).
-
-        Returns:
-            float (B, 3, S, S).
-        """
-        return self(collage, known, one_hot(label, LABEL_CLASSES).to(collage.dtype))
-
-    def forward(self, collage: Tensor, known: Tensor, planes: Tensor) -> Tensor:
-        """See `fit`; the label as planes (B, 11, S, S)."""
-        return collage + self.fitter(torch.cat([collage, known, planes], 1))
-
-    def frozen_parser(self) -> Mapping[str, Tensor]:
-        """The parser's weights without their gradients, for a judge that does not learn."""
-        return {name: value.detach() for name, value in self.parser.named_parameters()}

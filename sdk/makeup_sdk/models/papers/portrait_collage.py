@@ -1,11 +1,10 @@
 """Parts of other people on a face: their own pixels, in its pose and its light.
 
-The landmarks say where each pixel of the face lies on the other one (thin-plate spline; hair
-follows the affine part alone). What is lent takes on the light of the face that wears it: lips,
-eyes and hair keep their own colour, skin takes on the wearer's complexion, so that no edge shows.
+The landmarks say where each pixel of the face lies on the other one (thin-plate spline). What is
+lent takes on the light of the face that wears it: lips and eyes keep some of their own colour, skin
+takes on the wearer's complexion, so that no edge shows.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -22,14 +21,14 @@ from makeup_sdk.models.papers.portrait_label import PARTS
 from makeup_sdk.models.papers.psgan_pose import thin_plate_places
 
 _SKIN, _INSIDE, _HAIR = 1, 8, 10
-_MOUTH_EDGE, _EYE_EDGE, _SKIN_EDGE, _HAIR_EDGE = 1.2, 3.0, 3.5, 1.5
+_MOUTH_EDGE, _EYE_EDGE, _SKIN_EDGE = 1.2, 3.0, 3.5
 """Softness of the parts' edges: standard deviation in crop pixels."""
 _SKIN_AROUND = 1.5
-"""Crop pixels over which lent light passes from that of skin to that of lips, eyes and hair."""
+"""Crop pixels over which lent light passes from that of skin to that of lips and eyes."""
 _REACH = (48.0, 14.0)
 """Crop pixels from which the light of the skin around a place is averaged, far and near."""
 _LAMP_SHARE = 0.5
-"""How far lips, eyes and hair keep the colour that they have under a lamp, instead of that against
+"""How far lips and eyes keep the colour that they have under a lamp, instead of that against
 the skin. How dark a skin is can only be guessed from one photo, so neither alone is safe."""
 _LEAST_CONTRAST = 0.5
 """Most by which the contrast of skin in hard light is lowered."""
@@ -38,10 +37,6 @@ _OPEN = 0.5
 _MOST_COLOR = 0.5
 """Log light by which a channel is brought from one light to the other at most: in a picture of one
 colour the others are noise."""
-_HULL = list(range(27))
-"""Landmarks of jaw and brows: hair is laid out by them."""
-_BORDER = 10
-"""Crop pixels over which hair fades out towards the border of the crop."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,6 @@ class Portrait:
         image: uint8 (H, W, 3), BGR.
         face: its analysis.
         label: uint8 (256, 256), 11 classes, of the crop.
-        hair: float32 (256, 256) in [0, 1]: how surely a pixel is hair.
         tone: its bare skin.
         lamp: float32 (3,), log of the light that falls on it, B, G, R.
     """
@@ -60,14 +54,11 @@ class Portrait:
     image: Image
     face: FaceAnalysis
     label: NDArray[np.uint8]
-    hair: FloatArray
     tone: SkinTone
     lamp: FloatArray
 
     @classmethod
-    def of(
-        cls, image: Image, face: FaceAnalysis, label: NDArray[np.uint8], hair: FloatArray
-    ) -> "Portrait":
+    def of(cls, image: Image, face: FaceAnalysis, label: NDArray[np.uint8]) -> "Portrait":
         """A face with its light measured.
 
         Raises:
@@ -81,7 +72,7 @@ class Portrait:
             )
         points = face.crop_landmarks.astype(np.float64)
         light = SkinLight.measure(face.crop, points, face.regions)
-        return cls(image, face, label, hair, tone, np.log(light.color).astype(np.float32))
+        return cls(image, face, label, tone, np.log(light.color).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -162,11 +153,9 @@ class Lent:
         return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
-def places_of(part: str, wearer: Portrait, lender: Portrait) -> FloatArray:
+def places_of(wearer: Portrait, lender: Portrait) -> FloatArray:
     """float32 (256, 256, 2): where the lender shows what each pixel of the wearer's crop shows."""
     own, other = wearer.face.crop_landmarks, lender.face.crop_landmarks
-    if part == "hair":
-        return _affine_places(own[_HULL], other[_HULL])
     return thin_plate_places(own, other, CROP_SIZE)
 
 
@@ -189,9 +178,7 @@ def lend(
     shown = cv2.remap(lender.label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
     crop = Canvas.of_crop().taken(lender, places)
     contrast, light = _matched_light(wearer, lender, to_log(crop), shown)
-    if part == "hair":
-        share = _hair_share(wearer, lender, label, places, shown)
-    elif part == "mouth":
+    if part == "mouth":
         share = _mouth_share(label, shown)
     elif part == "eyes":
         share = _eye_share(wearer, label, shown)
@@ -272,57 +259,5 @@ def _skin_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArra
     return np.asarray(soft * np.isin(label, PARTS["skin"]), np.float32)
 
 
-def _hair_share(
-    wearer: Portrait,
-    lender: Portrait,
-    label: NDArray[np.uint8],
-    places: FloatArray,
-    shown: NDArray[np.uint8],
-) -> FloatArray:
-    """Lent hair, and lent skin where own hair goes from the forehead."""
-    hair = cv2.remap(lender.hair, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    forehead = (wearer.hair > 0.3) & (shown == _SKIN)
-    share = np.maximum(hair, _soft(forehead.astype(np.float32), _HAIR_EDGE))
-    inside = np.zeros(label.shape, np.uint8)
-    outline = wearer.face.crop_landmarks[[*range(17), *range(26, 16, -1)]]
-    cv2.fillConvexPoly(inside, cv2.convexHull(np.round(outline).astype(np.int32)), 1)
-    inside = cv2.erode(inside, np.ones((9, 9), np.uint8))
-    return np.asarray(share * (1 - _soft(inside.astype(np.float32), 2.0)) * _fade(), np.float32)
-
-
-def _fade() -> FloatArray:
-    """float32 (256, 256): 1, falling to 0 towards the border of the crop."""
-    steps = np.arange(CROP_SIZE, dtype=np.float32)
-    ramp = np.clip(np.minimum(steps, CROP_SIZE - 1 - steps) / _BORDER, 0, 1)
-    return np.asarray(ramp[:, None] * ramp[None], np.float32)
-
-
-def _affine_places(own: FloatArray, other: FloatArray) -> FloatArray:
-    """float32 (256, 256, 2): places by the best affine map of the points."""
-    ones = np.ones((len(own), 1), np.float32)
-    solved, *_ = np.linalg.lstsq(np.hstack([own, ones]), other, rcond=None)
-    y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE].astype(np.float32)
-    pixels = np.stack([x, y, np.ones_like(x)], axis=-1)
-    return np.asarray(pixels @ solved.astype(np.float32), np.float32)
-
-
 def _soft(mask: FloatArray, sigma: float) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32)
-
-
-def lent_label(
-    label: NDArray[np.uint8], wearer: Portrait, parts: Mapping[str, Lent]
-) -> NDArray[np.uint8]:
-    """The label of the face once it wears the parts: hair moves, the others keep their places."""
-    if "hair" not in parts:
-        return label
-    result: NDArray[np.uint8] = label.copy()
-    lent = parts["hair"]
-    result[(result == _HAIR) & (wearer.hair > 0.3)] = 0
-    shown = cv2.remap(
-        lent.lender.label, lent.places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
-    )
-    seen = lent.share > 0.5
-    result[seen & (shown == _HAIR)] = _HAIR
-    result[seen & (shown == _SKIN)] = _SKIN
-    return result

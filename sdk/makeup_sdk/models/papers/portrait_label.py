@@ -30,7 +30,6 @@ PARTS: Mapping[str, tuple[int, ...]] = {
     "eyes": (4, 5),
     "mouth": (7, 8, 9),
     "skin": (1, 2, 3, 6),
-    "hair": (10,),
 }
 """Classes of the parts that can be swapped; brows and nose belong to the skin."""
 

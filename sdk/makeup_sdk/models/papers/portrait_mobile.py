@@ -1,14 +1,13 @@
 """Portrait editing of mobile class: other people's parts on a face, in photos and in streams.
 
-A parser says what is where, the parts' own pixels are laid out on the face (`portrait_collage`),
-and a network fills what none of them shows, as the label says.
+A parser says what is where, and the parts' own pixels are laid out on the face
+(`portrait_collage`).
 """
 
 from typing import ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, Region
 from makeup_kernels.types import FloatArray, Image
@@ -16,16 +15,11 @@ from makeup_sdk.faces.parsing import face_classes
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
-from makeup_sdk.models.papers.faces import planes, shrunk
+from makeup_sdk.models.papers.faces import shrunk
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 from makeup_sdk.models.papers.portrait_collage import Canvas, Portrait, lend, places_of
-from makeup_sdk.models.papers.portrait_label import CLASSES
 
 _SKIN, _HAIR = 1, 10
-_NOT_HAIR, _SURELY_HAIR = 0.2, 0.8
-"""Probabilities up to which a pixel is no hair, and from which it is all hair."""
-_SURE = 0.5
-"""Share of hair from which a pixel counts as such."""
 _REGION_OF_PART = {"skin": Region.SKIN, "eyes": Region.EYES, "mouth": Region.LIPS}
 """Parts in the order in which they are put on, and the region whose strength scales each."""
 _FAINTEST = 0.004
@@ -40,7 +34,6 @@ class PortraitNetwork:
 
     SIGNATURE: ClassVar[Signature] = {
         "parser": (("image",), ("classes",)),
-        "fitter": (("collage", "known", "label"), ("result",)),
     }
 
     def __init__(self, graphs: Graphs) -> None:
@@ -67,41 +60,8 @@ class PortraitNetwork:
         label = face_classes(face.crop_landmarks, face.regions)
         outside = np.isin(label, (0, _HAIR))
         label[outside] = np.where(np.isin(found, (_SKIN, _HAIR)), found, 0)[outside]
-        sure = np.clip((classes[_HAIR] - _NOT_HAIR) / (_SURELY_HAIR - _NOT_HAIR), 0, 1)
-        hair = np.asarray(sure * ~np.isin(label, (4, 5, 6, 7, 8, 9)), np.float32)
-        label[(label == _SKIN) & (hair > _SURE)] = _HAIR
-        return Portrait.of(image, face, label, hair)
-
-    def fitted(
-        self, collage: Image, known: NDArray[np.bool_], label: NDArray[np.uint8]
-    ) -> FloatArray:
-        """A collage as one picture that fits a label, softer than the photo.
-
-        Args:
-            collage: uint8 (256, 256, 3), BGR.
-            known: bool (256, 256): where the collage shows something.
-            label: uint8 (256, 256).
-
-        Returns:
-            float32 (256, 256, 3), pixel values, BGR.
-        """
-        size = self._graphs.size
-        there = known.astype(np.float32)
-        share = cv2.resize(there, (size, size), interpolation=cv2.INTER_AREA)
-        seen = (share > _SURE).astype(np.float32)
-        total = cv2.resize(collage * there[..., None], (size, size), interpolation=cv2.INTER_AREA)
-        mean = total / np.maximum(share, 1e-3)[..., None]
-        pixels = self._graphs.pixels(np.asarray(mean, np.float32))
-        small = cv2.resize(label, (size, size), interpolation=cv2.INTER_NEAREST)
-        inputs = {
-            "collage": np.ascontiguousarray(pixels * seen, np.float32),
-            "known": seen[None, None],
-            "label": planes(np.asarray(small, np.uint8), len(CLASSES)),
-        }
-        result = self._graphs.image(self._graphs.run("fitter", inputs)["result"][0])
-        side = (CROP_SIZE, CROP_SIZE)
-        large = cv2.resize(result.transpose(1, 2, 0), side, interpolation=cv2.INTER_CUBIC)
-        return np.asarray(np.clip(large, 0, 255), np.float32)
+        label[(label == _SKIN) & (found == _HAIR)] = _HAIR
+        return Portrait.of(image, face, label)
 
 
 class MobilePortraitPainter(Painter):
@@ -131,7 +91,7 @@ class MobilePortraitPainter(Painter):
                 continue
             lender = self._lenders[part]
             if id(lender) not in places:
-                places[id(lender)] = places_of(part, wearer, lender)
+                places[id(lender)] = places_of(wearer, lender)
             lent = lend(part, wearer, lender, wearer.label, places[id(lender)])
             crop = lent.put(crop, canvas)
             mask[lent.share > _FAINTEST] = min(amount, 1.0)
