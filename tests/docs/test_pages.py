@@ -51,6 +51,7 @@ def test_only_what_needs_a_device_is_left_out() -> None:
         "needs a camera",
         "needs a GPU",
         "needs a Jetson",
+        "needs a server",
         "needs a trained model",
     }
 

@@ -21,6 +21,7 @@ from makeup_engines.tensorrt.plans import (
 )
 from makeup_engines.tensorrt.targets import TARGETS, target_of
 from makeup_kernels import InvalidInputError, MakeupError
+from makeup_sdk.serving.repository import RepositoryOptions, write_repository
 
 app = typer.Typer(help="List, verify and clean built engines.", no_args_is_help=True)
 
@@ -32,10 +33,16 @@ CacheFolder = Annotated[
 def build_command(
     bundle: Annotated[Path, typer.Argument(help="Bundle: a folder or a .zip.")],
     backend: Annotated[
-        str, typer.Option(help="What to build for; there is tensorrt.")
-    ] = "tensorrt",
+        str | None,
+        typer.Option(
+            help="What to build for: tensorrt. With --server also onnxruntime, the default there."
+        ),
+    ] = None,
     target: Annotated[str, typer.Option(help=f"local, {', '.join(TARGETS)}.")] = "local",
-    batch: Annotated[int, typer.Option(min=1, max=64, help="Most faces per call.")] = 1,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Most faces per call; default 1, with --server 8."),
+    ] = None,
     workspace: Annotated[
         int | None, typer.Option(min=16, help="Scratch memory in MiB; default: the target's.")
     ] = None,
@@ -48,15 +55,37 @@ def build_command(
     device: Annotated[int, typer.Option(min=0, help="Number of the GPU.")] = 0,
     cache: CacheFolder = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    server: Annotated[
+        str | None, typer.Option(help="Write a model repository for a server: triton.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="With --server: the repository.")
+    ] = None,
+    instances: Annotated[
+        int, typer.Option(min=1, help="With --server: engines, each a process.")
+    ] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, help="With --server: CPU threads of each engine.")
+    ] = 1,
+    kind: Annotated[str, typer.Option(help="With --server: networks on cpu or gpu.")] = "cpu",
 ) -> None:
-    """Build the TensorRT engines of a bundle; what is built already stays as it is."""
+    """Build the TensorRT engines of a bundle; what is built already stays as it is.
+
+    With --server triton: write a model repository for Triton Inference Server instead, of a bundle
+    or a shipped model.
+    """
+    if server is not None:
+        networks = backend, kind, batch or 8
+        _write_repository(server, str(bundle), output, networks, instances, threads)
+        return
+    backend = backend or "tensorrt"
     if backend != "tensorrt":
         raise InvalidInputError(f"--backend {backend}: only tensorrt is built ahead of time")
     chosen = target_of(target)
     request = BuildRequest(
         Bundle.open(bundle),
         chosen,
-        BuildOptions(batch, workspace or chosen.workspace_mib),
+        BuildOptions(batch or 1, workspace or chosen.workspace_mib),
         timing_cache,
         cache,
         timeout or chosen.timeout_s,
@@ -80,6 +109,29 @@ def build_command(
         done = "built" if new else "already built"
         console.print(f"{name}: {done}, {entry.size / 1e6:.1f} MB, {entry.path}", markup=False)
     _build_kernels(console, request)
+
+
+def _write_repository(
+    server: str,
+    model: str,
+    output: Path | None,
+    networks: tuple[str | None, str, int],
+    instances: int,
+    threads: int,
+) -> None:
+    """See `build_command`; `networks`: their backend, kind and batch."""
+    if server != "triton":
+        raise InvalidInputError(f"--server {server}: unknown; expected triton")
+    if output is None:
+        raise InvalidInputError("--server triton: give the repository to write: -o REPOSITORY")
+    backend, kind, batch = networks
+    options = RepositoryOptions(backend or "onnxruntime", kind, instances, threads, batch)
+    names = write_repository(model, output, options)
+    console = Console()
+    console.print(f"wrote {output}: {', '.join(names)}", markup=False, soft_wrap=True)
+    console.print(
+        f"serve it: tritonserver --model-repository {output}", markup=False, soft_wrap=True
+    )
 
 
 def _build_kernels(console: Console, request: BuildRequest) -> None:

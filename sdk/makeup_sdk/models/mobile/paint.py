@@ -30,7 +30,7 @@ from makeup_sdk.models.mobile.read import RegionColors, read_regions, without_si
 _AMOUNT = {
     Region.LIPS: np.array([1.1, 1.25, 1.25], np.float32),
     Region.SKIN: np.array([SKIN_LIGHTNESS, 1.2, 1.2], np.float32),
-    Region.EYES: np.array([1.15, 1.15, 1.15], np.float32),
+    Region.EYES: np.array([1.35, 1.25, 1.25], np.float32),
     Region.BROWS: np.array([0.7, 0.8, 0.8], np.float32),
 }
 """Of a change of L*, a*, b*. Blur and soft outlines take some of it away again; the
