@@ -21,7 +21,7 @@ from makeup_sdk.models.papers.portrait_collage import (
     lend,
     places_of,
 )
-from makeup_sdk.models.papers.portrait_label import CLASSES, redrawn_places
+from makeup_sdk.models.papers.portrait_label import CLASSES, HAIR, redrawn_places
 from makeup_sdk.models.papers.portrait_mobile import PortraitNetwork
 from makeup_sdk.weights import FOLDER
 
@@ -32,6 +32,8 @@ WHOLE_FACE = "face"
 
 _MOVED = 0.2
 """Crop pixels by which a place must move to be drawn anew."""
+_HAIR_SLIP = 0.01
+"""Share of the crop by which the hair of a redrawn label may differ: a brush slips."""
 _SEAM = 1.5
 """Softness of the edges of what was moved, crop pixels."""
 
@@ -105,7 +107,8 @@ class PortraitEditor:
             uint8 (H, W, 3), BGR, a new array.
 
         Raises:
-            InvalidInputError: an unknown part; a label of another shape or with other classes.
+            InvalidInputError: an unknown part; a label of another shape, with other classes, or with
+                redrawn hair.
             NoFaceError: a photo without a usable face.
         """
         lenders = self._lenders(parts or {})
@@ -117,6 +120,7 @@ class PortraitEditor:
             _check_label(label, wearer.image.shape[:2])
             before = _onto_crop(_onto_photo(wearer.label, wearer), wearer)
             after = _onto_crop(label, wearer)
+            _check_hair(before, after)
             own = redrawn_places(before, after)
         result: Image = wearer.image.copy()
         picture = self._bent(np.ascontiguousarray(result[box]), wearer, canvas, own)
@@ -171,6 +175,15 @@ def _check_label(label: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
         raise InvalidInputError(
             f"label: expected uint8 {shape} with classes 0 to {len(CLASSES) - 1}, as "
             "`PortraitEditor.label` gives it"
+        )
+
+
+def _check_hair(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
+    was, now = before == HAIR, after == HAIR
+    if (was ^ now).sum() > _HAIR_SLIP * was.size:
+        raise InvalidInputError(
+            "label: the hair was redrawn, which the editor cannot follow; redraw brows, eyes, nose "
+            "or lips"
         )
 
 

@@ -138,6 +138,10 @@ def test_messages(editor: PortraitEditor, demo: Demo, tmp_path: Path) -> None:
     for wrong in (np.zeros((4, 4), np.uint8), np.full(source.shape[:2], 99, np.uint8)):
         with pytest.raises(InvalidInputError, match=r"label: expected uint8 .* classes 0 to 10"):
             editor.edit(source, label=wrong)
+    shaved = editor.label(source)
+    shaved[shaved == 10] = 1
+    with pytest.raises(InvalidInputError, match="the hair was redrawn"):
+        editor.edit(source, label=shaved)
     with pytest.raises(BundleError, match=r"holds the graphs .*, expected parser"):
         PortraitEditor(FOLDER / "psgan")
 

@@ -33,14 +33,14 @@ PARTS: Mapping[str, tuple[int, ...]] = {
 }
 """Classes of the parts that can be swapped; brows and nose belong to the skin."""
 
-EDITABLE: tuple[tuple[int, ...], ...] = ((2,), (3,), (4,), (5,), (6,), (7, 8, 9), (8,), (10,))
+EDITABLE: tuple[tuple[int, ...], ...] = ((2,), (3,), (4,), (5,), (6,), (7, 8, 9), (8,))
 """Groups of classes whose outlines are followed when a label is redrawn."""
+HAIR = 10
 
 _FARTHEST = 90.0
 """RGB distance beyond which a colour is none of the palette's."""
 _STRAY = 0.02
 """Share of a picture that may have such colours: the soft edges of a brush."""
-_HAIR = (10,)
 _SAMPLES = 40
 """Points of an outline."""
 _RING = 16.0
@@ -116,7 +116,7 @@ def redrawn_places(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Float
         points, found = _matched(now.astype(np.uint8), was.astype(np.uint8))
         new.append(points)
         old.append(found)
-        changed |= ((was ^ now) if classes == _HAIR else (was | now)).astype(np.uint8)
+        changed |= (was | now).astype(np.uint8)
     if not changed.any():
         return own
     away = cv2.distanceTransform(1 - changed, cv2.DIST_L2, 3)
