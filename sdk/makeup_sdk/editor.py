@@ -107,8 +107,8 @@ class PortraitEditor:
             uint8 (H, W, 3), BGR, a new array.
 
         Raises:
-            InvalidInputError: an unknown part; a label of another shape, with other classes, or with
-                redrawn hair.
+            InvalidInputError: an unknown part; a label of another shape, with other classes, or
+                with redrawn hair.
             NoFaceError: a photo without a usable face.
         """
         lenders = self._lenders(parts or {})
