@@ -42,7 +42,7 @@ class PortraitEditor:
     """Edits the portrait in a photo: parts of other people, or a redrawn label.
 
         editor = PortraitEditor()
-        result = editor.edit("me.jpg", {"mouth": "other.jpg"})
+        result = editor.edit("photo.jpg", {"mouth": "reference.jpg"})
 
     Pixels outside the edited parts stay as they are, bit for bit.
 
