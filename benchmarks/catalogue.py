@@ -194,7 +194,7 @@ def on_workers(folder: Path, workers: int, ray: str | None) -> Callable[[Path, P
 
 def on_ray(folder: Path, rounds: int, kills: int) -> dict[str, Any]:
     """The same on clusters of this machine, of one and of two nodes; kills."""
-    import ray
+    import ray.data
     from ray.cluster_utils import Cluster
 
     logging.getLogger("ray.data").setLevel(logging.WARNING)
