@@ -32,13 +32,19 @@ def _describe(command: Any, name: str) -> Iterator[str]:
             yield from _describe(each, f"{name} {key}")
         return
     yield f"## {name}"
-    yield "\n".join(line.strip() for line in (command.help or "").splitlines())
+    yield "\n".join(map(_line, (command.help or "").splitlines()))
     rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
     if rows:
         head = ["| argument or option | meaning | default |", "|---|---|---|"]
         yield "\n".join(head + rows)
     for key, each in inner.items():
         yield from _describe(each, f"{name} {key}")
+
+
+def _line(line: str) -> str:
+    """A line of a command's help; examples, which are commands, as code."""
+    line = line.strip()
+    return f"`{line}`" if line.startswith("makeup ") else line
 
 
 def _row(parameter: Any) -> str:

@@ -30,6 +30,7 @@ LICENCES = {
     "build": "MIT",
     "clang-format": "Apache-2.0 WITH LLVM-exception",
     "cmake": "Apache-2.0 (the packaging), BSD-3-Clause (CMake)",
+    "codespell": "GPL-2.0-only",
     "fastapi": "MIT",
     "fsspec": "BSD-3-Clause",
     "httpx2": "BSD-3-Clause",

@@ -1,14 +1,20 @@
 """The engine: frames in, frames with makeup out."""
 
+import asyncio
 import sys
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from PIL.Image import Image as Pillow
 
 from makeup_kernels import InvalidInputError, Region
+from makeup_kernels.dispatch import thread_count, usable_cores
 from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_count, as_number
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
@@ -20,7 +26,7 @@ from makeup_sdk.frame import (
 )
 from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
-from makeup_sdk.images import check_color, check_frame, to_bgr
+from makeup_sdk.images import Picture, check_color, open_picture
 from makeup_sdk.look import Look
 from makeup_sdk.makeup.base import TONE, Part
 from makeup_sdk.models.base import Model, ModelOptions
@@ -43,7 +49,8 @@ class MakeupEngine:
 
     Args:
         look: a `Look`; the path of a look file (`.look`), of products (`.json`) or of a reference
-            photo; or a reference photo as a frame. None paints nothing until `engine.look` is set.
+            photo; or a reference photo as a frame or a Pillow image. None paints nothing until
+            `engine.look` is set.
         model: a name (`makeup models` lists them), the path of a published model's bundle (a
             directory or a zip, made by `makeup export` or `makeup import`), or a `Model`.
         backend: runs the graphs of a bundle: "auto", or a name of `makeup_engines.BACKENDS`, which
@@ -71,7 +78,7 @@ class MakeupEngine:
 
     def __init__(
         self,
-        look: Look | str | Path | Image | None = None,
+        look: Look | Picture | None = None,
         *,
         model: str | Path | Model = DEFAULT_MODEL,
         backend: str = "auto",
@@ -118,10 +125,10 @@ class MakeupEngine:
         return self._outfit.look if self._outfit else None
 
     @look.setter
-    def look(self, look: Look | str | Path | Image | None) -> None:
+    def look(self, look: Look | Picture | None) -> None:
         self._outfit = self._tailor(look)
 
-    def wear(self, face_id: int, look: Look | str | Path | Image | None) -> None:
+    def wear(self, face_id: int, look: Look | Picture | None) -> None:
         """Give one face of a stream a look of its own; None leaves it bare.
 
         Args:
@@ -140,19 +147,15 @@ class MakeupEngine:
         """What a face of a stream wears now; None if it stays bare."""
         return self._outfits.get(face_id, self._outfit)
 
-    def _tailor(self, look: Look | str | Path | Image | None) -> Outfit | None:
+    def _tailor(self, look: Look | Picture | None) -> Outfit | None:
         if look is None:
             return None
         if isinstance(look, (str, Path)) and Path(look).suffix == ".look":
             look = Look.load(look)
         elif isinstance(look, (str, Path)) and Path(look).suffix == ".json":
             look = Look.from_json_file(look)
-        elif isinstance(look, np.ndarray):
-            frame = check_frame(look, "look")
-            photo = to_bgr(frame, self.color)
-            look = Look.from_photo(photo, model=self.model, analyzer=self.analyzer)
-        elif isinstance(look, (str, Path)):
-            look = Look.from_photo(look, model=self.model, analyzer=self.analyzer)
+        elif isinstance(look, (str, Path, np.ndarray, Pillow)):
+            look = Look.from_photo(look, model=self.model, analyzer=self.analyzer, color=self.color)
         elif not isinstance(look, Look):
             raise InvalidInputError(
                 f"look: got {type(look).__name__}, expected a Look, a path or a frame"
@@ -184,31 +187,79 @@ class MakeupEngine:
                 _check_has_tone(outfit.look)
         self._tone = tone
 
-    def process(self, frame: Image, *, out: Image | None = None) -> Image:
-        """Put the look on every face of a frame.
+    def process(self, frame: Picture | Any, *, out: Image | None = None) -> Image:
+        """Put the look on every face of a picture.
 
         Args:
             frame: uint8 (H, W, 3), any strides, read-only allowed; never modified unless
-                `out=frame`. With device="cuda" also an array on the GPU, each row without gaps.
-            out: where the result goes, on the GPU where the frame is; default a new array.
+                `out=frame`. Also (H, W, 4) with alpha last, grey (H, W) or (H, W, 1), the path of
+                an image file, or a Pillow image. With device="cuda" also an array on the GPU, each
+                row without gaps.
+            out: where the result of a frame (H, W, 3) goes, on the GPU where the frame is; default
+                a new array.
 
         Returns:
-            uint8 (H, W, 3). Pixels outside the made-up regions are bit-identical to the input; a
-            frame without a face comes back unchanged.
+            uint8 (H, W, 3) in the engine's channel order, or (H, W, 4) with the alpha of a picture
+            that has one. Pixels outside the made-up regions are bit-identical to the input; a
+            picture without a face comes back unchanged.
 
         Raises:
-            InvalidInputError: the frame or `out` has the wrong dtype or shape, or no look is set.
+            InvalidInputError: the picture or `out` has the wrong dtype or shape, the file cannot be
+                read, or no look is set.
         """
         return self.process_detailed(frame, out=out).image
 
-    def process_detailed(self, frame: Image, *, out: Image | None = None) -> Result:
+    def process_detailed(self, frame: Picture | Any, *, out: Image | None = None) -> Result:
         """Like `process`, with the faces found and the time each stage took."""
         outfit = self._outfit
         if outfit is None:
             raise InvalidInputError("no look is set; give MakeupEngine a look, or set engine.look")
+        opened, alpha = open_picture(frame, self.color)
+        if out is not None and opened is not frame:
+            raise InvalidInputError(
+                "out: takes the result of frames uint8 (H, W, 3) alone; leave it out for files, "
+                "Pillow images, and frames that are grey or have alpha"
+            )
         backend = self.pipeline.backend
         faces = ImageFaces(backend, self.max_faces or EVERY_FACE, outfit, self.strength_of(outfit))
-        return self.pipeline.run(frame, faces, out)
+        result = self.pipeline.run(opened, faces, out)
+        if alpha is None:
+            return result
+        return replace(result, image=np.concatenate([result.image, alpha], axis=2))
+
+    def process_batch(self, frames: Iterable[Picture]) -> Iterator[Result]:
+        """Put the look on many pictures, as many at once as `threads` leaves cores for.
+
+            engine = MakeupEngine(look="reference.jpg", threads=1)  # a picture per core
+            for number, result in enumerate(engine.process_batch(["photo.jpg", frame])):
+                result.save(f"made-up-{number}.jpg")
+
+        Args:
+            frames: as `process` takes them; read as they are needed.
+
+        Yields:
+            `process_detailed` of each, in their order.
+
+        Raises:
+            InvalidInputError: as `process`, at the picture that is wrong.
+        """
+        at_once = max(usable_cores() // thread_count(self.threads), 1)
+        waiting: deque[Future[Result]] = deque()
+        with ThreadPoolExecutor(at_once) as pool:
+            try:
+                for frame in frames:
+                    waiting.append(pool.submit(self.process_detailed, frame))
+                    if len(waiting) > at_once:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for one in waiting:
+                    one.cancel()
+
+    async def aprocess(self, frame: Picture) -> Image:
+        """`process` in a worker thread, for event loops: `await engine.aprocess(frame)`."""
+        return await asyncio.to_thread(self.process, frame)
 
     def stream(
         self, source: Any, sink: Any = None, *, options: StreamOptions | None = None

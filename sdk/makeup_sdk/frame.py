@@ -1,11 +1,14 @@
 """Frames and results: channel order, output arrays, what stands in the way of makeup."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
 
 import numpy as np
+from PIL import Image as Pillow
 
 from makeup_kernels import InvalidInputError, Region
 from makeup_kernels.types import Image
@@ -18,9 +21,12 @@ from makeup_sdk.faces import (
     visible_share,
     yaw_degrees,
 )
-from makeup_sdk.images import check_frame
+from makeup_sdk.images import check_frame, to_bgr, write_photo
 from makeup_sdk.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, MAX_STRENGTH
+from makeup_sdk.photos import Photo
+from makeup_sdk.photos.color import ColorSpace
+from makeup_sdk.plot import plot_faces
 
 StrengthLike: TypeAlias = float | Mapping[Region, float] | Mapping[str, float]
 """What apps may give as a strength: one number, or one per region, by `Region` or by name."""
@@ -40,11 +46,13 @@ class Result:
         image: the frame with makeup, layout as the input.
         faces: every face that was found, most certain first, painted or not (`Face.status`).
         timings: milliseconds per stage: detect, analyze, generate, composite.
+        color: channel order of the image, "bgr" or "rgb".
     """
 
     image: Image
     faces: tuple[Face, ...]
     timings: Mapping[str, float]
+    color: str = field(default="bgr", kw_only=True)
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
@@ -53,6 +61,51 @@ class Result:
             f"{type(self).__name__}({width}x{height}, {len(self.faces)} faces, {painted} painted, "
             f"{sum(self.timings.values()):.1f} ms)"
         )
+
+    def _repr_png_(self) -> bytes:
+        """What notebooks show: the image."""
+        file = io.BytesIO()
+        Pillow.fromarray(self._in_order("rgb")).save(file, "PNG")
+        return file.getvalue()
+
+    def save(self, path: str | Path) -> None:
+        """Write the image; the suffix chooses the format. An alpha channel comes along.
+
+        Raises:
+            InvalidInputError: unknown suffix, a picture that the format cannot hold, or the folder
+                does not exist.
+        """
+        image, space = self._in_order("bgr"), ColorSpace("RGB", None, str(path))
+        if image.shape[2] == 3:
+            write_photo(path, Photo(image, space))
+            return
+        share = image[..., 3:].astype(np.float32) / 255
+        on_white = (image[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
+        write_photo(path, Photo(on_white, space, image[..., 2::-1], image[..., 3]))
+
+    def show(self) -> None:
+        """Open the image in this system's viewer of pictures."""
+        Pillow.fromarray(self._in_order("rgb")).show()
+
+    def plot(self) -> Image:
+        """The image with landmarks, boxes and status of its faces drawn on it.
+
+        Returns:
+            uint8 (H, W, 3), channel order as the image.
+        """
+        bgr = self._in_order("bgr")[..., :3]
+        return to_bgr(plot_faces(bgr, self.faces), self.color)
+
+    def _in_order(self, color: str) -> Image:
+        """The image in a channel order, alpha last."""
+        if not isinstance(self.image, np.ndarray):
+            raise InvalidInputError(
+                f"result: the image is a {type(self.image).__name__} on a GPU; bring it to the CPU "
+                "first"
+            )
+        if color == self.color:
+            return np.ascontiguousarray(self.image)
+        return np.concatenate([self.image[..., 2::-1], self.image[..., 3:]], axis=2)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL import ImageOps
 
 from makeup_kernels import InvalidInputError
 from makeup_kernels.files import as_path, write_atomically
@@ -16,6 +19,9 @@ from makeup_sdk.photos.limits import check_file_size
 IMAGE_SUFFIXES = WRITE_SUFFIXES
 COLORS = ("bgr", "rgb")
 """Channel orders of frames."""
+
+Picture: TypeAlias = str | Path | NDArray[np.uint8] | Pillow.Image
+"""A picture as apps have it; see `open_picture`."""
 
 
 def read_photo(path: str | Path) -> Photo:
@@ -111,6 +117,41 @@ def check_frame(frame: object, name: str = "frame") -> Image:
             hint = "; drop the alpha channel with frame[..., :3]"
         raise InvalidInputError(f"{name}: got shape {frame.shape}, expected (H, W, 3){hint}")
     return frame
+
+
+def open_picture(picture: Any, color: str, name: str = "frame") -> tuple[Any, Image | None]:
+    """A picture as a frame, and its alpha channel.
+
+    Args:
+        picture: path of an image file; a Pillow image; an array uint8 (H, W, 3), or (H, W, 4) with
+            alpha last, or grey (H, W) or (H, W, 1). Anything else, such as an array on a GPU, is
+            returned as it is.
+        color: channel order of arrays, and of the frame, "bgr" or "rgb".
+        name: what it is, in messages.
+
+    Returns:
+        the frame uint8 (H, W, 3), and alpha uint8 (H, W, 1), or None without. An array (H, W, 3) is
+        returned itself.
+
+    Raises:
+        InvalidInputError, BackendUnavailableError: the file cannot be read; see `read_photo`.
+    """
+    if isinstance(picture, (str, Path)):
+        frame = read_image(picture)
+        return (frame[..., ::-1] if color == "rgb" else frame), None
+    if isinstance(picture, Pillow.Image):
+        upright = ImageOps.exif_transpose(picture)
+        has_alpha = upright.has_transparency_data
+        array = np.asarray(upright.convert("RGBA" if has_alpha else "RGB"))
+        frame = array[..., :3] if color == "rgb" else array[..., 2::-1]
+        return frame, array[..., 3:] if has_alpha else None
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
+        return picture, None
+    if picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 1):
+        return np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2), None
+    if picture.ndim == 3 and picture.shape[2] == 4:
+        return picture[..., :3], picture[..., 3:]
+    return picture, None
 
 
 def check_color(color: str) -> str:

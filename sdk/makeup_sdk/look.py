@@ -21,7 +21,7 @@ from makeup_sdk.arguments import as_number, as_regions, as_title
 from makeup_sdk.colors import Color
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
 from makeup_sdk.faces.demo_face import demo_face
-from makeup_sdk.images import check_color, check_frame, read_image, to_bgr
+from makeup_sdk.images import Picture, check_color, check_frame, open_picture, to_bgr
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
 from makeup_sdk.makeup.color_card import color_card
@@ -95,7 +95,7 @@ class Look:
     @classmethod
     def from_photo(
         cls,
-        photo: str | Path | NDArray[np.uint8],
+        photo: Picture,
         *,
         title: str | None = None,
         model: str | Path | Model = DEFAULT_MODEL,
@@ -105,21 +105,19 @@ class Look:
         """Read the makeup of a reference photo; of several faces, the largest wears it.
 
         Args:
-            photo: path of an image file, or a frame uint8 (H, W, 3).
+            photo: path of an image file, a Pillow image, or a frame uint8 (H, W, 3).
             title: default: the file's name.
             model: reads the makeup: a name, or `engine.model`. An engine of another model reads
                 the photo again when the look is put on.
             analyzer: finds the face; default the bundled one.
-            color: channel order of a frame, "bgr" or "rgb"; a file says its own.
+            color: channel order of a frame, "bgr" or "rgb"; files and Pillow images say their own.
 
         Raises:
             InvalidInputError: no readable image, or a model that takes no reference.
             NoFaceError: no usable face in it.
         """
         model = open_model(model)
-        name, frame = _named_frame(photo, "reference")
-        if not isinstance(photo, (str, Path)):
-            frame = to_bgr(frame, check_color(color))
+        name, frame = _named_frame(photo, "reference", check_color(color))
         if title is None and isinstance(photo, (str, Path)):
             title = Path(photo).stem
         face = _largest_face(name, frame, analyzer or BundledFaceAnalyzer())
@@ -239,7 +237,7 @@ class Look:
     @classmethod
     def bare(
         cls,
-        photo: str | Path | NDArray[np.uint8] | None = None,
+        photo: Picture | None = None,
         *,
         analyzer: FaceAnalyzer | None = None,
     ) -> "Look":
@@ -502,11 +500,10 @@ def _bare_photos() -> list[Path]:
     return [folder / p["file"] for p in listing["pictures"] if p["role"] == "source"]
 
 
-def _named_frame(photo: str | Path | NDArray[np.uint8], name: str) -> tuple[str, NDArray[np.uint8]]:
-    """A photo and its name in messages: its path, or `name`."""
-    if isinstance(photo, (str, Path)):
-        return str(photo), read_image(photo)
-    return name, check_frame(photo, name)
+def _named_frame(photo: Picture, name: str, color: str = "bgr") -> tuple[str, Image]:
+    """A photo as a BGR frame, and its name in messages: its path, or `name`."""
+    name = str(photo) if isinstance(photo, (str, Path)) else name
+    return name, to_bgr(check_frame(open_picture(photo, color)[0], name), color)
 
 
 def _largest_face(name: str, frame: NDArray[np.uint8], analyzer: FaceAnalyzer) -> FaceAnalysis:

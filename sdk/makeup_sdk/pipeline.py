@@ -101,7 +101,11 @@ class FrameBackend(Protocol):
 
     Attributes:
         analyzer: takes views of canvases.
+        color: channel order of frames, "bgr" or "rgb".
     """
+
+    @property
+    def color(self) -> str: ...
 
     @property
     def analyzer(self) -> FaceAnalyzer: ...
@@ -163,7 +167,7 @@ class FramePipeline:
             Face(f.landmarks, f.box, f.score, f.track_id, f.status, painted=bool(f.strokes))
             for f in found
         )
-        return Result(canvas.result(), faces, watch.timings)
+        return Result(canvas.result(), faces, watch.timings, color=self.backend.color)
 
 
 @dataclass(frozen=True)
@@ -261,12 +265,12 @@ class CpuBackend:
     ) -> None:
         self._model = model
         self.analyzer = analyzer
-        self._color = color
+        self.color = color
         self._threads = threads
 
     def canvas(self, frame: Any, out: Any) -> "CpuCanvas":
         """See `FrameBackend.canvas`."""
-        return CpuCanvas(check_frame(frame), out, self._color, self._threads)
+        return CpuCanvas(check_frame(frame), out, self.color, self._threads)
 
     def analyze(self, view: Image, found: Sequence[Any]) -> list[FaceAnalysis]:
         """See `FrameBackend.analyze`."""

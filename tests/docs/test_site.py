@@ -70,7 +70,7 @@ def test_command_line_reference() -> None:
     text = hook("command_line").on_page_markdown("# x\n\n{{ command line }}")
     assert "## makeup apply" in text
     assert "## makeup look encode" in text
-    assert "| `--output`, `-o` | Image for one photo, else a folder. | required |" in text
+    assert "| `--output`, `-o` | Image for one photo, else a folder; by default beside" in text
 
 
 def test_site_builds_strictly(tmp_path: Path) -> None:

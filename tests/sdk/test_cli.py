@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -283,3 +284,46 @@ def test_version_and_module() -> None:
     command = [sys.executable, "-m", "makeup_sdk", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"makeup-sdk {__version__}\n"
+
+
+def test_apply_beside_the_photo_reports_as_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(demo_path("light.jpg"), tmp_path / "me.jpg")
+    write_image(tmp_path / "wall.png", np.full((90, 90, 3), 128, np.uint8))
+    for _ in range(2):  # the second run does not make up the first one's result
+        assert run(monkeypatch, "apply", tmp_path, "--look", "berry", "--json") == 1
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [Path(line["photo"]).name for line in lines] == ["me.jpg", "wall.png"]
+    me, wall = lines
+    assert Path(me["output"]) == tmp_path / "me-makeup.jpg"
+    assert (read_image(me["output"]) != read_image(tmp_path / "me.jpg")).any()
+    assert [(face["status"], face["painted"]) for face in me["faces"]] == [("ok", True)]
+    assert me["error"] is None
+    assert wall["output"] is None
+    assert "no face found" in wall["error"]
+
+
+def test_apply_quiet_and_debug(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, plain, drawn = demo_path("light.jpg"), tmp_path / "plain.png", tmp_path / "drawn.png"
+    assert run(monkeypatch, "apply", photo, "--look", "berry", "-o", plain, "--quiet") == 0
+    assert capsys.readouterr().out == ""
+    assert run(monkeypatch, "apply", photo, "--look", "berry", "-o", drawn, "--debug") == 0
+    assert (read_image(plain) != read_image(drawn)).any(axis=2).mean() > 0.01
+
+
+def test_look_show_of_a_designed_look_and_models_as_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "look", "show", "winged") == 0
+    out = capsys.readouterr().out
+    assert "title    Winged" in out
+    assert "kind     products" in out
+    assert "product  eyeliner" in out
+    assert run(monkeypatch, "models", "--json") == 0
+    models = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
+    assert models["mobile"]["milliseconds"] >= 0
+    assert models["ssat"]["milliseconds"] is None
+    assert models["ssat"]["licence"] == "weights do not ship"

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib
+import json
 import os
 import platform
 import subprocess
@@ -470,3 +471,23 @@ def test_versions_compare_by_numbers():
     assert findings.misfit("numpy", "1.9.9") == ">=1.24"
     assert findings.misfit("tensorrt", "12.0") == "<12,>=10.3"
     assert not findings.misfit("a-package-that-nobody-asks-for", "0")
+
+
+def test_report_as_json_and_quiet_and_remedies_that_can_be_copied(monkeypatch, capsys):
+    def fail() -> None:
+        raise OSError("disk")
+
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("makeup_engines.cache.default_cache", fail)
+    remedy = "a command that is longer than the terminal is wide " * 3
+    monkeypatch.setattr(doctor, "_REINSTALL", remedy.strip())
+    assert report(monkeypatch) == 1
+    assert f"  {remedy.strip()}\n" in capsys.readouterr().out
+    assert report(monkeypatch, "--json") == 1
+    listed = json.loads(capsys.readouterr().out)
+    assert {"topic", "state", "detail", "remedy"} == set(listed[0])
+    assert "python" in [finding["topic"] for finding in listed]
+    assert report(monkeypatch, "--json", "--quiet") == 1
+    states = {finding["state"] for finding in json.loads(capsys.readouterr().out)}
+    assert "broken" in states
+    assert states <= {"broken", "warning"}

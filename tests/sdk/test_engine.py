@@ -1,12 +1,17 @@
+import asyncio
+import io
+import itertools
 import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from makeup_sdk import (
     FaceAnalysis,
@@ -17,6 +22,7 @@ from makeup_sdk import (
     NoFaceError,
     Region,
     read_image,
+    write_image,
 )
 from makeup_sdk.faces import BundledFaceAnalyzer
 
@@ -180,13 +186,14 @@ def test_small_face_is_left_bare(engine: MakeupEngine, demo: Demo) -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (np.zeros((8, 8), np.uint8), "got shape (8, 8), expected (H, W, 3); convert grey"),
-        (np.zeros((8, 8, 4), np.uint8), "expected (H, W, 3); drop the alpha channel"),
+        (np.zeros((8, 8, 2), np.uint8), "got shape (8, 8, 2), expected (H, W, 3)"),
+        (np.zeros((0, 8), np.uint8), "got shape (0, 8, 3), expected (H, W, 3)"),
         (np.zeros((8, 8, 3), np.uint16), "got dtype uint16, shape (8, 8, 3), expected uint8"),
         (np.zeros((8, 8, 3), np.float32), "convert float frames in [0, 1] with"),
         (np.full((8, 8, 3), np.nan), "got dtype float64"),
         (np.zeros((0, 8, 3), np.uint8), "got shape (0, 8, 3), expected (H, W, 3)"),
-        ("photo.jpg", "got str, expected a NumPy array uint8 (H, W, 3)"),
+        ("photo.jpg", "photo.jpg: no such file"),
+        (b"photo", "got bytes, expected a NumPy array uint8 (H, W, 3)"),
         (None, "got None, expected a NumPy array uint8 (H, W, 3)"),
     ],
 )
@@ -194,6 +201,73 @@ def test_wrong_frames(engine: MakeupEngine, frame: object, message: str) -> None
     with pytest.raises(InvalidInputError) as error:
         engine.process(frame)  # type: ignore[arg-type]
     assert message in str(error.value)
+
+
+def test_files_pillow_images_grey_and_alpha(
+    engine: MakeupEngine, demo: Demo, tmp_path: Path
+) -> None:
+    frame = demo("light.jpg")
+    made = engine.process(frame)
+    path = tmp_path / "light.png"
+    write_image(path, frame)
+    np.testing.assert_array_equal(engine.process(path), made)
+    np.testing.assert_array_equal(engine.process(str(path)), made)
+    np.testing.assert_array_equal(engine.process(Pillow.fromarray(frame[..., ::-1].copy())), made)
+    alpha = np.arange(frame.size // 3, dtype=np.uint32).astype(np.uint8).reshape(frame.shape[:2])
+    with_alpha = np.dstack([frame, alpha])
+    np.testing.assert_array_equal(engine.process(with_alpha), np.dstack([made, alpha]))
+    seen = Pillow.fromarray(np.dstack([frame[..., ::-1], alpha]))
+    np.testing.assert_array_equal(engine.process(seen), np.dstack([made, alpha]))
+    grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+    wanted = engine.process(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+    for shape in (grey, grey[..., None]):
+        np.testing.assert_array_equal(engine.process(shape), wanted)
+    assert (wanted != grey[..., None]).any()
+    for other in (path, grey, with_alpha):
+        with pytest.raises(InvalidInputError, match="out: takes the result of frames"):
+            engine.process(other, out=frame.copy())
+
+
+def test_files_in_rgb_and_their_results(demo: Demo, tmp_path: Path) -> None:
+    look = Look.shipped("red-classic")
+    path = tmp_path / "light.png"
+    write_image(path, demo("light.jpg"))
+    bgr = MakeupEngine(look).process_detailed(path)
+    rgb = MakeupEngine(look, color="rgb").process_detailed(path)
+    np.testing.assert_array_equal(rgb.image, bgr.image[..., ::-1])
+    np.testing.assert_array_equal(rgb.plot(), bgr.plot()[..., ::-1])
+    drawn = (bgr.plot() != bgr.image).any(axis=2)
+    x0, y0, x1, y1 = bgr.faces[0].box.astype(int)
+    assert drawn[y0:y1, x0:x1].mean() > 0.02
+    assert not drawn[-20:].any()
+    for result in (bgr, rgb):
+        result.save(tmp_path / "made.png")
+        np.testing.assert_array_equal(read_image(tmp_path / "made.png"), bgr.image)
+        shown = np.asarray(Pillow.open(io.BytesIO(result._repr_png_())))
+        np.testing.assert_array_equal(shown, rgb.image)
+    with_alpha = np.dstack([demo("light.jpg"), np.full((512, 512), 128, np.uint8)])
+    MakeupEngine(look).process_detailed(with_alpha).save(tmp_path / "alpha.png")
+    saved = np.asarray(Pillow.open(tmp_path / "alpha.png"))
+    np.testing.assert_array_equal(saved, np.dstack([rgb.image, with_alpha[..., 3]]))
+
+
+def test_batches_and_event_loops(engine: MakeupEngine, demo: Demo) -> None:
+    frames = [demo(f"{name}.jpg") for name in ("light", "medium", "dark")]
+    wanted = [engine.process(frame) for frame in frames]
+    taken = []
+
+    def endless() -> Iterator[np.ndarray]:
+        for frame in itertools.cycle(frames):
+            taken.append(frame)
+            yield frame
+
+    results = itertools.islice(engine.process_batch(endless()), 3)
+    for result, image in zip(results, wanted, strict=True):
+        np.testing.assert_array_equal(result.image, image)
+    assert len(taken) < 3 + 2 * (os.cpu_count() or 1) + 2
+    with pytest.raises(InvalidInputError, match="no such file"):
+        list(engine.process_batch([frames[0], "none.jpg"]))
+    np.testing.assert_array_equal(asyncio.run(engine.aprocess(frames[0])), wanted[0])
 
 
 def test_wrong_out(engine: MakeupEngine, demo: Demo) -> None:

@@ -5,11 +5,13 @@ inside it, so that one broken part leaves the others to be told.
 """
 
 import importlib
+import json
 import os
 import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -40,10 +42,18 @@ def doctor(
     camera: Annotated[
         int | None, typer.Option(help="Also open the camera of this index and take a frame.")
     ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print warnings and what is broken alone.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check this installation; exits with status 1 if something needed is broken.
 
     `missing` is optional; `warning` works, but slower or with less than it could.
+
+    makeup doctor --quiet
+
+    makeup doctor --camera 0 --json
     """
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python, _packages, _opencv, _onnxruntime, _kernels, _models, _cache, check_gpu, _cameras,
@@ -52,17 +62,30 @@ def doctor(
     findings = [finding for check in checks for finding in _told(check)]
     if camera is not None:
         findings += _told(lambda: _open_camera(camera))
-    table = Table("", "state", "found", "what to do", show_edge=False)
-    for finding in findings:
-        table.add_row(
-            finding.topic,
-            f"[{_STYLES[finding.state]}]{finding.state}[/]",
-            escape(finding.detail),
-            escape(finding.remedy),
-        )
-    Console().print(table)
+    if quiet:
+        findings = [finding for finding in findings if finding.state in ("warning", "broken")]
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
+
+
+def _print(findings: list[Finding]) -> None:
+    """A table, and below it each remedy on a line of its own, so that it can be copied."""
+    table = Table("", "state", "found", show_edge=False)
+    table.columns[2].overflow = "fold"
+    for finding in findings:
+        state = f"[{_STYLES[finding.state]}]{finding.state}[/]"
+        table.add_row(finding.topic, state, escape(finding.detail))
+    console = Console()
+    if findings:
+        console.print(table)
+    for finding in findings:
+        if finding.remedy:
+            console.print(f"\n{finding.topic}:", markup=False)
+            console.print(f"  {finding.remedy}", markup=False, soft_wrap=True, highlight=False)
 
 
 def _told(check: Callable[[], Iterator[Finding]]) -> list[Finding]:

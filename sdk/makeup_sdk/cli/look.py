@@ -82,15 +82,22 @@ def mix(
 
 @app.command()
 def show(
-    path: Annotated[Path, typer.Argument(help="A .look file.")],
+    path: Annotated[str, typer.Argument(help="A .look file, or a designed look that ships.")],
     picture: Annotated[
         Path | None, typer.Option(help="Also draw it on the template face, to this image.")
     ] = None,
 ) -> None:
-    """Describe a look file."""
-    look = Look.load(path)
+    """Describe a look: its title, kind, regions and products.
+
+    makeup look show red.look
+
+    makeup look show soft-glam --picture soft-glam.jpg
+    """
+    named = path in SHIPPED_LOOKS and not Path(path).exists()
+    look = Look.shipped(path) if named else Look.load(path)
     console = Console()
     console.print(f"title    {look.title}", markup=False, soft_wrap=True)
+    console.print(f"kind     {look.makeup.kind}", markup=False)
     console.print("regions  " + ", ".join(sorted(region.name.lower() for region in look.regions)))
     made_of = look.makeup.products if isinstance(look.makeup, ProductMakeup) else look.products
     for line in product_lines(made_of):

@@ -1,5 +1,7 @@
 """`makeup models`: which models there are."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -27,20 +29,35 @@ _MEGABYTE = 1e6
 
 def models(
     threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List the models: what they do and take, their size, and how long a face takes here."""
+    """List the models: what they do and take, their size, and how long a face takes here.
+
+    makeup models
+
+    makeup models --threads 1 --json
+    """
     table = Table(show_edge=False)
     for title in ("model", "does", "a look is made of"):
         table.add_column(title, overflow="fold")
     for title in ("MB", "ms a face here", "licence of the weights"):
         table.add_column(title, justify="right")
     shipped = shipped_models()
+    listed = []
     for name, facts in FACTS.items():
         size, milliseconds, licence = "", "", "weights do not ship"
         if name in shipped:
             milliseconds = f"{_milliseconds(open_model(name, ModelOptions(threads=threads))):.0f}"
             size, licence = _size_and_licence(FOLDER / name)
         table.add_row(name, facts.does, facts.takes, size, milliseconds, licence)
+        numbers = {
+            "megabytes": float(size) if size else None,
+            "milliseconds": int(milliseconds) if milliseconds else None,
+        }
+        listed.append({"name": name, **asdict(facts), **numbers, "licence": licence})
+    if as_json:
+        typer.echo(json.dumps(listed, indent=2))
+        return
     console = Console()
     console.print(table)
     console.print(

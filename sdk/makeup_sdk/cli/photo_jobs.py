@@ -12,11 +12,14 @@ _RAW = (".arw", ".cr2", ".cr3", ".dng", ".jp2", ".nef", ".orf", ".psd", ".raf", 
 _PICTURES = frozenset((*READ_SUFFIXES, *_RAW))
 """What counts as a photo in a folder; those that cannot be read are listed as failures."""
 
+_MADE = "-makeup"
+"""What a result beside its photo is called behind the photo's name."""
+
 Job = tuple[Path, Path]
 Inode = tuple[int, int]
 
 
-def photo_jobs(sources: list[Path], output: Path, inputs: Iterable[Path] = ()) -> list[Job]:
+def photo_jobs(sources: list[Path], output: Path | None, inputs: Iterable[Path] = ()) -> list[Job]:
     """Pairs of photo and result; folders are walked and mirrored below the output folder.
 
     Names that begin with a dot are left out, and the output folder where it lies in a source, so
@@ -24,7 +27,7 @@ def photo_jobs(sources: list[Path], output: Path, inputs: Iterable[Path] = ()) -
 
     Args:
         sources: photos, and folders of photos.
-        output: image for one photo, else a folder.
+        output: image for one photo, else a folder; None: beside each photo, as `NAME-makeup`.
         inputs: other files that no result may replace, such as the look.
 
     Raises:
@@ -50,7 +53,11 @@ def photo_jobs(sources: list[Path], output: Path, inputs: Iterable[Path] = ()) -
     return jobs
 
 
-def _pairs(sources: list[Path], output: Path) -> list[Job]:
+def _pairs(sources: list[Path], output: Path | None) -> list[Job]:
+    if output is None:
+        found = [path for source in sources for path in _photos_of(source, None)]
+        photos = [path for path in found if not path.stem.endswith(_MADE)]
+        return [(path, _named(path.with_stem(path.stem + _MADE))) for path in photos or found]
     to_image = output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir()
     if output.suffix and not to_image and not output.is_dir():
         raise InvalidInputError(
@@ -63,14 +70,20 @@ def _pairs(sources: list[Path], output: Path) -> list[Job]:
         raise InvalidInputError(f"{output}: several photos need a folder as --output")
     jobs: list[Job] = []
     for source in sources:
-        if source.is_dir():
-            found = [*_photos_in(source, _inode(output))]
-            if not found:
-                raise InvalidInputError(f"{source}: no photos in this folder")
-            jobs += [(path, _named(output / path.relative_to(source))) for path in found]
-        else:
-            jobs.append((source, _named(output / source.name)))
+        below = source if source.is_dir() else source.parent
+        found = _photos_of(source, _inode(output))
+        jobs += [(path, _named(output / path.relative_to(below))) for path in found]
     return jobs
+
+
+def _photos_of(source: Path, output: Inode | None) -> list[Path]:
+    """A photo itself, or those in a folder."""
+    if not source.is_dir():
+        return [source]
+    found = [*_photos_in(source, output)]
+    if not found:
+        raise InvalidInputError(f"{source}: no photos in this folder")
+    return found
 
 
 def _photos_in(folder: Path, output: Inode | None) -> Iterator[Path]:

@@ -1,8 +1,8 @@
 """Paint that is carried along by the landmarks from frame to frame.
 
-A face's paint hardly changes from one frame to the next. Each part is painted anew every eighth
-frame, no two in the same, and at once where its shape, its light or what covers it has changed. In
-between, its patch moves with its landmarks.
+A face's paint hardly changes from one frame to the next. A part is painted anew once its shape, its
+light or what covers it has changed, or after eight frames: the two parts of a frame that need it
+most, and all that have changed much. In between, a part's patch moves with its landmarks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,16 +21,19 @@ from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.makeup.base import Part
 from makeup_sdk.makeup.products import Product
 
-_MOST_FRAMES = 8
+_AT_ONCE = 2
+"""Parts that are painted anew in one frame, unless more have changed by `_MUCH`."""
+_MUCH = 3.0
+_FRAMES = 8
 _BENT, _BENT_SKIN = 0.6, 1.2
 """Crop pixels by which a part's landmarks may depart from where they were carried to; on the skin,
 where all edges are soft, by more."""
-_OTHER_LIGHT = 0.05
+_LIGHT = 0.05
 """Log light by which the light may drift."""
-_OTHER_SCALE = 0.1
+_SCALE = 0.1
 """Log size by which a pixel of the frame may differ from that painted for."""
 _NEW = 0.3
-"""Share of new picture (`Step.news`) from which a part is painted anew."""
+"""Share of a part that may be new picture (`Step.news`)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class _Painted:
     light: FloatArray
     strength: Mapping[Part, float]
     frame_pixel: float
+    frame: int
 
 
 class CarriedPaint:
@@ -53,7 +57,11 @@ class CarriedPaint:
 
     def __init__(self, products: Sequence[Product]) -> None:
         self._products = tuple(products)
+        worn = {product.region for product in products}
+        self._parts = [part for part, (regions, _) in PARTS.items() if regions & worn]
         self._painted: dict[str, _Painted] = {}
+        self._news: dict[str, float] = {}
+        """The largest share of new picture since a part was painted."""
         self._frame = 0
 
     def patches(
@@ -76,51 +84,57 @@ class CarriedPaint:
             news: float32 (64, 64), `Step.news`; None for the first frame.
         """
         self._frame += 1
-        face: FaceView | None = None
         log_light = np.log(light.color)
+        change = dict.fromkeys(self._parts, np.inf)
+        carried: dict[str, NDArray[np.float64]] = {}
+        for part in self._parts:
+            last, here = self._painted.get(part), points[PARTS[part][1]]
+            if last is not None and news is not None and strength == last.strength:
+                age = (self._frame - last.frame) / _FRAMES
+                drift = max(
+                    float(np.abs(log_light - last.light).max()) / _LIGHT,
+                    float(abs(np.log(frame_pixel / last.frame_pixel))) / _SCALE,
+                )
+                carried[part], bent = _carried(last, here)
+                bent /= _BENT_SKIN if part == "skin" else _BENT
+                self._news[part] = max(self._news.get(part, 0.0), _most(news, here))
+                change[part] = max(drift, bent, self._news[part] / _NEW)
+                if change[part] >= 1 or age >= 1:
+                    change[part] += age  # among equals, what has waited longest
+        anew = sorted((part for part in self._parts if change[part] >= 1), key=change.__getitem__)
+        anew = [part for part in anew if part in anew[-_AT_ONCE:] or change[part] >= _MUCH]
+        face = view() if anew else None
         patches = []
-        for number, (part, (_, index)) in enumerate(PARTS.items()):
-            last = self._painted.get(part)
-            here = points[index]
-            carried = None
-            if last is not None and news is not None:
-                turn = (self._frame + number) % _MOST_FRAMES == 0
-                if not turn and strength == last.strength:
-                    carried = _carried(part, last, here, log_light, frame_pixel, news)
-            if last is None or carried is None:
-                face = face or view()
+        for part in self._parts:
+            if face is not None and part in anew:
                 patch = paint_part(face, part, self._products, strength)
-                self._painted[part] = _Painted(patch, here, log_light, dict(strength), frame_pixel)
-            elif last.patch is None:
-                patch = None
+                here = points[PARTS[part][1]]
+                self._painted[part] = _Painted(
+                    patch, here, log_light, dict(strength), frame_pixel, self._frame
+                )
+                self._news[part] = 0.0
             else:
-                patch = Patch(last.patch.change, _composed(last.patch.matrix, carried))
+                patch = self._painted[part].patch
+                if patch is not None:
+                    patch = Patch(patch.change, _composed(patch.matrix, carried[part]))
             if patch is not None:
                 patches.append(patch)
         return patches
 
 
-def _carried(
-    part: str,
-    last: _Painted,
-    points: Points,
-    light: FloatArray,
-    frame_pixel: float,
-    news: FloatArray,
-) -> NDArray[np.float64] | None:
-    """float64 (2, 3): crop pixel now to crop pixel then; None if it has to be painted anew."""
-    if abs(np.log(frame_pixel / last.frame_pixel)) > _OTHER_SCALE:
-        return None
-    if np.abs(light - last.light).max() > _OTHER_LIGHT:
-        return None
+def _carried(last: _Painted, points: Points) -> tuple[NDArray[np.float64], float]:
+    """float64 (2, 3), crop pixel now to crop pixel then, and how far landmarks are off it."""
     back = similarity(points, last.points)
-    bent = points @ back[:, :2].T + back[:, 2] - last.points
-    if np.abs(bent).max() > (_BENT_SKIN if part == "skin" else _BENT):
-        return None
+    off = points @ back[:, :2].T + back[:, 2] - last.points
+    return back, float(np.abs(off).max())
+
+
+def _most(news: FloatArray, points: Points) -> float:
+    """The largest share of new picture around points."""
     cells = CROP_SIZE // news.shape[0]
     x0, y0 = np.clip(points.min(axis=0) / cells, 0, len(news) - 1).astype(int)
     x1, y1 = np.clip(points.max(axis=0) / cells, 0, len(news) - 1).astype(int)
-    return None if news[y0 : y1 + 1, x0 : x1 + 1].max() > _NEW else back
+    return float(news[y0 : y1 + 1, x0 : x1 + 1].max())
 
 
 def _composed(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -46,6 +46,8 @@ _TO_LINEAR = decode_srgb(np.arange(256) / 255.0).astype(np.float32)
 
 def to_linear(image: Image) -> FloatArray:
     """uint8 sRGB, any shape, to float32 linear light in [0, 1] of the same shape and order."""
+    if image.size == 0:  # which OpenCV answers with None
+        return np.zeros(image.shape, np.float32)
     linear: FloatArray = cv2.LUT(image, _TO_LINEAR)
     return linear
 

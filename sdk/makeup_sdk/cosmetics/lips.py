@@ -11,7 +11,7 @@ from makeup_kernels import Region
 from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Mouth
 from makeup_sdk.cosmetics.canvas import Canvas
-from makeup_sdk.cosmetics.light import linear_color, luminance
+from makeup_sdk.cosmetics.light import linear_color, luminance, to_linear
 from makeup_sdk.cosmetics.maps import blur, bump, smoothstep
 from makeup_sdk.cosmetics.textures import Hand, grain, sparkle
 from makeup_sdk.cosmetics.view import FaceView
@@ -48,7 +48,7 @@ class LipSurface:
     @classmethod
     def of(cls, view: FaceView, mouth: Mouth) -> "LipSurface | None":
         """None where no lip is to be seen."""
-        bare = view.warped(view.linear, mouth.matrix, mouth.shape)
+        bare = view.bare(mouth.matrix, mouth.shape)
         label = view.share(Region.LIPS, 1.4, mouth.matrix, mouth.shape)
         visible = view.warped(view.visible, mouth.matrix, mouth.shape)
         y = luminance(bare)
@@ -118,7 +118,8 @@ def _tissue(
 
     Map and landmarks err by a pixel or two at the inner outline of a parted mouth. Near it colour
     decides: bright colourless pixels are teeth and stay clear, lip-coloured ones are lip, all over
-    a mouth that is hardly open. Dark colourless pixels away from it are a beard.
+    a mouth that is hardly open; there the map is believed. Dark colourless pixels away from it are
+    a beard.
     """
     y = np.maximum(y, np.float32(1e-6))
     red = bare[..., 2] / np.maximum(bare[..., 1] + bare[..., 0], np.float32(1e-6))
@@ -128,6 +129,8 @@ def _tissue(
     if opening.max() == 0:
         return label * (1.0 - blur(hair, 0.7))
     teeth = smoothstep(0.92, 0.7, red) * smoothstep(1.1, 1.6, y) * smoothstep(-0.09, -0.02, gap)
+    shut = float(smoothstep(0.1, 0.05, np.float32(mouth.openness)))
+    teeth *= 1.0 - shut * smoothstep(0.7, 0.95, label)  # which are lips that shine
     hardly = float(smoothstep(0.22, 0.12, np.float32(mouth.openness)))
     shaded = hardly * smoothstep(1.0, 1.2, red) * smoothstep(0.1, 0.25, y)
     lip = smoothstep(0.72, 0.88, red) * np.maximum(smoothstep(0.4, 0.6, y), shaded)
@@ -148,7 +151,7 @@ def _own_shine(view: FaceView, mouth: Mouth, base: float) -> tuple[FloatArray, F
     x0, y0 = np.clip(low, 0, 254)
     x1, y1 = np.clip(high, (x0 + 2, y0 + 2), 256)
     window = slice(y0, y1), slice(x0, x1)
-    y = luminance(view.linear[window])
+    y = luminance(to_linear(view.crop[window]))
     lips = (view.regions[window] == Region.LIPS).astype(np.float32)
     around = blur(y * lips, 0.07 * width) / np.maximum(blur(lips, 0.07 * width), 0.05)
     peak = np.maximum(y / np.maximum(around, 0.25 * base) - 1.12, 0.0)

@@ -13,6 +13,7 @@ from makeup_kernels.types import FloatArray
 Points: TypeAlias = NDArray[np.float64]
 """float64 (N, 2): x then y."""
 
+_ZERO, _ONE = np.float32(0), np.float32(1)
 _SAMPLES = 12
 _OBLIQUE = 3e-4
 _REACH = 2.7
@@ -23,8 +24,7 @@ def smoothstep(low: float, high: float, value: FloatArray) -> FloatArray:
     """Cubic ramp: 0 below `low`, 1 above `high` (falling where `low > high`)."""
     t = np.atleast_1d(value - np.float32(low))
     t *= np.float32(1.0 / (high - low))
-    np.maximum(t, np.float32(0), out=t)
-    np.minimum(t, np.float32(1), out=t)
+    np.clip(t, _ZERO, _ONE, out=t)
     ramp = t * np.float32(-2)
     ramp += np.float32(3)
     ramp *= t

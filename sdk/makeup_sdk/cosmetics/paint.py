@@ -123,7 +123,7 @@ def _paint_skin(view: FaceView, worn: Amounts, hand: Hand) -> Patch:
 def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     wings = [p.angle for p, _ in worn if isinstance(p, Eyeliner) and p.wing > 0]
     eye = Eye(view, left, wings[0] if wings else _PLAIN_TAIL)
-    bare = view.warped(view.linear, eye.matrix, eye.shape)
+    bare = view.bare(eye.matrix, eye.shape)
     visible = view.warped(view.visible, eye.matrix, eye.shape)
     lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
     canvas = Canvas(bare, view.light.color * _ON_LIDS, view.light.luminance, lids)

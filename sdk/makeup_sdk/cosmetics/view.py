@@ -17,6 +17,7 @@ _OUTER_CORNERS = float(TEMPLATE_LANDMARKS[45, 0] - TEMPLATE_LANDMARKS[36, 0])
 """Distance of the outer eye corners on the template, as a fraction of its side."""
 _EYES = ([36, 37, 38, 39, 40, 41], [42, 43, 44, 45, 46, 47])
 _MOUTH = [60, 61, 62, 63, 64, 65, 66, 67]
+_BAND = 32
 _FROM_HALF = np.array([[2.0, 0.0, 0.5], [0.0, 2.0, 0.5], [0.0, 0.0, 1.0]])
 """Pixel of the half crop to crop pixel."""
 
@@ -49,17 +50,19 @@ class FaceView:
         return cls(face.crop, points, face.regions, light, pixel)
 
     @cached_property
-    def linear(self) -> FloatArray:
-        """float32 (256, 256, 3), linear BGR."""
-        return to_linear(self.crop)
-
-    @cached_property
     def half(self) -> FloatArray:
         """float32 (128, 128, 3), linear BGR, means of two by two pixels."""
-        half: FloatArray = cv2.resize(
-            self.linear, (CROP_SIZE // 2,) * 2, interpolation=cv2.INTER_AREA
-        )
+        half = np.empty((CROP_SIZE // 2, CROP_SIZE // 2, 3), np.float32)
+        for row in range(0, CROP_SIZE, _BAND):  # bands stay in the cache
+            band = to_linear(self.crop[row : row + _BAND])
+            to = half[row // 2 : (row + _BAND) // 2]
+            cv2.resize(band, to.shape[1::-1], dst=to, interpolation=cv2.INTER_AREA)
         return half
+
+    def bare(self, matrix: NDArray[np.float64], shape: tuple[int, int]) -> FloatArray:
+        """float32 (*shape, 3): linear BGR on a patch; `matrix` (2, 3) is crop pixel to cell."""
+        rows, columns, shifted = _part(matrix, shape, 2)
+        return _warped(to_linear(self.crop[rows, columns]), shifted, shape)
 
     @cached_property
     def unit(self) -> float:
@@ -128,10 +131,7 @@ class FaceView:
         """Values of the crop, or of its half, on a patch: `matrix` (2, 3) is crop pixel to cell."""
         if len(values) < CROP_SIZE:
             matrix = matrix @ _FROM_HALF
-        patch: FloatArray = cv2.warpAffine(
-            values, matrix, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        return patch
+        return _warped(values, matrix, shape)
 
     def share(
         self, region: Region, sigma: float, matrix: NDArray[np.float64], shape: tuple[int, int]
@@ -144,19 +144,30 @@ class FaceView:
             matrix: float64 (2, 3), crop pixel to cell.
             shape: of the patch.
         """
-        rows, columns = shape[0] - 1, shape[1] - 1
-        corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]], float)
-        places = corners @ cv2.invertAffineTransform(matrix).T
-        margin = int(3 * sigma) + 2
-        x0, y0 = np.clip(np.floor(places.min(axis=0)).astype(int) - margin, 0, CROP_SIZE - 2)
-        x1, y1 = np.clip(np.ceil(places.max(axis=0)).astype(int) + margin, 2, CROP_SIZE)
-        there = blur((self.regions[y0:y1, x0:x1] == region).astype(np.float32), sigma)
-        shifted = matrix.copy()
-        shifted[:, 2] += matrix[:, :2] @ (x0, y0)
-        patch: FloatArray = cv2.warpAffine(
-            there, shifted, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        return patch
+        rows, columns, shifted = _part(matrix, shape, int(3 * sigma) + 2)
+        there = (self.regions[rows, columns] == region).astype(np.float32)
+        return _warped(blur(there, sigma), shifted, shape)
+
+
+def _part(
+    matrix: NDArray[np.float64], shape: tuple[int, int], margin: int
+) -> tuple[slice, slice, NDArray[np.float64]]:
+    """The rows and columns of the crop under a patch, and their pixels to cells, (2, 3)."""
+    right, bottom = shape[1] - 1, shape[0] - 1
+    corners = np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]], float)
+    places = corners @ cv2.invertAffineTransform(matrix).T
+    x0, y0 = np.clip(np.floor(places.min(axis=0)).astype(int) - margin, 0, CROP_SIZE - 2)
+    x1, y1 = np.clip(np.ceil(places.max(axis=0)).astype(int) + margin, (x0 + 2, y0 + 2), CROP_SIZE)
+    shifted = matrix.copy()
+    shifted[:, 2] += matrix[:, :2] @ (x0, y0)
+    return slice(y0, y1), slice(x0, x1), shifted
+
+
+def _warped(values: FloatArray, matrix: NDArray[np.float64], shape: tuple[int, int]) -> FloatArray:
+    patch: FloatArray = cv2.warpAffine(
+        values, matrix, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return patch
 
 
 def face_outline(points: Points, unit: float) -> Points:

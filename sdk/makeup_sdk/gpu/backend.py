@@ -34,7 +34,7 @@ class GpuBackend:
     def __init__(self, model: Model, options: ModelOptions, color: str, device: Device) -> None:
         check_paints(model)
         self._model = model
-        self._color = color
+        self.color = color
         self._device = device
         self.analyzer = GpuFaceAnalyzer(device, options, color)
 
@@ -46,7 +46,7 @@ class GpuBackend:
                 no other work is under way but on the default stream; each row without gaps.
             out: of the same kind.
         """
-        return GpuCanvas(frame, out, self._color, self._device)
+        return GpuCanvas(frame, out, self.color, self._device)
 
     def analyze(self, view: Tensor, found: Sequence[Any]) -> list[FaceAnalysis]:
         """See `FrameBackend.analyze`; all faces in one batch."""

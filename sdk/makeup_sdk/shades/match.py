@@ -15,6 +15,7 @@ from makeup_sdk.cosmetics.light import (
     linear_color,
     luminance,
     skin_color,
+    to_linear,
 )
 from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.faces import FaceAnalysis, FaceAnalyzer
@@ -103,7 +104,7 @@ def _view(face: FaceAnalysis, product: str) -> FaceView:
 def _lips(view: FaceView) -> FloatArray:
     """float32 (3,): median light of the lips, without their highlights and folds."""
     lips = view.share(Region.LIPS, 1.5, np.eye(2, 3), view.regions.shape)
-    return _middle(view.linear[lips > 0.8], "lips")
+    return _middle(to_linear(view.crop[lips > 0.8]), "lips")
 
 
 def _lids(view: FaceView) -> FloatArray:
@@ -114,7 +115,7 @@ def _lids(view: FaceView) -> FloatArray:
         height = (eye.v - eye.lid) / eye.room
         lid = (height > 0.06) & (height < 0.3) & (eye.t > 0.25) & (eye.t < 0.85)
         seen = view.warped(view.visible, eye.matrix, eye.shape) > 0.7
-        pixels.append(view.warped(view.linear, eye.matrix, eye.shape)[lid & seen])
+        pixels.append(view.bare(eye.matrix, eye.shape)[lid & seen])
     return _middle(np.concatenate(pixels), "lids")
 
 

