@@ -87,6 +87,7 @@ def main() -> None:
         ),
     )
     _save("several-faces", _several(engine, list(faces.values()), list(looks.values())), side=420)
+    _gallery(engine, faces)
     with tempfile.TemporaryDirectory() as folder:
         runpy.run_path(str(LOOK_SHOP))["main"](Path(str(DEMO / "light.jpg")), Path(folder))
         _save("look-shop", read_image(Path(folder) / "sheet.jpg"), side=712)
@@ -94,6 +95,14 @@ def main() -> None:
 
 def _demo(name: str) -> Image:
     return read_image(str(DEMO / f"{name}.jpg"))
+
+
+def _gallery(engine: MakeupEngine, faces: dict[str, Image]) -> None:
+    """Each bare face, and the same in a designed look, in two files of the same size."""
+    for skin, look in (("light", "editorial"), ("medium", "red-classic"), ("dark", "color-pop")):
+        engine.look, engine.strength = Look.shipped(look), 1.0
+        _save(f"gallery-{skin}-before", faces[skin], side=480)
+        _save(f"gallery-{skin}-after", engine.process(faces[skin]), side=480)
 
 
 def _region_pictures(analyzer: BundledFaceAnalyzer, frame: Image) -> list[Image]:

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+import makeup_sdk
 from makeup_sdk import read_image
 
 DEMO = resources.files("makeup_sdk") / "assets" / "demo"
@@ -31,8 +32,21 @@ COMMANDS = [
 ]
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
+
+def is_under_test() -> bool:
+    """Whether the environment holds the package that is tested, and not another one."""
+    if "MAKEUP_NEWCOMER_BIN" in os.environ:
+        return True
+    code = "import makeup_sdk; print(makeup_sdk.__file__)"
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=BIN, env=kept, capture_output=True, text=True, check=False
+    )
+    return (BIN / "makeup").is_file() and done.stdout.strip() == makeup_sdk.__file__
+
+
 pytestmark = pytest.mark.skipif(
-    not (BIN / "makeup").is_file(), reason=f"no `makeup` in {BIN}; pip install the package"
+    not is_under_test(), reason="the package under test is not installed; pip install it"
 )
 
 

@@ -223,13 +223,16 @@ function renderProducts() {
   if (!list.length || kind === "foundation") {
     list.unshift({ key: "plain", label: t(kind), className: "shade natural", content: [icon("heart")] });
   }
+  const color = product?.color;
+  if (color && !list.some((s) => s.key === color)) {
+    list.unshift({ key: color, label: t("wornShade"), className: `shade ${finish}`, style: color, content: [] });
+  }
   list.unshift({ key: "", label: t("off"), className: "shade none", content: [icon("none")] });
   const chosen = product ? product.color ?? (list.some((s) => s.key === "plain") ? "plain" : fields.color?.default) : "";
   radios(shades, list, chosen, (color) => putOn(kind, color === "" ? null : color === "plain" ? (fields.color ? { color: null } : {}) : { color }));
   if (fields.color) {
-    const custom = product && product.color && !list.some((s) => s.key === product.color);
     const own = h("input", { type: "color", value: product?.color ?? SHADES[kind][0][0], on: { input: (event) => putOn(kind, { color: event.target.value }) }, aria: { label: t("ownShade") } });
-    const label = h("span", { className: custom ? "shade own chosen" : "shade own", title: t("ownShade") }, own);
+    const label = h("span", { className: "shade own", title: t("ownShade") }, own);
     parts.push(h("div", { className: "shelf" }, shades, label));
   } else parts.push(h("div", { className: "shelf" }, shades));
   if (product) {
