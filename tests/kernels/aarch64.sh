@@ -18,8 +18,8 @@ mkdir -p "$build"
 "$compiler" -std=c++17 -O3 -Wall -Wextra -Werror -ffp-contract=fast -fopenmp -static \
   -DMAKEUP_ISA=baseline -I"$root/kernels/src" -I"$kernels" \
   "$root/tests/kernels/harness.cpp" "$root/kernels/src/isa.cpp" \
-  "$kernels"/{attentive_morph/cpu_tile,composite/cpu_row}.cpp \
-  "$kernels"/{attentive_morph,match_region_histograms,composite}/cpu.cpp \
+  "$kernels"/{attentive_morph/cpu_tile,composite/cpu_row,paint_layers/cpu_block}.cpp \
+  "$kernels"/{attentive_morph,match_region_histograms,composite,paint_layers}/cpu.cpp \
   -o "$build/harness"
 if [ -n "$emulator" ]; then
   "$emulator" "$build/harness"

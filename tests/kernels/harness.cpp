@@ -11,6 +11,7 @@
 #include "isa.h"
 #include "match_region_histograms/cpu.h"
 #include "packed.h"
+#include "paint_layers/cpu.h"
 
 using namespace makeup;
 
@@ -174,6 +175,50 @@ int histogram_differences() {
     return differences;
 }
 
+// One pigment, beyond its whole strength, over skin in light and shade.
+double paint_error(Isa isa) {
+    const int rows = 23, columns = 37, cells = rows * columns;
+    std::uniform_real_distribution<float> share(0.0f, 1.0f);
+    std::vector<float> bare(3 * cells), opacity(cells), change(6 * cells);
+    for (float& value : bare) value = 0.02f + 0.9f * share(generator);
+    for (float& value : opacity) value = share(generator);
+    const float color[3] = {0.05f, 0.3f, 0.6f}, amount = 1.4f, hiding = 0.3f, leveling = 0.4f;
+    const Ground ground{bare.data(), {0.6f, 0.8f, 0.9f}, 0.3f};
+    const PaintLayer layer{
+        LayerKind::pigment, 0, cells, opacity.data(), 0, color, 1, true, amount, hiding, leveling};
+    paint_layers(ground, {layer}, rows, columns, change.data(), isa);
+    const auto luminance = [](const double* c) {
+        return 0.0722 * c[0] + 0.7152 * c[1] + 0.2126 * c[2];
+    };
+    const auto clip = [](double x, double low, double high) {
+        return std::fmin(std::fmax(x, low), high);
+    };
+    double largest = 0;
+    for (int i = 0; i < cells; ++i) {
+        const bool border =
+            i < columns || i >= cells - columns || i % columns == 0 || i % columns == columns - 1;
+        double sent[3], r[3], paint[3] = {color[0], color[1], color[2]};
+        for (int c = 0; c < 3; ++c) sent[c] = bare[3 * i + c];
+        const double s = std::fmax(luminance(sent) / ground.base, 0.001);
+        const double d = std::fmin(s, 0.6325 + 0.45 * s), o = opacity[i];
+        for (int c = 0; c < 3; ++c) r[c] = clip(sent[c] / (s * ground.light[c]), 0.004, 0.97);
+        const double lighter = luminance(paint) / std::fmax(luminance(r), 0.01);
+        const double even = std::pow(d, -double{leveling} * amount * o);
+        for (int c = 0; c < 3; ++c) {
+            const double t =
+                clip(paint[c] * std::pow(std::fmax(lighter, 1), hiding - 1.0), 0.012, 0.95);
+            const double a = (1 / t + t) / 2, b = (1 / t - t) / 2;
+            double p = (o * (1 - a * r[c]) + b * r[c]) / (o * (a - r[c]) + b);
+            p *= std::pow(p / r[c], amount - 1.0);
+            const double f = 1 + (p / r[c] * even - 1) * d / s;
+            const double gain = border ? 0 : std::pow(clip(f, 0.004, 12), 1 / 2.4) - 1;
+            const double found = change[static_cast<std::size_t>(c) * cells + i];
+            largest = std::fmax(largest, std::fabs(found - gain));
+        }
+    }
+    return largest;
+}
+
 }  // namespace
 
 int main() {
@@ -191,6 +236,9 @@ int main() {
         const double error = composite_error(isa);
         std::printf("%s composite: largest error %.4f of a level\n", name.c_str(), error);
         good &= error <= 0.501;
+        const double paint = paint_error(isa);
+        std::printf("%s paint_layers: largest error %.2g\n", name.c_str(), paint);
+        good &= paint < 1e-3;  // gains below 6e-4 become 0
     }
     const int differences = histogram_differences();
     std::printf("match_region_histograms: %d values differ\n", differences);

@@ -106,6 +106,10 @@ class Guard:
     - A body beyond the limit, or one that takes too long, is refused before it is read whole; only
       so many are read at once.
     - What fails is answered, and logged.
+
+    Starlette's `TrustedHostMiddleware` does not take the place of the first: it answers in plain
+    text that does not say which names are served, and the older of the versions that this package
+    allows cut a Host header at its first colon, so that they know no IPv6 address.
     """
 
     def __init__(self, app: ASGIApp, options: GuardOptions) -> None:

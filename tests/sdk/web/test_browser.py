@@ -159,6 +159,13 @@ def test_first_visit_shows_a_face_that_wears_a_look(visit: Callable[..., Any]) -
     choose(page, "red-classic")
     wait_for_redness(page, above=bare + RED)
     assert page.evaluate("window.shifts") < 0.01
+    loaded = """() => performance.getEntriesByType("resource")
+      .filter((e) => e.name.endsWith(".jpg")).length"""
+    page.wait_for_load_state("networkidle")
+    before = page.evaluate(loaded)
+    choose(page, "winged")
+    settled(page)
+    assert page.evaluate(loaded) == before  # the tiles are marked, not made anew
     outside = """() => performance.getEntriesByType("resource")
       .filter((e) => !e.name.startsWith(location.origin) && !e.name.startsWith("blob:"))"""
     assert page.evaluate(outside) == []

@@ -24,6 +24,7 @@ from torch.optim import Adam, Optimizer, RMSprop
 from torch.utils.data import DataLoader, Dataset
 
 from makeup_kernels.errors import InvalidInputError, MakeupError
+from makeup_kernels.files import write_atomically
 from makeup_training.data.examples import ExampleOptions, collate, moved
 from makeup_training.data.portraits import BadDataError, PortraitFile
 from makeup_training.data.readers import Collection
@@ -312,10 +313,7 @@ class Trainer:
 
     def _claim_folder(self) -> None:
         path = self.options.folder / "config.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".partial")
-        aside.write_text(self.config.to_json())
-        aside.replace(path)
+        write_atomically(path, self.config.to_json().encode(), make_parents=True)
 
 
 def _device(name: str) -> torch.device:

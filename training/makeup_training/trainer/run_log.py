@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 from torch.utils.tensorboard import SummaryWriter
 
+from makeup_kernels.files import write_atomically
 from makeup_training.trainer.metrics import Sample
 from makeup_training.trainer.pictures import curves, save_sheet, sheet
 
@@ -30,9 +31,7 @@ class RunLog:
         self.folder = folder
         kept = [line for line in read_log(folder) if line["step"] <= step and step]
         path = folder / LOG
-        aside = path.with_suffix(".partial")
-        aside.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        aside.replace(path)
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._file = path.open("a", buffering=1)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)
 

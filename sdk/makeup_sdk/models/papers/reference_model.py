@@ -11,6 +11,7 @@ from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 from makeup_sdk.models.papers.light_paint import LightPainter, PassPainter
 from makeup_sdk.models.papers.portrait_edit import PortraitPainter
+from makeup_sdk.models.papers.portrait_mobile import MobilePortraitPainter
 from makeup_sdk.models.papers.psgan import PSGANPainter, SuperResolutionPainter
 from makeup_sdk.models.papers.psgan_pose import PosePainter, WarpedMapsPainter
 from makeup_sdk.models.papers.ssat import SSATPainter
@@ -38,8 +39,11 @@ PAINTERS: Mapping[str, type[ReferencePainter]] = {
 _REMOVES = "ssat"
 
 
-def painter_of(name: str, graphs: Collection[str]) -> type[ReferencePainter]:
-    """The painter of a model whose bundle has these graphs."""
+def painter_class(name: str, graphs: Collection[str]) -> type[ReferencePainter]:
+    """The painter of a model with these graphs; two models have one for each of their kinds."""
+    mobile: type[ReferencePainter] = MobilePortraitPainter
+    if name == "portrait-edit" and set(graphs) == set(mobile.SIGNATURE):
+        return mobile
     if name == "psgan-pose" and "whole" not in graphs:
         return WarpedMapsPainter
     return PAINTERS[name]
@@ -76,7 +80,7 @@ class ReferenceModel:
                 f"the look takes makeup off, which model {self.name!r} cannot do; use a bundle of "
                 f"{_REMOVES!r}"
             )
-        kind = painter_of(self.name, self.graphs.sessions)
+        kind = painter_class(self.name, self.graphs.sessions)
         if self.graphs.view is None:
             return kind(self.graphs, makeup)
         painter = kind(self.graphs, makeup.with_mirrored())

@@ -590,7 +590,7 @@ async function load() {
   panel.useSchema(schema);
   panel.useModels(models);
   keptLooks().forEach(showKept);
-  panel.addTile("bare", { name: t("bare"), own: true, base: null, products: [], icon: "none" });
+  panel.addTile("bare", { name: "No makeup", base: null, products: [], icon: "none" });
   designs.sort((a, b) => (b.name === FIRST_LOOK) - (a.name === FIRST_LOOK));
   for (const { name, title: text, products } of designs) {
     panel.addTile(name, { name: text, base: null, products, thumbnail: `v1/designs/${name}/{skin}.jpg` });

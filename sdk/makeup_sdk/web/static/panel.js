@@ -135,25 +135,41 @@ function face(tile) {
   return h("span", { className: picture ? "face" : "face empty" }, inside);
 }
 
+let shownTiles = ""; // what the tiles were last made of
+
+/** Make the tiles anew if there are others than before; else only mark the chosen one. */
+function renderTiles(chosen) {
+  const made = JSON.stringify([[...tiles.keys()], skin, document.documentElement.lang]);
+  if (made !== shownTiles) {
+    shownTiles = made;
+    const scroll = $("tiles").scrollLeft;
+    radios($("tiles"), [...tiles].map(([key, entry]) => ({
+      key, className: "tile",
+      content: [face(entry), h("span", { className: "name" }, nameOf(entry))],
+    })), chosen, chooseTile);
+    $("tiles").prepend(h("button", { type: "button", className: "tile", id: "from-photo", on: { click: () => $("reference").click() } },
+      h("span", { className: "face empty add" }, icon("photo")), h("span", { className: "name" }, t("fromPhoto"))));
+    $("tiles").scrollLeft = scroll;
+    for (const [key, entry] of tiles) {
+      if (!entry.forget) continue;
+      const button = $("tiles").querySelector(`[data-key="${CSS.escape(key)}"]`);
+      button.addEventListener("keydown", (event) => event.key === "Delete" && entry.forget());
+      button.after(h("button", { type: "button", className: "forget", aria: { label: t("forget", { name: entry.name }) }, on: { click: entry.forget } }, icon("close")));
+    }
+  }
+  const buttons = [...$("tiles").querySelectorAll("[role=radio]")];
+  for (const button of buttons) button.setAttribute("aria-checked", button.dataset.key === chosen);
+  const stop = buttons.find((button) => button.dataset.key === chosen) ?? buttons[0];
+  for (const button of buttons) button.tabIndex = button === stop ? 0 : -1;
+}
+
+const nameOf = (entry) => (entry.own ? entry.name : title(entry.name));
+
 function renderLooks() {
   const { tile, second, share } = wearing();
-  const entries = [...tiles].map(([key, entry]) => ({
-    key, className: "tile",
-    content: [face(entry), h("span", { className: "name" }, entry.own ? entry.name : title(entry.name))],
-  }));
-  const scroll = $("tiles").scrollLeft;
-  radios($("tiles"), entries, tile, (key) => chooseTile(key));
-  $("tiles").prepend(h("button", { type: "button", className: "tile", id: "from-photo", on: { click: () => $("reference").click() } },
-    h("span", { className: "face empty add" }, icon("photo")), h("span", { className: "name" }, t("fromPhoto"))));
-  $("tiles").scrollLeft = scroll;
-  for (const [key, entry] of tiles) {
-    if (!entry.forget) continue;
-    const button = $("tiles").querySelector(`[data-key="${CSS.escape(key)}"]`);
-    button.addEventListener("keydown", (event) => event.key === "Delete" && entry.forget());
-    button.after(h("button", { type: "button", className: "forget", aria: { label: t("forget", { name: entry.name }) }, on: { click: entry.forget } }, icon("close")));
-  }
+  renderTiles(tile);
   const options = [...tiles].filter(([key]) => key !== tile && key !== "bare" && refOf(key));
-  $("second").replaceChildren(new Option(t("nothing"), ""), ...options.map(([key, entry]) => new Option(entry.own ? entry.name : title(entry.name), key)));
+  $("second").replaceChildren(new Option(t("nothing"), ""), ...options.map(([key, entry]) => new Option(nameOf(entry), key)));
   $("second").value = second;
   $("mix").hidden = tile === "bare";
   $("share-of-second").value = share;

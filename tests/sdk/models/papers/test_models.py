@@ -16,7 +16,7 @@ from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Model
-from makeup_sdk.models.papers.reference_model import painter_of
+from makeup_sdk.models.papers.reference_model import painter_class
 from makeup_sdk.models.papers.region_gan import StyleModel
 
 Image = NDArray[np.uint8]
@@ -255,7 +255,7 @@ def test_photo_look_is_read_again_by_another_model(
 def test_signature_is_that_of_the_export(name: str, graphs_of_model: Networks) -> None:
     exported = graphs_of_model(name).graphs
     own = name.partition(":")[0]
-    painter = StyleModel if name == "region-gan" else painter_of(own, exported)
+    painter = StyleModel if name == "region-gan" else painter_class(own, exported)
     assert painter.SIGNATURE.keys() == exported.keys()
     for key, (inputs, outputs) in painter.SIGNATURE.items():
         assert set(inputs) == set(exported[key].inputs)
