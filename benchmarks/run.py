@@ -97,6 +97,11 @@ STEPS = (
     *(Step(name, suite(f"{name}.json", file)) for name, file in SUITES.items()),
     Step("bench", bench),
     Step("parallel", lambda out, faces: script("parallel.py", "--output", str(out))),
+    Step(
+        "catalogue",
+        lambda out, faces: script("catalogue.py", "--output", str(out)),
+        script="catalogue.py",
+    ),
     Step("scaling", lambda out, faces: script("scaling.py", "--output", str(out))),
     Step("instructions", lambda out, faces: script("instructions/count.py", "--update")),
     Step("faces", lambda out, faces: script("faces.py", "--data", str(faces)), needs_faces=True),

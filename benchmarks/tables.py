@@ -43,6 +43,16 @@ _PARALLEL = """One picture of 1280x720 with one face again and again, in a Pytho
 engine. Threads above the cores are brought down to them.
 """
 
+_CATALOGUE = """`makeup catalogue`: JPEG photos of 1280x720 with one face, read, made up, written.
+CPU time is that of all processes, Ray's own among them; on a busy machine only it compares.
+"""
+
+_LOOKS = {
+    "lipsticks": "lipsticks",
+    "references": "reference photos",
+    "full": "shipped looks, 5 to 8 products each",
+}
+
 _INSTRUCTIONS = """One call on one thread, baseline instruction set, counted by callgrind: the same
 on a busy machine. A test holds the kernels to within {} of them.
 """
@@ -217,6 +227,50 @@ def parallel_section(data: Mapping[str, Any]) -> list[str]:
     return [*parts, ""]
 
 
+def catalogue_section(data: Mapping[str, Any]) -> list[str]:
+    """What a catalogue costs beside a plain loop, with more looks, and on Ray."""
+    loop, looks = data["beside_a_loop"], data["looks"]
+    more, rate = 100 * loop["overhead_cpu"], 1e3 / loop["catalogue_wall_ms"]
+    ours = f"the same by the catalogue, in one process: {more:+.0f} % CPU"
+    parts = [
+        "## Catalogues\n",
+        _CATALOGUE,
+        machine_line(data["machine"]),
+        "| one look a photo | CPU ms an image | images/s |",
+        "|---|--:|--:|",
+        f"| a plain loop | {loop['loop_cpu_ms']:.1f} | {1e3 / loop['loop_wall_ms']:.1f} |",
+        f"| {ours} | {loop['catalogue_cpu_ms']:.1f} | {rate:.1f} |",
+    ]
+    rows = {f"{count} processes": row for count, row in data.get("processes", {}).items()}
+    on_ray = data.get("on_ray", {})
+    rows |= {f"Ray: {name}": row for name, row in on_ray.items() if "workers" in name}
+    for name, row in rows.items():
+        parts.append(f"| {name} | {row['cpu_ms']:.1f} | {row['images_per_second']:.1f} |")
+    parts += [
+        "",
+        "| CPU ms a photo, in one process | 1 look | 4 | 20 | 20 looks cost |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, row in looks.items():
+        costs = " | ".join(f"{row[count]:.0f}" for count in ("1", "4", "20"))
+        parts.append(f"| {_LOOKS.get(name, name)} | {costs} | {row['ratio_20']:.1f}× one |")
+    held = data["memory"]
+    early, late = (f"{held[key]:.0f}" for key in ("early_mib", "late_mib"))
+    count = held["photos"]
+    parts += [
+        "",
+        f"A worker holds {early} MiB after a quarter of {count} photos, {late} after all.",
+    ]
+    kinds = (("worker processes", data["kills"]), ("Ray's actors", on_ray.get("kills")))
+    for name, kills in kinds:
+        if kills:
+            parts.append(
+                f"{kills['kills']} kills of {name} in the middle of their work: "
+                f"{kills['rows_that_differ']} rows of the reports differ from an undisturbed run's."
+            )
+    return [*parts, ""]
+
+
 def scaling_section(data: Mapping[str, Any]) -> list[str]:
     """The curves with their fits."""
     parts = [
@@ -283,6 +337,7 @@ def write_readme(results: Path = RESULTS) -> Path:
     parts += losses(lines)
     for file, section in (
         ("parallel.json", parallel_section),
+        ("catalogue.json", catalogue_section),
         ("scaling.json", scaling_section),
         ("instructions.json", instructions_section),
     ):

@@ -96,6 +96,7 @@ def export(
         softmax_dim,
         warp or str(facts.get("warp", "image")),
         names,
+        facts.get("generator") == "mobile",
         int(facts.get("maps", 1)),
     )
     licence = licence or facts.get("licence")

@@ -174,6 +174,30 @@ def test_threads_above_the_cores_are_told(tmp_path: Path) -> None:
     assert "| 4 | 200, brought down to 2 | 48.0 | 80.0 | 95.5 |" in text
 
 
+def test_catalogues_are_told(tmp_path: Path) -> None:
+    loop = {"loop_cpu_ms": 40.0, "loop_wall_ms": 50.0, "overhead_cpu": 0.04}
+    kills = {"kills": 10, "starts": 4, "rows_that_differ": 0}
+    rate = {"cpu_ms": 44.44, "images_per_second": 18.0}
+    data = {
+        "machine": MACHINE,
+        "beside_a_loop": {**loop, "catalogue_cpu_ms": 41.6, "catalogue_wall_ms": 62.5},
+        "looks": {"lipsticks": {"1": 40.0, "4": 64.9, "20": 204.0, "ratio_20": 5.1}},
+        "memory": {"photos": 48, "early_mib": 224.4, "late_mib": 226.0},
+        "processes": {"1": rate},
+        "kills": kills,
+        "on_ray": {"ray": "2.60.0", "2 workers, 2 nodes": rate, "kills": kills},
+    }
+    (tmp_path / "catalogue.json").write_text(json.dumps(data))
+    text = write_readme(tmp_path).read_text()
+    assert "| a plain loop | 40.0 | 20.0 |" in text
+    assert "in one process: +4 % CPU | 41.6 | 16.0 |" in text
+    assert "| 1 processes | 44.4 | 18.0 |" in text
+    assert "| Ray: 2 workers, 2 nodes | 44.4 | 18.0 |" in text
+    assert "| lipsticks | 40 | 65 | 204 | 5.1× one |" in text
+    assert "A worker holds 224 MiB after a quarter of 48 photos, 226 after all." in text
+    assert "10 kills of Ray's actors in the middle of their work: 0 rows" in text
+
+
 def test_engines_work_at_the_same_time() -> None:
     """Each waits for the other in every call: alone, none would end its first."""
     together = threading.Barrier(2, timeout=60)

@@ -44,7 +44,7 @@ def find_photos(address: str, output: Place) -> list[PhotoRef]:
         ]
     else:
         photos = [
-            PhotoRef(name, place.address_of(path), version_of(info))
+            PhotoRef(_written(name), place.address_of(path), version_of(info))
             for name, path, info in _found(place, READ_SUFFIXES, output)
         ]
     if not photos:
@@ -206,6 +206,11 @@ def _look(place: Place, engine: MakeupEngine) -> Look:
 def _name_of(value: str) -> str:
     """A photo's name, from its address in a manifest."""
     return value.partition("://")[2].lstrip("/") if "://" in value else value.lstrip("/")
+
+
+def _written(name: str) -> str:
+    """A file's name as text can hold it: bytes that are no UTF-8 become \\udcXX."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _checked(name: str, address: str) -> str:

@@ -6,6 +6,7 @@ small, and an actor or node that is lost costs the photos that it had in work: R
 to another actor, which finds the others recorded.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -132,9 +133,11 @@ def run_on_ray(
 
 
 def _connect(ray: Any, address: str) -> None:
+    logging.getLogger("ray.data").setLevel(logging.WARNING)  # our progress bar is shown
     own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     try:
-        ray.init(address, log_to_driver=False, **(own if address == "local" else {}))
+        more = own if address == "local" else {}
+        ray.init(address, log_to_driver=False, logging_level=logging.WARNING, **more)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise MakeupError(
             f"ray: no cluster at {address!r} ({error}); start one with `ray start --head`, or use "

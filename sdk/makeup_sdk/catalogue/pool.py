@@ -78,6 +78,11 @@ class ProcessPool:
         """The workers' process ids."""
         return [each.process.pid for each in self._processes]
 
+    @property
+    def at_work(self) -> dict[int, str]:
+        """The photos that workers have now, by process id."""
+        return {each.process.pid: each.photo.name for each in self._processes if each.photo}
+
     def run(self, photos: Iterable[PhotoRef]) -> Iterator[Outcome]:
         """Yield each photo's outcome as it comes.
 

@@ -1,14 +1,16 @@
 """The report: a row for each pair of photo and look, and the records that it is put together from.
 
-A record is a small Parquet file for each photo with the rows that are final. It is written after
-the pictures that it speaks of, so that what a record names is there, whole. The report is put
+A record is a small file for each photo, JSON in gzip, with the rows that are final. It is written
+after the pictures that it speaks of, so that what a record names is there, whole. The report is put
 together from the records alone, in the order of photos and looks.
 """
 
-import io
+import gzip
+import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import Enum
 
 import pyarrow as pa
@@ -93,16 +95,14 @@ class Row:
 def record_name(photo: str) -> str:
     """Where the record of a photo lies below the output."""
     digest = sha256(photo.encode("utf-8", "surrogateescape"))
-    return f"records/{digest[:2]}/{digest}.parquet"
+    return f"records/{digest[:2]}/{digest}.json.gz"
 
 
 def write_record(output: Place, photo: PhotoRef, rows: Sequence[Row]) -> None:
     """Write what is final of a photo, whole or not at all."""
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=REPORT_SCHEMA)
-    buffer = io.BytesIO()
-    marked = table.replace_schema_metadata({"photo": photo.name, "version": photo.version})
-    parquet.write_table(marked, buffer, compression="zstd")
-    output.write(record_name(photo.name), buffer.getvalue())
+    content = {"photo": photo.name, "version": photo.version, "rows": [vars(row) for row in rows]}
+    text = json.dumps(content, separators=(",", ":")).encode()
+    output.write(record_name(photo.name), gzip.compress(text, 1, mtime=0))
 
 
 def read_record(output: Place, photo: PhotoRef) -> list[Row]:
@@ -116,16 +116,13 @@ def read_record(output: Place, photo: PhotoRef) -> list[Row]:
     except FileNotFoundError:
         return []
     try:
-        table = parquet.read_table(io.BytesIO(data))
-    except (pa.ArrowException, OSError, ValueError):
+        content = json.loads(gzip.decompress(data))
+        name, version = content["photo"], content["version"]
+        rows = [Row(**row) for row in content["rows"]]
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError):
         return []
-    marks = table.schema.metadata or {}
-    of = marks.get(b"photo", b"").decode(), marks.get(b"version", b"").decode()
-    changed = bool(photo.version) and bool(of[1]) and of[1] != photo.version
-    if of[0] != photo.name or changed or table.schema.names != REPORT_SCHEMA.names:
-        return []
-    names = [field.name for field in fields(Row)]
-    return [Row(**{name: row[name] for name in names}) for row in table.to_pylist()]
+    changed = bool(photo.version) and bool(version) and version != photo.version
+    return [] if name != photo.name or changed else rows
 
 
 def write_report(

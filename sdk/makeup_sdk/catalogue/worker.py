@@ -1,5 +1,7 @@
 """One photo in all looks: decoded once, analysed once."""
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
 from time import monotonic, perf_counter
@@ -17,6 +19,9 @@ from makeup_sdk.look import Look
 from makeup_sdk.photos import Photo, decode_photo, encode_photo
 from makeup_sdk.photos.color import ColorSpace
 from makeup_sdk.pipeline import KnownFaces, SeenFace, find_faces
+
+_WRITERS, _ON_THE_WAY = 8, 16
+"""Threads that write to a store in the network, and pictures that may wait for them."""
 
 _RECORD_EVERY = 10.0
 """Seconds between records of a photo that takes long: what a kill can cost."""
@@ -58,6 +63,8 @@ class PhotoWorker:
         self.job = job
         self._output = Place(job.output)
         self._outfits: dict[str, Outfit] = {}
+        self._writers = None if self._output.local else ThreadPoolExecutor(_WRITERS)
+        self._writing: deque[Future[None]] = deque()
         self._digests = {look.name: look.digest for look in job.looks}
 
     @cached_property
@@ -87,10 +94,12 @@ class PhotoWorker:
                 rows[self._key(look)] = self._row(photo, look, seen)
                 new += 1
                 if monotonic() - done > _RECORD_EVERY:
-                    write_record(self._output, photo, list(rows.values()))
+                    self._record(photo, list(rows.values()))
                     done = monotonic()
-            write_record(self._output, photo, list(rows.values()))
+            self._record(photo, list(rows.values()))
         except (OSError, OutputError, BackendUnavailableError, MemoryError) as error:
+            wait(self._writing)
+            self._writing.clear()
             return Outcome(photo.name, 0, f"{type(error).__name__}: {error}")
         return Outcome(photo.name, new)
 
@@ -144,10 +153,25 @@ class PhotoWorker:
             if data:
                 row.picture = f"pictures/{photo.name}/{look.name}.{self.job.settings.format}"
                 row.picture_sha256 = sha256(data)
-                self._output.write(row.picture, data)
+                self._write(row.picture, data)
         row.look, row.look_sha256 = look.name, self._digests[look.name]
         row.milliseconds = (perf_counter() - start) * 1e3
         return row
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Write a picture; a store in the network takes it while the next one is made."""
+        if self._writers is None:
+            self._output.write(name, data)
+            return
+        self._writing.append(self._writers.submit(self._output.write, name, data))
+        while len(self._writing) > _ON_THE_WAY:
+            self._writing.popleft().result()
+
+    def _record(self, photo: PhotoRef, rows: list[Row]) -> None:
+        """Record a photo, once all its pictures are there."""
+        while self._writing:
+            self._writing.popleft().result()
+        write_record(self._output, photo, rows)
 
     def _picture(self, photo: PhotoRef, look: LookRef, seen: _Seen) -> tuple[Row, bytes | None]:
         row = self._blank(photo, Status.NO_FACE, None, seen.digest)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def test_a_folder(tmp_path: Path, output: Place) -> None:
     assert [photo.name for photo in photos] == sorted(names)
     assert all(Place(photo.address).read() == b"x" for photo in photos)
     assert [photo.name for photo in find_photos(f"{tmp_path}/", output)] == sorted(names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text(tmp_path: Path, output: Place) -> None:
+    path = os.fsencode(tmp_path) + b"/b\xff.jpg"
+    Path(os.fsdecode(path)).write_bytes(b"x")
+    (photo,) = find_photos(str(tmp_path), output)
+    assert photo.name == "b\\udcff.jpg"
+    assert Place(photo.address).read() == b"x"
 
 
 def test_versions_change_with_files(tmp_path: Path, output: Place) -> None:

@@ -173,11 +173,30 @@ def test_storage_that_fails_is_tried_again(
     assert report_of(tmp_path).equals(report_of(undisturbed))
 
 
+def test_a_store_that_fails_late_is_tried_again(
+    catalogue_inputs: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures for a store in the network are written while the next one is made."""
+    write, output = Place.write, "memory://late-failures-of-a-test"
+
+    def lost(self: Place, name: str, data: bytes) -> None:
+        if "medium.jpg/plum" in name:  # the first of two
+            raise ConnectionError("store is away")
+        write(self, name, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "write", lost)
+        assert run(catalogue_inputs, output)["failed"] == 2
+    assert run(catalogue_inputs, output)["failed"] == 0
+    for name, data in pictures_of(undisturbed).items():
+        assert Place(output).read(name) == data
+
+
 def test_a_damaged_record_is_made_again(
     catalogue_inputs: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
     run(catalogue_inputs, tmp_path)
-    for path in (tmp_path / "records").rglob("*.parquet"):
+    for path in (tmp_path / "records").rglob("*.json.gz"):
         path.write_bytes(path.read_bytes()[:-9])
     run(catalogue_inputs, tmp_path)
     assert report_of(tmp_path).equals(report_of(undisturbed))
@@ -260,11 +279,11 @@ def test_workers_killed_in_the_middle(catalogue_inputs: Path, tmp_path: Path) ->
         with ProcessPool(job, 2) as workers:
             for outcome in workers.run(found):
                 outcomes.append(outcome)
-                for each in workers._processes:
-                    if each.photo is not None and each.photo.name not in spared:
-                        spared.add(each.photo.name)
+                for pid, photo in workers.at_work.items():
+                    if photo not in spared:
+                        spared.add(photo)
                         kills += 1
-                        os.kill(each.process.pid, signal.SIGKILL)
+                        os.kill(pid, signal.SIGKILL)
         assert sorted(outcome.photo for outcome in outcomes) == [photo.name for photo in found]
         assert [outcome for outcome in outcomes if outcome.trouble] == []
         summary = run_catalogue(str(photos), looks, str(output), HERE)

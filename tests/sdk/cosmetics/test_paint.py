@@ -20,7 +20,9 @@ from makeup_sdk.cosmetics import (
     LipLiner,
     Lipstick,
 )
+from makeup_sdk.cosmetics.axes import Mouth
 from makeup_sdk.cosmetics.light import SkinLight, kubelka_munk, linear_color, to_linear
+from makeup_sdk.cosmetics.lips import LipSurface
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.textures import Hand
 from makeup_sdk.cosmetics.view import FaceView
@@ -92,6 +94,47 @@ def test_lip_products_change_the_lips_alone(wear, analysis, file):
     points = analysis(file).crop_landmarks
     assert not changed(bare, painted)[~polygon(points[48:60], grow=5)].any()
     assert changed(bare, painted)[analysis(file).regions == Region.LIPS].mean() > 0.9
+
+
+@pytest.mark.parametrize("file", FACES)
+def test_lipstick_ends_at_the_corners_of_the_mouth(wear, analysis, file):
+    """Also where the region map sees lips in the folds beyond."""
+    face = analysis(file)
+    points = face.crop_landmarks
+    regions = face.regions.copy()
+    row = round(float(points[48, 1]))
+    regions[row - 2 : row + 3, : round(float(points[60, 0]))] = Region.LIPS
+    _, painted = wear(file, [Lipstick("#101010")], face=replace(face, regions=regions))
+    _, columns = np.nonzero(changed(face.crop, painted))
+    assert columns.min() > points[48, 0] - 2
+    assert columns.max() < points[54, 0] + 2
+
+
+@pytest.mark.parametrize("file", FACES)
+def test_lip_liner_goes_all_round_the_lips(wear, analysis, file):
+    """Along the edge of the region map, inside the landmarks' outline."""
+    face = analysis(file)
+    lips = (face.regions == Region.LIPS).astype(np.uint8)
+    mouth = cv2.morphologyEx(lips, cv2.MORPH_CLOSE, np.ones((9, 9)))
+    small = [cv2.erode(mouth, np.ones((n, n))) for n in (5, 7, 11, 17)]
+    skin = (lips == 1) & (small[0] == 0)
+    face = replace(face, regions=np.where(skin, np.uint8(Region.SKIN), face.regions))
+    bare, painted = wear(file, [LipLiner("#200010", opacity=1.0)], face=face)
+    middle = np.abs(np.arange(256) - face.crop_landmarks[51, 0]) < 12
+    darker = np.abs(painted.astype(int) - bare).sum(axis=2) > 25
+    assert darker[(small[1] > small[2]) & middle].mean() > 0.65
+    assert darker[(small[3] > 0) & middle].mean() < 0.2
+
+
+@pytest.mark.parametrize("file", FACES)
+def test_shining_lips_are_not_taken_for_teeth(analysis, file):
+    """In a closed mouth whose landmarks part a little."""
+    view = FaceView.of(analysis(file))
+    mouth = Mouth(view)
+    surface = LipSurface.of(view, mouth)
+    assert 0 < mouth.openness < 0.06
+    lips = view.share(Region.LIPS, 1.4, mouth.matrix, mouth.shape) > 0.97
+    assert (surface.whole[lips] > 0.6).mean() > 0.98
 
 
 def test_eye_products_stay_between_cheek_and_brow(wear, analysis):
@@ -285,6 +328,14 @@ def test_foundation_shifts_the_shade(wear, analysis):
     assert found["light"][0] > found["own"][0] + 1.5
     assert found["warm"][2] > found["own"][2] + 1.5
     assert found["deep"][0] < found["own"][0] - 4 < found["fair"][0] - 5
+
+
+def test_foundation_goes_no_further_than_its_shade(wear):
+    shade = [Foundation("#8a5a3c", opacity=1.0, finish="satin")]
+    bare, whole = wear("light.jpg", shade)
+    _, more = wear("light.jpg", shade, dict.fromkeys(EVERYWHERE, 1.5))
+    assert np.abs(whole.astype(int) - bare).mean() > 2
+    np.testing.assert_array_equal(more, whole)
 
 
 def test_products_are_put_on_in_their_own_order(wear):

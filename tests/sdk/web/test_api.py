@@ -76,6 +76,7 @@ def test_designs_faces_models_and_products(client: TestClient) -> None:
         "mobile",
         "psgan",
         "psgan-pose",
+        "portrait-edit",
     ]
     assert client.get("/v1/products").json() == schema()
 
@@ -185,8 +186,11 @@ def test_bad_requests_get_one_clear_line(
     ("outfit", "message"),
     [
         ({"look": {"gallery": "x"}}, "no look 'x' in the gallery; it has red-classic"),
-        ({"look": {}}, "give one of gallery, file and products"),
-        ({"look": {"gallery": "x", "products": []}}, "give one of gallery, file and products"),
+        ({"look": {}}, "give one of gallery, file, products and style"),
+        (
+            {"look": {"gallery": "x", "products": []}},
+            "give one of gallery, file, products and style",
+        ),
         ({"products": [{"product": "lipstik"}]}, "did you mean 'lipstick'?"),
         ({"look": {"products": [{"product": "lipstick"}]}}, "color is missing"),
         ({**LIPS, "model": "products"}, "is unknown here; expected one of mobile"),

@@ -1,6 +1,6 @@
 """How each system is run for the change objective: a pass with the look, and one with none."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -13,8 +13,9 @@ from makeup_training.networks.inputs import FEATURE_STRIDE, feature_regions
 from makeup_training.networks.psgan import MakeupBranches, PSGANGenerator
 from makeup_training.networks.psgan_pose import PoseCorrectedGenerator, pose_correction
 from makeup_training.networks.warp import reduce_grid, sample
-from makeup_training.systems.learner import Learner, Passes
+from makeup_training.systems.learner import Learner, Passes, SystemLearner
 from makeup_training.systems.pairs import PairBatch, taken
+from makeup_training.systems.portrait_edit import PortraitLearner
 from makeup_training.systems.region_gan import RegionGANLearner
 from makeup_training.systems.ssat import SSATLearner
 
@@ -176,7 +177,8 @@ def decoded(network: MakeupBranches, batch: PairBatch, features: Tensor, maps: T
     return Passes(wearers, result, nothing[batch.wearer], batch.change)
 
 
-LEARNERS: Mapping[str, Callable[[int], Learner]] = {
-    learner.name: learner for learner in (PSGANLearner, PoseLearner, RegionGANLearner, SSATLearner)
+LEARNERS: Mapping[str, type[SystemLearner]] = {
+    learner.name: learner
+    for learner in (PSGANLearner, PoseLearner, RegionGANLearner, SSATLearner, PortraitLearner)
 }
 """Makers of learners, which take the network's width, by name of the system."""

@@ -1,6 +1,6 @@
 """Published networks that read a whole reference face, as a `Model`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Protocol
 
 from makeup_kernels import BundleError, InvalidInputError
@@ -11,6 +11,7 @@ from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 from makeup_sdk.models.papers.light_paint import LightPainter, PassPainter
 from makeup_sdk.models.papers.portrait_edit import PortraitPainter
+from makeup_sdk.models.papers.portrait_mobile import MobilePortraitPainter
 from makeup_sdk.models.papers.psgan import PSGANPainter, SuperResolutionPainter
 from makeup_sdk.models.papers.psgan_pose import PosePainter
 from makeup_sdk.models.papers.ssat import SSATPainter
@@ -36,6 +37,14 @@ PAINTERS: Mapping[str, type[ReferencePainter]] = {
 """Painters by name of the model."""
 
 _REMOVES = "ssat"
+
+
+def painter_class(name: str, graphs: Iterable[str]) -> type[ReferencePainter]:
+    """The painter of a model with these graphs; portrait-edit has one for each of its two kinds."""
+    mobile: type[ReferencePainter] = MobilePortraitPainter
+    if name == "portrait-edit" and set(graphs) == set(mobile.SIGNATURE):
+        return mobile
+    return PAINTERS[name]
 
 
 class ReferenceModel:
@@ -70,7 +79,7 @@ class ReferenceModel:
                 f"{_REMOVES!r}"
             )
         if self.graphs.view is None:
-            return PAINTERS[self.name](self.graphs, makeup)
+            return painter_class(self.name, self.graphs.sessions)(self.graphs, makeup)
         painter = PAINTERS[self.name](self.graphs, makeup.with_mirrored())
         if not isinstance(painter, PassPainter):
             raise BundleError(

@@ -1,0 +1,369 @@
+"""What a catalogue costs beside a plain loop, with more looks, on more workers, on Ray; and kills.
+
+    python benchmarks/catalogue.py                 # writes results/catalogue.json, some minutes
+    python benchmarks/catalogue.py --photos 8 --rounds 1 --kills 2        # a quick look
+
+Photos of 1280x720 with one face each and some noise, one thread a worker, JPEG out. Ours and the
+plain loop alternate, round after round, in one process. Workers and Ray are measured from a third
+of a run to its end, so that starts do not count. Milliseconds are CPU time, of this process or of
+the whole tree of processes (Ray's own among them), which a busy machine stretches little; images
+per second are wall time, which it stretches much. On one machine Ray can show what it costs an
+image, not what it speeds up.
+"""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+
+import cv2
+import numpy as np
+from pyarrow import parquet
+
+from makeup_sdk import Look, MakeupEngine
+from makeup_sdk.bench.machine import machine_info
+from makeup_sdk.bench.options import Scenario
+from makeup_sdk.bench.scene import scene
+from makeup_sdk.catalogue import CatalogueOptions, CatalogueProgress, run_catalogue
+from makeup_sdk.catalogue.job import Job
+from makeup_sdk.catalogue.pool import ProcessPool
+from makeup_sdk.catalogue.run import prepare
+from makeup_sdk.catalogue.storage import Place
+from makeup_sdk.catalogue.worker import PhotoWorker
+from makeup_sdk.images import read_photo, write_image, write_photo
+from makeup_sdk.look import SHIPPED_LOOKS
+
+RESULTS = Path(__file__).parent / "results"
+HERE = CatalogueOptions(workers=0, threads=1)
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def write_inputs(folder: Path, photos: int) -> None:
+    """`once/`, `twice/` with twice the photos and `many/` with nine times; tables of looks."""
+    random = np.random.default_rng(0)
+    frames = scene(Scenario("image", 1280, 720, 1))
+    for name, count in (("once", photos), ("twice", 2 * photos)):
+        (folder / name).mkdir()
+        for number in range(count):
+            noise = random.normal(0, 6, frames[0].shape).astype(np.float32)
+            noisy = np.clip(frames[number % len(frames)] + noise, 0, 255).astype(np.uint8)
+            write_image(folder / name / f"{number:04}.jpg", noisy)
+    (folder / "many").mkdir()
+    for number in range(9 * photos):
+        same = folder / "once" / f"{number % photos:04}.jpg"
+        os.link(same, folder / "many" / f"{number:04}.jpg")
+    colors = [f"#{0x600010 + 0x070301 * k:06x}" for k in range(20)]
+    rows = "".join(f"{k:02},lipstick,{color}\n" for k, color in enumerate(colors))
+    (folder / "lipsticks.csv").write_text("sku,product,hex\n" + rows)
+    (folder / "lipstick.csv").write_text("sku,product,hex\n00,lipstick,#b3123a\n")
+    demo = Path(__import__("makeup_sdk").__file__).parent / "assets" / "demo" / "red-classic.jpg"
+    for number in range(20):
+        (folder / "references").mkdir(exist_ok=True)
+        shutil.copy(demo, folder / "references" / f"{number:02}.jpg")
+    full = [SHIPPED_LOOKS[k % len(SHIPPED_LOOKS)] for k in range(20)]
+    lines = "".join(f"{name},{k:02}\n" for k, name in enumerate(full))
+    (folder / "full.csv").write_text("look,name\n" + lines)
+
+
+def beside_a_loop(folder: Path, rounds: int) -> dict[str, float]:
+    """CPU and wall milliseconds an image: a plain loop, and the catalogue's worker."""
+    looks = folder / "lipstick.csv"
+    job, photos = prepare(str(folder / "once"), str(looks), Place(str(folder / "loop")), HERE)
+    engine = MakeupEngine(Look.from_bytes(job.looks[0].data, "look"), threads=1)
+    (folder / "plain").mkdir()
+    cv2.setNumThreads(1)
+
+    def loop() -> None:
+        for photo in photos:
+            picture = read_photo(photo.address)
+            made = engine.process(picture.image)
+            write_photo(folder / "plain" / photo.name, picture.wearing(made))
+
+    worker = PhotoWorker(job)
+
+    def ours() -> None:
+        for photo in photos:
+            worker(photo)
+
+    times: dict[str, list[tuple[float, float]]] = {"loop": [], "catalogue": []}
+    for turn in range(rounds + 1):
+        for name, function in (("loop", loop), ("catalogue", ours)):
+            shutil.rmtree(folder / "loop", ignore_errors=True)
+            cpu, wall = process_time(), perf_counter()
+            function()
+            spent = process_time() - cpu, perf_counter() - wall
+            if turn:  # the first warms up
+                times[name].append((spent[0] * 1e3 / len(photos), spent[1] * 1e3 / len(photos)))
+    found = {}
+    for name, rows in times.items():
+        found[f"{name}_cpu_ms"] = median(cpu for cpu, _ in rows)
+        found[f"{name}_wall_ms"] = median(wall for _, wall in rows)
+    for kind in ("cpu", "wall"):
+        ratios = [
+            ours_[k] / loop_[k]
+            for k in [("cpu", "wall").index(kind)]
+            for loop_, ours_ in zip(times["loop"], times["catalogue"], strict=True)
+        ]
+        found[f"overhead_{kind}"] = median(ratios) - 1
+    for made in sorted((folder / "loop" / "pictures").glob("*/00.jpg")):
+        if made.read_bytes() != (folder / "plain" / made.parent.name).read_bytes():
+            raise SystemExit(f"{made} is not the loop's picture")
+    return found
+
+
+def with_looks(folder: Path, rounds: int) -> dict[str, Any]:
+    """CPU milliseconds of a photo with 1, 4 and 20 looks of a kind, and ratios to one."""
+    found: dict[str, Any] = {}
+    for kind in ("lipsticks.csv", "references", "full.csv"):
+        place = Place(str(folder / "looks"))
+        job, photos = prepare(str(folder / "once"), str(folder / kind), place, HERE)
+        times: dict[int, list[float]] = {1: [], 4: [], 20: []}
+        workers = {k: PhotoWorker(first_looks(job, k)) for k in times}
+        for turn in range(rounds + 1):
+            for count, worker in workers.items():
+                shutil.rmtree(folder / "looks", ignore_errors=True)
+                cpu = process_time()
+                for photo in photos[:8]:
+                    worker(photo)
+                if turn:
+                    times[count].append((process_time() - cpu) * 1e3 / len(photos[:8]))
+        name = kind.partition(".")[0]
+        found[name] = {str(count): median(values) for count, values in times.items()}
+        found[name]["ratio_20"] = median(b / a for a, b in zip(times[1], times[20], strict=True))
+    return found
+
+
+def first_looks(job: Job, count: int) -> Job:
+    """The same job with fewer looks."""
+    return Job(job.output, job.settings, job.looks[:count], job.threads)
+
+
+def tree_cpu() -> float:
+    """CPU seconds of this process and all below it that are alive."""
+    facts = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has just ended
+                continue
+            facts[int(entry.name)] = int(fields[1]), sum(map(int, fields[11:13])) / _TICKS
+    ours, grown = {os.getpid()}, True
+    while grown:
+        more = {pid for pid, (parent, _) in facts.items() if parent in ours} - ours
+        ours, grown = ours | more, bool(more)
+    return sum(facts[pid][1] for pid in ours if pid in facts)
+
+
+def in_the_middle(
+    folder: Path, workers: int, rounds: int, ray: str | None = None
+) -> dict[str, float]:
+    """CPU milliseconds an image and images per second, from a third of a run to its end.
+
+    What is done at a moment is counted by the records, since Ray tells of whole blocks.
+    """
+    options = CatalogueOptions(workers=workers, threads=1)
+    cpus, rates = [], []
+    for _ in range(rounds):
+        output = fresh(folder / "middle")
+        marks: list[tuple[int, float, float]] = []
+
+        def mark(state: CatalogueProgress, marks: Any = marks, output: Path = output) -> None:
+            if state.done == state.photos or (not marks and 3 * state.done >= state.photos):
+                records = sum(1 for _ in (output / "records").rglob("*.json.gz"))
+                marks.append((records, tree_cpu(), perf_counter()))
+
+        looks = str(folder / "lipstick.csv")
+        arguments = str(folder / "many"), looks, str(output), options
+        summary = run_catalogue(*arguments, ray=ray, progress=mark)
+        if summary.counts["made"] != summary.pairs:
+            raise SystemExit(f"not all pictures were made: {summary.counts}")
+        (first, cpu, wall), (last, cpu_end, wall_end) = marks[0], marks[-1]
+        cpus.append((cpu_end - cpu) * 1e3 / (last - first))
+        rates.append((last - first) / (wall_end - wall))
+    return {"cpu_ms": median(cpus), "images_per_second": median(rates)}
+
+
+def on_ray(folder: Path, rounds: int, kills: int) -> dict[str, Any]:
+    """The same on clusters of this machine, of one and of two nodes; kills."""
+    import ray.data
+    from ray.cluster_utils import Cluster
+
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    node = {"num_cpus": 2, "object_store_memory": 80 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    found: dict[str, Any] = {"ray": ray.__version__}
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        for workers, nodes in ((1, 1), (2, 1), (2, 2)):
+            if nodes == 2:
+                cluster.add_node(**node)
+                cluster.wait_for_nodes()
+            name = f"{workers} workers, {nodes} nodes"
+            found[name] = in_the_middle(folder, workers, rounds, "auto")
+        found["kills"] = killed_on_ray(folder, kills)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    return found
+
+
+def killed_on_ray(folder: Path, kills: int) -> dict[str, int]:
+    """Kill actors in the middle; count kills and pairs that do not come out as undisturbed."""
+    done = 0
+
+    def kill(_: Any) -> None:
+        nonlocal done
+        for pid in ray_workers()[:1] if done < kills else []:
+            os.kill(pid, signal.SIGKILL)
+            done += 1
+
+    starts = differing = 0
+    while done < kills and starts < kills + 5:
+        starts += 1
+        output = fresh(folder / "killed")
+        options = CatalogueOptions(workers=2, threads=1)
+        arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(output)
+        run_catalogue(*arguments, options, ray="auto", progress=kill)
+        differing += differences(folder, output)
+    return {"kills": done, "starts": starts, "rows_that_differ": differing}
+
+
+def ray_workers() -> list[int]:
+    """Process ids of our actors, below this process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                mine = b"RayWorker" in (entry / "cmdline").read_bytes()[:200] and below_us(entry)
+            except OSError:
+                continue
+            if mine:
+                found.append(int(entry.name))
+    return found
+
+
+def below_us(entry: Path) -> bool:
+    """Whether a process of /proc descends from this one."""
+    while entry.name not in ("0", "1"):
+        if int(entry.name) == os.getpid():
+            return True
+        parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+        entry = entry.parent / parent
+    return False
+
+
+def killed_here(folder: Path, kills: int) -> dict[str, int]:
+    """Kill worker processes that hold a photo; count pairs that do not come out as undisturbed."""
+    done = starts = differing = 0
+    while done < kills and starts < kills + 5:
+        starts += 1
+        output = fresh(folder / "killed")
+        options = CatalogueOptions(workers=2, threads=1)
+        arguments = str(folder / "twice"), str(folder / "lipstick.csv")
+        job, photos = prepare(*arguments, Place(str(output)), options)
+        spared: set[str] = set()
+        with ProcessPool(job, 2) as pool:
+            for _ in pool.run(photos):
+                held = [pid for pid, photo in pool.at_work.items() if photo not in spared]
+                if held and done < kills:
+                    spared.add(pool.at_work[held[0]])
+                    os.kill(held[0], signal.SIGKILL)
+                    done += 1
+        run_catalogue(*arguments, str(output), options)
+        differing += differences(folder, output)
+    return {"kills": done, "starts": starts, "rows_that_differ": differing}
+
+
+def fresh(path: Path) -> Path:
+    """A place with nothing at it."""
+    shutil.rmtree(path, ignore_errors=True)
+    return path
+
+
+def differences(folder: Path, output: Path) -> int:
+    """Rows of a report that differ from an undisturbed run's, times aside."""
+    whole = folder / "undisturbed"
+    if not whole.exists():
+        arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(whole)
+        run_catalogue(*arguments, HERE)
+    times = ["photo_milliseconds", "milliseconds"]
+    one, other = (
+        parquet.read_table(place / "report.parquet").drop_columns(times).to_pylist()
+        for place in (whole, output)
+    )
+    if len(one) != len(other):
+        return max(len(one), len(other))
+    return sum(a != b for a, b in zip(one, other, strict=True))
+
+
+def memory(folder: Path) -> dict[str, float]:
+    """Resident MiB of a worker after 1/4 of the photos, and after all, looks of 20."""
+    arguments = str(folder / "twice"), str(folder / "lipsticks.csv")
+    job, photos = prepare(*arguments, Place(str(fresh(folder / "memory"))), HERE)
+    sizes = []
+    with ProcessPool(job, 1) as pool:
+        for _ in pool.run(photos):
+            status = Path(f"/proc/{pool.pids[0]}/status").read_text()
+            sizes.append(int(status.partition("VmRSS:")[2].split()[0]) / 1024)
+    return {"photos": len(photos), "early_mib": sizes[len(sizes) // 4], "late_mib": sizes[-1]}
+
+
+def measure(photos: int, rounds: int, kills: int) -> dict[str, Any]:
+    """Everything."""
+    found: dict[str, Any] = {
+        "machine": machine_info(1),
+        "photos": photos,
+        "rounds": rounds,
+        "scene": "1280x720, one face, noise, JPEG in and out, one thread a worker",
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_inputs(folder, photos)
+        found["beside_a_loop"] = note(beside_a_loop(folder, rounds))
+        found["looks"] = note(with_looks(folder, rounds))
+        found["memory"] = note(memory(folder))
+        for workers in (1, 2):
+            part = note(in_the_middle(folder, workers, rounds))
+            found.setdefault("processes", {})[str(workers)] = part
+        found["kills"] = note(killed_here(folder, kills))
+        try:
+            found["on_ray"] = note(on_ray(folder, rounds, kills))
+        except ImportError:
+            print("Ray is left out: pip install '.[ray]'")
+    return found
+
+
+def note(value: Any) -> Any:
+    """Print a part as soon as it is there, rounded as it is kept."""
+    value = json.loads(json.dumps(value), parse_float=lambda text: round(float(text), 3))
+    print(json.dumps(value, indent=1), flush=True)
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    found = measure(options.photos, options.rounds, options.kills)
+    target = options.output / "catalogue.json"
+    target.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"wrote {target}")
+
+
+if __name__ == "__main__":
+    main()
