@@ -37,6 +37,14 @@ def test_page_and_its_parts(client: TestClient) -> None:
         assert client.get(f"/{part}").status_code == 200
 
 
+def test_reference_of_the_api(client: TestClient) -> None:
+    assert client.get("/openapi.json").json() == client.get("/v1/openapi.json").json()
+    page = client.get("/docs")
+    assert "<h1>The API</h1>" in page.text
+    for part in ("docs.js", "docs.css"):
+        assert client.get(f"/docs/{part}").status_code == 200
+
+
 def test_gallery(client: TestClient) -> None:
     looks = client.get("/v1/looks").json()
     assert [look["id"] for look in looks] == [
