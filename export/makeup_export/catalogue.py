@@ -47,6 +47,7 @@ class Settings:
         warp: of the pose-corrected PSGAN: "image" or "maps".
         mobile: the region-sensitive GAN, or the portrait editor, is that of mobile class.
         maps: channels of gamma and of beta in the PSGAN family.
+        normalised: whether SSAT has instance norm.
     """
 
     width: int = 64
@@ -57,6 +58,7 @@ class Settings:
     style_names: tuple[str, ...] = ()
     mobile: bool = False
     maps: int = 1
+    normalised: bool = True
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.softmax_dim not in (1, 2) or self.warp not in ("image", "maps"):
@@ -117,7 +119,11 @@ CATALOGUE: Mapping[str, Entry] = {
         region_gan_graphs,
     ),
     "ssat": Entry(
-        lambda s: SSATGenerator(s.width, softmax_dim=s.softmax_dim),  # type: ignore[arg-type]
+        lambda s: SSATGenerator(
+            s.width,
+            softmax_dim=s.softmax_dim,  # type: ignore[arg-type]
+            normalised=s.normalised,
+        ),
         ssat_graphs,
         Published("CC-BY-NC-SA-4.0", (MT,), load_ssat),
         sizes=(8, None),

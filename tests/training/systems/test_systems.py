@@ -22,7 +22,13 @@ from makeup_training.systems.faces import BARE, PAINTED, WORN, FaceStore, photos
 from makeup_training.systems.learner import Learner
 from makeup_training.systems.learners import LEARNERS
 from makeup_training.systems.objective import ChangeWeights, blurred, change_terms
-from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, PairSampler, Shares
+from makeup_training.systems.pairs import (
+    LIGHT_OFFSET,
+    LIGHT_RANGE,
+    PairSampler,
+    Shares,
+    light_image,
+)
 from makeup_training.systems.portrait_edit import LabelSampler, Portraits
 from makeup_training.systems.region_gan import Asked, StyleSampler
 from makeup_training.systems.styles import STYLES, StyleFaces
@@ -152,7 +158,9 @@ def test_each_learner_learns(
     store: FaceStore, styled: StyleFaces, portraits: Portraits, system: str
 ) -> None:
     torch.manual_seed(0)
-    run = train.Run(LEARNERS[system](8), 1e-4 if system.startswith("psgan") else 2e-3)
+    run = train.Run(
+        LEARNERS[system](16), 1e-4 if system in ("psgan", "psgan-pose", "ssat") else 2e-3
+    )
     faces = {"region-gan": styled, "portrait-edit": portraits}.get(system, store)
     draw = run.learner.sampler(faces, SIZE, (1, 2))
     if isinstance(run.learner, Learner):
@@ -284,3 +292,14 @@ def test_a_run_starts_from_weights_that_are_kept() -> None:
     assert run.step == 0
     for name, value in run.parameters.items():
         torch.testing.assert_close(value.detach(), kept[f"mean.{name}"].float(), rtol=0, atol=0)
+
+
+def test_a_painted_face_finds_back_to_its_own_bare_one(store: FaceStore) -> None:
+    draw = PairSampler(store, 96, (1, 1), back=True)
+    painted = int(np.flatnonzero(store.kind == PAINTED)[0])
+    bare = int(store.person[painted])
+    batch = draw.pairs([(0, False)], [(painted, False)])
+    wanted = light_image(store.crop[bare], store.tone(painted).over_crop(), 96)
+    lips = batch.reference.regions[0] == Region.LIPS
+    found = batch.reference.image[0] + batch.back[0] / LIGHT_RANGE
+    np.testing.assert_allclose(found[:, lips].mean(1), wanted[:, lips].mean(1), atol=0.03)

@@ -159,11 +159,11 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "psgan": Plan(4000, 3e-4, size=128),
-    "psgan-pose": Plan(4000, 3e-4, size=128),
+    "psgan": Plan(3000, 3e-4, size=128),
+    "psgan-pose": Plan(3000, 3e-4, size=128),
     "region-gan": Plan(4000, lenders=4),
     "portrait-edit": Plan(1500, 1.5e-3, lenders=4, size=128),
-    "ssat": Plan(4000, 2e-3, wearers=1),
+    "ssat": Plan(3000, 2.5e-4, wearers=1),
 }
 """The recipes `SYSTEM-mobile` of `makeup-train`."""
 
