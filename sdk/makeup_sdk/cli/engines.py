@@ -73,6 +73,10 @@ def build_command(
 
     With --server triton: write a model repository for Triton Inference Server instead, of a bundle
     or a shipped model.
+
+    makeup build psgan.bundle
+
+    makeup build psgan.bundle --target orin --plan
     """
     if server is not None:
         networks = backend, kind, batch or 8
