@@ -84,7 +84,10 @@ def build_command(
         return
     backend = backend or "tensorrt"
     if backend != "tensorrt":
-        raise InvalidInputError(f"--backend {backend}: only tensorrt is built ahead of time")
+        raise InvalidInputError(
+            f"--backend {backend}: there is nothing to build, as only tensorrt is built ahead of "
+            f"time; use the bundle as it is: --model {bundle}"
+        )
     chosen = target_of(target)
     request = BuildRequest(
         Bundle.open(bundle),
