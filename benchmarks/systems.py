@@ -3,9 +3,10 @@
     python benchmarks/systems.py --data FACES --out benchmarks/results
 
 References are those of `train/makeup.csv` that no training has seen (`measure`), faces the people
-of `val/`. `systems.json` holds, per model, the medians of arrival and left (`arrival_measure.py`),
-milliseconds of one core a face, and the size of the weights. `systems-MODEL.jpg` shows the model
-on the shipped demo faces, references (or its styles) down; `--sheets FOLDER` shows it on the real
+of `val/`. `systems.json` holds, per model, the
+medians of arrival and left (`arrival_measure.py`), milliseconds of one core a face, and the size of
+the weights. `systems-MODEL.jpg` shows the model on the shipped demo faces, references (or its
+styles) down, `systems.jpg` all of them side by side; `--sheets FOLDER` shows a model on the real
 people too, whose pictures are not ours to publish.
 """
 
@@ -21,8 +22,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from arrival_measure import REGIONS, arrival, on_mean_face
+from arrival_measure import REGIONS, arrival, mean_regions, on_mean_face
 
+from makeup_kernels import Region
 from makeup_kernels.types import Image
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.bench.machine import machine_info
@@ -34,6 +36,8 @@ from makeup_sdk.weights import FOLDER
 
 TILE = 320
 SHEET = 4
+DESIGNS = ("red-classic", "smoky", "editorial")
+"""Designed looks that are taken off again."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,12 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="the faces folder")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--models", nargs="*", default=list(shipped_models()))
+    parser.add_argument(
+        "--models",
+        nargs="*",
+        default=[name for name in shipped_models() if name != "products"],
+        help="names, or paths of bundles",
+    )
     parser.add_argument("--sources", type=int, default=15, help="faces for each reference")
     parser.add_argument("--sheets", type=Path, help="folder of sheets of the real people")
     options = parser.parse_args()
@@ -69,6 +78,8 @@ def main() -> None:
         else:
             rows[name] = arrivals(name, references, chosen)
             rows[name]["core_milliseconds"] = speed(name, references[0].image, chosen)
+        if getattr(model, "name", name) == "ssat":
+            rows[name]["removal"] = removal(name, chosen)
         rows[name]["megabytes"] = size_of(name)
         folders = {options.out: demo_pictures()}
         if options.sheets:
@@ -81,8 +92,9 @@ def main() -> None:
             looks: list[tuple[Image | None, Any]] = [(image, image) for image in lent]
             if isinstance(model, StyleModel):
                 looks = [(None, Look.from_style(style)) for style in model.styles]
-            write_image(folder / f"systems-{name}.jpg", sheet(name, looks, faces))
+            write_image(folder / f"systems-{Path(name).name}.jpg", sheet(name, looks, faces))
         print(name, json.dumps(rows[name]), flush=True)
+    write_image(options.out / "systems.jpg", side_by_side(options.models))
     report = {
         "machine": machine_info(),
         "pairs": len(references) * len(chosen),
@@ -147,6 +159,26 @@ def arrivals(model: str, references: list[Picture], sources: list[Picture]) -> d
     }
 
 
+def removal(model: str, sources: list[Picture]) -> dict[str, float]:
+    """What is left of a designed look's colour after its removal, as a share; medians by region."""
+    painter = MakeupEngine(model="products", max_faces=1)
+    remover = MakeupEngine(model=model, look=Look.bare(), max_faces=1)
+    shares: dict[str, list[float]] = {"lips": [], "eyes": []}
+    for number, source in enumerate(sources):
+        painter.look = Look.shipped(DESIGNS[number % len(DESIGNS)])
+        made_up = painter.process(source.image)
+        maps = [
+            on_mean_face(image, source.face.landmarks)
+            for image in (source.image, made_up, remover.process(made_up))
+        ]
+        bare, worn, cleaned = maps
+        for region in (Region.LIPS, Region.EYES):
+            here = mean_regions() == region
+            before, after = (np.linalg.norm(m[here] - bare[here]) for m in (worn, cleaned))
+            shares[region.name.lower()].append(float(after / max(before, 1e-6)))
+    return {region: round(median(values), 3) for region, values in shares.items()}
+
+
 def speed(model: str, look: Any, sources: list[Picture]) -> float:
     """Median milliseconds of one core from an analysed face to its paint.
 
@@ -174,6 +206,27 @@ def sheet(model: str, looks: list[tuple[Image | None, Any]], faces: list[Image])
         left = blank if reference is None else _tile(reference)
         rows.append(np.hstack([left, *(_tile(engine.process(face)) for face in faces)]))
     return np.asarray(np.vstack(rows), np.uint8)
+
+
+def side_by_side(models: list[str]) -> Image:
+    """The same faces in the same references by every model, named above."""
+    references, faces = demo_pictures()
+    pairs = list(zip(faces, references, strict=False))
+    rows = [[_named("face", face), _named("reference", reference)] for face, reference in pairs]
+    for name in models:
+        engine = MakeupEngine(model=name, max_faces=1)
+        for row, (face, reference) in zip(rows, pairs, strict=True):
+            style = engine.model.styles[-1] if isinstance(engine.model, StyleModel) else None
+            engine.look = reference if style is None else Look.from_style(style)
+            title = Path(name).name if style is None else f"{Path(name).name}: {style}"
+            row.append(_named(title, engine.process(face)))
+    return np.asarray(np.vstack([np.hstack(row) for row in rows]), np.uint8)
+
+
+def _named(title: str, picture: Image) -> Image:
+    tile = np.vstack([np.full((28, TILE, 3), 255, np.uint8), _tile(picture)])
+    cv2.putText(tile, title, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (40, 40, 40), 1, cv2.LINE_AA)
+    return tile
 
 
 def size_of(model: str) -> float:

@@ -4,6 +4,7 @@ A page says where a table goes; no number is copied by hand:
 
     {{ results }}                       every section of `benchmarks/tables.py`
     {{ metrics faces.json landmarks }}  a nested object of numbers, or one part of it (`a.b`)
+    {{ arrivals systems.json }}         models side by side: arrival and left, time, size
     {{ training psgan.json }}           an overfit check, and what its sheet shows
 
 A file or part that is not there stops the build. Pictures beside the results are served under
@@ -26,7 +27,7 @@ from mkdocs.structure.files import File, Files
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 
-_MARKER = re.compile(r"^\{\{ (metrics|training) (\S+?)(?: (\S+))? \}\}$", re.MULTILINE)
+_MARKER = re.compile(r"^\{\{ (metrics|arrivals|training) (\S+?)(?: (\S+))? \}\}$", re.MULTILINE)
 _EVERYTHING = "{{ results }}"
 _PICTURES = (".jpg", ".svg")
 _LOCAL_PICTURE = re.compile(r"(!\[[^\]]*\]\()(?!\w+:)")
@@ -77,11 +78,25 @@ def table(kind: str, file: str, part: str | None = None) -> str:
     if kind == "training":
         notes = (path.parent / "README.md").read_text(encoding="utf-8")
         return "\n\n".join([_training(data), *observations(notes, path.stem)])
+    if kind == "arrivals":
+        return _arrivals(data["models"])
     for key in part.split(".") if part else ():
         if key not in data:
             raise PluginError(f"{path}: has no {key!r}; there are {', '.join(data)}")
         data = data[key]
     return _rows(("measure", "value"), _flat(data))
+
+
+def _arrivals(models: Mapping[str, Mapping[str, Any]]) -> str:
+    """Models side by side; those that take no reference have no arrival."""
+    regions = ("lips", "eyes", "skin", "brows")
+    rows = []
+    for name, facts in sorted(models.items()):
+        shares = [facts.get(r) for r in regions]
+        cells = ["" if s is None else f"{s['arrival']:.2f} / {s['left']:.2f}" for s in shares]
+        cost = f"{facts['core_milliseconds']:.0f}" if "core_milliseconds" in facts else ""
+        rows.append((f"`{name}`", *cells, cost, f"{facts['megabytes']:.1f}"))
+    return _rows(("arrival / left", *regions, "ms of a core", "MB"), rows)
 
 
 def _training(data: Mapping[str, Any]) -> str:

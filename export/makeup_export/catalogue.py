@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from makeup_export.graph_modules import ModelGraphs
-from makeup_export.models.portrait_edit import portrait_edit_graphs
+from makeup_export.models.portrait_edit import mobile_portrait_graphs, portrait_edit_graphs
 from makeup_export.models.psgan import psgan_graphs, psgan_pose_graphs, psgan_sr_graphs
 from makeup_export.models.region_gan import RegionMakeup, region_gan_graphs
 from makeup_export.models.ssat import ssat_graphs
@@ -22,6 +22,7 @@ from makeup_training.checkpoints import (
     read_tensors,
 )
 from makeup_training.networks.portrait_edit import PortraitEditor
+from makeup_training.networks.portrait_mobile import MobilePortraitEditor
 from makeup_training.networks.psgan import PSGANGenerator
 from makeup_training.networks.psgan_pose import PoseCorrectedGenerator
 from makeup_training.networks.psgan_sr import PSGANSuperResolution
@@ -44,7 +45,9 @@ class Settings:
         attributes: of the region-sensitive GAN's second data set.
         softmax_dim: of SSAT's correspondence: 1 (`00999.pth`, and ours) or 2 (`SSAT.pth`).
         warp: of the pose-corrected PSGAN: "image" or "maps".
+        mobile: the region-sensitive GAN, or the portrait editor, is that of mobile class.
         maps: channels of gamma and of beta in the PSGAN family.
+        normalised: whether SSAT has instance norm.
     """
 
     width: int = 64
@@ -53,7 +56,9 @@ class Settings:
     softmax_dim: int = 1
     warp: str = "image"
     style_names: tuple[str, ...] = ()
+    mobile: bool = False
     maps: int = 1
+    normalised: bool = True
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.softmax_dim not in (1, 2) or self.warp not in ("image", "maps"):
@@ -108,20 +113,30 @@ CATALOGUE: Mapping[str, Entry] = {
         psgan_pose_graphs,
     ),
     "region-gan": Entry(
-        lambda s: RegionMakeup(LabelLayout(s.styles, s.attributes), s.width, s.style_names),
+        lambda s: RegionMakeup(
+            LabelLayout(s.styles, s.attributes), s.width, s.style_names, styled=s.mobile
+        ),
         region_gan_graphs,
     ),
     "ssat": Entry(
-        lambda s: SSATGenerator(s.width, softmax_dim=s.softmax_dim),  # type: ignore[arg-type]
+        lambda s: SSATGenerator(
+            s.width,
+            softmax_dim=s.softmax_dim,  # type: ignore[arg-type]
+            normalised=s.normalised,
+        ),
         ssat_graphs,
         Published("CC-BY-NC-SA-4.0", (MT,), load_ssat),
         sizes=(8, None),
     ),
     "portrait-edit": Entry(
-        lambda s: PortraitEditor(s.width),
-        portrait_edit_graphs,
+        lambda s: MobilePortraitEditor(s.width) if s.mobile else PortraitEditor(s.width),
+        lambda network, size: (
+            mobile_portrait_graphs(network, size)
+            if isinstance(network, MobilePortraitEditor)
+            else portrait_edit_graphs(network, size)
+        ),
         Published("CC-BY-NC-SA-4.0", (CELEBA_HQ,), load_portrait_editor),
-        sizes=(256, 256),
+        sizes=(16, None),
         file="editor.safetensors",
     ),
 }
@@ -210,6 +225,9 @@ def label_layout(
     if attributes is None:
         attributes = len(facts_of(model, weights).get("attributes", ()))
     first = tensors.get("main.0.weight", tensors.get("generator.main.0.weight"))
+    names = facts_of(model, weights).get("styles", ())
+    if styles is None and names:
+        styles = len(names)
     if styles is None and first is not None:
         styles = first.shape[1] - 3 - LabelLayout(0, attributes).channels
         if styles < 1:
@@ -244,6 +262,8 @@ def graphs_of(model: str, network: nn.Module, size: int) -> ModelGraphs:
     """
     entry = entry_of(model)
     multiple, only = entry.sizes
+    if isinstance(network, PortraitEditor):
+        only = 256
     if size < 32 or size % multiple or only not in (None, size):
         expected = f"{only}" if only else f"a multiple of {multiple}, at least 32"
         raise ExportError(f"size {size} does not fit {model}, expected {expected}")

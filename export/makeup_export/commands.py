@@ -96,7 +96,9 @@ def export(
         softmax_dim,
         warp or str(facts.get("warp", "image")),
         names,
+        facts.get("generator") == "mobile",
         int(facts.get("maps", 1)),
+        bool(facts.get("normalised", True)),
     )
     licence = licence or facts.get("licence")
     if not licence:
@@ -182,6 +184,7 @@ def _export(
     from makeup_engines.bundle import check_free
     from makeup_export.export import convert, prepare, report, with_half_weights, write
     from makeup_export.faces import demo_faces, read_faces
+    from makeup_export.judgement import JUDGED, judge
     from makeup_export.parity import LEAST_PSNR
 
     if precision not in LEAST_PSNR:
@@ -216,6 +219,14 @@ def _export(
         f"{worst.difference.psnr:.1f}",
     )
     console.print(table)
+    if graphs.name in JUDGED:
+        judgement = judge(graphs, prepared.pairs)
+        console.print(
+            f"shipped faces: arrival {judgement.arrival:.2f}, structure {judgement.structure:.2f}",
+            markup=False,
+        )
+        if judgement.warning is not None:
+            console.print(f"warning: {judgement.warning}", style="yellow", markup=False)
     console.print(
         f"colour distance ΔE {worst.mean_delta_e:.3f} mean, {worst.max_delta_e:.2f} worst; "
         f"{len(converted.left_out)} layers kept in float; wrote {output}",

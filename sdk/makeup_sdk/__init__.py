@@ -13,6 +13,7 @@ from makeup_kernels import (
     OutputError,
     Region,
 )
+from makeup_sdk.editor import PortraitEditor
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import (
     BundledFaceAnalyzer,
@@ -56,6 +57,7 @@ __all__ = [
     "MakeupError",
     "NoFaceError",
     "OutputError",
+    "PortraitEditor",
     "Region",
     "Result",
     "SmoothingOptions",

@@ -51,6 +51,18 @@ def test_metrics_table(tables: ModuleType, tmp_path: Path) -> None:
     ]
 
 
+def test_models_stand_side_by_side(tables: ModuleType, tmp_path: Path) -> None:
+    models = {
+        "b": {"core_milliseconds": 7.6, "megabytes": 0},
+        "a": {"lips": {"arrival": 0.876, "left": 0.5}, "megabytes": 1.92},
+    }
+    (tmp_path / "toy.json").write_text(json.dumps({"models": models}))
+    assert tables.table("arrivals", "toy.json").splitlines()[2:] == [
+        "| `a` | 0.88 / 0.50 |  |  |  |  | 1.9 |",
+        "| `b` |  |  |  |  | 8 | 0.0 |",
+    ]
+
+
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
@@ -81,7 +93,7 @@ def test_site_builds_strictly(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
     assert len(pages) > 35
-    marker = re.compile(r"\{\{ (results|metrics|training|command line)")
+    marker = re.compile(r"\{\{ (results|metrics|arrivals|training|command line)")
     assert [str(path) for path, text in pages.items() if marker.search(text)] == []
     engine = (site / "reference" / "engine" / "index.html").read_text(encoding="utf-8")
     assert "process_detailed" in engine

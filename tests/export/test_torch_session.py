@@ -60,7 +60,7 @@ SHIPPED = [
     ("face_landmarks_regions", "lips"),
     ("psgan", "reference"),
     ("psgan", "decoder"),
-    ("psgan-pose", "whole"),
+    ("psgan-pose", "source"),
 ]
 
 

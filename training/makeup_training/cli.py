@@ -125,14 +125,16 @@ def _train_mobile(
 
     import torch
 
-    from makeup_training.systems.faces import COUNT, build
+    from makeup_training.systems.faces import COUNT
+    from makeup_training.systems.learners import LEARNERS
     from makeup_training.systems.train import PLANS, RunOptions, train
 
     if threads:
         torch.set_num_threads(threads)
-    faces = out.parent / "faces"
+    learner = LEARNERS[system]
+    faces = out.parent / learner.folder
     if not (faces / COUNT).is_file():
-        build(data, faces, progress=lambda text: console.print(text, markup=False))
+        learner.build_faces(data, faces, lambda text: console.print(text, markup=False))
     options = RunOptions(faces, out, start, mixed)
     weights = train(system, replace(PLANS[system], **overrides), options)
     console.print(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,7 @@ from makeup_export.rewrites import (
 from makeup_training.data.parsing_classes import from_mt
 from makeup_training.networks.portrait_edit import LABEL_CLASSES, PARTS, PortraitEditor
 from makeup_training.networks.portrait_edit_inputs import enlarge_label, part_centres, part_crops
+from makeup_training.networks.portrait_mobile import MobilePortraitEditor
 
 
 def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
@@ -72,6 +74,43 @@ def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
         lambda source, reference: bgr(_truth(network, source, reference)),
         {"label_classes": LABEL_CLASSES},
     )
+
+
+def mobile_portrait_graphs(network: MobilePortraitEditor, size: int) -> ModelGraphs:
+    """`parser`: the classes of a face. Three of them stand for an image in the parity report."""
+    prepared = deepcopy(network).eval()
+    read_pixels(prepared.parser.first)
+    image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
+
+    def parsed(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
+        return _shown(run("parser", {"image": pixels(source)})["classes"])
+
+    def truth(source: AlignedFace, _: AlignedFace) -> Array:
+        return _shown(network(face_batch(source).image).softmax(1).numpy())
+
+    return ModelGraphs(
+        "portrait-edit",
+        size,
+        {"parser": GraphModule(_Parser(prepared), {"image": image}, ("classes",), "frame")},
+        parsed,
+        truth,
+        {"label_classes": LABEL_CLASSES},
+    )
+
+
+class _Parser(nn.Module):
+    def __init__(self, network: MobilePortraitEditor) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        classes: Tensor = self.network(image).softmax(1)
+        return classes
+
+
+def _shown(classes: Array) -> Array:
+    """Background, skin and hair of class probabilities (1, 11, S, S) as an image (3, S, S)."""
+    return np.asarray(classes[0, [0, 1, 10]] * 2 - 1, np.float32)
 
 
 class _Embeddings(nn.Module):

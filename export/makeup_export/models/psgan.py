@@ -34,6 +34,7 @@ from makeup_training.networks.inputs import FEATURE_STRIDE, FaceBatch
 from makeup_training.networks.psgan import MakeupBranches, PSGANGenerator
 from makeup_training.networks.psgan_pose import PoseCorrectedGenerator, pose_correction
 from makeup_training.networks.psgan_sr import ENLARGEMENT, PSGANSuperResolution
+from makeup_training.networks.warp import reduce_grid, sample
 
 
 def psgan_graphs(network: PSGANGenerator, size: int) -> ModelGraphs:
@@ -90,8 +91,13 @@ def psgan_sr_graphs(network: PSGANSuperResolution, size: int) -> ModelGraphs:
 
 
 def psgan_pose_graphs(network: PoseCorrectedGenerator, size: int) -> ModelGraphs:
-    """One whole graph; grid and mask (`pose_correction`) come from outside."""
+    """One whole graph; grid and mask (`pose_correction`) come from outside.
+
+    Where the maps are warped, PSGAN's three graphs, and the warp runs between them.
+    """
     prepared = _prepared(network)
+    if network.warp == "maps":
+        return _warped_maps_graphs(network, prepared, size)
     image, _, _ = _examples(network, size)
     inputs = {
         "image": image,
@@ -117,6 +123,36 @@ def psgan_pose_graphs(network: PoseCorrectedGenerator, size: int) -> ModelGraphs
         make_up,
         lambda source, reference: bgr(network(face_batch(source), face_batch(reference))),
         {"warp": network.warp},
+    )
+
+
+def _warped_maps_graphs(
+    network: PoseCorrectedGenerator, prepared: MakeupBranches, size: int
+) -> ModelGraphs:
+    image, features, maps = _examples(network, size)
+
+    def make_up(run: Run, source: AlignedFace, reference: AlignedFace) -> Array:
+        grid, mask = pose_correction(face_batch(source), face_batch(reference))
+        grid, mask = reduce_grid(grid, FEATURE_STRIDE), functional.avg_pool2d(mask, FEATURE_STRIDE)
+        inputs: dict[str, Array] = dict(run("source", {"image": pixels(source)}))
+        encoded = run("reference", {"image": pixels(reference)})
+        for name in ("gamma", "beta"):
+            inputs[name] = (sample(torch.from_numpy(encoded[name]), grid) * mask).numpy()
+        return run("decoder", inputs)["result"][0]
+
+    return ModelGraphs(
+        "psgan-pose",
+        size,
+        {
+            "reference": _reference(Method(prepared, "encode_reference"), image),
+            "source": _source(Method(prepared, "encode_source"), image),
+            "decoder": GraphModule(
+                Method(prepared, "decode"), {"features": features, **maps}, ("result",), "frame"
+            ),
+        },
+        make_up,
+        lambda source, reference: bgr(network(face_batch(source), face_batch(reference))),
+        {"warp": network.warp, "pixel_stride": FEATURE_STRIDE},
     )
 
 

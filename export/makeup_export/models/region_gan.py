@@ -23,7 +23,12 @@ from makeup_export.rewrites import (
     reorder_outputs,
     rewrite_transposed,
 )
-from makeup_training.networks.region_gan import LabelLayout, MaskNetwork, RegionGenerator
+from makeup_training.networks.region_gan import (
+    LabelLayout,
+    MaskNetwork,
+    RegionGenerator,
+    StyledRegionGenerator,
+)
 
 
 class RegionMakeup(nn.Module):
@@ -33,19 +38,32 @@ class RegionMakeup(nn.Module):
         layout: of the label vector.
         width: of the generator.
         style_names: one for each style; empty where they are not known.
+        styled: with the generator of mobile class.
     """
 
+    generator: RegionGenerator | StyledRegionGenerator
+
     def __init__(
-        self, layout: LabelLayout, width: int = 64, style_names: Sequence[str] = ()
+        self,
+        layout: LabelLayout,
+        width: int = 64,
+        style_names: Sequence[str] = (),
+        *,
+        styled: bool = False,
     ) -> None:
         super().__init__()
         self.layout = layout
         self.style_names = tuple(style_names)
-        self.generator = RegionGenerator(layout.channels, width)
+        kind = StyledRegionGenerator if styled else RegionGenerator
+        self.generator = kind(layout.channels, width)
         self.masks = MaskNetwork(width)
 
     def forward(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Image (B, 3, H, W) in [−1, 1], label (B, L): made-up image, masks (B, 4, H, W)."""
+        if isinstance(self.generator, StyledRegionGenerator):
+            norms = self.generator.norms(label)
+            features = self.generator.encode(image, norms)
+            return image + self.generator.decode(features, norms), self.masks(features).softmax(1)
         features = self.generator.encode(image, label)
         return self.generator.decode(features), self.masks(features).softmax(1)
 
@@ -53,17 +71,14 @@ class RegionMakeup(nn.Module):
 def region_gan_graphs(network: RegionMakeup, size: int) -> ModelGraphs:
     """`style` (once per style and regions) and `whole` (image and masks of a frame)."""
     prepared = deepcopy(network).eval()
-    first = prepared.generator.main[0]
-    read_pixels(first)
-    reorder_outputs(prepared.generator.main[-2])
-    prepared.generator.main[-2] = BlockOutput(prepared.generator.main[-2])
-    rewrite_transposed(prepared)
-    image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
-    width = first.out_channels
     labels = network.layout.makeup(torch.arange(2), torch.tensor([[1, 1, 0], [0, 1, 1]]))
-    frame = {"image": image, "style": torch.randn(2, width, size, size)}
-
+    style, whole = _prepared(prepared, size)
+    image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
+    with torch.no_grad():
+        frame = {"image": image, "style": torch.randn_like(style(labels))}
     constants = {"styles": network.layout.styles, "attributes": network.layout.attributes}
+    if isinstance(network.generator, StyledRegionGenerator):
+        constants["adds_change"] = True
     names = {"style_names": list(network.style_names)} if network.style_names else {}
 
     def make_up(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
@@ -74,13 +89,30 @@ def region_gan_graphs(network: RegionMakeup, size: int) -> ModelGraphs:
         "region-gan",
         size,
         {
-            "style": GraphModule(_Style(first, size), {"label": labels}, ("style",), "look"),
-            "whole": GraphModule(_Frame(prepared), frame, ("result", "masks"), "frame"),
+            "style": GraphModule(style, {"label": labels}, ("style",), "look"),
+            "whole": GraphModule(whole, frame, ("result", "masks"), "frame"),
         },
         make_up,
         lambda source, _: bgr(network(face_batch(source).image, _label(network.layout))[0]),
         constants | names,
     )
+
+
+def _prepared(network: RegionMakeup, size: int) -> tuple[nn.Module, nn.Module]:
+    """The two graphs of a network, which is rewritten."""
+    generator = network.generator
+    if isinstance(generator, StyledRegionGenerator):
+        read_pixels(generator.down[0])
+        reorder_outputs(generator.last)
+        generator.last = BlockOutput(generator.last)  # type: ignore[assignment]
+        rewrite_transposed(network)
+        return generator.norms, _StyledFrame(network)
+    first, last = generator.main[0], generator.main[-2]
+    read_pixels(first)
+    reorder_outputs(last)
+    generator.main[-2] = BlockOutput(last)
+    rewrite_transposed(network)
+    return _Style(first, size), _Frame(network)
 
 
 class _Style(nn.Module):
@@ -119,6 +151,19 @@ class _Frame(nn.Module):
     def forward(self, image: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         features = self.encode(self.first(image) + style)
         return self.decode(features), self.masks(features).softmax(1)
+
+
+class _StyledFrame(nn.Module):
+    """The generator of mobile class; `style` holds the scales and shifts of its norms."""
+
+    def __init__(self, network: RegionMakeup) -> None:
+        super().__init__()
+        self.generator, self.masks = network.generator, network.masks
+
+    def forward(self, image: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.generator.encode(image, style)
+        result = image / HALF_RANGE + self.generator.decode(features, style)
+        return result, self.masks(features).softmax(1)
 
 
 def _label(layout: LabelLayout) -> Tensor:

@@ -36,11 +36,12 @@ def ssat_graphs(network: SSATGenerator, size: int) -> ModelGraphs:
     takes the role of the morph's receiver in both.
     """
     prepared = deepcopy(network).eval()
-    for encoder in (prepared.enc_c, prepared.enc_a, prepared.enc_s):
-        drop_bias(encoder.conv1, encoder.conv2, encoder.conv3)
-    drop_bias(prepared.enc_trans.fusion["conv1"])
-    for name in ("fa_conv", "fb_conv"):
-        drop_bias(prepared.enc_trans.atte[name].model[1])
+    if network.normalised:  # norms take biases away
+        for encoder in (prepared.enc_c, prepared.enc_a, prepared.enc_s):
+            drop_bias(encoder.conv1, encoder.conv2, encoder.conv3)
+        drop_bias(prepared.enc_trans.fusion["conv1"])
+        for name in ("fa_conv", "fb_conv"):
+            drop_bias(prepared.enc_trans.atte[name].model[1])
     read_pixels(prepared.enc_c.conv1)
     read_pixels(prepared.enc_a.conv1)
     reorder_outputs(prepared.gen.img_conv)

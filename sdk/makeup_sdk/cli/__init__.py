@@ -14,6 +14,7 @@ from makeup_sdk.cli import (
     catalogue,
     demo,
     doctor,
+    edit,
     engines,
     export,
     look,
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("apply")(apply.apply)
+app.command("edit")(edit.edit)
 app.command("stream")(stream.stream)
 app.command("models")(models.models)
 app.command("shades")(shades.shades)

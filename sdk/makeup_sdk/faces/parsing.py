@@ -4,8 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import Region
+from makeup_kernels import CROP_SIZE, Region
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.canonical import CanonicalPlaces, Window
+from makeup_sdk.faces.types import CropGrid
 
 _SKIN, _BROWS, _EYES, _NOSE, _UPPER, _INSIDE, _LOWER, _HAIR = 1, (2, 3), (4, 5), 6, 7, 8, 9, 10
 _EYE_POINTS = (range(36, 42), range(42, 48))
@@ -16,6 +18,12 @@ _INSIDE_POINTS = range(60, 68)
 _FOREHEAD, _HAIR_ARC = (0.6, 1.0), (0.95, 1.35)
 """Arcs over forehead and hair: height in units of the way from chin to ears, width in those of the
 jaw."""
+
+_WHOLE, _PERIOD = Window(0, 0, CROP_SIZE, CROP_SIZE, 1), 230.0
+"""The canonical face, and the period of `place_planes`, canonical pixels."""
+PLACE_PLANES = slice(6, 10)
+"""Planes of glasses and ears in the 19 classes of face-parsing.PyTorch, which `face_classes` never
+draws; networks of ours have `place_planes` there."""
 
 
 def face_classes(points: FloatArray, regions: Image) -> Image:
@@ -54,6 +62,29 @@ def face_classes(points: FloatArray, regions: Image) -> Image:
     upper = np.arange(side)[:, None] < line[None]
     classes[lips] = np.where(upper, _UPPER, _LOWER)[lips]
     return classes
+
+
+def place_planes(points: FloatArray, size: int) -> FloatArray:
+    """Where each pixel lies on the canonical face, as four planes in [0, 1].
+
+    Cosine and sine, across and down; a period is a little wider than a face. Places that lie near
+    to each other have like values, so that a product of them is a correspondence.
+
+    Args:
+        points: float32 (68, 2), landmarks, pixels of the crop.
+        size: side S of the crop.
+
+    Returns:
+        float32 (4, S, S).
+    """
+    half = CROP_SIZE // 2
+    places = CanonicalPlaces((points + np.float32(0.5)) * np.float32(CROP_SIZE / size) - 0.5)
+    across_and_down = places.cells(_WHOLE, CropGrid(0, 0, half, half, cell=2))
+    found = []
+    for values in across_and_down:
+        angle = cv2.resize(values, (size, size)) * np.float32(2 * np.pi / _PERIOD)
+        found += [0.5 + 0.5 * np.cos(angle), 0.5 + 0.5 * np.sin(angle)]
+    return np.stack(found).astype(np.float32)
 
 
 def _nose(points: FloatArray) -> NDArray[np.floating]:

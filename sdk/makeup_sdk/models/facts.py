@@ -25,7 +25,7 @@ FACTS: Mapping[str, ModelFacts] = {
     "psgan-sr": ModelFacts("transfer and super-resolution of small faces", "photos"),
     "ssat": ModelFacts("transfer and removal", "photos, or bare faces"),
     "region-gan": ModelFacts("a style on chosen regions", "the name of a style"),
-    "portrait-edit": ModelFacts("eyes, mouth, skin and hair of another face", "photos"),
+    "portrait-edit": ModelFacts("eyes, mouth and skin of another face; edits portraits", "photos"),
 }
 """All models by name, whether their weights ship or not."""
 MODELS = ("mobile", "products")

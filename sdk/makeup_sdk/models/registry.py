@@ -14,7 +14,7 @@ from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.facts import FACTS, MODELS
 from makeup_sdk.models.mobile.model import MobileModel
 from makeup_sdk.models.papers.graphs import Graphs
-from makeup_sdk.models.papers.reference_model import PAINTERS, ReferenceModel
+from makeup_sdk.models.papers.reference_model import PAINTERS, ReferenceModel, painter_class
 from makeup_sdk.models.papers.region_gan import StyleModel
 from makeup_sdk.models.products.model import ProductsModel
 from makeup_sdk.weights import FOLDER, shipped_names
@@ -92,4 +92,5 @@ def _open_bundle(path: str | Path, options: ModelOptions) -> Model:
             f"{path}: a bundle of {name!r}, which the engine cannot put on faces; expected one of "
             f"{known}"
         )
-    return ReferenceModel(name, Graphs.open(bundle, PAINTERS[name].SIGNATURE, options))
+    signature = painter_class(name, bundle.manifest.graphs).SIGNATURE
+    return ReferenceModel(name, Graphs.open(bundle, signature, options))

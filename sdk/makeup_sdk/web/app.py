@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -71,6 +71,11 @@ def create_app(
 def _add_routes(app: FastAPI, studio: Studio, limits: Limits, threads: int | None) -> None:
     places = Places(limits.clients, limits.clients_per_address)
     workers = Workers(max(usable_cores() // thread_count(threads), 1))
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def description() -> RedirectResponse:
+        """Where many clients look for `/v1/openapi.json`."""
+        return RedirectResponse("v1/openapi.json")
 
     @app.get("/v1/looks")
     def looks() -> list[dict[str, Any]]:

@@ -42,13 +42,16 @@ _THUMBNAIL = 192
 
 
 class LookRef(BaseModel):
-    """A look: one of the gallery by its id, a look file that `POST /v1/looks` gave, or products."""
+    """A look: one of the gallery by its id, a look file that `POST /v1/looks` gave, products, or a
+    style of the model region-gan.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     gallery: str | None = Field(default=None, max_length=64)
     file: str | None = Field(default=None, max_length=_MAX_LOOK_TEXT, description="In base64.")
     products: Products | None = None
+    style: str | None = Field(default=None, max_length=64, description="Of model region-gan.")
 
 
 class ColorCard(BaseModel):
@@ -179,12 +182,15 @@ class Gallery:
         """The look that a reference means.
 
         Raises:
-            InvalidInputError: an unknown id, a wrong product, not exactly one of `gallery`, `file`
-                and `products`, or a file made of too many photos.
+            InvalidInputError: an unknown id, a wrong product, not exactly one of `gallery`, `file`,
+                `products` and `style`, or a file made of too many photos.
             BundleError: the file is no look file.
         """
-        if sum(given is not None for given in (ref.gallery, ref.file, ref.products)) != 1:
-            raise InvalidInputError("look: give one of gallery, file and products")
+        given = (ref.gallery, ref.file, ref.products, ref.style)
+        if sum(one is not None for one in given) != 1:
+            raise InvalidInputError("look: give one of gallery, file, products and style")
+        if ref.style is not None:
+            return Look.from_style(ref.style)
         if ref.products is not None:
             return Look.from_products(products_of(ref.products))
         if ref.file is not None:

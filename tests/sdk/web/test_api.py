@@ -37,6 +37,14 @@ def test_page_and_its_parts(client: TestClient) -> None:
         assert client.get(f"/{part}").status_code == 200
 
 
+def test_reference_of_the_api(client: TestClient) -> None:
+    assert client.get("/openapi.json").json() == client.get("/v1/openapi.json").json()
+    page = client.get("/docs")
+    assert "<h1>The API</h1>" in page.text
+    for part in ("docs.js", "docs.css"):
+        assert client.get(f"/docs/{part}").status_code == 200
+
+
 def test_gallery(client: TestClient) -> None:
     looks = client.get("/v1/looks").json()
     assert [look["id"] for look in looks] == [
@@ -68,6 +76,7 @@ def test_designs_faces_models_and_products(client: TestClient) -> None:
         "mobile",
         "psgan",
         "psgan-pose",
+        "portrait-edit",
     ]
     assert client.get("/v1/products").json() == schema()
 
@@ -177,8 +186,11 @@ def test_bad_requests_get_one_clear_line(
     ("outfit", "message"),
     [
         ({"look": {"gallery": "x"}}, "no look 'x' in the gallery; it has red-classic"),
-        ({"look": {}}, "give one of gallery, file and products"),
-        ({"look": {"gallery": "x", "products": []}}, "give one of gallery, file and products"),
+        ({"look": {}}, "give one of gallery, file, products and style"),
+        (
+            {"look": {"gallery": "x", "products": []}},
+            "give one of gallery, file, products and style",
+        ),
         ({"products": [{"product": "lipstik"}]}, "did you mean 'lipstick'?"),
         ({"look": {"products": [{"product": "lipstick"}]}}, "color is missing"),
         ({**LIPS, "model": "products"}, "is unknown here; expected one of mobile"),

@@ -434,6 +434,42 @@ def test_sizes(visit: Callable[..., Any], width: int, height: int, scheme: str) 
         assert box["x"] >= 0
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_reference_of_the_api(browser: Any, address: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = browser.new_context(viewport=PHONE, color_scheme=scheme).new_page()
+    page.goto(address + "docs/")
+    page.locator("#Outfit").wait_for()
+    keep_picture(page, f"docs-{scheme}")
+    assert "/v1/apply" in page.locator("#calls").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    violations = axe.run(page).response["violations"]
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations] == []
+    page.context.close()
+
+
+def test_sheet_of_a_phone(visit: Callable[..., Any]) -> None:
+    """Its handle makes it higher, by a press or by dragging, and then it says what is worn."""
+    page = visit(viewport=PHONE)
+    open_tab(page, "products")
+    low = page.locator("#panel").bounding_box()["height"]
+    assert page.locator("#worn").is_hidden()
+    page.locator("#handle").click()
+    high = page.locator("#panel").bounding_box()["height"]
+    assert high > low + 100
+    assert page.locator("#worn").is_visible()
+    assert page.locator("#mirror").bounding_box()["height"] > 200
+    page.locator("#handle").click()
+    assert page.locator("#panel").bounding_box()["height"] == low
+    box = page.locator("#handle").bounding_box()
+    page.mouse.move(box["x"] + 30, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 30, box["y"] - 90, steps=4)
+    page.mouse.up()
+    dragged = page.locator("#panel").bounding_box()["height"]
+    assert abs(dragged - low - 100) < 3
+
+
 def test_uploaded_video_plays_made_up(page: Any, tmp_path: Path) -> None:
     path = tmp_path / "clip.webm"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"VP80"), 10, (320, 320))

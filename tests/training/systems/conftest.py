@@ -10,6 +10,8 @@ import pytest
 
 import makeup_sdk
 from makeup_training.systems.faces import FaceStore, build
+from makeup_training.systems.portrait_edit import Portraits
+from makeup_training.systems.styles import StyleFaces
 
 PICTURES = Path(makeup_sdk.__file__).parent / "assets" / "demo"
 BARE = ("light", "medium", "dark")
@@ -44,3 +46,17 @@ def store(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> FaceS
     folder = tmp_path_factory.mktemp("store")
     build(faces_folder, folder)
     return FaceStore.open(folder)
+
+
+@pytest.fixture(scope="session")
+def styled(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> StyleFaces:
+    folder = tmp_path_factory.mktemp("styles")
+    StyleFaces.build(faces_folder, folder)
+    return StyleFaces.open(folder)
+
+
+@pytest.fixture(scope="session")
+def portraits(faces_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Portraits:
+    folder = tmp_path_factory.mktemp("portraits")
+    Portraits.build(faces_folder, folder)
+    return Portraits.open(folder)

@@ -19,10 +19,19 @@ from makeup_training.data.portraits import BadDataError
 from makeup_training.networks.inputs import FaceBatch
 from makeup_training.systems import train
 from makeup_training.systems.faces import BARE, PAINTED, WORN, FaceStore, photos
+from makeup_training.systems.learner import Learner
 from makeup_training.systems.learners import LEARNERS
 from makeup_training.systems.objective import ChangeWeights, blurred, change_terms
-from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, PairSampler, Shares
-from makeup_training.systems.region_gan import STYLES, StyleSampler
+from makeup_training.systems.pairs import (
+    LIGHT_OFFSET,
+    LIGHT_RANGE,
+    PairSampler,
+    Shares,
+    light_image,
+)
+from makeup_training.systems.portrait_edit import LabelSampler, Portraits
+from makeup_training.systems.region_gan import Asked, StyleSampler
+from makeup_training.systems.styles import STYLES, StyleFaces
 from makeup_training.systems.train import Plan, RunOptions
 from makeup_training.systems.truth import change_on, lent_by
 
@@ -145,14 +154,20 @@ def test_blurring_keeps_the_sum() -> None:
 
 
 @pytest.mark.parametrize("system", sorted(LEARNERS))
-def test_each_learner_runs_both_passes_and_learns(store: FaceStore, system: str) -> None:
+def test_each_learner_learns(
+    store: FaceStore, styled: StyleFaces, portraits: Portraits, system: str
+) -> None:
     torch.manual_seed(0)
-    run = train.Run(LEARNERS[system](8), 1e-4 if system.startswith("psgan") else 2e-3)
-    draw = run.learner.sampler(store, SIZE, (1, 2))
-    for passes in run.learner.passes(draw(0)):
-        assert isinstance(passes.face, FaceBatch)
-        assert passes.result.shape == passes.nothing.shape == passes.change.shape
-        assert passes.result.shape[1:] == (3, SIZE, SIZE)
+    run = train.Run(
+        LEARNERS[system](16), 1e-4 if system in ("psgan", "psgan-pose", "ssat") else 2e-3
+    )
+    faces = {"region-gan": styled, "portrait-edit": portraits}.get(system, store)
+    draw = run.learner.sampler(faces, SIZE, (1, 2))
+    if isinstance(run.learner, Learner):
+        for passes in run.learner.passes(draw(0)):
+            assert isinstance(passes.face, FaceBatch)
+            assert passes.result.shape == passes.nothing.shape == passes.change.shape
+            assert passes.result.shape[1:] == (3, SIZE, SIZE)
     first = sum(sum(run.advance(draw(0), 40).values()) for _ in range(2))
     for _ in range(10):
         run.advance(draw(0), 40)
@@ -160,24 +175,53 @@ def test_each_learner_runs_both_passes_and_learns(store: FaceStore, system: str)
     assert last < 0.98 * first
 
 
-def test_styles_go_both_ways_and_bits_choose_regions(store: FaceStore) -> None:
-    draw = StyleSampler(store, SIZE, 1)
-    names = list(STYLES)
-    row = int(np.flatnonzero(store.kind == BARE)[0])
-    everywhere = np.ones(3, np.int64)
-    face, on = draw.styled(row, 0, names.index("smoky"), everywhere, False)
-    made_up, off = draw.styled(row, names.index("smoky"), 0, everywhere, False)
-    np.testing.assert_allclose(on, -off)
-    worn = np.isin(face[1], (Region.LIPS, Region.EYES, Region.SKIN))
-    expected = np.clip(face[0] + on / LIGHT_RANGE, -1, 1)
-    np.testing.assert_allclose(made_up[0][:, worn], expected[:, worn], atol=1e-6)
-    eyes = face[1] == Region.EYES
-    assert on[:, eyes].mean() < -0.1  # darker lids
-    _, lips_alone = draw.styled(row, 0, names.index("smoky"), np.array([0, 1, 0]), False)
-    assert not lips_alone[:, face[1] != Region.LIPS].any()
-    np.testing.assert_array_equal(
-        lips_alone[:, face[1] == Region.LIPS], on[:, face[1] == Region.LIPS]
+def test_styles_go_both_ways_and_bits_choose_regions(styled: StyleFaces) -> None:
+    draw = StyleSampler(styled, 96, 1)
+    smoky = list(STYLES).index("smoky")
+    row, everywhere = int(draw.rows[0]), np.ones(3, np.int64)
+    on, off = (
+        draw.of([Asked(row, own, style, everywhere)]) for own, style in ((0, smoky), (smoky, 0))
     )
+    torch.testing.assert_close(on.change, -off.change)
+    regions = on.face.regions[0]
+    for region in (Region.NONE, Region.BROWS):
+        assert not on.change[0][:, regions == region].any()
+    eyes = regions == Region.EYES
+    assert on.change[0][:, eyes].mean() < -0.2  # darker lids
+    # a styled picture is the bare one and the change, but for the estimate of its skin
+    moved = (off.face.image - on.face.image)[0][:, eyes] * LIGHT_RANGE
+    torch.testing.assert_close(moved.mean(), on.change[0][:, eyes].mean(), rtol=0.2, atol=0.03)
+    lips = draw.of([Asked(row, 0, smoky, np.array([0, 1, 0]))]).change[0]
+    assert not lips[:, regions != Region.LIPS].any()
+    torch.testing.assert_close(
+        lips[:, regions == Region.LIPS], on.change[0][:, regions == Region.LIPS]
+    )
+    mirrored = draw.of([Asked(row, 0, smoky, everywhere, flip=True)])
+    torch.testing.assert_close(mirrored.change, on.change.flip(3))
+
+
+def test_at_first_all_faces_are_bare(styled: StyleFaces) -> None:
+    """A bare face that is asked to be bare shall not change; all others shall, somewhere."""
+    draw = StyleSampler(styled, SIZE, 8)
+    early, late = draw(0), draw(10_000)
+    assert (early.label[:, -3:] == 1).all()
+    assert not (late.label[:, -3:] == 1).all()
+    again = StyleSampler(styled, SIZE, 8)(10_000)
+    torch.testing.assert_close(late.face.image, again.face.image, rtol=0, atol=0)
+
+
+def test_labels_move_with_their_faces() -> None:
+    label = np.zeros((1, 128, 128), np.uint8)
+    label[0, 20:70, 40:110] = 1
+    image = np.where(label == 1, 255, 0).astype(np.uint8)[..., None].repeat(3, -1)
+    faces = Portraits(image, label, np.zeros(1, np.bool_))
+    batch, again = LabelSampler(faces, 6)(3), LabelSampler(faces, 6)(3)
+    torch.testing.assert_close(batch.image, again.image, rtol=0, atol=0)
+    assert batch.image.shape == (6, 3, 128, 128)
+    bright = batch.image.mean(1) > -0.3
+    assert ((batch.label == 1) == bright).float().mean() > 0.98
+    moved = (batch.label != torch.from_numpy(np.int64(label))).flatten(1).float().mean(1)
+    assert (moved > 0.005).all()
 
 
 def test_a_run_goes_on_where_it_was(store: FaceStore, tmp_path: Path) -> None:
@@ -222,7 +266,9 @@ def test_the_recipe_writes_what_the_export_reads(
 def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     app(["--list"], standalone_mode=False)
     listed = capsys.readouterr().out.split()
-    assert {"psgan-mobile", "psgan-pose-mobile", "region-gan-mobile", "ssat-mobile"} < set(listed)
+    assert {"psgan-mobile", "psgan-pose-mobile", "region-gan-mobile", "portrait-edit-mobile"} < set(
+        listed
+    )
 
 
 def test_a_psgan_copies_colours_before_it_has_learnt_anything(store: FaceStore) -> None:
@@ -246,3 +292,14 @@ def test_a_run_starts_from_weights_that_are_kept() -> None:
     assert run.step == 0
     for name, value in run.parameters.items():
         torch.testing.assert_close(value.detach(), kept[f"mean.{name}"].float(), rtol=0, atol=0)
+
+
+def test_a_painted_face_finds_back_to_its_own_bare_one(store: FaceStore) -> None:
+    draw = PairSampler(store, 96, (1, 1), back=True)
+    painted = int(np.flatnonzero(store.kind == PAINTED)[0])
+    bare = int(store.person[painted])
+    batch = draw.pairs([(0, False)], [(painted, False)])
+    wanted = light_image(store.crop[bare], store.tone(painted).over_crop(), 96)
+    lips = batch.reference.regions[0] == Region.LIPS
+    found = batch.reference.image[0] + batch.back[0] / LIGHT_RANGE
+    np.testing.assert_allclose(found[:, lips].mean(1), wanted[:, lips].mean(1), atol=0.03)

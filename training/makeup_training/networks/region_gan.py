@@ -133,6 +133,85 @@ class RegionGenerator(nn.Module):
         return image
 
 
+class StyledRegionGenerator(nn.Module):
+    """`RegionGenerator` of mobile class: the label sets the norms, and the output is a change.
+
+    A narrow network learns what label planes say through the border of the picture far too slowly.
+    Here a small network turns the label into the scale and shift of every instance norm
+    (conditional instance norm, Dumoulin et al., 2017), and what the last convolution gives is added
+    to the image, so that a face which nothing is asked of stays itself.
+
+    Args:
+        label_channels: length of the label vector (`LabelLayout.channels`).
+        width: channels of the first stage, a multiple of 4.
+    """
+
+    HIDDEN, RESIDUAL = 64, 6
+
+    def __init__(self, label_channels: int, width: int = 16) -> None:
+        super().__init__()
+        inner = 4 * width
+        self.down = nn.ModuleList(
+            [
+                nn.Conv2d(3, width, 7, 1, 3, bias=False),
+                nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),
+                nn.Conv2d(2 * width, inner, 4, 2, 1, bias=False),
+            ]
+        )
+        self.middle = nn.ModuleList(
+            nn.Conv2d(inner, inner, 3, 1, 1, bias=False) for _ in range(2 * self.RESIDUAL)
+        )
+        self.up = nn.ModuleList(
+            [
+                nn.ConvTranspose2d(inner, 2 * width, 4, 2, 1, bias=False),
+                nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),
+            ]
+        )
+        self.last = nn.Conv2d(width, 3, 7, 1, 3)
+        self.channels = [width, 2 * width, *[inner] * (1 + 2 * self.RESIDUAL), 2 * width, width]
+        self.norms = nn.Sequential(
+            nn.Linear(label_channels, self.HIDDEN),
+            nn.ReLU(),
+            nn.Linear(self.HIDDEN, 2 * sum(self.channels)),
+        )
+
+    def forward(self, image: Tensor, label: Tensor) -> Tensor:
+        """Image (B, 3, H, W) in [−1, 1] and label (B, label_channels) to the made-up image."""
+        norms = self.norms(label)
+        return image + self.decode(self.encode(image, norms), norms)
+
+    def encode(self, image: Tensor, norms: Tensor) -> Tensor:
+        """Image and norms (B, 2·sum of channels) to the features (B, 4·width, H/4, W/4)."""
+        parts = self._parts(norms)
+        x = image
+        for convolution, part in zip(self.down, parts, strict=False):
+            x = functional.relu(_normed(convolution(x), part))
+        for block in range(self.RESIDUAL):
+            first, second = self.middle[2 * block], self.middle[2 * block + 1]
+            at = len(self.down) + 2 * block
+            inside = functional.relu(_normed(first(x), parts[at]))
+            x = x + _normed(second(inside), parts[at + 1])
+        return x
+
+    def decode(self, features: Tensor, norms: Tensor) -> Tensor:
+        """Features to the change (B, 3, H, W) of the image."""
+        x = features
+        for convolution, part in zip(self.up, self._parts(norms)[-2:], strict=True):
+            x = functional.relu(_normed(convolution(x), part))
+        change: Tensor = self.last(x)
+        return change
+
+    def _parts(self, norms: Tensor) -> list[Tensor]:
+        """(B, 2C, 1, 1) for each norm."""
+        return list(norms[:, :, None, None].split([2 * c for c in self.channels], 1))
+
+
+def _normed(x: Tensor, part: Tensor) -> Tensor:
+    """Instance norm of (B, C, H, W), with scales 1 + `part[:, :C]` and shifts `part[:, C:]`."""
+    scale, shift = part.chunk(2, 1)
+    return functional.instance_norm(x) * (1 + scale) + shift
+
+
 class MaskNetwork(nn.Module):
     """Where each kind of makeup goes, from the generator's features (reduced DeepLab-v2).
 

@@ -44,16 +44,20 @@ class SSATGenerator(nn.Module):
         softmax_dim: axis of the correspondence soft-max, a property of the checkpoint: 1 sums to
             one over the cells that are gathered (the current code, `00999.pth`), 2 over the cells
             that receive (`SSAT.pth`).
+        normalised: whether instance norm is there, as published; it forgets the picture's own
+            colour, above which makeup lies.
     """
 
-    def __init__(self, width: int = 64, *, softmax_dim: Literal[1, 2] = 1) -> None:
+    def __init__(
+        self, width: int = 64, *, softmax_dim: Literal[1, 2] = 1, normalised: bool = True
+    ) -> None:
         super().__init__()
-        self.width, self.softmax_dim = width, softmax_dim
-        self.enc_c = FeatureEncoder(3, width)
-        self.enc_a = FeatureEncoder(3, width)
-        self.enc_s = FeatureEncoder(PARSING_CLASSES, width // 2)
-        self.enc_trans = SemanticTransformer(width)
-        self.gen = MakeupDecoder(width)
+        self.width, self.softmax_dim, self.normalised = width, softmax_dim, normalised
+        self.enc_c = FeatureEncoder(3, width, normalised)
+        self.enc_a = FeatureEncoder(3, width, normalised)
+        self.enc_s = FeatureEncoder(PARSING_CLASSES, width // 2, normalised)
+        self.enc_trans = SemanticTransformer(width, normalised)
+        self.gen = MakeupDecoder(width, normalised)
 
     def forward(
         self, source: Tensor, reference: Tensor, source_parsing: Tensor, reference_parsing: Tensor
@@ -104,8 +108,9 @@ class FeatureEncoder(nn.Module):
     Keys `conv{1,2,3}`.
     """
 
-    def __init__(self, in_channels: int, width: int) -> None:
+    def __init__(self, in_channels: int, width: int, normalised: bool = True) -> None:
         super().__init__()
+        self.normalised = normalised
         self.conv1 = nn.Conv2d(in_channels, width, 7, padding=3)
         self.conv2 = nn.Conv2d(width, 2 * width, 3, 2, 1)
         self.conv3 = nn.Conv2d(2 * width, 4 * width, 3, 2, 1)
@@ -113,7 +118,8 @@ class FeatureEncoder(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []
         for conv in (self.conv1, self.conv2, self.conv3):
-            x = functional.leaky_relu(functional.instance_norm(conv(x)), 0.2)
+            x = conv(x)
+            x = functional.leaky_relu(functional.instance_norm(x) if self.normalised else x, 0.2)
             maps.append(x)
         return maps
 
@@ -124,12 +130,13 @@ class SemanticTransformer(nn.Module):
     Keys `fusion.conv1`, `atte.fa_conv.model.1` (source), `atte.fb_conv.model.1` (reference).
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, normalised: bool = True) -> None:
         super().__init__()
+        self.normalised = normalised
         fused = 17 * width
         self.fusion = nn.ModuleDict({"conv1": nn.Conv2d(6 * width, 8 * width, 3, 2, 1)})
         self.atte = nn.ModuleDict(
-            {"fa_conv": _Projection(fused, fused // 8), "fb_conv": _Projection(fused, fused // 8)}
+            {name: _Projection(fused, fused // 8, normalised) for name in ("fa_conv", "fb_conv")}
         )
 
     def fuse(self, contents: list[Tensor], semantics: Tensor) -> Tensor:
@@ -143,7 +150,9 @@ class SemanticTransformer(nn.Module):
             float (B, 1088, H/4, W/4).
         """
         deep = self.fusion["conv1"](torch.cat([contents[2], semantics], 1))
-        deep = functional.leaky_relu(functional.instance_norm(deep), 0.2)
+        deep = functional.leaky_relu(
+            functional.instance_norm(deep) if self.normalised else deep, 0.2
+        )
         parts = [
             _resize(contents[0], 0.25),
             _resize(contents[1], 0.5),
@@ -177,13 +186,13 @@ class SemanticTransformer(nn.Module):
 class _Projection(nn.Module):
     """1×1 convolution, instance norm, LeakyReLU 0.01."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, normalised: bool) -> None:
         super().__init__()
         # index 0 is the published layer's padding, of width 0
         self.model = nn.Sequential(
             nn.Identity(),
             nn.Conv2d(in_channels, out_channels, 1),
-            nn.InstanceNorm2d(out_channels),
+            nn.InstanceNorm2d(out_channels) if normalised else nn.Identity(),
             nn.LeakyReLU(0.01),
         )
 
@@ -211,12 +220,12 @@ class MakeupDecoder(nn.Module):
     Keys `SPADE{1,2,3}` and `img_conv`; 7,538,627 parameters at width 64.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, normalised: bool = True) -> None:
         super().__init__()
         makeup = 4 * width
-        self.SPADE1 = SPADEBlock(4 * width, 4 * width, makeup)
-        self.SPADE2 = SPADEBlock(4 * width, 2 * width, makeup)
-        self.SPADE3 = SPADEBlock(2 * width, width, makeup)
+        self.SPADE1 = SPADEBlock(4 * width, 4 * width, makeup, normalised)
+        self.SPADE2 = SPADEBlock(4 * width, 2 * width, makeup, normalised)
+        self.SPADE3 = SPADEBlock(2 * width, width, makeup, normalised)
         self.img_conv = nn.Conv2d(width, 3, 7, padding=3)
 
     def forward(self, content: Tensor, makeup: Tensor) -> Tensor:
@@ -237,16 +246,18 @@ class SPADEBlock(nn.Module):
         makeup_channels: width of the makeup map; the hidden maps have half of it.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, makeup_channels: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, makeup_channels: int, normalised: bool = True
+    ) -> None:
         super().__init__()
         middle = min(in_channels, out_channels)
-        self.norm_0 = SPADENorm(in_channels, makeup_channels)
+        self.norm_0 = SPADENorm(in_channels, makeup_channels, normalised)
         self.conv_0 = nn.Conv2d(in_channels, middle, 3, padding=1)
-        self.norm_1 = SPADENorm(middle, makeup_channels)
+        self.norm_1 = SPADENorm(middle, makeup_channels, normalised)
         self.conv_1 = nn.Conv2d(middle, out_channels, 3, padding=1)
         self.learned_shortcut = in_channels != out_channels
         if self.learned_shortcut:
-            self.norm_s = SPADENorm(in_channels, makeup_channels)
+            self.norm_s = SPADENorm(in_channels, makeup_channels, normalised)
             self.conv_s = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
     @property
@@ -272,8 +283,9 @@ class SPADENorm(nn.Module):
     Keys `mlp_shared.0`, `mlp_gamma`, `mlp_beta`.
     """
 
-    def __init__(self, channels: int, makeup_channels: int) -> None:
+    def __init__(self, channels: int, makeup_channels: int, normalised: bool = True) -> None:
         super().__init__()
+        self.normalised = normalised
         hidden = makeup_channels // 2
         self.mlp_shared = nn.Sequential(
             nn.Conv2d(makeup_channels, hidden, 3, padding=1), nn.ReLU(inplace=True)
@@ -284,7 +296,8 @@ class SPADENorm(nn.Module):
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
         """x (B, C, H, W) and the output (B, hidden, H, W) of `mlp_shared` to (B, C, H, W)."""
         gamma, beta = self.mlp_gamma(hidden), self.mlp_beta(hidden)
-        return functional.instance_norm(x) * (1 + gamma) + beta
+        x = functional.instance_norm(x) if self.normalised else x
+        return x * (1 + gamma) + beta
 
 
 class SSATDiscriminator(nn.Module):

@@ -80,7 +80,8 @@ def sheet(learner: Learner, draw: PairSampler, wearers: list[int], lenders: list
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("system", choices=sorted(LEARNERS))
+    pairs = sorted(name for name, kind in LEARNERS.items() if kind.folder == "faces")
+    parser.add_argument("system", choices=pairs)
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--sheet", type=Path)

@@ -1,6 +1,6 @@
 """The faces that the mobile-class systems learn from, analysed once and kept on disk.
 
-`build` writes what `FaceStore` reads: crops, region maps and appearances of the faces that may be
+`build` writes what `FaceStore` reads: crops and region maps of the faces that may be
 trained on, and of the same faces made up by the cosmetics renderer.
 """
 
@@ -21,12 +21,6 @@ from makeup_sdk.faces.tone import SkinTone
 from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import BadDataError
 from makeup_training.data.readers import held_back
-from makeup_training.systems.appearance import (
-    MAP_SIZE,
-    REGIONS,
-    FaceWarp,
-    read_appearance,
-)
 from makeup_training.systems.truth import on_its_crop
 
 BARE, PAINTED, WORN = 0, 1, 2
@@ -43,10 +37,6 @@ _FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
     "landmarks": ((68, 2), np.float32),
     "skin": ((6, 3), np.float32),
     "skin_mean": ((3,), np.float32),
-    "worn": ((len(REGIONS), MAP_SIZE, MAP_SIZE, 3), np.float16),
-    "own": ((MAP_SIZE, MAP_SIZE, 3), np.float16),
-    "places": ((MAP_SIZE, MAP_SIZE, 2), np.float16),
-    "sure": ((len(REGIONS),), np.float32),
     "kind": ((), np.uint8),
     "person": ((), np.int32),
     "held": ((), np.bool_),
@@ -62,7 +52,6 @@ class FaceStore:
         regions: uint8 (N, 256, 256).
         landmarks: float32 (N, 68, 2), crop pixels.
         skin, skin_mean: float32 (N, 6, 3), (N, 3): the `SkinTone`.
-        worn, own, places, sure: see `Appearance`.
         kind: uint8 (N,): `BARE`, `PAINTED` or `WORN`.
         person: int32 (N,): the row of the same person's bare face, or its own row.
         held: bool (N,): never trained on.
@@ -73,10 +62,6 @@ class FaceStore:
     landmarks: NDArray[np.float32]
     skin: NDArray[np.float32]
     skin_mean: NDArray[np.float32]
-    worn: NDArray[np.float16]
-    own: NDArray[np.float16]
-    places: NDArray[np.float16]
-    sure: NDArray[np.float32]
     kind: NDArray[np.uint8]
     person: NDArray[np.int32]
     held: NDArray[np.bool_]
@@ -142,7 +127,7 @@ def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) 
 
     Args:
         data: the faces folder.
-        folder: takes about 1.1 MB a row.
+        folder: takes about 0.26 MB a row.
         progress: told how far it is.
 
     Raises:
@@ -167,15 +152,14 @@ def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) 
         face = analyzer.analyze(image, detections[0]) if detections else None
         if face is None or face.score < MIN_SCORE:
             continue
-        warp = FaceWarp(face.crop_landmarks)
         kind, person = (WORN if photo.worn else BARE), count
-        if not _store(arrays, count, face.crop, face, warp, (kind, person, photo.held)):
+        if not _store(arrays, count, face.crop, face, (kind, person, photo.held)):
             continue
         count += 1
         if not photo.worn:
             rng = np.random.default_rng([0, number])
             crop = _painted(face, photo.mask, random_makeup(rng), rng)
-            if _store(arrays, count, crop, face, warp, (PAINTED, person, photo.held)):
+            if _store(arrays, count, crop, face, (PAINTED, person, photo.held)):
                 count += 1
         if number % 50 == 0:
             progress(f"{number + 1} of {len(found)} photos analysed, {count} faces")
@@ -205,7 +189,6 @@ def _store(
     row: int,
     crop: NDArray[np.uint8],
     face: FaceAnalysis,
-    warp: FaceWarp,
     facts: tuple[int, int, bool],
 ) -> bool:
     """Write a row; False where too little skin shows."""
@@ -213,18 +196,12 @@ def _store(
     tone = SkinTone.fit(light, face.regions)
     if tone is None:
         return False
-    relative = light - tone.over_crop()
-    seen = read_appearance(relative, face.regions, face.crop_landmarks, warp)
     values = {
         "crop": crop,
         "regions": face.regions,
         "landmarks": face.crop_landmarks,
         "skin": tone.coefficients,
         "skin_mean": tone.mean,
-        "worn": seen.worn,
-        "own": seen.own,
-        "places": seen.places,
-        "sure": seen.sure,
         "kind": facts[0],
         "person": facts[1],
         "held": facts[2],

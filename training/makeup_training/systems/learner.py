@@ -1,13 +1,16 @@
-"""What a system is to the training: a pass with the look, and one with none."""
+"""What a system is to the training: its network, its faces, and the losses of a batch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from makeup_training.networks.inputs import FaceBatch
-from makeup_training.systems.faces import FaceStore
+from makeup_training.systems.faces import FaceStore, build
+from makeup_training.systems.objective import ChangeWeights, change_terms
 from makeup_training.systems.pairs import PairSampler
 
 
@@ -27,16 +30,18 @@ class Passes(NamedTuple):
     change: Tensor
 
 
-class Learner(ABC):
+class SystemLearner(ABC):
     """A system in training.
 
     Attributes:
         name: of the system.
+        folder: name of the folder of its faces, beside the run.
         network: what is trained.
         facts: what the weights' users must know, kept with them.
     """
 
     name: ClassVar[str]
+    folder: ClassVar[str] = "faces"
     network: nn.Module
     facts: ClassVar[Mapping[str, Any]] = {}
 
@@ -45,11 +50,32 @@ class Learner(ABC):
         """The networks that are exported, by the name of their file."""
         return {"generator": self.network}
 
-    def sampler(
-        self, store: FaceStore, size: int, batch: tuple[int, int], *, held: bool = False
-    ) -> Any:
+    @staticmethod
+    def build_faces(data: Path, folder: Path, progress: Callable[[str], None]) -> None:
+        """Write what `open_faces` opens, from the faces folder."""
+        build(data, folder, progress=progress)
+
+    @staticmethod
+    def open_faces(folder: Path) -> Any:
+        """The faces that the system learns from."""
+        return FaceStore.open(folder)
+
+    def sampler(self, store: Any, size: int, batch: tuple[int, int], *, held: bool = False) -> Any:
         """Draws a batch for each step; pairs unless a system says otherwise."""
         return PairSampler(store, size, batch, held=held)
+
+    @abstractmethod
+    def terms(self, batch: Any, *, mixed: bool) -> dict[str, Tensor]:
+        """The weighted losses of a batch.
+
+        Args:
+            batch: what the sampler draws.
+            mixed: run the networks in bfloat16; losses are float32 all the same.
+        """
+
+
+class Learner(SystemLearner):
+    """A system that learns changes of log light: a pass with the look, and one with none."""
 
     @abstractmethod
     def passes(self, batch: Any) -> Iterator[Passes]:
@@ -58,3 +84,15 @@ class Learner(ABC):
     def extra_terms(self) -> dict[str, Tensor]:
         """Further weighted losses of the last passes."""
         return {}
+
+    def terms(self, batch: Any, *, mixed: bool) -> dict[str, Tensor]:
+        """See `SystemLearner.terms`."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            passes = [*self.passes(batch)]
+        terms: dict[str, Tensor] = {}
+        for face, result, nothing, change in passes:
+            images = face.image, result.float(), nothing.float()
+            found = change_terms(*images, change, face.regions, ChangeWeights())
+            for name, value in found.items():
+                terms[name] = terms[name] + value if name in terms else value
+        return terms | self.extra_terms()

@@ -1,6 +1,6 @@
 """How each system is run for the change objective: a pass with the look, and one with none."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -13,8 +13,10 @@ from makeup_training.networks.inputs import FEATURE_STRIDE, feature_regions
 from makeup_training.networks.psgan import MakeupBranches, PSGANGenerator
 from makeup_training.networks.psgan_pose import PoseCorrectedGenerator, pose_correction
 from makeup_training.networks.warp import reduce_grid, sample
-from makeup_training.systems.learner import Learner, Passes
-from makeup_training.systems.pairs import PairBatch, taken
+from makeup_training.systems.copies import COLORS, SIGNS, SMALL, carry
+from makeup_training.systems.learner import Learner, Passes, SystemLearner
+from makeup_training.systems.pairs import PairBatch, lent_image, taken
+from makeup_training.systems.portrait_edit import PortraitLearner
 from makeup_training.systems.region_gan import RegionGANLearner
 from makeup_training.systems.ssat import SSATLearner
 
@@ -23,14 +25,6 @@ MAPS = 3
 
 _TOLD = 0.3
 """Weight of what beta is told to be."""
-
-COLORS = 2 * MAPS
-"""Channels that carry a picture's colours from the start: positive parts, then negative ones."""
-
-_SIGNS = torch.cat([torch.eye(MAPS), -torch.eye(MAPS)])
-
-_SMALL = 0.1
-"""Of the last convolution of a residual branch, and of the network."""
 
 
 class MapsLearner(Learner):
@@ -50,7 +44,7 @@ class MapsLearner(Learner):
 
     def maps(self, batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Features, gamma and beta of the references, whose distance to their truth is kept."""
-        image, regions = batch.reference.image, batch.reference.regions
+        image, regions = lent_image(batch.reference), batch.reference.regions
         features, gamma, beta = self.network.encode_reference(image)
         cells = feature_regions(regions)
         alike = (
@@ -135,35 +129,28 @@ def start(network: MakeupBranches) -> None:
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, ResidualBlock):
-                module.main[3].weight *= _SMALL
+                module.main[3].weight *= SMALL
                 module.main[3].weight[:COLORS] = 0
         for first, *downs in (
             (network.pnet_in[0], network.pnet_down_1[0], network.pnet_down_2[0]),
             (network.tnet_in_conv, network.tnet_down_conv_1, network.tnet_down_conv_2),
         ):
-            _carry(first.weight, delta, _SIGNS[:, :3])
+            carry(first.weight, delta, SIGNS[:, :3])
             for down in downs:
-                _carry(down.weight, half, torch.eye(COLORS))
+                carry(down.weight, half, torch.eye(COLORS))
         for up in (network.tnet_up_conv_1, network.tnet_up_conv_2):
-            _carry(up.weight.transpose(0, 1), steps[:, None] * steps, _SIGNS @ _SIGNS.t())
-        network.tnet_out[0].weight *= _SMALL
-        _carry(network.tnet_out[0].weight, delta, _SIGNS.t())
+            carry(up.weight.transpose(0, 1), steps[:, None] * steps, SIGNS @ SIGNS.t())
+        network.tnet_out[0].weight *= SMALL
+        carry(network.tnet_out[0].weight, delta, SIGNS.t())
         spade = network.simple_spade
-        spade["get_gamma"].weight *= _SMALL
+        spade["get_gamma"].weight *= SMALL
         spade["get_gamma"].bias[0] = 1
         spade["get_beta"].weight.zero_()
-        spade["get_beta"].weight[:, :COLORS, 0, 0] = _SIGNS.t()
+        spade["get_beta"].weight[:, :COLORS, 0, 0] = SIGNS.t()
         spade["spread_gamma"].weight[:COLORS] = 0
         spade["spread_gamma"].weight[:COLORS, 0] = -1
         spade["spread_beta"].weight[:COLORS] = 0
         spade["spread_beta"].weight[:MAPS, :, 0, 0] = torch.eye(MAPS)
-
-
-def _carry(weight: Tensor, kernel: Tensor, colors: Tensor) -> None:
-    """Let the first channels of a convolution, (out, in, k, k), be `colors` of its first inputs."""
-    rows, columns = colors.shape
-    weight[:rows] = 0
-    weight[:rows, :columns] = colors[..., None, None] * kernel
 
 
 def decoded(network: MakeupBranches, batch: PairBatch, features: Tensor, maps: Tensor) -> Passes:
@@ -176,7 +163,8 @@ def decoded(network: MakeupBranches, batch: PairBatch, features: Tensor, maps: T
     return Passes(wearers, result, nothing[batch.wearer], batch.change)
 
 
-LEARNERS: Mapping[str, Callable[[int], Learner]] = {
-    learner.name: learner for learner in (PSGANLearner, PoseLearner, RegionGANLearner, SSATLearner)
+LEARNERS: Mapping[str, type[SystemLearner]] = {
+    learner.name: learner
+    for learner in (PSGANLearner, PoseLearner, RegionGANLearner, SSATLearner, PortraitLearner)
 }
 """Makers of learners, which take the network's width, by name of the system."""

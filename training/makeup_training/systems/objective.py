@@ -14,7 +14,7 @@ from makeup_kernels import Region
 from makeup_training.systems.pairs import LIGHT_RANGE
 from makeup_training.systems.truth import SKIN_LIGHTNESS
 
-_REGION_WEIGHTS = {Region.LIPS: 1.0, Region.SKIN: 2.0, Region.EYES: 1.5, Region.BROWS: 0.4}
+_REGION_WEIGHTS = {Region.LIPS: 1.0, Region.SKIN: 4.0, Region.EYES: 1.5, Region.BROWS: 0.4}
 """Changes of skin are small, and count for more."""
 _CHROMA = 0.75
 """How much more a difference of colour counts than one of lightness."""
@@ -31,7 +31,7 @@ class ChangeWeights:
     """
 
     change: float = 1.0
-    outside: float = 0.2
+    outside: float = 0.05
     picture: float = 0.5
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from makeup_kernels import CROP_SIZE
+from makeup_kernels import CROP_SIZE, Region
 from makeup_kernels.geometry import MIRRORED_POINTS
 from makeup_sdk.faces.light import to_log
 from makeup_sdk.makeup.appearance import Appearance
@@ -26,6 +27,11 @@ Draw: TypeAlias = tuple[int, bool]
 
 WINDOW = (32, 48, 192)
 """Left, top and side in crop pixels of what the networks see: the face without its surroundings."""
+
+_TAUGHT = np.ones(len(Region), np.float32)
+_TAUGHT[[Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS]] = 1.15, 1.7, 1.25, 1.4
+"""By region id, times the teacher's change that is taught: small networks make less of it than
+they are told, of faint and fine changes most."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,8 @@ class PairBatch:
         reference: N faces that lend, likewise.
         wearer, lender: int64 (P,), the faces of each pair.
         change: float (P, 3, S, S), RGB: the change of log light that is wanted on the wearer.
-        back: float (P, 3, S, S): that on the lender, if it wears what the wearer does; empty
-            unless it is asked for.
+        back: float (P, 3, S, S): what takes the lender's makeup off again (`PairSampler.removal`);
+            empty unless it is asked for.
     """
 
     source: FaceBatch
@@ -127,7 +133,7 @@ class PairSampler:
             index // count,
             index % count,
             _stack([self.change(w[0], l[0], w[1]) for w, l in both]),
-            _stack([self.change(l[0], w[0], l[1]) for w, l in both])
+            _stack([self.removal(l[0], w[0], l[1]) for w, l in both])
             if self.back
             else torch.empty(0),
         )
@@ -171,7 +177,18 @@ class PairSampler:
             return np.zeros((3, self.size, self.size), np.float32)
         if lender not in self._lent:
             self._lent[lender] = lent_by(store.face(lender))
-        return self.cut(change_on(store.face(wearer), self._lent[lender]), flip)
+        change = change_on(store.face(wearer), self._lent[lender])
+        return self.cut(change * _TAUGHT[store.regions[wearer]][..., None], flip)
+
+    def removal(self, wearer: int, lender: int, flip: bool) -> NDArray[np.float32]:
+        """float32 (3, S, S), RGB: what takes a face back to its own bare one, where it is known.
+
+        Of other faces, what changes when it wears the bare face's appearance.
+        """
+        store, bare = self.store, int(self.store.person[wearer])
+        if store.kind[wearer] != PAINTED:
+            return self.change(wearer, lender, flip)
+        return self.cut(to_log(store.crop[bare]) - to_log(store.crop[wearer]), flip)
 
     def cut(self, values: NDArray[np.float32], flip: bool) -> NDArray[np.float32]:
         """Maps of the crop (C, C, 3), BGR, as the networks see them: (3, S, S), RGB."""
@@ -182,6 +199,15 @@ class PairSampler:
         if flip:
             values = values[:, ::-1]
         return np.ascontiguousarray(values[..., ::-1].transpose(2, 0, 1))
+
+
+def lent_image(faces: FaceBatch) -> Tensor:
+    """Images (B, 3, S, S) of faces that lend: bare skin where they show no region.
+
+    A cell at the hairline would lend the hair's colour else. As `LightView.reference` has it.
+    """
+    off = functional.max_pool2d((faces.regions == 0)[:, None].to(faces.image.dtype), 3, 1, 1)
+    return faces.image * (1 - off) + off * (LIGHT_OFFSET / LIGHT_RANGE)
 
 
 def light_image(

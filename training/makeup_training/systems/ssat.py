@@ -1,32 +1,40 @@
 """SSAT in training: transfer and removal by turns; a look of nothing has makeup features of 0."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from makeup_sdk.faces.parsing import face_classes
+from makeup_sdk.faces.parsing import PLACE_PLANES, face_classes, place_planes
 from makeup_training.data.parsing_classes import from_mt
 from makeup_training.losses.supervised import semantic_correspondence
 from makeup_training.networks.blocks import initialise
 from makeup_training.networks.inputs import FaceBatch, one_hot
 from makeup_training.networks.ssat import PARSING_CLASSES, SSATGenerator, warp
+from makeup_training.systems.copies import COLORS, SIGNS, SMALL, carry
 from makeup_training.systems.faces import FaceStore
 from makeup_training.systems.learner import Learner, Passes
-from makeup_training.systems.pairs import PairBatch, PairSampler, taken
+from makeup_training.systems.pairs import PairBatch, PairSampler, lent_image, taken
 
 _SEMANTIC = 5.0
+_LEAK = 1.2
+"""What is left of c in the difference of the leaky ReLUs of c and of -c, over c."""
+_PLACES = 4
+_PARTS = ((12, 13), (2, 3), (4, 5, 11), (0, 17))
+"""Lips, brows, what is open, and what is no face, as classes of face-parsing.PyTorch."""
 
 
 class SSATLearner(Learner):
     """Both directions share encoders and decoder; a step trains one of them."""
 
     name = "ssat"
+    facts: ClassVar[Mapping[str, Any]] = {"normalised": False}
 
     def __init__(self, width: int) -> None:
-        self.network: SSATGenerator = SSATGenerator(width)
-        initialise(self.network, "xavier")
+        self.network: SSATGenerator = SSATGenerator(width, normalised=False)
+        start(self.network)
         self._removal = False
         self._terms: dict[str, Tensor] = {}
 
@@ -50,7 +58,7 @@ class SSATLearner(Learner):
         self._removal = not self._removal
         lender = 1 - wearer
         found = correspondences[wearer]
-        lent = network.encode_makeup(faces[lender].image)[pairs[lender]]
+        lent = network.encode_makeup(lent_image(faces[lender]))[pairs[lender]]
         makeup = warp(lent, found)
         content, rows = contents[wearer], pairs[wearer]
         none = makeup.new_zeros(len(content), *makeup.shape[1:])
@@ -67,6 +75,77 @@ class SSATLearner(Learner):
         return self._terms
 
 
+def start(network: SSATGenerator) -> None:
+    """Fill a network, in place, so that it copies colours from the first step on.
+
+    The first six channels of each stage carry the picture's colours and their negatives. Makeup
+    features have a channel that is 1, so that the second SPADE block knows where there is makeup:
+    it takes the content's own colours away there and puts those of the makeup in their place.
+    Cells correspond that lie at like places of the face and are of like parts.
+    """
+    initialise(network, "kaiming")
+    leak = SIGNS @ SIGNS.t() / _LEAK  # of a colour c: what c and -c after a leaky ReLU give back
+    mean, delta = torch.full((3, 3), 1 / 9), torch.zeros(3, 3)
+    delta[1, 1] = 1
+    sharp, tent = torch.zeros(7, 7), torch.tensor([1.0, 2, 3, 4, 3, 2, 1]) / 16
+    sharp[2:5, 2:5] = 1 / 9
+    decoder, one = network.gen, COLORS
+    with torch.no_grad():
+        for encoder in (network.enc_c, network.enc_a):
+            carry(encoder.conv1.weight, sharp, SIGNS[:, :3])
+            carry(encoder.conv2.weight, mean, leak)
+            carry(encoder.conv3.weight, mean, leak)
+        network.enc_a.conv3.weight[one] = 0
+        network.enc_a.conv3.bias[one] = 1
+        for block in (decoder.SPADE1, decoder.SPADE2, decoder.SPADE3):
+            block.conv_1.weight *= SMALL
+            block.conv_1.weight[:COLORS] = 0
+            for norm in block.norms:
+                norm.mlp_gamma.weight *= SMALL
+                norm.mlp_beta.weight *= SMALL
+            if block.learned_shortcut:
+                carry(block.conv_s.weight, torch.ones(1, 1), torch.eye(COLORS))
+                block.norm_s.mlp_gamma.weight[:COLORS] = 0
+                block.norm_s.mlp_beta.weight[:COLORS] = 0
+        swap = decoder.SPADE2.norm_s
+        shared = swap.mlp_shared[0].weight
+        carry(shared, delta, leak)
+        shared[one] = 0
+        shared[one, one] = delta
+        swap.mlp_gamma.weight[:COLORS, one] = -delta
+        halves = torch.eye(COLORS) - 0.2 * torch.eye(COLORS).roll(COLORS // 2, 0)
+        swap.mlp_beta.weight[:COLORS, :COLORS] = halves[..., None, None] * delta
+        decoder.img_conv.weight *= SMALL
+        carry(decoder.img_conv.weight, tent[:, None] * tent, SIGNS.t() / _LEAK)
+        _start_correspondence(network)
+
+
+def _start_correspondence(network: SSATGenerator) -> None:
+    """Planes of places and parts go through to the projections, places with either sign."""
+    encoder, count = network.enc_s, len(_PARTS)
+    sharp, mean = torch.zeros(7, 7), torch.full((3, 3), 1 / 9)
+    sharp[3, 3] = 1
+    encoder.conv1.weight[: _PLACES + count] = 0
+    for channel, plane in enumerate(range(*PLACE_PLANES.indices(PARSING_CLASSES))):
+        encoder.conv1.weight[channel, plane] = sharp
+    for channel, classes in enumerate(_PARTS, _PLACES):
+        encoder.conv1.weight[channel, list(classes)] = sharp
+    known = torch.eye(_PLACES + count)
+    carry(encoder.conv2.weight, mean, known)
+    carry(encoder.conv3.weight, mean, known)
+    for name in ("fa_conv", "fb_conv"):
+        layer = network.enc_trans.atte[name].model[1]
+        first = layer.weight.shape[1] - 2 * network.width
+        layer.weight *= SMALL
+        layer.weight[: 2 * _PLACES + count] = 0
+        for place in range(_PLACES):
+            for row, sign in ((place, 1.0), (_PLACES + place, -1.0)):
+                layer.weight[row, first + place] = 2 * sign
+                layer.bias[row] = -sign
+        for part in range(count):
+            layer.weight[2 * _PLACES + part, first + _PLACES + part] = 1
+
+
 def parsing_planes(faces: FaceBatch) -> Tensor:
     """One-hot parsings (B, 18, S, S) as the engine draws them from landmarks and regions."""
     classes = [
@@ -74,4 +153,8 @@ def parsing_planes(faces: FaceBatch) -> Tensor:
         for regions, points in zip(faces.regions, faces.landmarks, strict=True)
     ]
     labels = np.stack([from_mt(c, "raw19") for c in classes])
-    return one_hot(torch.from_numpy(labels), PARSING_CLASSES)
+    planes = one_hot(torch.from_numpy(labels), PARSING_CLASSES)
+    for number, points in enumerate(faces.landmarks):
+        places = place_planes(points.numpy(), planes.shape[-1])
+        planes[number, PLACE_PLANES] = torch.from_numpy(places)
+    return planes

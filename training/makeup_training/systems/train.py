@@ -11,14 +11,12 @@ from typing import Any
 import cv2
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from makeup_training.checkpoints import save_weights
 from makeup_training.data.portraits import BadDataError
-from makeup_training.systems.faces import FaceStore
-from makeup_training.systems.learner import Learner
+from makeup_training.systems.learner import Learner, SystemLearner
 from makeup_training.systems.learners import LEARNERS
-from makeup_training.systems.objective import ChangeWeights, change_terms
 from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, WINDOW
 
 TRAINING_DATA = (
@@ -46,7 +44,7 @@ class Run:
         mixed: convolve in bfloat16, which needs a CPU with AVX512_BF16 or AMX.
     """
 
-    def __init__(self, learner: Learner, rate: float, *, mixed: bool = False) -> None:
+    def __init__(self, learner: SystemLearner, rate: float, *, mixed: bool = False) -> None:
         self.learner, self.rate, self.mixed, self.step = learner, rate, mixed, 0
         learner.network.to(memory_format=torch.channels_last)
         self.parameters = {
@@ -59,15 +57,7 @@ class Run:
         """One step of `steps`; returns the losses."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate * _schedule(self.step / steps)
-        terms: dict[str, Tensor] = {}
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
-            passes = [*self.learner.passes(batch)]
-        for face, result, nothing, change in passes:
-            images = face.image, result.float(), nothing.float()
-            found = change_terms(*images, change, face.regions, ChangeWeights())
-            for name, value in found.items():
-                terms[name] = terms.get(name, 0) + value
-        terms |= self.learner.extra_terms()
+        terms = self.learner.terms(batch, mixed=self.mixed)
         loss = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad()
         loss.backward()
@@ -136,9 +126,10 @@ def keep_weights(run: Run, folder: Path, width: int, size: int) -> None:
         "step": run.step,
         "licence": "Apache-2.0",
         "training_data": list(TRAINING_DATA),
-        "view": view,
         **run.learner.facts,
     }
+    if isinstance(run.learner, Learner):
+        facts["view"] = view
     for name, network in run.learner.files.items():
         save_weights(network, folder / f"{name}.safetensors", metadata=facts)
 
@@ -168,10 +159,11 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "psgan": Plan(4000, 3e-4, size=128),
-    "psgan-pose": Plan(4000, 3e-4, size=128),
-    "region-gan": Plan(3000, lenders=2),
-    "ssat": Plan(4000, 2e-3, wearers=1),
+    "psgan": Plan(3000, 3e-4, size=128),
+    "psgan-pose": Plan(3000, 3e-4, size=128),
+    "region-gan": Plan(4000, lenders=4),
+    "portrait-edit": Plan(1500, 1.5e-3, lenders=4, size=128),
+    "ssat": Plan(3000, 2.5e-4, wearers=1),
 }
 """The recipes `SYSTEM-mobile` of `makeup-train`."""
 
@@ -181,7 +173,7 @@ class RunOptions:
     """Where and how a plan is carried out.
 
     Attributes:
-        faces: folder of the `FaceStore`.
+        faces: folder of what the system learns from (`Learner.open_faces`).
         out: folder of the run; a run that is there goes on from where it was.
         start: the folder of another run, from whose weights this one starts; or None.
         mixed: convolve in bfloat16.
@@ -211,7 +203,7 @@ def train(system: str, plan: Plan, options: RunOptions) -> Path:
             raise BadDataError(f"{options.start}: no run to start from, {STATE} is missing")
         run.restore(options.start / STATE, start=True)
     batch = plan.wearers, plan.lenders
-    draw = run.learner.sampler(FaceStore.open(options.faces), plan.size, batch)
+    draw = run.learner.sampler(run.learner.open_faces(options.faces), plan.size, batch)
     began = time.perf_counter()
     with (options.out / "log.jsonl").open("a") as log:
         sums: dict[str, float] = {}

@@ -90,7 +90,9 @@ class LightView:
         return np.ascontiguousarray(cells.transpose(2, 0, 1))
 
     def reference(self, face: FaceAnalysis, size: int) -> NetworkFace:
-        """A reference face in the window.
+        """A reference face in the window, bare skin where it shows no region.
+
+        A cell at the hairline would lend the hair's colour else.
 
         Raises:
             NoFaceError: too little of its skin is visible.
@@ -102,7 +104,10 @@ class LightView:
                 "reference: too little of its skin is visible to tell the makeup from the light; "
                 "use a photo in which nothing covers the face"
             )
-        return self.face(face, light, tone, size)
+        seen = self.face(face, light, tone, size)
+        off = cv2.dilate((seen.regions == 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        seen.image[off] = _PIXEL_MIDDLE * (1 + self.offset / self.range)
+        return seen
 
 
 @runtime_checkable

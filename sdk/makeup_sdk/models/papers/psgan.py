@@ -92,7 +92,7 @@ class PSGANPainter(Painter):
         return np.ascontiguousarray(face.regions[:: self._stride, :: self._stride])
 
     def _decode(self, features: FloatArray, maps: FloatArray) -> FloatArray:
-        inputs = _decoder_inputs(features, maps)
+        inputs = decoder_inputs(features, maps)
         result: FloatArray = self._graphs.run("decoder", inputs)["result"][0]
         return result
 
@@ -123,13 +123,14 @@ class SuperResolutionPainter(PSGANPainter):
         return self._graphs.pixels(shrunk(face.image, self._small))
 
     def _decode(self, features: FloatArray, maps: FloatArray) -> FloatArray:
-        decoded = self._graphs.run("decoder", _decoder_inputs(features, maps))
+        decoded = self._graphs.run("decoder", decoder_inputs(features, maps))
         prior = self._graphs.run("prior", {"blurry": decoded["blurry"]})["prior"]
         last = {"prior": prior, "made_up": decoded["made_up"]}
         result: FloatArray = self._graphs.run("super_resolution", last)["result"][0]
         return result
 
 
-def _decoder_inputs(features: FloatArray, maps: FloatArray) -> dict[str, Any]:
+def decoder_inputs(features: FloatArray, maps: FloatArray) -> dict[str, Any]:
+    """Features, and gamma and beta as one array (2·K, h, w), as the decoder takes them."""
     gamma, beta = np.split(maps[None], 2, axis=1)
     return {"features": features, "gamma": gamma, "beta": beta}

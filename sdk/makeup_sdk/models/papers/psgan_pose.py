@@ -6,6 +6,7 @@ The warp is a smoothing thin-plate spline through the landmarks (Bookstein, "Pri
 
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.papers.graphs import Graphs, Signature
+from makeup_sdk.models.papers.psgan import PSGANPainter, decoder_inputs
 
 _SMOOTHING = 1e-3
 """Weight of the bending energy in units of the crop, as in training."""
@@ -69,6 +71,74 @@ class PosePainter(Painter):
             grid, mask = pose_correction(source, reference)
             inputs.append({"image": image, "reference": pixels, "grid": grid, "mask": mask})
         return inputs
+
+
+class WarpedMapsPainter(Painter):
+    """The maps of each reference, read once, warped onto each face; those of several are mixed."""
+
+    SIGNATURE: ClassVar[Signature] = PSGANPainter.SIGNATURE
+
+    def __init__(self, graphs: Graphs, references: References) -> None:
+        self._graphs = graphs
+        self._stride = graphs.count("pixel_stride", 1)
+        self._weights = references.weights()
+        faces = [graphs.face(face) for face in references.faces]
+        self._references = [(face, self._maps(face)) for face in faces]
+
+    def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
+        """See `Painter.paint`."""
+        source = self._graphs.face(face)
+        result = self._decode(self._features(source), self._laid(source))
+        return self._graphs.paint(face, result, strength)
+
+    def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
+        """See `PassPainter.both`; a look of nothing has maps of zeros."""
+        features, maps = self._features(source), self._laid(source)
+        made_up, bare = (self._decode(features, m) for m in (maps, np.zeros_like(maps)))
+        return self._graphs.image(made_up), self._graphs.image(bare)
+
+    def _features(self, source: NetworkFace) -> FloatArray:
+        inputs = {"image": self._graphs.pixels(source.image)}
+        features: FloatArray = self._graphs.run("source", inputs)["features"]
+        return features
+
+    def _maps(self, face: NetworkFace) -> FloatArray:
+        """float32 (h, w, 2·K): gamma and beta of a reference."""
+        found = self._graphs.run("reference", {"image": self._graphs.pixels(face.image)})
+        maps = np.concatenate([found["gamma"][0], found["beta"][0]])
+        return np.ascontiguousarray(maps.transpose(1, 2, 0))
+
+    def _laid(self, source: NetworkFace) -> FloatArray:
+        """float32 (2·K, h, w): gamma and beta of the references, warped onto a face."""
+        laid = (
+            self._warped(source, reference, maps, weights)
+            for (reference, maps), weights in zip(self._references, self._weights, strict=True)
+        )
+        return np.asarray(sum(laid), np.float32)
+
+    def _warped(
+        self, source: NetworkFace, reference: NetworkFace, maps: FloatArray, weights: FloatArray
+    ) -> FloatArray:
+        stride, side = self._stride, maps.shape[0]
+        grid, mask = pose_correction(source, reference)
+        cells = (_block_means(grid[0], stride) + 1) * np.float32(side / 2) - np.float32(0.5)
+        planes = [
+            cv2.remap(plane, cells, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            for plane in cv2.split(maps)
+        ]
+        share = _block_means((mask[0, 0] * weights[source.regions])[..., None], stride)
+        return np.stack(planes) * share[..., 0]
+
+    def _decode(self, features: FloatArray, maps: FloatArray) -> FloatArray:
+        result: FloatArray = self._graphs.run("decoder", decoder_inputs(features, maps))["result"]
+        return np.asarray(result[0], np.float32)
+
+
+def _block_means(values: FloatArray, stride: int) -> FloatArray:
+    """(H, W, C) to (H/stride, W/stride, C)."""
+    height, width, channels = values.shape
+    blocks = values.reshape(height // stride, stride, width // stride, stride, channels)
+    return np.ascontiguousarray(blocks.mean(axis=(1, 3)), np.float32)
 
 
 def pose_correction(source: NetworkFace, reference: NetworkFace) -> tuple[FloatArray, FloatArray]:

@@ -1,6 +1,6 @@
 """Published networks that read a whole reference face, as a `Model`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, Protocol
 
 from makeup_kernels import BundleError, InvalidInputError
@@ -11,8 +11,9 @@ from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.graphs import Graphs, Signature
 from makeup_sdk.models.papers.light_paint import LightPainter, PassPainter
 from makeup_sdk.models.papers.portrait_edit import PortraitPainter
+from makeup_sdk.models.papers.portrait_mobile import MobilePortraitPainter
 from makeup_sdk.models.papers.psgan import PSGANPainter, SuperResolutionPainter
-from makeup_sdk.models.papers.psgan_pose import PosePainter
+from makeup_sdk.models.papers.psgan_pose import PosePainter, WarpedMapsPainter
 from makeup_sdk.models.papers.ssat import SSATPainter
 
 
@@ -36,6 +37,16 @@ PAINTERS: Mapping[str, type[ReferencePainter]] = {
 """Painters by name of the model."""
 
 _REMOVES = "ssat"
+
+
+def painter_class(name: str, graphs: Collection[str]) -> type[ReferencePainter]:
+    """The painter of a model with these graphs; two models have one for each of their kinds."""
+    mobile: type[ReferencePainter] = MobilePortraitPainter
+    if name == "portrait-edit" and set(graphs) == set(mobile.SIGNATURE):
+        return mobile
+    if name == "psgan-pose" and "whole" not in graphs:
+        return WarpedMapsPainter
+    return PAINTERS[name]
 
 
 class ReferenceModel:
@@ -69,9 +80,10 @@ class ReferenceModel:
                 f"the look takes makeup off, which model {self.name!r} cannot do; use a bundle of "
                 f"{_REMOVES!r}"
             )
+        kind = painter_class(self.name, self.graphs.sessions)
         if self.graphs.view is None:
-            return PAINTERS[self.name](self.graphs, makeup)
-        painter = PAINTERS[self.name](self.graphs, makeup.with_mirrored())
+            return kind(self.graphs, makeup)
+        painter = kind(self.graphs, makeup.with_mirrored())
         if not isinstance(painter, PassPainter):
             raise BundleError(
                 f"{self.graphs.where}: constant 'view' does not belong in a bundle of "

@@ -46,6 +46,20 @@ class StyleModel:
         self.styles: tuple[str, ...] = tuple(names)
         """Names that `Look.from_style` may give; numbers from 0 where the bundle names none."""
 
+    def parts(self, face: FaceAnalysis, style: str) -> FloatArray:
+        """Where the network sees the parts of a face, in a style.
+
+        Returns:
+            float32 (4, S, S), probabilities on the network's crop: unchanged, eye shadow, base,
+            lips.
+
+        Raises:
+            InvalidInputError: the bundle has no style of this name.
+            NoFaceError: too little of the skin is visible.
+        """
+        painter = StylePainter(self._graphs, self._number(style), len(self.styles))
+        return painter.parts(self._graphs.face(face))
+
     def encode(self, face: FaceAnalysis) -> Style:
         """Refuse: the model takes no reference.
 
@@ -63,16 +77,18 @@ class StyleModel:
         Raises:
             InvalidInputError: the bundle has no style of this name.
         """
-        if makeup.name not in self.styles:
-            raise InvalidInputError(
-                f"style: {makeup.name!r} is unknown to {self._graphs.where}; expected one of "
-                + ", ".join(self.styles)
-            )
-        number = self.styles.index(makeup.name)
-        painter = StylePainter(self._graphs, number, len(self.styles))
+        painter = StylePainter(self._graphs, self._number(makeup.name), len(self.styles))
         if self._graphs.view is not None:
             return LightPainter(painter, self._graphs.view, self._graphs.size)
         return painter
+
+    def _number(self, style: str) -> int:
+        if style not in self.styles:
+            raise InvalidInputError(
+                f"style: {style!r} is unknown to {self._graphs.where}; expected one of "
+                + ", ".join(self.styles)
+            )
+        return self.styles.index(style)
 
 
 class StylePainter(Painter):
@@ -82,6 +98,7 @@ class StylePainter(Painter):
         self._graphs = graphs
         self._style, self._styles = style, styles
         self._attributes = graphs.count("attributes", 0)
+        self._adds_change = graphs.constants.get("adds_change") is True
         self._planes: dict[tuple[bool, ...], FloatArray] = {}
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
@@ -90,17 +107,30 @@ class StylePainter(Painter):
         return self._graphs.paint(face, result, strength)
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
-        """See `PassPainter.both`; a look of nothing asks for no region."""
-        made_up, bare = (self._run(source, bits) for bits in (_bits(strength), _NO_BITS))
-        return self._graphs.image(made_up), self._graphs.image(bare)
+        """See `PassPainter.both`; a look of nothing asks for no region.
+
+        A network that adds a change to the face gives the face itself then, without being run.
+        """
+        made_up = self._graphs.image(self._run(source, _bits(strength)))
+        if self._adds_change:
+            return made_up, np.asarray(source.image.transpose(2, 0, 1), np.float32)
+        return made_up, self._graphs.image(self._run(source, _NO_BITS))
+
+    def parts(self, source: NetworkFace) -> FloatArray:
+        """See `StyleModel.parts`."""
+        masks: FloatArray = self._outputs(source, (True,) * len(_BITS))["masks"][0]
+        return masks
 
     def _run(self, source: NetworkFace, bits: tuple[bool, ...]) -> FloatArray:
+        result: FloatArray = self._outputs(source, bits)["result"][0]
+        return result
+
+    def _outputs(self, source: NetworkFace, bits: tuple[bool, ...]) -> dict[str, FloatArray]:
         if bits not in self._planes:
             inputs = {"label": self._label(bits)}
             self._planes[bits] = self._graphs.run("style", inputs)["style"]
         inputs = {"image": self._graphs.pixels(source.image), "style": self._planes[bits]}
-        result: FloatArray = self._graphs.run("whole", inputs)["result"][0]
-        return result
+        return self._graphs.run("whole", inputs)
 
     def _label(self, bits: tuple[bool, ...]) -> FloatArray:
         """float32 (1, L): style | region bits | attributes and data set, where it has some."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from makeup_kernels import Region
 from makeup_kernels.types import FloatArray
-from makeup_sdk.faces.parsing import face_classes
+from makeup_sdk.faces.parsing import PLACE_PLANES, face_classes, place_planes
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
@@ -84,10 +84,10 @@ class SSATPainter(Painter):
 
     def _inputs(self, face: NetworkFace) -> dict[str, Any]:
         classes = _MT_TO_RAW19[face_classes(face.landmarks, face.regions)]
-        return {
-            "image": self._graphs.pixels(face.image),
-            "parsing": planes(classes, self._classes),
-        }
+        parsing = planes(classes, self._classes)
+        if self._graphs.view is not None:
+            parsing[0, PLACE_PLANES] = place_planes(face.landmarks, parsing.shape[-1])
+        return {"image": self._graphs.pixels(face.image), "parsing": parsing}
 
 
 def _skin(face: NetworkFace) -> FloatArray:

@@ -3,7 +3,10 @@
 import * as mirror from "./mirror.js";
 import { Live, apply, base64, fetchJson, makeLook } from "./server.js";
 import { begin, canUndo, change, fromLink, link, bare, onchange, outfit, undo, wearing } from "./outfit.js";
+import { advise, say } from "./notes.js";
 import * as panel from "./panel.js";
+import { download, record, recordFrame, stopRecording } from "./recording.js";
+import { listenToHandle } from "./sheet.js";
 import { preferred, speak, t, title } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
@@ -27,32 +30,6 @@ function translate() {
     element.title = t(element.dataset.tip);
   }
   showCamera();
-}
-
-let note = 0; // the timer of a note, which nothing but another text takes away
-
-/** Words on the mirror; `action` is [label, function], `seconds` lets them go again. */
-function say(text, { action = null, seconds = 0 } = {}) {
-  if (!text && note) return;
-  clearTimeout(note);
-  note = seconds ? setTimeout(() => ((note = 0), say("")), seconds * 1000) : 0;
-  if ($("status-text").textContent !== text) $("status-text").textContent = text;
-  $("status").classList.toggle("shown", Boolean(text));
-  $("status-action").hidden = !action;
-  if (action) {
-    $("status-action").textContent = action[0];
-    $("status-action").onclick = action[1];
-  }
-}
-
-function advise(kind) {
-  $("advice").hidden = !kind;
-  if (!kind) return;
-  say("");
-  $("advice-title").textContent = t(`${kind}Title`);
-  $("advice-text").textContent = t(kind);
-  $("advice-again").hidden = kind === "insecure";
-  $(kind === "insecure" ? "advice-photo" : "advice-again").focus();
 }
 
 // ---- a photo: painted anew whenever something changes, the newest wish first
@@ -226,7 +203,7 @@ function onFrame({ after, header, tag, latency }) {
     panel.useSkin(header.skin);
   }
   sayOfFrame(header.faces[0], fps, now);
-  if (recorder) mirror.wholePicture(film);
+  recordFrame();
   ready();
   next();
 }
@@ -409,12 +386,6 @@ function forget(id) {
 
 // ---- handing on: pictures, clips, looks
 
-function download(blob, name) {
-  const address = URL.createObjectURL(blob);
-  Object.assign(document.createElement("a"), { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
-}
-
 /** The picture in its full size, without divider. */
 async function picture() {
   if (photo) {
@@ -458,42 +429,6 @@ function saveLook() {
   }
   const text = JSON.stringify({ format: 1, title: name, products }, null, 2);
   download(new Blob([text], { type: "application/json" }), `${name}.json`);
-}
-
-const film = document.createElement("canvas");
-let recorder = null;
-function record() {
-  if (recorder) return stopRecording();
-  mirror.wholePicture(film);
-  const types = ["video/mp4;codecs=avc1.42E01E", "video/webm;codecs=vp9", "video/webm"];
-  const mimeType = types.find((type) => MediaRecorder.isTypeSupported(type));
-  const parts = [];
-  recorder = new MediaRecorder(film.captureStream(30), { mimeType, videoBitsPerSecond: 8e6 });
-  recorder.ondataavailable = ({ data }) => parts.push(data);
-  recorder.onstop = () => download(new Blob(parts, { type: mimeType }), mimeType.includes("mp4") ? "makeup.mp4" : "makeup.webm");
-  recorder.start(1000);
-  const start = Date.now();
-  const tick = () => {
-    const seconds = Math.floor((Date.now() - start) / 1000);
-    $("record-time").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-  };
-  tick();
-  record.timer = setInterval(tick, 500);
-  showRecording(true);
-}
-
-function stopRecording() {
-  if (!recorder) return;
-  recorder.stop();
-  recorder = null;
-  clearInterval(record.timer);
-  showRecording(false);
-}
-
-function showRecording(on) {
-  $("record").setAttribute("aria-pressed", on);
-  $("record").setAttribute("aria-label", t(on ? "stopRecording" : "record"));
-  $("record-time").hidden = !on;
 }
 
 // ---- controls
@@ -547,30 +482,6 @@ function listen() {
     if (event.dataTransfer.files[0]) useFile(event.dataTransfer.files[0]);
   });
   listenToHandle();
-}
-
-/** The sheet on a phone: its handle is dragged, or pressed to change between two heights. */
-function listenToHandle() {
-  const handle = $("handle");
-  let from = null;
-  let moved = false;
-  const set = (height) => document.documentElement.style.setProperty("--sheet", height);
-  const expand = (on) => {
-    handle.setAttribute("aria-expanded", on);
-    set(on ? "64dvh" : "");
-  };
-  handle.addEventListener("pointerdown", (event) => {
-    from = [event.clientY, $("panel").clientHeight];
-    moved = false;
-    handle.setPointerCapture(event.pointerId);
-  });
-  handle.addEventListener("pointermove", (event) => {
-    if (!from || Math.abs(event.clientY - from[0]) < 4) return;
-    moved = true;
-    set(`${Math.min(innerHeight * 0.7, Math.max(150, from[1] + from[0] - event.clientY))}px`);
-  });
-  handle.addEventListener("pointerup", () => (from = null));
-  handle.addEventListener("click", () => moved || expand(handle.getAttribute("aria-expanded") === "false"));
 }
 
 onchange((worn) => {

@@ -3,6 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,16 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def graphs_of_model() -> Callable[[str], ModelGraphs]:
-    """An untrained network, split for export, the same each time."""
+    """An untrained network, split for export, the same each time; `:maps` with three of them."""
 
     @functools.cache
     def make(name: str) -> ModelGraphs:
         torch.manual_seed(0)
-        network = entry_of(name).build(Settings(width=8, styles=3)).eval()
+        name, _, variant = name.partition(":")
+        settings = Settings(width=8, styles=3)
+        if variant == "maps":
+            settings = replace(settings, maps=3, warp="maps")
+        network = entry_of(name).build(settings).eval()
         return graphs_of(name, network, SIZES.get(name, 256))
 
     return make
@@ -66,7 +71,9 @@ def model_of(graphs_of_model: Callable[[str], ModelGraphs]) -> Callable[[str], M
             (1.0, 1.0, 1.0),
             (127.5, 127.5),
         )
-        return StyleModel(opened) if name == "region-gan" else ReferenceModel(name, opened)
+        if name == "region-gan":
+            return StyleModel(opened)
+        return ReferenceModel(name.partition(":")[0], opened)
 
     return make
 

@@ -16,7 +16,7 @@ from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Model
-from makeup_sdk.models.papers.reference_model import PAINTERS
+from makeup_sdk.models.papers.reference_model import painter_class
 from makeup_sdk.models.papers.region_gan import StyleModel
 
 Image = NDArray[np.uint8]
@@ -25,7 +25,7 @@ Networks = Callable[[str], ModelGraphs]
 Faces = tuple[FaceAnalysis, FaceAnalysis]
 Demo = Callable[[str], Image]
 
-TRANSFERS = ("psgan", "psgan-sr", "psgan-pose", "ssat", "portrait-edit")
+TRANSFERS = ("psgan", "psgan-sr", "psgan-pose", "psgan-pose:maps", "ssat", "portrait-edit")
 WHOLE = dict.fromkeys(MAKEUP_REGIONS, 1.0)
 
 
@@ -253,8 +253,9 @@ def test_photo_look_is_read_again_by_another_model(
 
 @pytest.mark.parametrize("name", [*TRANSFERS, "region-gan"])
 def test_signature_is_that_of_the_export(name: str, graphs_of_model: Networks) -> None:
-    painter = StyleModel if name == "region-gan" else PAINTERS[name]
     exported = graphs_of_model(name).graphs
+    own = name.partition(":")[0]
+    painter = StyleModel if name == "region-gan" else painter_class(own, exported)
     assert painter.SIGNATURE.keys() == exported.keys()
     for key, (inputs, outputs) in painter.SIGNATURE.items():
         assert set(inputs) == set(exported[key].inputs)

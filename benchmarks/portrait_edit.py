@@ -1,0 +1,176 @@
+"""What `portrait-edit` does to photos of real people: figures, and sheets.
+
+    python benchmarks/portrait_edit.py --data FACES --out benchmarks/results
+
+- `mouth`: arrival and left of the lips (`arrival_measure.py`) where the mouth of a reference that
+  no training has seen (`measure` in `train/makeup.csv`) is swapped in, medians over pairs.
+- `redrawn`: IoU of the redrawn part (fuller lips, higher brows) between the label that was drawn
+  and the one that the editor finds in its result, medians over faces; `before`: in the photo.
+- `core_milliseconds`: of one core, a mouth swapped into a 384×384 photo, all analyses included.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+
+import cv2
+import numpy as np
+from arrival_measure import arrival, on_mean_face
+from systems import demo_pictures
+
+from makeup_kernels import NoFaceError, Region
+from makeup_kernels.types import Image
+from makeup_sdk import BundledFaceAnalyzer, PortraitEditor
+from makeup_sdk.bench.machine import machine_info
+from makeup_sdk.images import read_image, write_image
+
+LIPS, BROWS = (7, 8, 9), (2, 3)
+TILE = 320
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the faces folder")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--faces", type=int, default=8)
+    parser.add_argument("--sheets", type=Path, help="folder of sheets of the real people")
+    options = parser.parse_args()
+    paths = sorted((options.data / "val" / "images").glob("*.jpg"))
+    people = [read_image(path) for path in paths[:: max(1, len(paths) // options.faces)]]
+    people = people[: options.faces]
+    lenders = references(options.data)
+    editor = PortraitEditor(threads=1)
+    report = {
+        "machine": machine_info(),
+        "faces": len(people),
+        "mouth": mouths(editor, people, lenders),
+        "redrawn": redrawn(editor, people),
+        "core_milliseconds": speed(editor, people, lenders[0]),
+    }
+    (options.out / "portrait-edit.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
+    lent, faces = demo_pictures()
+    for part in ("mouth", "face"):
+        picture = sheet(editor, faces, lent, part)
+        write_image(options.out / f"portrait-edit-{part}.jpg", picture)
+    if options.sheets:
+        options.sheets.mkdir(parents=True, exist_ok=True)
+        for part in ("face", "eyes", "mouth"):
+            picture = sheet(editor, people[:4], [*people[4:6], *lenders[:2]], part)
+            write_image(options.sheets / f"portrait-edit-{part}.jpg", picture)
+
+
+def references(data: Path) -> list[Image]:
+    """Faces in makeup that nothing was trained on."""
+    with (data / "train" / "makeup.csv").open(newline="") as file:
+        names = [row["name"] for row in csv.DictReader(file) if row["use"] == "measure"]
+    return [read_image(data / "train" / "images" / f"{name}.jpg") for name in names]
+
+
+def mouths(editor: PortraitEditor, people: list[Image], lenders: list[Image]) -> dict[str, Any]:
+    """Arrival and left of swapped lips."""
+    analyzer = BundledFaceAnalyzer(threads=1)
+
+    def face(image: Image) -> Any:
+        return analyzer.analyze(image, analyzer.detect(image, 1)[0]).landmarks
+
+    values = []
+    for image in people:
+        points = face(image)
+        own = on_mean_face(image, points)
+        for lender in lenders:
+            try:
+                result = editor.edit(image, {"mouth": lender})
+            except NoFaceError:
+                continue
+            lent = on_mean_face(lender, face(lender))
+            values.append(arrival(own, lent, on_mean_face(result, points)).regions[Region.LIPS])
+    found = np.median(np.array(values), axis=0)
+    return {
+        "arrival": round(float(found[0]), 3),
+        "left": round(float(found[1]), 3),
+        "pairs": len(values),
+    }
+
+
+def redrawn(editor: PortraitEditor, people: list[Image]) -> dict[str, dict[str, float]]:
+    """How well results follow their labels."""
+    found: dict[str, list[tuple[float, float]]] = {"fuller_lips": [], "higher_brows": []}
+    for image in people:
+        label = editor.label(image)
+        for name, classes, drawn in (
+            ("fuller_lips", LIPS, fuller_lips(label)),
+            ("higher_brows", BROWS, higher_brows(label)),
+        ):
+            now = editor.label(editor.edit(image, label=drawn))
+            found[name].append((overlap(now, drawn, classes), overlap(label, drawn, classes)))
+    return {
+        name: {"after": round(median(a for a, _ in rows), 3),
+               "before": round(median(b for _, b in rows), 3)}
+        for name, rows in found.items()
+    }  # fmt: skip
+
+
+def fuller_lips(label: Image) -> Image:
+    """A label whose lips are thicker."""
+    lips = np.isin(label, LIPS)
+    rows = np.flatnonzero(lips.any(axis=1))
+    high = max(3, int(0.2 * (rows[-1] - rows[0])))
+    wide = cv2.dilate(lips.astype(np.uint8), np.ones((2 * high + 1, 3), np.uint8)) > 0
+    upper = np.arange(len(label))[:, None] < (rows[0] + rows[-1]) / 2
+    drawn = label.copy()
+    drawn[wide & ~lips & upper], drawn[wide & ~lips & ~upper] = 7, 9
+    return drawn
+
+
+def higher_brows(label: Image) -> Image:
+    """A label whose brows sit higher, by about their own thickness."""
+    brows = np.isin(label, BROWS)
+    thick = max(3, int(np.median(brows.sum(axis=0)[brows.any(axis=0)]) * 0.8))
+    drawn = label.copy()
+    drawn[brows] = 1
+    moved = np.zeros_like(label)
+    moved[:-thick] = (label * brows)[thick:]
+    drawn[moved > 0] = moved[moved > 0]
+    return drawn
+
+
+def overlap(one: Image, other: Image, classes: tuple[int, ...]) -> float:
+    """Intersection over union of some classes."""
+    a, b = np.isin(one, classes), np.isin(other, classes)
+    return float((a & b).sum() / max((a | b).sum(), 1))
+
+
+def speed(editor: PortraitEditor, people: list[Image], lender: Image) -> float:
+    """Median milliseconds of one core."""
+    times = []
+    for image in [people[0], *people]:
+        began = process_time()
+        editor.edit(image, {"mouth": lender})
+        times.append((process_time() - began) * 1e3)
+    return round(median(times[1:]), 1)
+
+
+def sheet(editor: PortraitEditor, people: list[Image], lenders: list[Image], part: str) -> Image:
+    """Lenders down, faces across."""
+    blank = np.full((TILE, TILE, 3), 255, np.uint8)
+    rows = [np.hstack([blank, *(_tile(image) for image in people)])]
+    for lender in lenders:
+        made = [_tile(editor.edit(image, {part: lender})) for image in people]
+        rows.append(np.hstack([_tile(lender), *made]))
+    return np.asarray(np.vstack(rows), np.uint8)
+
+
+def _tile(image: Image) -> Image:
+    return np.asarray(cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+if __name__ == "__main__":
+    main()

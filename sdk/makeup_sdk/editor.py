@@ -1,0 +1,224 @@
+"""Portrait editing: other people's eyes, mouth or skin, and faces redrawn by a label."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_engines import Bundle
+from makeup_kernels import CROP_SIZE, BundleError, InvalidInputError, NoFaceError
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
+from makeup_sdk.images import check_frame, read_image
+from makeup_sdk.models.base import ModelOptions
+from makeup_sdk.models.papers.graphs import Graphs
+from makeup_sdk.models.papers.portrait_collage import (
+    Canvas,
+    Lent,
+    Portrait,
+    lend,
+    places_of,
+)
+from makeup_sdk.models.papers.portrait_label import CLASSES, HAIR, redrawn_places
+from makeup_sdk.models.papers.portrait_mobile import PortraitNetwork
+from makeup_sdk.weights import FOLDER
+
+EDIT_PARTS = ("skin", "eyes", "mouth")
+"""What can come from another person, in the order in which it is put on."""
+WHOLE_FACE = "face"
+"""Short for all of them."""
+
+_MOVED = 0.2
+"""Crop pixels by which a place must move to be drawn anew."""
+_HAIR_SLIP = 0.01
+"""Share of the crop by which the hair of a redrawn label may differ: a brush slips."""
+_SEAM = 1.5
+"""Softness of the edges of what was moved, crop pixels."""
+
+
+class PortraitEditor:
+    """Edits the portrait in a photo: parts of other people, or a redrawn label.
+
+        editor = PortraitEditor()
+        result = editor.edit("photo.jpg", {"mouth": "reference.jpg"})
+
+    Pixels outside the edited parts stay as they are, bit for bit.
+
+    Args:
+        model: `portrait-edit`, or the path of a bundle of its mobile class.
+        analyzer: finds the faces; default `BundledFaceAnalyzer`.
+        threads: CPU threads; default one per core.
+
+    Raises:
+        BundleError: the bundle is missing, damaged, or of another kind.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "portrait-edit",
+        *,
+        analyzer: FaceAnalyzer | None = None,
+        threads: int | None = None,
+    ) -> None:
+        path = FOLDER / model if model == "portrait-edit" else Path(model)
+        bundle = Bundle.open(path)
+        if set(bundle.manifest.graphs) != set(PortraitNetwork.SIGNATURE):
+            raise BundleError(
+                f"{path}: holds the graphs {', '.join(bundle.manifest.graphs)}, expected "
+                f"{', '.join(PortraitNetwork.SIGNATURE)} of a portrait-edit of mobile class; use "
+                "the shipped one, or train your own with `makeup-train portrait-edit-mobile`"
+            )
+        options = ModelOptions(threads=threads)
+        self._network = PortraitNetwork(Graphs.open(bundle, PortraitNetwork.SIGNATURE, options))
+        self._analyzer = analyzer or BundledFaceAnalyzer(threads=threads)
+
+    def label(self, image: Image | str | Path) -> NDArray[np.uint8]:
+        """The label of the largest face: a class of `CLASSES` for each pixel of the photo.
+
+        Args:
+            image: a path, or uint8 (H, W, 3), BGR.
+
+        Returns:
+            uint8 (H, W); 0 outside the face's crop.
+
+        Raises:
+            NoFaceError: no face, or too little of it is visible.
+        """
+        portrait = self._portrait(image, "image")
+        return _onto_photo(portrait.label, portrait)
+
+    def edit(
+        self,
+        image: Image | str | Path,
+        parts: Mapping[str, Image | str | Path] | None = None,
+        label: NDArray[np.uint8] | None = None,
+    ) -> Image:
+        """Give the largest face other parts, another shape, or both.
+
+        Args:
+            image: a path, or uint8 (H, W, 3), BGR.
+            parts: photos of the people who lend, by part: "eyes", "mouth", "skin" (with nose and
+                brows), or "face" for all three.
+            label: uint8 (H, W), what `label` gave, redrawn; None keeps the shape.
+
+        Returns:
+            uint8 (H, W, 3), BGR, a new array.
+
+        Raises:
+            InvalidInputError: an unknown part; a label of another shape, with other classes, or
+                with redrawn hair.
+            NoFaceError: a photo without a usable face.
+        """
+        lenders = self._lenders(parts or {})
+        wearer = self._portrait(image, "image")
+        canvas, box = _canvas_of(wearer)
+        before, after = wearer.label, wearer.label
+        own = _own_places()
+        if label is not None:
+            _check_label(label, wearer.image.shape[:2])
+            before = _onto_crop(_onto_photo(wearer.label, wearer), wearer)
+            after = _onto_crop(label, wearer)
+            _check_hair(before, after)
+            own = redrawn_places(before, after)
+        result: Image = wearer.image.copy()
+        picture = self._bent(np.ascontiguousarray(result[box]), wearer, canvas, own)
+        for part in EDIT_PARTS:
+            if part not in lenders:
+                continue
+            places = places_of(wearer, lenders[part])
+            places = cv2.remap(places, own, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            picture = lend(part, wearer, lenders[part], after, np.asarray(places, np.float32)).put(
+                picture, canvas
+            )
+        result[box] = picture
+        return result
+
+    def _bent(self, picture: Image, wearer: Portrait, canvas: Canvas, own: FloatArray) -> Image:
+        """The photo's box with the face's own pixels moved to their places."""
+        moved = np.square(own - _own_places()).sum(axis=2) > _MOVED**2
+        if not moved.any():
+            return picture
+        share = _soft(cv2.dilate(moved.astype(np.uint8), np.ones((5, 5), np.uint8)))
+        zero = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
+        ones = np.ones((CROP_SIZE, CROP_SIZE), np.float32)
+        return Lent(wearer, own, ones, zero, share).put(picture, canvas)
+
+    def _lenders(self, parts: Mapping[str, Image | str | Path]) -> dict[str, Portrait]:
+        known = (*EDIT_PARTS, WHOLE_FACE)
+        for part in parts:
+            if part not in known:
+                raise InvalidInputError(f"parts: {part!r} is unknown; expected {', '.join(known)}")
+        found = {part: self._portrait(photo, part) for part, photo in parts.items()}
+        if WHOLE_FACE in found:
+            whole = found.pop(WHOLE_FACE)
+            found = dict.fromkeys(EDIT_PARTS, whole) | found
+        return found
+
+    def _portrait(self, image: Image | str | Path, name: str) -> Portrait:
+        photo = read_image(image) if isinstance(image, (str, Path)) else check_frame(image, name)
+        where = str(image) if isinstance(image, (str, Path)) else name
+        detections = self._analyzer.detect(photo, 2**31 - 1)
+        if not detections:
+            raise NoFaceError(f"{where}: no face found; use a photo that shows one from the front")
+        largest = max(detections, key=lambda found: float(found.box[2] - found.box[0]))
+        try:
+            return self._network.portrait(photo, self._analyzer.analyze(photo, largest))
+        except NoFaceError as error:
+            raise NoFaceError(f"{where}: {error}") from None
+
+
+def _check_label(label: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
+    fits = isinstance(label, np.ndarray) and label.dtype == np.uint8 and label.shape == shape
+    if not fits or int(label.max(initial=0)) >= len(CLASSES):
+        raise InvalidInputError(
+            f"label: expected uint8 {shape} with classes 0 to {len(CLASSES) - 1}, as "
+            "`PortraitEditor.label` gives it"
+        )
+
+
+def _check_hair(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
+    was, now = before == HAIR, after == HAIR
+    if (was ^ now).sum() > _HAIR_SLIP * was.size:
+        raise InvalidInputError(
+            "label: the hair was redrawn, which the editor cannot follow; redraw brows, eyes, nose "
+            "or lips"
+        )
+
+
+def _own_places() -> FloatArray:
+    y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE].astype(np.float32)
+    return np.stack([x, y], axis=-1)
+
+
+def _canvas_of(portrait: Portrait) -> tuple[Canvas, tuple[slice, slice]]:
+    """The box of the photo that the face's crop covers."""
+    inverse = cv2.invertAffineTransform(portrait.face.matrix)
+    corners = np.array([(0, 0), (1, 0), (0, 1), (1, 1)], np.float64) * (CROP_SIZE - 1)
+    there = corners @ inverse[:, :2].T + inverse[:, 2]
+    height, width = portrait.image.shape[:2]
+    x0, y0 = np.clip(np.floor(there.min(axis=0)), 0, (width - 1, height - 1)).astype(int)
+    x1, y1 = np.clip(np.ceil(there.max(axis=0)) + 1, 1, (width, height)).astype(int)
+    matrix = portrait.face.matrix.copy()
+    matrix[:, 2] += matrix[:, :2] @ (x0, y0)
+    return Canvas((int(x1 - x0), int(y1 - y0)), matrix), (slice(y0, y1), slice(x0, x1))
+
+
+def _onto_photo(label: NDArray[np.uint8], portrait: Portrait) -> NDArray[np.uint8]:
+    height, width = portrait.image.shape[:2]
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(label, portrait.face.matrix, (width, height), flags=flags), np.uint8
+    )
+
+
+def _onto_crop(label: NDArray[np.uint8], portrait: Portrait) -> NDArray[np.uint8]:
+    side = (CROP_SIZE, CROP_SIZE)
+    return np.asarray(
+        cv2.warpAffine(label, portrait.face.matrix, side, flags=cv2.INTER_NEAREST), np.uint8
+    )
+
+
+def _soft(mask: NDArray[np.uint8]) -> FloatArray:
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SEAM), np.float32)

@@ -1,0 +1,263 @@
+"""Parts of other people on a face: their own pixels, in its pose and its light.
+
+The landmarks say where each pixel of the face lies on the other one (thin-plate spline). What is
+lent takes on the light of the face that wears it: lips and eyes keep some of their own colour, skin
+takes on the wearer's complexion, so that no edge shows.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import CROP_SIZE, NoFaceError, Region
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.cosmetics.light import SkinLight
+from makeup_sdk.faces.light import from_log, luminance, to_log
+from makeup_sdk.faces.tone import SkinTone
+from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.models.papers.portrait_label import PARTS
+from makeup_sdk.models.papers.psgan_pose import thin_plate_places
+
+_SKIN, _INSIDE, _HAIR = 1, 8, 10
+_MOUTH_EDGE, _EYE_EDGE, _SKIN_EDGE = 1.2, 3.0, 3.5
+"""Softness of the parts' edges: standard deviation in crop pixels."""
+_SKIN_AROUND = 1.5
+"""Crop pixels over which lent light passes from that of skin to that of lips and eyes."""
+_REACH = (48.0, 14.0)
+"""Crop pixels from which the light of the skin around a place is averaged, far and near."""
+_LAMP_SHARE = 0.5
+"""How far lips and eyes keep the colour that they have under a lamp, instead of that against
+the skin. How dark a skin is can only be guessed from one photo, so neither alone is safe."""
+_LEAST_CONTRAST = 0.5
+"""Most by which the contrast of skin in hard light is lowered."""
+_OPEN = 0.5
+"""Share of an open mouth that must be open on the lender too, for teeth to come over."""
+_MOST_COLOR = 0.5
+"""Log light by which a channel is brought from one light to the other at most: in a picture of one
+colour the others are noise."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A face in its photo, and its label.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR.
+        face: its analysis.
+        label: uint8 (256, 256), 11 classes, of the crop.
+        tone: its bare skin.
+        lamp: float32 (3,), log of the light that falls on it, B, G, R.
+    """
+
+    image: Image
+    face: FaceAnalysis
+    label: NDArray[np.uint8]
+    tone: SkinTone
+    lamp: FloatArray
+
+    @classmethod
+    def of(cls, image: Image, face: FaceAnalysis, label: NDArray[np.uint8]) -> "Portrait":
+        """A face with its light measured.
+
+        Raises:
+            NoFaceError: too little of its skin is visible.
+        """
+        tone = SkinTone.fit(to_log(face.crop), face.regions)
+        if tone is None:
+            raise NoFaceError(
+                "too little of the face's skin is visible to tell its light; use a photo in which "
+                "nothing covers it"
+            )
+        points = face.crop_landmarks.astype(np.float64)
+        light = SkinLight.measure(face.crop, points, face.regions)
+        return cls(image, face, label, tone, np.log(light.color).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where a collage is made: a box of the photo, or the crop itself.
+
+    Attributes:
+        size: width and height.
+        matrix: float64 (2, 3), canvas pixel to crop pixel.
+    """
+
+    size: tuple[int, int]
+    matrix: NDArray[np.float64]
+
+    @classmethod
+    def of_crop(cls) -> "Canvas":
+        """The crop."""
+        return cls((CROP_SIZE, CROP_SIZE), np.eye(2, 3))
+
+    def spread(self, values: FloatArray, *, border: int = cv2.BORDER_REPLICATE) -> FloatArray:
+        """A map of the crop (256, 256, …) over the canvas."""
+        return np.asarray(
+            cv2.warpAffine(
+                values, self.matrix, self.size,
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border,
+            ),
+            np.float32,
+        )  # fmt: skip
+
+    def taken(self, portrait: Portrait, places: FloatArray) -> Image:
+        """Pixels of a photo, laid out by places (256, 256, 2) in its face's crop."""
+        inverse = np.asarray(cv2.invertAffineTransform(portrait.face.matrix), np.float64)
+        image, scale = portrait.image, self._shrinking(portrait)
+        if scale < 1:
+            image = np.asarray(
+                cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+            )
+        there = places @ inverse[:, :2].T.astype(np.float32) + inverse[:, 2].astype(np.float32)
+        there = (there + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
+        grid = self.spread(there.astype(np.float32))
+        return np.asarray(
+            cv2.remap(image, grid, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8
+        )
+
+    def _shrinking(self, portrait: Portrait) -> float:
+        """Scale at which a photo has about as many pixels a face as the canvas."""
+        own = np.sqrt(abs(np.linalg.det(self.matrix[:, :2])))
+        other = np.sqrt(abs(np.linalg.det(portrait.face.matrix[:, :2])))
+        ratio = float(other / own)
+        return ratio if ratio < 0.75 else 1.0
+
+
+@dataclass(frozen=True)
+class Lent:
+    """What a person lends to a face, on its crop.
+
+    Attributes:
+        lender: who lends.
+        places: float32 (256, 256, 2): for each pixel of the face's crop, the place in the lender's.
+        contrast: float32 (256, 256): factor on the log light of the lent pixels.
+        light: float32 (256, 256, 3): what is added to it then.
+        share: float32 (256, 256) in [0, 1]: how much of them is seen.
+    """
+
+    lender: Portrait
+    places: FloatArray
+    contrast: FloatArray
+    light: FloatArray
+    share: FloatArray
+
+    def put(self, image: Image, canvas: Canvas) -> Image:
+        """A picture of the canvas wearing it."""
+        lent = canvas.taken(self.lender, self.places)
+        contrast = canvas.spread(self.contrast)[..., None]
+        shown = contrast * to_log(lent) + canvas.spread(self.light)
+        share = canvas.spread(self.share, border=cv2.BORDER_CONSTANT)[..., None]
+        mixed = image + share * (from_log(shown).astype(np.float32) - image)
+        return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
+
+
+def places_of(wearer: Portrait, lender: Portrait) -> FloatArray:
+    """float32 (256, 256, 2): where the lender shows what each pixel of the wearer's crop shows."""
+    own, other = wearer.face.crop_landmarks, lender.face.crop_landmarks
+    return thin_plate_places(own, other, CROP_SIZE)
+
+
+def lend(
+    part: str,
+    wearer: Portrait,
+    lender: Portrait,
+    label: NDArray[np.uint8],
+    places: FloatArray,
+) -> Lent:
+    """A part of one person for another.
+
+    Args:
+        part: one of `PARTS`.
+        wearer: the face.
+        lender: who lends.
+        label: uint8 (256, 256): where the parts shall be on the face.
+        places: of `places_of`; moved along where the label was redrawn.
+    """
+    shown = cv2.remap(lender.label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    crop = Canvas.of_crop().taken(lender, places)
+    contrast, light = _matched_light(wearer, lender, to_log(crop), shown)
+    if part == "mouth":
+        share = _mouth_share(label, shown)
+    elif part == "eyes":
+        share = _eye_share(wearer, label, shown)
+    else:
+        share = _skin_share(label, shown)
+    return Lent(lender, places, contrast, light, share)
+
+
+def _matched_light(
+    wearer: Portrait, lender: Portrait, lent: FloatArray, shown: NDArray[np.uint8]
+) -> tuple[FloatArray, FloatArray]:
+    """Contrast (256, 256) and light (256, 256, 3) of lent pixels in the wearer's light.
+
+    Args:
+        wearer, lender: the two faces.
+        lent: float32 (256, 256, 3), log light of the lender's pixels on the wearer's crop.
+        shown: uint8 (256, 256), their classes.
+    """
+    own = to_log(wearer.face.crop)
+    own_skin, lent_skin = wearer.label == _SKIN, shown == _SKIN
+    own_mean, lent_mean = _around(own, own_skin), _around(lent, lent_skin)
+    rough = [
+        float(np.std(luminance((light - mean)[here]))) if here.any() else 1.0
+        for light, mean, here in ((own, own_mean, own_skin), (lent, lent_mean, lent_skin))
+    ]
+    contrast = float(np.clip(rough[0] / max(rough[1], 1e-3), _LEAST_CONTRAST, 1.0))
+    is_skin = _soft(np.isin(shown, PARTS["skin"]).astype(np.float32), _SKIN_AROUND)[..., None]
+    contrast = is_skin * np.float32(contrast) + (1 - is_skin)
+    of_skin = own_mean - contrast * lent_mean
+    lamps = wearer.lamp - lender.lamp
+    lamps = lamps + (own_mean - wearer.tone.mean) - (lent_mean - lender.tone.mean)
+    own_color = _LAMP_SHARE * lamps + (1 - _LAMP_SHARE) * of_skin
+    light = is_skin * of_skin + (1 - is_skin) * own_color
+    grey = light.mean(axis=2, keepdims=True)
+    light = grey + np.clip(light - grey, -_MOST_COLOR, _MOST_COLOR)
+    return np.asarray(contrast[..., 0], np.float32), np.asarray(light, np.float32)
+
+
+def _around(light: FloatArray, skin: NDArray[np.bool_]) -> FloatArray:
+    """float32 (256, 256, 3): mean light of the skin around each place, from near and from far."""
+    weight = skin.astype(np.float32)
+    mean = light[skin].mean(axis=0) if skin.any() else light.mean(axis=(0, 1))
+    result = np.broadcast_to(mean, light.shape).astype(np.float32)
+    for sigma in _REACH:
+        near = _soft(weight, sigma)[..., None]
+        known = np.clip(3 * near, 0, 1)
+        found = _soft(light * weight[..., None], sigma) / np.maximum(near, 1e-3)
+        result = known * found + (1 - known) * result
+    return np.asarray(result, np.float32)
+
+
+def _mouth_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
+    """Lips, and the inside where both mouths are open."""
+    mouth, inside = np.isin(label, PARTS["mouth"]), label == _INSIDE
+    open_too = inside.any() and (shown[inside] == _INSIDE).mean() > _OPEN
+    closed = inside & (shown != _INSIDE) if open_too else inside
+    there = (mouth & ~closed).astype(np.uint8)
+    there = cv2.dilate(there, np.ones((5, 5), np.uint8)) * ~closed
+    return _soft(there.astype(np.float32), _MOUTH_EDGE)
+
+
+def _eye_share(wearer: Portrait, label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
+    """Eyes and lids."""
+    eyes = np.isin(label, PARTS["eyes"])
+    closed = eyes & ~np.isin(shown, PARTS["eyes"])
+    lids = wearer.face.regions == Region.EYES
+    near = cv2.dilate(eyes.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    there = (lids | near) & ~np.isin(label, (2, 3, _HAIR))
+    soft = _soft(there.astype(np.float32), _EYE_EDGE)
+    return soft * (1 - _soft(closed.astype(np.float32), 1.0))
+
+
+def _skin_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
+    """Skin, nose and brows, softly inwards at their border."""
+    there = np.isin(label, PARTS["skin"]) & np.isin(shown, PARTS["skin"])
+    core = cv2.erode(there.astype(np.uint8), np.ones((5, 5), np.uint8))
+    soft = _soft(core.astype(np.float32), _SKIN_EDGE)
+    return np.asarray(soft * np.isin(label, PARTS["skin"]), np.float32)
+
+
+def _soft(mask: FloatArray, sigma: float) -> FloatArray:
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32)

@@ -1,0 +1,155 @@
+"""Labels of portrait editing: which class each pixel of a face belongs to, as arrays and pictures.
+
+The eleven classes are those of the Helen data set, which Gu et al. (CVPR 2019) use.
+"""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import InvalidInputError
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.models.papers.psgan_pose import thin_plate_places
+
+CLASSES = (
+    "background", "skin", "left_brow", "right_brow", "left_eye", "right_eye", "nose", "upper_lip",
+    "mouth_inside", "lower_lip", "hair",
+)  # fmt: skip
+"""Names of the classes by number; left and right are those of the picture."""
+
+PALETTE = np.array(
+    [(0, 0, 0), (230, 180, 150), (120, 70, 30), (170, 110, 50), (40, 120, 240), (40, 200, 240),
+     (250, 220, 60), (220, 30, 60), (255, 255, 255), (150, 0, 90), (60, 160, 60)],
+    np.uint8,
+)  # fmt: skip
+"""uint8 (11, 3), RGB: how a label is drawn."""
+
+PARTS: Mapping[str, tuple[int, ...]] = {
+    "eyes": (4, 5),
+    "mouth": (7, 8, 9),
+    "skin": (1, 2, 3, 6),
+}
+"""Classes of the parts that can be swapped; brows and nose belong to the skin."""
+
+EDITABLE: tuple[tuple[int, ...], ...] = ((2,), (3,), (4,), (5,), (6,), (7, 8, 9), (8,))
+"""Groups of classes whose outlines are followed when a label is redrawn."""
+HAIR = 10
+
+_FARTHEST = 90.0
+"""RGB distance beyond which a colour is none of the palette's."""
+_STRAY = 0.02
+"""Share of a picture that may have such colours: the soft edges of a brush."""
+_SAMPLES = 40
+"""Points of an outline."""
+_RING = 16.0
+"""Distance from a redrawn part, label pixels, at which nothing moves any more."""
+_SMALLEST = 6
+"""Pixels that a group must have in both labels."""
+_CHANGED = 0.985
+"""Overlap of a group from which it counts as unchanged."""
+
+
+def draw_label(label: NDArray[np.uint8]) -> Image:
+    """A label (H, W) as a BGR picture (H, W, 3) in the colours of `PALETTE`."""
+    return np.ascontiguousarray(PALETTE[label][..., ::-1])
+
+
+def read_label(picture: Image, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """A label from a picture in the colours of `PALETTE`; each pixel takes the nearest.
+
+    Args:
+        picture: uint8 (H, W, 3), BGR.
+        shape: height and width that it must have.
+
+    Raises:
+        InvalidInputError: another size, or too many colours that are none of a label's.
+    """
+    if picture.shape[:2] != shape:
+        raise InvalidInputError(
+            f"label: {picture.shape[1]}×{picture.shape[0]} pixels, expected {shape[1]}×{shape[0]}, "
+            "the size of the photo; redraw the picture that `makeup edit --write-label` wrote"
+        )
+    colors = picture[..., ::-1].reshape(-1, 3).astype(np.int32)
+    nearest = np.zeros(len(colors), np.uint8)
+    distance = np.full(len(colors), np.iinfo(np.int32).max, np.int32)
+    for number, color in enumerate(PALETTE.astype(np.int32)):
+        away = np.square(colors - color).sum(axis=1)
+        closer = away < distance
+        nearest[closer], distance[closer] = number, away[closer]
+    stray = float((distance > _FARTHEST**2).mean())
+    if stray > _STRAY:
+        raise InvalidInputError(
+            f"label: {100 * stray:.0f} % of its pixels have colours that stand for nothing; redraw "
+            "the picture that `makeup edit --write-label` wrote, in the colours that it has"
+        )
+    return nearest.reshape(shape)
+
+
+def redrawn_places(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> FloatArray:
+    """For each pixel of a redrawn label, the pixel of the old one that shows the same.
+
+    Outlines that were redrawn are followed, those that were not stay, and so does all that is
+    farther away.
+
+    Args:
+        before, after: uint8 (256, 256), 11 classes.
+
+    Returns:
+        float32 (256, 256, 2), x then y.
+    """
+    y, x = np.mgrid[: before.shape[0], : before.shape[1]].astype(np.float32)
+    own = np.stack([x, y], axis=-1)
+    new: list[FloatArray] = []
+    old: list[FloatArray] = []
+    changed = np.zeros(before.shape, np.uint8)
+    for classes in EDITABLE:
+        was, now = np.isin(before, classes), np.isin(after, classes)
+        if min(was.sum(), now.sum()) < _SMALLEST:
+            continue
+        if (was & now).sum() >= _CHANGED * (was | now).sum():
+            outlines = _outlines(was.astype(np.uint8), _SAMPLES)
+            new += outlines
+            old += outlines
+            continue
+        points, found = _matched(now.astype(np.uint8), was.astype(np.uint8))
+        new.append(points)
+        old.append(found)
+        changed |= (was | now).astype(np.uint8)
+    if not changed.any():
+        return own
+    away = cv2.distanceTransform(1 - changed, cv2.DIST_L2, 3)
+    moving = np.clip(1 - away / _RING, 0, 1)
+    moving = moving * moving * (3 - 2 * moving)
+    places = thin_plate_places(np.concatenate(new), np.concatenate(old), before.shape[0])
+    return np.asarray(own + moving[..., None] * (places - own), np.float32)
+
+
+def _matched(now: Image, was: Image) -> tuple[FloatArray, FloatArray]:
+    """Points of an outline, and those of the old one at the same places of its box."""
+    points = np.concatenate(_outlines(now, _SAMPLES))
+    dense = np.concatenate(_outlines(was, 10 * _SAMPLES))
+    (corner, side), (old_corner, old_side) = _box(points), _box(dense)
+    scaled = (dense - old_corner) / old_side
+    wanted = (points - corner) / side
+    away = np.square(wanted[:, None] - scaled[None]).sum(axis=2)
+    return points, dense[away.argmin(axis=1)]
+
+
+def _box(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    low, high = points.min(axis=0), points.max(axis=0)
+    return low, np.maximum(high - low, 1.0)
+
+
+def _outlines(mask: Image, samples: int) -> list[FloatArray]:
+    """The outer outlines of a mask, `samples` points of each that is large enough."""
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    found = sorted(found, key=len, reverse=True)
+    outlines: list[FloatArray] = []
+    for contour in found:
+        if outlines and len(contour) < 0.3 * len(found[0]):
+            break
+        index = np.linspace(0, len(contour), min(samples, len(contour)), endpoint=False)
+        outlines.append(contour[index.astype(int), 0].astype(np.float32))
+    return outlines

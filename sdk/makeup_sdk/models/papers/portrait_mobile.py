@@ -1,0 +1,98 @@
+"""Portrait editing of mobile class: other people's parts on a face, in photos and in streams.
+
+A parser says what is where, and the parts' own pixels are laid out on the face
+(`portrait_collage`).
+"""
+
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from makeup_kernels import CROP_SIZE, Region
+from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.parsing import face_classes
+from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.references import References
+from makeup_sdk.models.base import CropPaint, Painter, Strength
+from makeup_sdk.models.papers.faces import shrunk
+from makeup_sdk.models.papers.graphs import Graphs, Signature
+from makeup_sdk.models.papers.portrait_collage import Canvas, Portrait, lend, places_of
+
+_SKIN, _HAIR = 1, 10
+_REGION_OF_PART = {"skin": Region.SKIN, "eyes": Region.EYES, "mouth": Region.LIPS}
+"""Parts in the order in which they are put on, and the region whose strength scales each."""
+_FAINTEST = 0.004
+
+
+class PortraitNetwork:
+    """The graphs of a bundle of mobile class.
+
+    Args:
+        graphs: opened with `SIGNATURE`.
+    """
+
+    SIGNATURE: ClassVar[Signature] = {
+        "parser": (("image",), ("classes",)),
+    }
+
+    def __init__(self, graphs: Graphs) -> None:
+        self._graphs = graphs
+
+    def portrait(self, image: Image, face: FaceAnalysis) -> Portrait:
+        """A face, its label and its light.
+
+        Lips, brows, eyes and nose are those of the landmarks and the region map, which see them in
+        finer steps; the parser says where the hair is.
+
+        Args:
+            image: uint8 (H, W, 3), BGR, the photo.
+            face: its face.
+
+        Raises:
+            NoFaceError: too little of the skin is visible.
+        """
+        small = self._graphs.pixels(shrunk(face.crop, self._graphs.size))
+        classes = self._graphs.run("parser", {"image": small})["classes"][0]
+        side = (CROP_SIZE, CROP_SIZE)
+        classes = np.stack([cv2.resize(plane, side) for plane in classes])
+        found = classes.argmax(axis=0).astype(np.uint8)
+        label = face_classes(face.crop_landmarks, face.regions)
+        outside = np.isin(label, (0, _HAIR))
+        label[outside] = np.where(np.isin(found, (_SKIN, _HAIR)), found, 0)[outside]
+        label[(label == _SKIN) & (found == _HAIR)] = _HAIR
+        return Portrait.of(image, face, label)
+
+
+class MobilePortraitPainter(Painter):
+    """Skin, eyes and mouth of a reference on each face.
+
+    Of several references each region takes those of the one with the largest share.
+    """
+
+    SIGNATURE: ClassVar[Signature] = PortraitNetwork.SIGNATURE
+
+    def __init__(self, graphs: Graphs, references: References) -> None:
+        self._network = PortraitNetwork(graphs)
+        lenders = [self._network.portrait(face.crop, face) for face in references.faces]
+        best = references.weights().argmax(axis=0)
+        self._lenders = {part: lenders[best[r]] for part, r in _REGION_OF_PART.items()}
+
+    def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
+        """See `Painter.paint`."""
+        own = FaceAnalysis(face.crop_landmarks, face.score, np.eye(2, 3), face.crop, face.regions)
+        wearer = self._network.portrait(face.crop, own)
+        canvas, crop = Canvas.of_crop(), face.crop
+        mask = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
+        places: dict[int, FloatArray] = {}
+        for part, region in _REGION_OF_PART.items():
+            amount = strength.get(region, 0.0)
+            if amount <= 0:
+                continue
+            lender = self._lenders[part]
+            if id(lender) not in places:
+                places[id(lender)] = places_of(wearer, lender)
+            lent = lend(part, wearer, lender, wearer.label, places[id(lender)])
+            crop = lent.put(crop, canvas)
+            mask[lent.share > _FAINTEST] = min(amount, 1.0)
+        return CropPaint(crop, mask)

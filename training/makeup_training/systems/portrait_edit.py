@@ -1,0 +1,201 @@
+"""The portrait editor of mobile class in training: a parser of aligned faces."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from makeup_sdk.faces import BundledFaceAnalyzer
+from makeup_training.data.parsing_classes import from_mt, mirrored_classes, to_mt
+from makeup_training.data.portraits import BadDataError
+from makeup_training.networks.portrait_mobile import MobilePortraitEditor
+from makeup_training.systems.faces import COUNT, MIN_SCORE, photos
+from makeup_training.systems.learner import SystemLearner
+
+SIZE = 128
+"""Side of the crops, half of the engine's."""
+
+_TURN, _SCALE, _SHIFT = 5.0, 0.07, 3.0
+"""Spread in degrees, of the logarithm of size, and in pixels of how faces are moved."""
+_EXPOSURE, _CAST = 0.25, 0.06
+"""Spread of the light, of all channels together and of each, in its logarithm."""
+_CLASS_WEIGHTS = (0.5, 1.0, 3.0, 3.0, 4.0, 4.0, 1.5, 4.0, 4.0, 4.0, 1.0)
+_FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
+    "image": ((SIZE, SIZE, 3), np.uint8),
+    "label": ((SIZE, SIZE), np.uint8),
+    "held": ((), np.bool_),
+}
+
+
+@dataclass(frozen=True)
+class Portraits:
+    """N faces and their labels, memory-mapped.
+
+    Attributes:
+        image: uint8 (N, 128, 128, 3), RGB, aligned crops.
+        label: uint8 (N, 128, 128), 11 classes.
+        held: bool (N,): never trained on.
+    """
+
+    image: NDArray[np.uint8]
+    label: NDArray[np.uint8]
+    held: NDArray[np.bool_]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Portraits":
+        """Open what `build` wrote.
+
+        Raises:
+            BadDataError: the folder holds no faces.
+        """
+        if not (folder / COUNT).is_file():
+            raise BadDataError(f"{folder}: no labelled faces; `makeup-train` writes them")
+        count = int((folder / COUNT).read_text())
+        return cls(**{n: np.load(folder / f"{n}.npy", mmap_mode="r")[:count] for n in _FIELDS})
+
+    @staticmethod
+    def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
+        """Align the faces that have masks and write them; returns how many.
+
+        Args:
+            data: the faces folder.
+            folder: takes about 66 kB a face.
+            progress: told how far it is.
+
+        Raises:
+            BadDataError: a missing or damaged file.
+        """
+        cv2.setNumThreads(1)
+        analyzer = BundledFaceAnalyzer(threads=1)
+        found = [p for p in photos(data) if p.mask is not None and p.mask.is_file()]
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            name: np.lib.format.open_memmap(
+                folder / f"{name}.npy", mode="w+", dtype=kind, shape=(len(found), *shape)
+            )
+            for name, (shape, kind) in _FIELDS.items()
+        }
+        count = 0
+        for number, photo in enumerate(found):
+            image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
+            mask = cv2.imread(str(photo.mask), cv2.IMREAD_GRAYSCALE)
+            if image is None or mask is None:
+                raise BadDataError(f"{photo.path}: it or its mask is missing or not readable")
+            detections = analyzer.detect(image, 1)
+            face = analyzer.analyze(image, detections[0]) if detections else None
+            if face is not None and face.score >= MIN_SCORE:
+                crop = cv2.resize(face.crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+                arrays["image"][count] = crop[..., ::-1]
+                half = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
+                matrix = half @ np.vstack([face.matrix, [0, 0, 1]])
+                classes = to_mt(np.asarray(mask, np.uint8), "faces12")
+                arrays["label"][count] = cv2.warpAffine(
+                    from_mt(classes, "helen11"), matrix, (SIZE, SIZE), flags=cv2.INTER_NEAREST,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )  # fmt: skip
+                arrays["held"][count] = photo.held
+                count += 1
+            if number % 50 == 0:
+                progress(f"{number + 1} of {len(found)} photos aligned")
+        for array in arrays.values():
+            array.flush()
+        (folder / COUNT).write_text(str(count))
+        return count
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+@dataclass(frozen=True)
+class LabelBatch:
+    """B faces and their labels.
+
+    Attributes:
+        image: float (B, 3, S, S), RGB in [-1, 1].
+        label: int64 (B, S, S).
+    """
+
+    image: Tensor
+    label: Tensor
+
+
+class LabelSampler:
+    """Draws faces, mirrored, moved and in other light; batch `step` depends on the step alone.
+
+    Args:
+        faces: see there.
+        batch: faces B.
+        held: draw among held-back faces, as they are.
+    """
+
+    def __init__(self, faces: Portraits, batch: int, *, held: bool = False) -> None:
+        self.faces, self.batch, self.held = faces, batch, held
+        self.rows = np.flatnonzero(np.asarray(faces.held) == held)
+
+    def __call__(self, step: int) -> LabelBatch:
+        rng = np.random.default_rng([11, step])
+        drawn = [self._drawn(int(rng.choice(self.rows)), rng) for _ in range(self.batch)]
+        image, label = (np.stack(part) for part in zip(*drawn, strict=True))
+        planes = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
+        return LabelBatch(torch.from_numpy(planes), torch.from_numpy(label.astype(np.int64)))
+
+    def _drawn(
+        self, row: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        image = np.float32(self.faces.image[row]) / np.float32(127.5) - 1
+        label = np.asarray(self.faces.label[row])
+        if self.held:
+            return image, label
+        if rng.random() < 0.5:
+            image, label = np.ascontiguousarray(image[:, ::-1]), mirrored_classes(label)
+        turn, scale = rng.normal(0, _TURN), float(np.exp(rng.normal(0, _SCALE)))
+        matrix = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), turn, scale)
+        matrix[:, 2] += rng.normal(0, _SHIFT, 2)
+        side, border = (SIZE, SIZE), cv2.BORDER_REPLICATE
+        image = cv2.warpAffine(image, matrix, side, flags=cv2.INTER_LINEAR, borderMode=border)
+        label = cv2.warpAffine(label, matrix, side, flags=cv2.INTER_NEAREST, borderMode=border)
+        light = rng.normal(0, _EXPOSURE) + rng.normal(0, _CAST, 3)
+        image = (image + 1) * np.float32(np.exp(light)) - 1
+        return np.clip(image, -1, 1).astype(np.float32), np.asarray(label, np.uint8)
+
+
+class PortraitLearner(SystemLearner):
+    """The parser."""
+
+    name = "portrait-edit"
+    folder = "portraits"
+    facts: ClassVar[Mapping[str, Any]] = {"generator": "mobile"}
+
+    def __init__(self, width: int) -> None:
+        self.network: MobilePortraitEditor = MobilePortraitEditor(width)
+        self._weights = torch.tensor(_CLASS_WEIGHTS)
+
+    @property
+    def files(self) -> Mapping[str, nn.Module]:
+        return {"editor": self.network}
+
+    @staticmethod
+    def open_faces(folder: Path) -> Portraits:
+        return Portraits.open(folder)
+
+    @staticmethod
+    def build_faces(data: Path, folder: Path, progress: Callable[[str], None]) -> None:
+        Portraits.build(data, folder, progress=progress)
+
+    def sampler(
+        self, store: Portraits, size: int, batch: tuple[int, int], *, held: bool = False
+    ) -> LabelSampler:
+        return LabelSampler(store, batch[0] * batch[1], held=held)
+
+    def terms(self, batch: LabelBatch, *, mixed: bool) -> dict[str, Tensor]:
+        """See `SystemLearner.terms`."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            logits = self.network(batch.image)
+        return {"parser": functional.cross_entropy(logits.float(), batch.label, self._weights)}

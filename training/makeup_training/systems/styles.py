@@ -1,0 +1,199 @@
+"""Six styles by name, each a makeup of products, and the faces that were painted in them.
+
+`StyleFaces.build` paints every face in every style once, so that the truth of any change of style
+is known exactly: the log light of one picture less that of another.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from makeup_kernels import Region
+from makeup_kernels.types import Image
+from makeup_sdk.cosmetics import (
+    Blush,
+    Contour,
+    Eyeliner,
+    EyeShadow,
+    Foundation,
+    Lashes,
+    Lipstick,
+    Product,
+)
+from makeup_sdk.cosmetics.paint import paint
+from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
+from makeup_sdk.faces.light import to_log
+from makeup_sdk.faces.tone import SkinTone
+from makeup_training.data.portraits import BadDataError
+from makeup_training.systems.faces import COUNT, MIN_SCORE, photos
+from makeup_training.systems.pairs import WINDOW, light_image
+
+STYLES: Mapping[str, tuple[Product, ...]] = {
+    "bare": (),
+    "retro": (
+        Foundation(finish="matte", opacity=0.45),
+        Blush("#c96a60", "lifted", opacity=0.28),
+        EyeShadow("#d8bfa2", crease="#8a5a3c", inner="#f0dcc4", opacity=0.55, extent=0.5),
+        Eyeliner(width=0.6, wing=0.8, angle=30, opacity=0.95),
+        Lashes(length=0.6, volume=0.5),
+        Lipstick("#a8101f", finish="matte", opacity=0.92),
+    ),
+    "korean": (
+        Foundation(finish="gloss", opacity=0.5, lightness=0.15),
+        Blush("#ee8f98", "apple", opacity=0.34),
+        EyeShadow("#e3a896", crease="#c08070", lower=0.3, finish="satin", opacity=0.55, extent=0.4),
+        Eyeliner("#3a2a24", width=0.2, wing=0.15, angle=14),
+        Lashes(length=0.45, volume=0.25),
+        Lipstick("#d2344f", finish="gloss", opacity=0.75, blur=0.7),
+    ),
+    "japanese": (
+        Foundation(finish="satin", opacity=0.45),
+        Blush("#ea7a55", "draped", opacity=0.42),
+        EyeShadow("#c4803f", crease="#a85a34", outer="#8f4030", lower=0.55, extent=0.45),
+        Eyeliner("#3a221a", width=0.3),
+        Lashes(length=0.55, volume=0.4, lower=0.3),
+        Lipstick("#e0664a", finish="gloss", opacity=0.65),
+    ),
+    "smoky": (
+        Foundation(finish="matte", opacity=0.5),
+        Contour(opacity=0.35),
+        Blush("#b0705c", "lifted", opacity=0.2),
+        EyeShadow(
+            "#4a4044", crease="#463834", outer="#1e1a1c", lower=0.8, opacity=0.85, extent=0.65
+        ),
+        Eyeliner(width=0.5, lower=0.7),
+        Lashes(length=0.75, volume=0.7, lower=0.4),
+        Lipstick("#a06a5a", finish="matte", opacity=0.75),
+    ),
+    "colourful": (
+        Foundation(opacity=0.45),
+        Blush("#d94f8a", "lifted", opacity=0.34),
+        EyeShadow(
+            "#2a78b8", crease="#6a3fb0", outer="#43288a", inner="#7ad0e0", lower=0.5,
+            opacity=0.85, extent=0.7,
+        ),
+        Eyeliner("#141a38", width=0.4, wing=0.5, angle=30),
+        Lashes(length=0.7, volume=0.6),
+        Lipstick("#c2187e", finish="satin", opacity=0.9),
+    ),
+}  # fmt: skip
+"""The styles by name, in the order of the label; the first is bare skin."""
+
+SIZE = 96
+"""Side of the painted faces that are kept, half of the network's window."""
+
+_EVERYWHERE = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES), 1.0)
+_FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
+    "image": ((len(STYLES), 3, SIZE, SIZE), np.float16),
+    "light": ((len(STYLES), 3, SIZE, SIZE), np.float16),
+    "regions": ((SIZE, SIZE), np.uint8),
+    "held": ((), np.bool_),
+}
+
+
+def styled(face: FaceAnalysis, style: str) -> Image:
+    """uint8 (256, 256, 3), BGR: the crop of a bare face in a style."""
+    if not STYLES[style]:
+        return face.crop
+    crop = face.crop.copy()
+    for patch in paint(FaceView.of(face), STYLES[style], _EVERYWHERE):
+        patch.put(crop, np.eye(2, 3), color="bgr", threads=1)
+    return crop
+
+
+@dataclass(frozen=True)
+class StyleFaces:
+    """N faces in all styles, memory-mapped.
+
+    Attributes:
+        image: float16 (N, 6, 3, 96, 96), RGB in [-1, 1], as networks see them (`light_image`).
+        light: float16 (N, 6, 3, 96, 96), RGB, log light.
+        regions: uint8 (N, 96, 96).
+        held: bool (N,): never trained on.
+    """
+
+    image: NDArray[np.float16]
+    light: NDArray[np.float16]
+    regions: NDArray[np.uint8]
+    held: NDArray[np.bool_]
+
+    @classmethod
+    def open(cls, folder: Path) -> "StyleFaces":
+        """Open what `build` wrote.
+
+        Raises:
+            BadDataError: the folder holds no faces.
+        """
+        if not (folder / COUNT).is_file():
+            raise BadDataError(f"{folder}: no painted faces; `makeup-train` writes them")
+        count = int((folder / COUNT).read_text())
+        return cls(**{n: np.load(folder / f"{n}.npy", mmap_mode="r")[:count] for n in _FIELDS})
+
+    @staticmethod
+    def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
+        """Analyse the bare faces, paint them in all styles and write them; returns how many.
+
+        Args:
+            data: the faces folder.
+            folder: takes about 0.7 MB a face.
+            progress: told how far it is.
+
+        Raises:
+            BadDataError: a missing or damaged file.
+        """
+        cv2.setNumThreads(1)
+        analyzer = BundledFaceAnalyzer(threads=1)
+        found = [photo for photo in photos(data) if not photo.worn]
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            name: np.lib.format.open_memmap(
+                folder / f"{name}.npy", mode="w+", dtype=kind, shape=(len(found), *shape)
+            )
+            for name, (shape, kind) in _FIELDS.items()
+        }
+        count = 0
+        for number, photo in enumerate(found):
+            image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
+            if image is None:
+                raise BadDataError(f"{photo.path}: missing or not a readable picture")
+            detections = analyzer.detect(image, 1)
+            face = analyzer.analyze(image, detections[0]) if detections else None
+            row = None if face is None or face.score < MIN_SCORE else _row(face)
+            if row is not None:
+                for name, value in (row | {"held": np.bool_(photo.held)}).items():
+                    arrays[name][count] = value
+                count += 1
+            if number % 50 == 0:
+                progress(f"{number + 1} of {len(found)} photos painted")
+        for array in arrays.values():
+            array.flush()
+        (folder / COUNT).write_text(str(count))
+        return count
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+def _row(face: FaceAnalysis) -> dict[str, NDArray[np.generic]] | None:
+    """A face in all styles; None where too little skin shows."""
+    left, top, side = WINDOW
+    window = np.s_[top : top + side, left : left + side]
+    images, lights = [], []
+    for style in STYLES:
+        crop = styled(face, style)
+        tone = SkinTone.fit(to_log(crop), face.regions)
+        if tone is None:
+            return None
+        images.append(light_image(crop, tone.over_crop(), SIZE))
+        small = cv2.resize(crop[window], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+        lights.append(to_log(np.asarray(small, np.uint8))[..., ::-1].transpose(2, 0, 1))
+    return {
+        "image": np.stack(images).astype(np.float16),
+        "light": np.stack(lights).astype(np.float16),
+        "regions": cv2.resize(face.regions[window], (SIZE, SIZE), interpolation=cv2.INTER_NEAREST),
+    }
