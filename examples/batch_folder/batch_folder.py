@@ -70,5 +70,7 @@ def make_up(path: Path, engines: dict[str, MakeupEngine], out: Path) -> Iterator
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     rows = main(*map(Path, sys.argv[1:4]))
     print(f"{sum(row.painted > 0 for row in rows)} of {len(rows)} pictures made")

@@ -1,10 +1,12 @@
 """One portrait in many lip shades: a picture per shade, a contact sheet, and a page.
 
+python look_shop.py                         a shipped face, to shades/
 python look_shop.py portrait.jpg out/
 """
 
 import html
 import sys
+from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -67,4 +69,5 @@ def labelled(image: np.ndarray, name: str, color: str, side: int = 320) -> np.nd
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    shipped = str(resources.files("makeup_sdk") / "assets" / "demo" / "light.jpg")
+    main(*map(Path, sys.argv[1:3] if len(sys.argv) >= 3 else (shipped, "shades")))

@@ -16,6 +16,7 @@ from makeup_sdk.models.base import ModelOptions
 from makeup_sdk.models.papers.graphs import Graphs
 from makeup_sdk.models.papers.portrait_collage import (
     Canvas,
+    LaidOut,
     Lent,
     Portrait,
     lend,
@@ -124,14 +125,17 @@ class PortraitEditor:
             own = redrawn_places(before, after)
         result: Image = wearer.image.copy()
         picture = self._bent(np.ascontiguousarray(result[box]), wearer, canvas, own)
+        laid: dict[int, LaidOut] = {}
         for part in EDIT_PARTS:
-            if part not in lenders:
+            lender = lenders.get(part)
+            if lender is None:
                 continue
-            places = places_of(wearer, lenders[part])
-            places = cv2.remap(places, own, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            picture = lend(part, wearer, lenders[part], after, np.asarray(places, np.float32)).put(
-                picture, canvas
-            )
+            if id(lender) not in laid:
+                places = places_of(wearer, lender)
+                border = cv2.BORDER_REPLICATE
+                places = cv2.remap(places, own, None, cv2.INTER_LINEAR, borderMode=border)
+                laid[id(lender)] = LaidOut.of(wearer, lender, np.asarray(places, np.float32))
+            picture = lend(part, wearer, laid[id(lender)], after).put(picture, canvas)
         result[box] = picture
         return result
 

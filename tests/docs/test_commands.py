@@ -44,7 +44,28 @@ def resolve(command: Any, words: list[str], name: str) -> None:
     resolve(command.commands[words[0]], words[1:], words[0])
 
 
-@pytest.mark.parametrize(("page", "line"), shown_commands())
+def helped_commands(command: Any, name: str) -> list[tuple[str, str]]:
+    """Each command, and the examples in its help."""
+    lines = [line.strip() for line in (command.help or "").splitlines()]
+    found = [(f"{name} --help", line) for line in lines if line.startswith("makeup ")]
+    for key, inner in getattr(command, "commands", {}).items():
+        found += helped_commands(inner, f"{name} {key}")
+    return found
+
+
+HELPED = helped_commands(typer.main.get_command(app), "makeup")
+
+
+def test_help_has_examples() -> None:
+    known = {name for name, _ in HELPED}
+    for name in (
+        *("apply", "stream", "serve", "demo", "doctor", "models", "shades", "catalogue", "build"),
+        *("bench", "look encode", "look colors", "look products", "look mix", "look show"),
+    ):
+        assert f"makeup {name} --help" in known
+
+
+@pytest.mark.parametrize(("page", "line"), shown_commands() + HELPED)
 def test_shown_command(page: str, line: str) -> None:
     program, *words = shlex.split(line, comments=True)
     for joined in ("&&", "|", "|| "):

@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -156,3 +158,26 @@ def test_custom_loop_from_a_clip(
 def test_looks_of_the_shop_paint_lips_alone(example: Example) -> None:
     for color, finish in example("look_shop/look_shop").SHADES.values():
         assert Look.from_colors(lips=color, finish=finish).regions == {Region.LIPS}
+
+
+@pytest.mark.parametrize(
+    ("program", "made"),
+    [("minimal/minimal", "out.jpg"), ("look_shop/look_shop", "shades/sheet.jpg")],
+)
+def test_without_arguments_a_shipped_face_is_made_up(
+    program: str, made: str, tmp_path: Path
+) -> None:
+    path = Path(__file__).parents[2] / "examples" / f"{program}.py"
+    subprocess.run([sys.executable, str(path)], cwd=tmp_path, check=True, capture_output=True)
+    assert read_image(tmp_path / made).size > 0
+
+
+@pytest.mark.parametrize("program", ["batch_folder/batch_folder", "custom_loop/custom_loop"])
+def test_without_arguments_the_usage_is_printed(program: str, tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "examples" / f"{program}.py"
+    done = subprocess.run(
+        [sys.executable, str(path)], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert f"python {path.name} " in done.stderr
+    assert "Traceback" not in done.stderr

@@ -18,9 +18,7 @@ from makeup_sdk.bench.report import Report, load_report
 from makeup_sdk.bench.run import run_bench
 from makeup_sdk.bench.tables import show_comparison, show_report
 
-app = typer.Typer(
-    help="Measure latency, memory and cold start on this machine.", invoke_without_command=True
-)
+app = typer.Typer(invoke_without_command=True)
 
 _REDRAW_AFTER = 0.25
 """Seconds between two drawings of the progress bar."""
@@ -67,6 +65,10 @@ def bench(
     """Measure latency per stage, cold start and memory of an engine on this machine.
 
     Options that are given beside a preset change the preset.
+
+    makeup bench
+
+    makeup bench --size 720p --faces 3 --json mine.json
     """
     if context.invoked_subcommand is not None:
         return
@@ -126,5 +128,8 @@ def compare(
     before: Annotated[Path, typer.Argument(metavar="A.json", help="Report of `makeup bench`.")],
     after: Annotated[Path, typer.Argument(metavar="B.json", help="The one to hold against it.")],
 ) -> None:
-    """Compare two reports: ratios of medians with 95 % bootstrap confidence intervals."""
+    """Compare two reports: ratios of medians with 95 % bootstrap confidence intervals.
+
+    makeup bench compare before.json after.json
+    """
     show_comparison(Console(), compare_reports(load_report(before), load_report(after)))

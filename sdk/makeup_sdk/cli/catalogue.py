@@ -67,6 +67,10 @@ def catalogue(
 
     Writes pictures/PHOTO/LOOK.FORMAT and report.parquet with a row for each pair. Exits with
     status 1 if pairs failed (not: bad photos); the next start tries those again.
+
+    makeup catalogue photos/ looks/ -o made-up/ --dry-run
+
+    makeup catalogue photos/ looks/ -o made-up/
     """
     try:
         from makeup_sdk.catalogue import run as module

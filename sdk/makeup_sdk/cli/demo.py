@@ -28,7 +28,12 @@ def demo(
     ] = Path("makeup-demo.jpg"),
     threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
 ) -> None:
-    """Put the shipped looks on the shipped faces; writes one picture and prints timings."""
+    """Put the shipped looks on the shipped faces; writes one picture and prints timings.
+
+    makeup demo
+
+    makeup demo -o faces.jpg --threads 1
+    """
     console = Console()
     sources, references = _pictures("source"), _pictures("reference")
     engine = MakeupEngine(threads=threads)

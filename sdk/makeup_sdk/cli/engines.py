@@ -73,6 +73,10 @@ def build_command(
 
     With --server triton: write a model repository for Triton Inference Server instead, of a bundle
     or a shipped model.
+
+    makeup build psgan.bundle
+
+    makeup build psgan.bundle --target orin --plan
     """
     if server is not None:
         networks = backend, kind, batch or 8
@@ -80,7 +84,10 @@ def build_command(
         return
     backend = backend or "tensorrt"
     if backend != "tensorrt":
-        raise InvalidInputError(f"--backend {backend}: only tensorrt is built ahead of time")
+        raise InvalidInputError(
+            f"--backend {backend}: there is nothing to build, as only tensorrt is built ahead of "
+            f"time; use the bundle as it is: --model {bundle}"
+        )
     chosen = target_of(target)
     request = BuildRequest(
         Bundle.open(bundle),

@@ -29,7 +29,12 @@ def encode(
         str, typer.Option(help="What shall put the makeup on: a model's name, or a bundle.")
     ] = DEFAULT_MODEL,
 ) -> None:
-    """Read the makeup of a photo into a look file, for one model."""
+    """Read the makeup of a photo into a look file, for one model.
+
+    makeup look encode reference.jpg -o red.look
+
+    makeup look encode reference.jpg --model psgan -o red.look
+    """
     _save(Look.from_photo(reference, title=title, model=model), output)
 
 
@@ -43,7 +48,12 @@ def colors(
     finish: Annotated[str, typer.Option(help="Lipstick: natural, matte or gloss.")] = "natural",
     title: Annotated[str, typer.Option(help="What to call it.")] = "colours",
 ) -> None:
-    """Make a look file from colours, for any model."""
+    """Make a look file from colours, for any model.
+
+    makeup look colors --lips '#b3123a' --finish gloss -o lips.look
+
+    makeup look colors --eyes teal --blush salmon -o spring.look
+    """
     look = Look.from_colors(
         lips=lips, eyes=eyes, blush=blush, brows=brows, finish=finish, title=title
     )
@@ -60,7 +70,12 @@ def products(
         Path | None, typer.Option(help="A .look file that the products are worn over.")
     ] = None,
 ) -> None:
-    """Make a look file from products: lipstick, shadow, liner, … by colour, finish and shape."""
+    """Make a look file from products: lipstick, shadow, liner, … by colour, finish and shape.
+
+    makeup look products mine.json -o mine.look
+
+    makeup look products smoky --over red.look -o both.look
+    """
     named = file in SHIPPED_LOOKS and not Path(file).exists()
     look = Look.shipped(file) if named else Look.from_json_file(file)
     if over is not None:
@@ -75,7 +90,10 @@ def mix(
     output: Output,
     title: Annotated[str, typer.Option(help="What to call it.")] = "mix",
 ) -> None:
-    """Average look files, e.g. a.look=0.7 b.look=0.3."""
+    """Average look files, e.g. a.look=0.7 b.look=0.3.
+
+    makeup look mix red.look=0.7 lips.look=0.3 -o mix.look
+    """
     pairs = [parse_share(entry) for entry in shares]
     _save(Look.mix({Look.load(path): share for path, share in pairs}, title=title), output)
 

@@ -29,7 +29,12 @@ def serve(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
 ) -> None:
-    """Serve the try-on page and the JSON API. Nothing of a visitor's pictures is stored."""
+    """Serve the try-on page and the JSON API. Nothing of a visitor's pictures is stored.
+
+    makeup serve
+
+    makeup serve --host 0.0.0.0 --https
+    """
     try:
         from makeup_sdk.web.guard import LOOPBACK
         from makeup_sdk.web.server import ServerOptions, TryOnServer, qr_code

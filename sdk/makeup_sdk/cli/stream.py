@@ -100,6 +100,10 @@ def stream(
 
     Ends with the source, with Ctrl-C, or with q in the window; what is made so far is kept. A
     source that is lost or could not be read whole, or a full disk, ends it with status 1.
+
+    makeup stream --source clip.mp4 --look red.look --sink made-up.mp4
+
+    makeup stream --source 0 --look soft-glam --sink window
     """
     console = Console(stderr=True)
     engine = MakeupEngine(

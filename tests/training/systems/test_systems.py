@@ -284,10 +284,12 @@ def test_a_psgan_copies_colours_before_it_has_learnt_anything(store: FaceStore) 
     assert float(found @ wanted / (wanted @ wanted)) > 0.3
 
 
-def test_a_run_starts_from_weights_that_are_kept() -> None:
-    path = Path(__file__).parents[3] / "training" / "starts" / "region-gan" / train.STATE
+@pytest.mark.parametrize("system", ["psgan", "psgan-pose", "region-gan", "ssat"])
+def test_a_run_starts_from_weights_that_are_kept(system: str) -> None:
+    folder = "psgan" if system == "psgan-pose" else system
+    path = Path(__file__).parents[3] / "training" / "starts" / folder / train.STATE
     kept = load_file(path)
-    run = train.Run(LEARNERS["region-gan"](16), 1e-3)
+    run = train.Run(LEARNERS[system](16), 1e-3)
     run.restore(path, start=True)
     assert run.step == 0
     for name, value in run.parameters.items():

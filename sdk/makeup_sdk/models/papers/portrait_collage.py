@@ -27,6 +27,8 @@ _SKIN_AROUND = 1.5
 """Crop pixels over which lent light passes from that of skin to that of lips and eyes."""
 _REACH = (48.0, 14.0)
 """Crop pixels from which the light of the skin around a place is averaged, far and near."""
+_COARSE = 4
+"""Crop pixels to which that average is worked out."""
 _LAMP_SHARE = 0.5
 """How far lips and eyes keep the colour that they have under a lamp, instead of that against
 the skin. How dark a skin is can only be guessed from one photo, so neither alone is safe."""
@@ -159,32 +161,55 @@ def places_of(wearer: Portrait, lender: Portrait) -> FloatArray:
     return thin_plate_places(own, other, CROP_SIZE)
 
 
-def lend(
-    part: str,
-    wearer: Portrait,
-    lender: Portrait,
-    label: NDArray[np.uint8],
-    places: FloatArray,
-) -> Lent:
+@dataclass(frozen=True)
+class LaidOut:
+    """A lender on a wearer's crop, in the wearer's light; what all parts share.
+
+    Attributes:
+        lender: who lends.
+        places: float32 (256, 256, 2); see `Lent`.
+        shown: uint8 (256, 256): classes of the lender at the places.
+        contrast, light: see `Lent`.
+    """
+
+    lender: Portrait
+    places: FloatArray
+    shown: NDArray[np.uint8]
+    contrast: FloatArray
+    light: FloatArray
+
+    @classmethod
+    def of(cls, wearer: Portrait, lender: Portrait, places: FloatArray) -> "LaidOut":
+        """Lay a lender out.
+
+        Args:
+            wearer, lender: the two faces.
+            places: of `places_of`; moved along where the label was redrawn.
+        """
+        shown = cv2.remap(
+            lender.label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
+        )
+        crop = Canvas.of_crop().taken(lender, places)
+        contrast, light = _matched_light(wearer, lender, to_log(crop), shown)
+        return cls(lender, places, shown, contrast, light)
+
+
+def lend(part: str, wearer: Portrait, laid: LaidOut, label: NDArray[np.uint8]) -> Lent:
     """A part of one person for another.
 
     Args:
         part: one of `PARTS`.
         wearer: the face.
-        lender: who lends.
+        laid: who lends.
         label: uint8 (256, 256): where the parts shall be on the face.
-        places: of `places_of`; moved along where the label was redrawn.
     """
-    shown = cv2.remap(lender.label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-    crop = Canvas.of_crop().taken(lender, places)
-    contrast, light = _matched_light(wearer, lender, to_log(crop), shown)
     if part == "mouth":
-        share = _mouth_share(label, shown)
+        share = _mouth_share(label, laid.shown)
     elif part == "eyes":
-        share = _eye_share(wearer, label, shown)
+        share = _eye_share(wearer, label, laid.shown)
     else:
-        share = _skin_share(label, shown)
-    return Lent(lender, places, contrast, light, share)
+        share = _skin_share(label, laid.shown)
+    return Lent(laid.lender, laid.places, laid.contrast, laid.light, share)
 
 
 def _matched_light(
@@ -219,15 +244,17 @@ def _matched_light(
 
 def _around(light: FloatArray, skin: NDArray[np.bool_]) -> FloatArray:
     """float32 (256, 256, 3): mean light of the skin around each place, from near and from far."""
-    weight = skin.astype(np.float32)
+    side = (CROP_SIZE // _COARSE, CROP_SIZE // _COARSE)
+    weight = cv2.resize(skin.astype(np.float32), side, interpolation=cv2.INTER_AREA)
+    lit = cv2.resize(light * skin[..., None], side, interpolation=cv2.INTER_AREA)
     mean = light[skin].mean(axis=0) if skin.any() else light.mean(axis=(0, 1))
-    result = np.broadcast_to(mean, light.shape).astype(np.float32)
-    for sigma in _REACH:
-        near = _soft(weight, sigma)[..., None]
+    result = np.broadcast_to(mean, lit.shape).astype(np.float32)
+    for reach in _REACH:
+        near = _soft(weight, reach / _COARSE)[..., None]
         known = np.clip(3 * near, 0, 1)
-        found = _soft(light * weight[..., None], sigma) / np.maximum(near, 1e-3)
+        found = _soft(lit, reach / _COARSE) / np.maximum(near, 1e-3)
         result = known * found + (1 - known) * result
-    return np.asarray(result, np.float32)
+    return np.asarray(cv2.resize(result, (CROP_SIZE, CROP_SIZE)), np.float32)
 
 
 def _mouth_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:

@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 
 from makeup_kernels import CROP_SIZE, Region
-from makeup_kernels.types import FloatArray, Image
+from makeup_kernels.types import Image
 from makeup_sdk.faces.parsing import face_classes
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import shrunk
 from makeup_sdk.models.papers.graphs import Graphs, Signature
-from makeup_sdk.models.papers.portrait_collage import Canvas, Portrait, lend, places_of
+from makeup_sdk.models.papers.portrait_collage import Canvas, LaidOut, Portrait, lend, places_of
 
 _SKIN, _HAIR = 1, 10
 _REGION_OF_PART = {"skin": Region.SKIN, "eyes": Region.EYES, "mouth": Region.LIPS}
@@ -84,15 +84,15 @@ class MobilePortraitPainter(Painter):
         wearer = self._network.portrait(face.crop, own)
         canvas, crop = Canvas.of_crop(), face.crop
         mask = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
-        places: dict[int, FloatArray] = {}
+        laid: dict[int, LaidOut] = {}
         for part, region in _REGION_OF_PART.items():
             amount = strength.get(region, 0.0)
             if amount <= 0:
                 continue
             lender = self._lenders[part]
-            if id(lender) not in places:
-                places[id(lender)] = places_of(wearer, lender)
-            lent = lend(part, wearer, lender, wearer.label, places[id(lender)])
+            if id(lender) not in laid:
+                laid[id(lender)] = LaidOut.of(wearer, lender, places_of(wearer, lender))
+            lent = lend(part, wearer, laid[id(lender)], wearer.label)
             crop = lent.put(crop, canvas)
             mask[lent.share > _FAINTEST] = min(amount, 1.0)
         return CropPaint(crop, mask)
