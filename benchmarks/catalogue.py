@@ -146,21 +146,29 @@ def first_looks(job: Job, count: int) -> Job:
     return Job(job.output, job.settings, job.looks[:count], job.threads)
 
 
-def tree_cpu() -> float:
-    """CPU seconds of this process and all below it that are alive."""
-    facts = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has just ended
-                continue
-            facts[int(entry.name)] = int(fields[1]), sum(map(int, fields[11:13])) / _TICKS
-    ours, grown = {os.getpid()}, True
-    while grown:
-        more = {pid for pid, (parent, _) in facts.items() if parent in ours} - ours
-        ours, grown = ours | more, bool(more)
-    return sum(facts[pid][1] for pid in ours if pid in facts)
+class TreeCpu:
+    """CPU seconds of this process and all that were ever seen below it, the dead as last seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, int], float] = {}
+
+    def __call__(self) -> float:
+        """Look, and return the sum since it was made."""
+        facts = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                except OSError:  # it has just ended
+                    continue
+                cpu = sum(map(int, fields[11:13])) / _TICKS
+                facts[int(entry.name)] = int(fields[1]), (int(entry.name), int(fields[19])), cpu
+        ours, grown = {os.getpid()}, True
+        while grown:
+            more = {pid for pid, (parent, _, _) in facts.items() if parent in ours} - ours
+            ours, grown = ours | more, bool(more)
+        self._seen |= {facts[pid][1]: facts[pid][2] for pid in ours if pid in facts}
+        return sum(self._seen.values())
 
 
 def in_the_middle(
@@ -175,11 +183,19 @@ def in_the_middle(
     for _ in range(rounds):
         output = fresh(folder / "middle")
         marks: list[tuple[int, float, float]] = []
+        tree = TreeCpu()
 
-        def mark(state: CatalogueProgress, marks: Any = marks, output: Path = output) -> None:
+        def mark(
+            state: CatalogueProgress,
+            marks: Any = marks,
+            output: Path = output,
+            tree: TreeCpu = tree,
+        ) -> None:
             if state.done == state.photos or (not marks and 3 * state.done >= state.photos):
                 records = sum(1 for _ in (output / "records").rglob("*.json.gz"))
-                marks.append((records, tree_cpu(), perf_counter()))
+                marks.append((records, tree(), perf_counter()))
+            elif state.done % 12 == 0:  # an actor may be gone before the end
+                tree()
 
         looks = str(folder / "lipstick.csv")
         arguments = str(folder / "many"), looks, str(output), options

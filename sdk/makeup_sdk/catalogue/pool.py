@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 from makeup_kernels import MakeupError
@@ -57,7 +59,9 @@ class ProcessPool:
     """
 
     def __init__(self, job: Job, workers: int) -> None:
-        self._job = job.to_json()
+        self._folder = TemporaryDirectory(prefix="makeup-catalogue-")
+        self._job = Path(self._folder.name, "job.json")
+        self._job.write_text(job.to_json(), encoding="ascii")
         self._selector = selectors.DefaultSelector()
         self._processes: list[_Process] = []
         self._wanted = workers
@@ -72,6 +76,7 @@ class ProcessPool:
             each.process.wait()
             each.replies.close()
         self._selector.close()
+        self._folder.cleanup()
 
     @property
     def pids(self) -> list[int]:
@@ -99,7 +104,7 @@ class ProcessPool:
                 each: _Process = key.data
                 line = each.replies.readline()
                 photo = each.photo
-                if line:
+                if line.endswith("\n"):  # a worker may die within its reply
                     reply, each.photo, early = json.loads(line), None, 0
                     if photo is not None:
                         yield Outcome(**reply)
@@ -142,7 +147,7 @@ class ProcessPool:
         each = _Process(process)
         self._processes.append(each)
         self._selector.register(each.replies, selectors.EVENT_READ, each)
-        each.tell(self._job)
+        each.tell(str(self._job))
 
     def _bury(self, each: _Process) -> None:
         self._selector.unregister(each.replies)
@@ -153,11 +158,12 @@ class ProcessPool:
 
 
 def work() -> None:
-    """Be a worker: the input's first line is the job, the others are photos; replies likewise."""
+    """Be a worker: the input's first line names the job's file, the others are photos."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started us says when to end
     with os.fdopen(os.dup(1), "w") as replies:
         os.dup2(2, 1)  # what libraries print is no reply
-        worker = PhotoWorker(Job.from_json(sys.stdin.readline()))
+        job = Path(sys.stdin.readline().rstrip("\n")).read_text(encoding="ascii")
+        worker = PhotoWorker(Job.from_json(job))
         print("{}", file=replies, flush=True)
         for line in sys.stdin:
             outcome = worker(PhotoRef(**json.loads(line)))

@@ -260,6 +260,10 @@ def _outcomes(
     if options.workers == 0:
         yield from map(PhotoWorker(job), photos)
         return
+    if os.name == "nt":
+        raise InvalidInputError(
+            "workers: there are no worker processes on Windows; use workers=0, or Ray"
+        )
     with ProcessPool(job, options.workers) as pool:
         yield from pool.run(photos)
 

@@ -344,6 +344,32 @@ def test_a_photo_that_kills_its_workers_costs_no_other(
     assert outcomes == {name: trouble if name == "light.jpg" else None for name in NAMES}
 
 
+_CUT = """
+import json, os, sys
+sys.stdin.readline()
+print("{}", flush=True)
+for line in sys.stdin:
+    name = json.loads(line)["name"]
+    reply = json.dumps({"photo": name, "new": 2})
+    if name == "medium.jpg":
+        print(reply[:9], end="", flush=True)
+        os.abort()
+    print(reply, flush=True)
+"""
+
+
+def test_a_worker_that_dies_within_its_reply(
+    catalogue_inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_COMMAND", (sys.executable, "-c", _CUT))
+    arguments = str(catalogue_inputs / "photos"), str(catalogue_inputs / "shades.csv")
+    job, found = prepare(*arguments, Place(str(tmp_path)), HERE)
+    with ProcessPool(job, 1) as workers:
+        troubles = {outcome.photo: outcome.trouble for outcome in workers.run(found)}
+    assert sorted(name for name, trouble in troubles.items() if trouble) == ["medium.jpg"]
+    assert sorted(troubles) == NAMES
+
+
 def test_workers_that_do_not_start(
     catalogue_inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
