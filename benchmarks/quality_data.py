@@ -1,23 +1,18 @@
-"""What `quality.py` measures on: faces, made-up pairs, and the methods that compete."""
+"""What `quality.py` and `arrival.py` measure on: faces, and pairs in known makeup."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_kernels import NoFaceError, Region, match_region_histograms
+from makeup_kernels import Region
 from makeup_kernels.types import Image
-from makeup_sdk import MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import Portrait, regions_of
 from makeup_training.data.readers import open_collection
-
-Method = Callable[[Image, Image], Image | None]
-"""Source and reference photo to the made-up source; None where no face was found."""
 
 REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 
@@ -58,49 +53,6 @@ def pairs(faces: list[Portrait], count: int, seed: int, style: str | None = None
             for face, hand in zip((other, source), hands, strict=True)
         )
         yield Pair(source, reference, truth, makeup)
-
-
-def methods(analyzer: BundledFaceAnalyzer) -> dict[str, Method]:
-    """The competitors by name."""
-
-    def wearing(model: str) -> Method:
-        engine = MakeupEngine(model=model, analyzer=analyzer)
-
-        def transfer(source: Image, reference: Image) -> Image | None:
-            try:
-                engine.look = reference
-            except NoFaceError:
-                return None
-            return engine.process(source)
-
-        return transfer
-
-    def histogram(source: Image, reference: Image) -> Image | None:
-        """Region histogram matching of the whole aligned crops, as PSGAN makes its targets."""
-        faces = [analysed(analyzer, photo) for photo in (source, reference)]
-        if faces[0] is None or faces[1] is None:
-            return None
-        one, other = faces
-        crop = match_region_histograms(one.crop, other.crop, one.regions, other.regions)
-        back = cv2.warpAffine(
-            crop,
-            one.matrix,
-            source.shape[1::-1],
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        )
-        inside = cv2.warpAffine(
-            (one.regions > 0).astype(np.uint8),
-            one.matrix,
-            source.shape[1::-1],
-            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
-        )
-        return np.where(inside[..., None] > 0, back, source).astype(np.uint8)
-
-    return {
-        "mobile": wearing("mobile"),
-        "histogram": histogram,
-        "nothing": lambda source, _: source,
-    }
 
 
 def analysed(analyzer: BundledFaceAnalyzer, photo: Image) -> FaceAnalysis | None:

@@ -27,7 +27,7 @@ PEERS = ("torch", "opencv", "scikit_image", "kornia", "numpy", "ncnn", "one_grap
 
 OTHERS = (
     ("faces.md", "accuracy and speed of face analysis"),
-    ("quality.md", "quality of the makeup against baselines"),
+    ("quality.md", "what makeup leaves alone: texture, landmarks, stillness"),
     ("training/README.md", "training runs of the published systems"),
     ("gpu_kernels.md", "GPU kernels"),
 )
