@@ -28,6 +28,7 @@ from makeup_export.parity import Difference
 from makeup_export.quantise import multiply_adds
 from makeup_kernels import InvalidInputError, MakeupError
 from makeup_training.checkpoints import save_weights
+from makeup_training.networks.portrait_edit import PortraitEditor
 from makeup_training.networks.psgan import PSGANGenerator
 
 
@@ -103,7 +104,10 @@ def test_difference_against_plain_numpy() -> None:
     [
         (lambda: entry_of("stargan"), "model 'stargan' cannot be exported; known are: psgan, "),
         (lambda: graphs_of("ssat", None, 100), "size 100 does not fit ssat, expected a multiple"),
-        (lambda: graphs_of("portrait-edit", None, 128), "does not fit portrait-edit, expected 256"),
+        (
+            lambda: graphs_of("portrait-edit", PortraitEditor(2), 128),
+            "does not fit portrait-edit, expected 256",
+        ),
         (
             lambda: load_published("region-gan", None, Settings()),
             "has no published checkpoint; import takes: psgan, ssat, portrait-edit",

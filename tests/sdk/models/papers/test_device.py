@@ -274,7 +274,7 @@ def test_wrong_arrays(engines: Callable[..., tuple[MakeupEngine, MakeupEngine]])
     engine, _ = engines()
     for frame, message in (
         (np.zeros((8, 8, 3), np.float32), "frame: got dtype float32"),
-        ("x", "frame: got str, expected a NumPy array, or one on the GPU"),
+        (5, "frame: got int, expected a NumPy array, or one on the GPU"),
         (torch.zeros(8, 8, 3), "frame: got float32 (8, 8, 3) with strides"),
         (torch.zeros(8, 8, 4, dtype=torch.uint8), "frame: got uint8 (8, 8, 4)"),
         (torch.zeros(8, 3, 8, dtype=torch.uint8).mT, "on the GPU, expected uint8 (H, W, 3), each"),
