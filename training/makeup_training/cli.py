@@ -125,8 +125,8 @@ def _train_mobile(
 
     import torch
 
-    from makeup_training.systems.faces import COUNT
     from makeup_training.systems.learners import LEARNERS
+    from makeup_training.systems.rows import COUNT
     from makeup_training.systems.train import PLANS, RunOptions, train
 
     if threads:

@@ -11,7 +11,17 @@ from rich.markup import escape
 from rich.progress import track
 
 from makeup_kernels import MakeupError, NoFaceError
-from makeup_sdk.cli.options import parse_look, parse_strength
+from makeup_sdk.cli.options import (
+    BackendOption,
+    LookOption,
+    ModelOption,
+    RegionOption,
+    StrengthOption,
+    ThreadsOption,
+    ToneOption,
+    parse_look,
+    parse_strength,
+)
 from makeup_sdk.cli.photo_jobs import photo_jobs
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import Face
@@ -21,13 +31,7 @@ from makeup_sdk.models.registry import DEFAULT_MODEL
 
 def apply(
     sources: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
-    look: Annotated[
-        str,
-        typer.Option(
-            help="Reference photo, or a .look file; style:NAME (region-gan); bare takes makeup off "
-            "(ssat)."
-        ),
-    ],
+    look: LookOption,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -37,22 +41,12 @@ def apply(
             "NAME-makeup.",
         ),
     ] = None,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
-    ] = None,
-    strength: Annotated[
-        float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")
-    ] = 1.0,
-    tone: Annotated[
-        float,
-        typer.Option(help="How far the face takes the shade of the reference's skin, 0 to 1."),
-    ] = 0.0,
-    model: Annotated[
-        str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
-    ] = DEFAULT_MODEL,
-    backend: Annotated[str, typer.Option(help="Runs the graphs of a bundle.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    region: RegionOption = None,
+    strength: StrengthOption = 1.0,
+    tone: ToneOption = 0.0,
+    model: ModelOption = DEFAULT_MODEL,
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Draw landmarks, boxes and status on the results.")
     ] = False,

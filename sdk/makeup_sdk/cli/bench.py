@@ -17,6 +17,7 @@ from makeup_sdk.bench.plot import save_plot
 from makeup_sdk.bench.report import Report, load_report
 from makeup_sdk.bench.run import run_bench
 from makeup_sdk.bench.tables import show_comparison, show_report
+from makeup_sdk.cli.options import ThreadsOption
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -47,7 +48,7 @@ def bench(
         list[str] | None,
         typer.Option(help="image (faces found anew) or stream (followed). Default: both."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    threads: ThreadsOption = None,
     frames: Annotated[int | None, typer.Option(help="Frames timed per line.")] = None,
     warmup: Annotated[int | None, typer.Option(help="Frames before that, not timed.")] = None,
     cold_starts: Annotated[

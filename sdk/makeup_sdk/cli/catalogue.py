@@ -7,7 +7,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from makeup_kernels import BackendUnavailableError
-from makeup_sdk.cli.options import parse_strength
+from makeup_sdk.cli.options import (
+    BackendOption,
+    ModelOption,
+    RegionOption,
+    StrengthOption,
+    parse_strength,
+)
 from makeup_sdk.models.registry import DEFAULT_MODEL
 
 
@@ -44,17 +50,10 @@ def catalogue(
     size: Annotated[
         int, typer.Option(min=0, help="Longest side of the results in pixels; 0: the photo's.")
     ] = 0,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
-    ] = None,
-    strength: Annotated[
-        float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")
-    ] = 1.0,
-    model: Annotated[
-        str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
-    ] = DEFAULT_MODEL,
-    backend: Annotated[str, typer.Option(help="Runs the graphs of a bundle.")] = "auto",
+    region: RegionOption = None,
+    strength: StrengthOption = 1.0,
+    model: ModelOption = DEFAULT_MODEL,
+    backend: BackendOption = "auto",
     ray: Annotated[
         str | None,
         typer.Option(help="Work on a Ray cluster: auto, local (a Ray of its own), or its address."),

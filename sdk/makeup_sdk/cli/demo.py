@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from makeup_kernels.types import Image
+from makeup_sdk.cli.options import ThreadsOption
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.frame import Result
 from makeup_sdk.images import decode_image, write_image
@@ -26,7 +27,7 @@ def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write the picture.")
     ] = Path("makeup-demo.jpg"),
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Put the shipped looks on the shipped faces; writes one picture and prints timings.
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from makeup_kernels import InvalidInputError
+from makeup_sdk.cli.options import ThreadsOption
 from makeup_sdk.editor import PortraitEditor
 from makeup_sdk.images import read_image, read_photo, write_image, write_photo
 from makeup_sdk.models.papers.portrait_label import draw_label, read_label
@@ -24,7 +25,7 @@ def edit(
         Path | None, typer.Option(help="Write the photo's label as a picture to redraw, PNG.")
     ] = None,
     model: Annotated[str, typer.Option(help="portrait-edit, or a bundle.")] = "portrait-edit",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Edit a portrait: swap parts with other people's, or redraw the face's label.
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from makeup_engines import Bundle
+from makeup_sdk.cli.options import ThreadsOption
 from makeup_sdk.faces.demo_face import demo_face
 from makeup_sdk.look import Look
 from makeup_sdk.makeup.product_json import ProductMakeup
@@ -28,7 +29,7 @@ _MEGABYTE = 1e6
 
 
 def models(
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    threads: ThreadsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the models: what they do and take, their size, and how long a face takes here.

@@ -2,11 +2,35 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.frame import StrengthLike
 from makeup_sdk.look import SHIPPED_LOOKS, Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
+
+LookOption = Annotated[
+    str,
+    typer.Option(
+        help="Reference photo, or a .look file; style:NAME (region-gan); bare takes makeup off "
+        "(ssat)."
+    ),
+]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
+]
+StrengthOption = Annotated[float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")]
+ToneOption = Annotated[
+    float, typer.Option(help="How far the face takes the shade of the reference's skin, 0 to 1.")
+]
+ModelOption = Annotated[
+    str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
+]
+BackendOption = Annotated[str, typer.Option(help="Runs the graphs of a bundle.")]
+ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads; default all cores.")]
 
 NAMES = {region.name.lower(): region for region in MAKEUP_REGIONS}
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from makeup_kernels import BackendUnavailableError
+from makeup_sdk.cli.options import ThreadsOption
 
 
 def serve(
@@ -27,7 +28,7 @@ def serve(
     origin: Annotated[
         str | None, typer.Option(help="Behind a proxy: its address, e.g. https://try.example.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Serve the try-on page and the JSON API. Nothing of a visitor's pictures is stored.
 

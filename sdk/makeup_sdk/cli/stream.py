@@ -16,7 +16,17 @@ from rich.progress import (
 from rich.text import Text
 
 from makeup_kernels import InvalidInputError
-from makeup_sdk.cli.options import parse_look, parse_strength
+from makeup_sdk.cli.options import (
+    BackendOption,
+    LookOption,
+    ModelOption,
+    RegionOption,
+    StrengthOption,
+    ThreadsOption,
+    ToneOption,
+    parse_look,
+    parse_strength,
+)
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.look import Look
 from makeup_sdk.models.registry import DEFAULT_MODEL
@@ -40,30 +50,16 @@ def stream(
     source: Annotated[
         str, typer.Option(help="Camera number, video file, folder of images, or URL.")
     ],
-    look: Annotated[
-        str,
-        typer.Option(
-            help="Reference photo, or a .look file; style:NAME (region-gan); bare takes makeup off "
-            "(ssat)."
-        ),
-    ],
+    look: LookOption,
     sink: Annotated[
         str,
         typer.Option(
             help="Video file, folder for images, window, or camera (a virtual one; camera:DEVICE)."
         ),
     ] = "window",
-    region: Annotated[
-        list[str] | None,
-        typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
-    ] = None,
-    strength: Annotated[
-        float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")
-    ] = 1.0,
-    tone: Annotated[
-        float,
-        typer.Option(help="How far the face takes the shade of the reference's skin, 0 to 1."),
-    ] = 0.0,
+    region: RegionOption = None,
+    strength: StrengthOption = 1.0,
+    tone: ToneOption = 0.0,
     wear: Annotated[
         list[str] | None,
         typer.Option(help="Another look for one face, e.g. 1=blue.look. May be repeated."),
@@ -90,11 +86,9 @@ def stream(
         str | None, typer.Option(help="Of a video file, e.g. yuv444p; default yuv420p.")
     ] = None,
     sound: Annotated[bool, typer.Option(help="Keep the sound of the source.")] = True,
-    model: Annotated[
-        str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
-    ] = DEFAULT_MODEL,
-    backend: Annotated[str, typer.Option(help="Runs the graphs of a bundle.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default all cores.")] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = None,
 ) -> None:
     """Put the makeup of a reference photo on a video or camera.
 

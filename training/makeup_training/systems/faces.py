@@ -21,17 +21,15 @@ from makeup_sdk.faces.tone import SkinTone
 from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import BadDataError
 from makeup_training.data.readers import held_back
+from makeup_training.systems.rows import Fields, close_rows, create_rows, open_rows
 from makeup_training.systems.truth import on_its_crop
 
 BARE, PAINTED, WORN = 0, 1, 2
 """Kinds of faces: without makeup or nearly so, made up by the renderer, made up in reality."""
 
-COUNT = "count.txt"
-"""Written last: how many rows there are."""
-
 MIN_SCORE = 0.5
 
-_FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
+_FIELDS: Fields = {
     "crop": ((CROP_SIZE, CROP_SIZE, 3), np.uint8),
     "regions": ((CROP_SIZE, CROP_SIZE), np.uint8),
     "landmarks": ((68, 2), np.float32),
@@ -73,11 +71,7 @@ class FaceStore:
         Raises:
             BadDataError: the folder holds no faces.
         """
-        if not (folder / COUNT).is_file():
-            raise BadDataError(f"{folder}: no analysed faces; `makeup-train` writes them")
-        count = int((folder / COUNT).read_text())
-        arrays = {n: np.load(folder / f"{n}.npy", mmap_mode="r")[:count] for n in _FIELDS}
-        return cls(**arrays)
+        return cls(**open_rows(folder, _FIELDS, "analysed faces"))
 
     def __len__(self) -> int:
         return len(self.crop)
@@ -136,13 +130,7 @@ def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) 
     cv2.setNumThreads(1)
     analyzer = BundledFaceAnalyzer(threads=1)
     found = list(photos(data))
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        name: np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode="w+", dtype=kind, shape=(2 * len(found), *shape)
-        )
-        for name, (shape, kind) in _FIELDS.items()
-    }
+    arrays = create_rows(folder, _FIELDS, 2 * len(found))
     count = 0
     for number, photo in enumerate(found):
         image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
@@ -163,9 +151,7 @@ def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) 
                 count += 1
         if number % 50 == 0:
             progress(f"{number + 1} of {len(found)} photos analysed, {count} faces")
-    for array in arrays.values():
-        array.flush()
-    (folder / COUNT).write_text(str(count))
+    close_rows(folder, arrays, count)
     return count
 
 

@@ -16,8 +16,9 @@ from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_training.data.parsing_classes import from_mt, mirrored_classes, to_mt
 from makeup_training.data.portraits import BadDataError
 from makeup_training.networks.portrait_mobile import MobilePortraitEditor
-from makeup_training.systems.faces import COUNT, MIN_SCORE, photos
+from makeup_training.systems.faces import MIN_SCORE, photos
 from makeup_training.systems.learner import SystemLearner
+from makeup_training.systems.rows import Fields, close_rows, create_rows, open_rows
 
 SIZE = 128
 """Side of the crops, half of the engine's."""
@@ -27,7 +28,7 @@ _TURN, _SCALE, _SHIFT = 5.0, 0.07, 3.0
 _EXPOSURE, _CAST = 0.25, 0.06
 """Spread of the light, of all channels together and of each, in its logarithm."""
 _CLASS_WEIGHTS = (0.5, 1.0, 3.0, 3.0, 4.0, 4.0, 1.5, 4.0, 4.0, 4.0, 1.0)
-_FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
+_FIELDS: Fields = {
     "image": ((SIZE, SIZE, 3), np.uint8),
     "label": ((SIZE, SIZE), np.uint8),
     "held": ((), np.bool_),
@@ -55,10 +56,7 @@ class Portraits:
         Raises:
             BadDataError: the folder holds no faces.
         """
-        if not (folder / COUNT).is_file():
-            raise BadDataError(f"{folder}: no labelled faces; `makeup-train` writes them")
-        count = int((folder / COUNT).read_text())
-        return cls(**{n: np.load(folder / f"{n}.npy", mmap_mode="r")[:count] for n in _FIELDS})
+        return cls(**open_rows(folder, _FIELDS, "labelled faces"))
 
     @staticmethod
     def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
@@ -75,13 +73,7 @@ class Portraits:
         cv2.setNumThreads(1)
         analyzer = BundledFaceAnalyzer(threads=1)
         found = [p for p in photos(data) if p.mask is not None and p.mask.is_file()]
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {
-            name: np.lib.format.open_memmap(
-                folder / f"{name}.npy", mode="w+", dtype=kind, shape=(len(found), *shape)
-            )
-            for name, (shape, kind) in _FIELDS.items()
-        }
+        arrays = create_rows(folder, _FIELDS, len(found))
         count = 0
         for number, photo in enumerate(found):
             image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
@@ -104,9 +96,7 @@ class Portraits:
                 count += 1
             if number % 50 == 0:
                 progress(f"{number + 1} of {len(found)} photos aligned")
-        for array in arrays.values():
-            array.flush()
-        (folder / COUNT).write_text(str(count))
+        close_rows(folder, arrays, count)
         return count
 
     def __len__(self) -> int:

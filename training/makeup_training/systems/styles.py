@@ -30,8 +30,9 @@ from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_sdk.faces.light import to_log
 from makeup_sdk.faces.tone import SkinTone
 from makeup_training.data.portraits import BadDataError
-from makeup_training.systems.faces import COUNT, MIN_SCORE, photos
+from makeup_training.systems.faces import MIN_SCORE, photos
 from makeup_training.systems.pairs import WINDOW, light_image
+from makeup_training.systems.rows import Fields, close_rows, create_rows, open_rows
 
 STYLES: Mapping[str, tuple[Product, ...]] = {
     "bare": (),
@@ -88,7 +89,7 @@ SIZE = 96
 """Side of the painted faces that are kept, half of the network's window."""
 
 _EVERYWHERE = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES), 1.0)
-_FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
+_FIELDS: Fields = {
     "image": ((len(STYLES), 3, SIZE, SIZE), np.float16),
     "light": ((len(STYLES), 3, SIZE, SIZE), np.float16),
     "regions": ((SIZE, SIZE), np.uint8),
@@ -129,10 +130,7 @@ class StyleFaces:
         Raises:
             BadDataError: the folder holds no faces.
         """
-        if not (folder / COUNT).is_file():
-            raise BadDataError(f"{folder}: no painted faces; `makeup-train` writes them")
-        count = int((folder / COUNT).read_text())
-        return cls(**{n: np.load(folder / f"{n}.npy", mmap_mode="r")[:count] for n in _FIELDS})
+        return cls(**open_rows(folder, _FIELDS, "painted faces"))
 
     @staticmethod
     def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
@@ -149,13 +147,7 @@ class StyleFaces:
         cv2.setNumThreads(1)
         analyzer = BundledFaceAnalyzer(threads=1)
         found = [photo for photo in photos(data) if not photo.worn]
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {
-            name: np.lib.format.open_memmap(
-                folder / f"{name}.npy", mode="w+", dtype=kind, shape=(len(found), *shape)
-            )
-            for name, (shape, kind) in _FIELDS.items()
-        }
+        arrays = create_rows(folder, _FIELDS, len(found))
         count = 0
         for number, photo in enumerate(found):
             image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
@@ -170,9 +162,7 @@ class StyleFaces:
                 count += 1
             if number % 50 == 0:
                 progress(f"{number + 1} of {len(found)} photos painted")
-        for array in arrays.values():
-            array.flush()
-        (folder / COUNT).write_text(str(count))
+        close_rows(folder, arrays, count)
         return count
 
     def __len__(self) -> int:
