@@ -38,12 +38,14 @@ class SystemLearner(ABC):
         folder: name of the folder of its faces, beside the run.
         network: what is trained.
         facts: what the weights' users must know, kept with them.
+        layout: memory format in which the network trains fastest.
     """
 
     name: ClassVar[str]
     folder: ClassVar[str] = "faces"
     network: nn.Module
     facts: ClassVar[Mapping[str, Any]] = {}
+    layout: ClassVar[torch.memory_format] = torch.channels_last
 
     @property
     def files(self) -> Mapping[str, nn.Module]:

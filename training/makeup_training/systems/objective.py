@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from makeup_kernels import Region
 from makeup_training.systems.pairs import LIGHT_RANGE
-from makeup_training.systems.truth import SKIN_LIGHTNESS
+from makeup_training.systems.truth import NEAR_LIPS, SKIN_LIGHTNESS
 
 _REGION_WEIGHTS = {Region.LIPS: 1.0, Region.SKIN: 4.0, Region.EYES: 1.5, Region.BROWS: 0.4}
 """Changes of skin are small, and count for more."""
@@ -61,7 +61,7 @@ def change_terms(
     inside = regions != Region.NONE
     total = error.new_zeros(())
     for region, weight in _REGION_WEIGHTS.items():
-        here = (regions == region)[:, None].to(error.dtype)
+        here = taken_from(regions, region).to(error.dtype)
         if not here.any():
             continue
         smooth = blurred(error * here, sigma) / blurred(here, sigma).clamp(min=1e-3)
@@ -77,6 +77,16 @@ def change_terms(
         "outside": weights.outside * outside,
         "picture": weights.picture * picture,
     }
+
+
+def taken_from(regions: Tensor, region: Region) -> Tensor:
+    """bool (B, 1, S, S): where a region's change is taken from; of skin, not beside the lips."""
+    here = (regions == region)[:, None]
+    if region is not Region.SKIN:
+        return here
+    near = round(NEAR_LIPS * regions.shape[-1])
+    lips = (regions == Region.LIPS)[:, None].float()
+    return here & (functional.max_pool2d(lips, 2 * near + 1, 1, near) == 0)
 
 
 def blurred(x: Tensor, sigma: float) -> Tensor:

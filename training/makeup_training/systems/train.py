@@ -46,7 +46,7 @@ class Run:
 
     def __init__(self, learner: SystemLearner, rate: float, *, mixed: bool = False) -> None:
         self.learner, self.rate, self.mixed, self.step = learner, rate, mixed, 0
-        learner.network.to(memory_format=torch.channels_last)
+        learner.network.to(memory_format=learner.layout)
         self.parameters = {
             name: p for name, p in learner.network.named_parameters() if p.requires_grad
         }

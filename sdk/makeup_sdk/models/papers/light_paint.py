@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from makeup_kernels import CROP_SIZE, NoFaceError, Region
-from makeup_kernels.types import FloatArray
+from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.light import to_log
 from makeup_sdk.faces.smoothing import SmoothingOptions
 from makeup_sdk.faces.tone import SkinTone
@@ -23,6 +23,7 @@ from makeup_sdk.models.base import Painter, Strength
 from makeup_sdk.models.factors import (
     GRIDS,
     LARGEST,
+    NEAR_LIPS,
     SKIN_LIGHTNESS,
     FactorPaint,
     Factors,
@@ -153,6 +154,8 @@ class LightPainter(Painter):
         factors: dict[Part, FloatArray] = {}
         for region in MAKEUP_REGIONS:
             here = (source.regions == region).astype(np.float32)
+            if region is Region.SKIN:
+                here *= _far_from_lips(source.regions)
             if not here.any():
                 continue
             change = np.clip(_spread(found, here, _BLUR[region] * size / 128), *LARGEST)
@@ -169,6 +172,13 @@ def _fade(side: int) -> FloatArray:
     steps = np.arange(side, dtype=np.float32)
     ramp = np.clip((np.minimum(steps, side - 1 - steps) + 0.5) / _BORDER, 0, 1)
     return np.asarray((ramp[:, None] * ramp[None])[..., None], np.float32)
+
+
+def _far_from_lips(regions: Image) -> FloatArray:
+    """float32 (S, S): 0 on the lips and within `NEAR_LIPS` of them, else 1."""
+    side = 2 * round(NEAR_LIPS * len(regions)) + 1
+    lips = (regions == Region.LIPS).astype(np.uint8)
+    return 1 - cv2.dilate(lips, np.ones((side, side), np.uint8)).astype(np.float32)
 
 
 def _spread(change: FloatArray, here: FloatArray, sigma: float) -> FloatArray:
