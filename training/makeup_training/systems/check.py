@@ -17,10 +17,9 @@ from makeup_kernels import Region
 from makeup_sdk.faces.light import from_log, to_log
 from makeup_training.systems.faces import PAINTED, WORN, FaceStore
 from makeup_training.systems.learners import LEARNERS, Learner
-from makeup_training.systems.objective import blurred, taken_from
+from makeup_training.systems.objective import as_painted, blurred, taken_from
 from makeup_training.systems.pairs import LIGHT_RANGE, WINDOW, PairBatch, PairSampler, Shares
 from makeup_training.systems.train import Run
-from makeup_training.systems.truth import SKIN_LIGHTNESS
 
 REGIONS = (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS)
 
@@ -32,7 +31,7 @@ def measure(learner: Learner, batches: Iterable[PairBatch]) -> dict[str, tuple[f
         with torch.no_grad():
             passes = [*learner.passes(batch)]
         for face, result, nothing, change in passes:
-            made = smoothed(LIGHT_RANGE * (result - nothing), face.regions)
+            made = smoothed(LIGHT_RANGE * (result - nothing), face.regions, lab=learner.lab)
             for b in range(len(change)):
                 for region in REGIONS:
                     here = face.regions[b] == region
@@ -45,11 +44,10 @@ def measure(learner: Learner, batches: Iterable[PairBatch]) -> dict[str, tuple[f
     return {n: tuple(np.median(np.array(v), axis=0)) for n, v in found.items() if v}
 
 
-def smoothed(change: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
+def smoothed(change: torch.Tensor, regions: torch.Tensor, *, lab: bool = False) -> torch.Tensor:
     """The change averaged inside each region, 0 outside: what is painted."""
     sigma = change.shape[-1] / 128
-    lightness = change.mean(1, True) * (regions == Region.SKIN)[:, None]
-    change = change - (1 - SKIN_LIGHTNESS) * lightness
+    change = as_painted(change, regions, lab=lab)
     total = torch.zeros_like(change)
     for region in REGIONS:
         inside = (regions == region)[:, None]

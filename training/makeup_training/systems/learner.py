@@ -77,7 +77,13 @@ class SystemLearner(ABC):
 
 
 class Learner(SystemLearner):
-    """A system that learns changes of log light: a pass with the look, and one with none."""
+    """A system that learns changes: a pass with the look, and one with none.
+
+    Attributes:
+        lab: whether it sees and makes CIELAB in place of log light (`PairSampler`).
+    """
+
+    lab: ClassVar[bool] = False
 
     @abstractmethod
     def passes(self, batch: Any) -> Iterator[Passes]:
@@ -94,7 +100,7 @@ class Learner(SystemLearner):
         terms: dict[str, Tensor] = {}
         for face, result, nothing, change in passes:
             images = face.image, result.float(), nothing.float()
-            found = change_terms(*images, change, face.regions, ChangeWeights())
+            found = change_terms(*images, change, face.regions, ChangeWeights(), lab=self.lab)
             for name, value in found.items():
                 terms[name] = terms[name] + value if name in terms else value
         return terms | self.extra_terms()

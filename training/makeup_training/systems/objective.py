@@ -42,6 +42,8 @@ def change_terms(
     change: Tensor,
     regions: Tensor,
     weights: ChangeWeights,
+    *,
+    lab: bool = False,
 ) -> dict[str, Tensor]:
     """The weighted losses of a batch.
 
@@ -52,11 +54,10 @@ def change_terms(
         change: float (B, 3, S, S), the wanted change of log light.
         regions: integer (B, S, S).
         weights: of the terms.
+        lab: whether images and change are CIELAB, in units of `LAB_UNIT`, in place of log light.
     """
-    made = LIGHT_RANGE * (result - nothing)
     on_skin = (regions == Region.SKIN)[:, None]
-    made = made - (1 - SKIN_LIGHTNESS) * made.mean(1, True) * on_skin  # as it is painted
-    error = made - change
+    error = as_painted(LIGHT_RANGE * (result - nothing), regions, lab=lab) - change
     sigma = image.shape[-1] / 128
     inside = regions != Region.NONE
     total = error.new_zeros(())
@@ -65,7 +66,8 @@ def change_terms(
         if not here.any():
             continue
         smooth = blurred(error * here, sigma) / blurred(here, sigma).clamp(min=1e-3)
-        distance = smooth.abs().mean(1) + _CHROMA * (smooth - smooth.mean(1, True)).abs().mean(1)
+        chroma = smooth[:, 1:] if lab else smooth - smooth.mean(1, True)
+        distance = smooth.abs().mean(1) + _CHROMA * chroma.abs().mean(1)
         total = total + weight * (distance * here[:, 0]).sum() / here.sum()
     outside = (error.abs().mean(1) * ~inside).sum() / (~inside).sum().clamp(min=1)
     picture = (nothing - image).abs().mean()
@@ -77,6 +79,16 @@ def change_terms(
         "outside": weights.outside * outside,
         "picture": weights.picture * picture,
     }
+
+
+def as_painted(change: Tensor, regions: Tensor, *, lab: bool) -> Tensor:
+    """A change (B, 3, S, S) of which skin takes little lightness: the rest is light."""
+    on_skin = (regions == Region.SKIN)[:, None]
+    if lab:
+        lightness = torch.cat([change[:, :1], torch.zeros_like(change[:, 1:])], 1)
+    else:
+        lightness = change.mean(1, True)
+    return change - (1 - SKIN_LIGHTNESS) * lightness * on_skin
 
 
 def taken_from(regions: Tensor, region: Region) -> Tensor:

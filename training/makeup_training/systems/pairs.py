@@ -13,14 +13,18 @@ from torch.nn import functional
 
 from makeup_kernels import CROP_SIZE, Region
 from makeup_kernels.geometry import MIRRORED_POINTS
-from makeup_sdk.faces.light import to_log
-from makeup_sdk.makeup.appearance import Appearance
+from makeup_sdk.faces.light import from_log, to_log
+from makeup_sdk.faces.skin_light import CheekLight
+from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, Appearance
 from makeup_training.networks.inputs import FaceBatch
 from makeup_training.systems.faces import BARE, PAINTED, WORN, FaceStore
 from makeup_training.systems.truth import REGIONS, change_on, lent_by
 
 LIGHT_OFFSET, LIGHT_RANGE = 1.0, 2.4
 """Networks see (log light above the bare skin + offset) / range, cut off at -1 and 1."""
+
+LAB_UNIT = 25.0
+"""CIELAB that counts as 1 of log light does, for networks that see colours as `mobile` does."""
 
 Draw: TypeAlias = tuple[int, bool]
 """A row of the store, and whether the face is mirrored."""
@@ -103,6 +107,9 @@ class PairSampler:
         held: draw among held-back faces instead, whose lenders may be any painted ones of them.
         seed: of all draws.
         removal: whether every second batch is of removal.
+        lab: whether images and changes are CIELAB relative to the cheeks, over `LAB_UNIT`, in
+            place of log light. What is taught depends on the skin's own shade in log light, which
+            the image does not show there; not so in CIELAB, where it is a difference of colours.
     """
 
     def __init__(
@@ -115,9 +122,10 @@ class PairSampler:
         held: bool = False,
         seed: int = 0,
         removal: bool = False,
+        lab: bool = False,
     ) -> None:
         self.store, self.size, self.batch, self.seed = store, size, batch, seed
-        self.removal = removal
+        self.removal, self.lab = removal, lab
         self.shares = shares or Shares(), shares or TAKEN_OFF
         usable = np.asarray(store.held) == held
         self.rows = {
@@ -149,8 +157,8 @@ class PairSampler:
         count = len(lenders)
         index = torch.arange(len(both))
         return PairBatch(
-            stacked([self.face(*face) for face in wearers]),
-            stacked([self.face(*face) for face in lenders]),
+            stacked([self.face(*face, lends=removal) for face in wearers]),
+            stacked([self.face(*face, lends=not removal) for face in lenders]),
             index // count,
             index % count,
             _stack(
@@ -173,10 +181,15 @@ class PairSampler:
             lent = PAINTED
         return int(rng.choice(self.rows[lent])), bool(rng.random() < 0.5)
 
-    def face(self, row: int, flip: bool) -> tuple[NDArray[np.float32], ...]:
+    def face(self, row: int, flip: bool, *, lends: bool = False) -> tuple[NDArray[np.float32], ...]:
         """Image (3, S, S), regions (S, S) and landmarks (68, 2) of a face, mirrored if asked."""
         store, size = self.store, self.size
-        image = light_image(store.crop[row], store.tone(row).over_crop(), size)
+        if self.lab:
+            share = EXPOSURE_SHARE if lends else 1.0
+            light = CheekLight.measure(store.crop[row], store.regions[row], share)
+            image = lab_image(store.crop[row], light, size)
+        else:
+            image = light_image(store.crop[row], store.tone(row).over_crop(), size)
         left, top, side = WINDOW
         regions = np.asarray(store.regions[row])[top : top + side, left : left + side]
         regions = np.asarray(
@@ -199,6 +212,8 @@ class PairSampler:
         if wearer == lender:
             return np.zeros((3, self.size, self.size), np.float32)
         change = change_on(store.face(wearer), self._lent_by(lender))
+        if self.lab:
+            return self._lab_change(wearer, from_log(to_log(store.crop[wearer]) + change), flip)
         return self.cut(change * _TAUGHT[store.regions[wearer]][..., None], flip)
 
     def taken_off(self, row: int, flip: bool) -> NDArray[np.float32]:
@@ -212,10 +227,22 @@ class PairSampler:
             return np.zeros((3, self.size, self.size), np.float32)
         if store.kind[row] == PAINTED:
             bare = int(store.person[row])
+            if self.lab:
+                return self._lab_change(row, store.crop[bare], flip)
             return self.cut(to_log(store.crop[bare]) - to_log(store.crop[row]), flip)
         if row not in self._bare:
             self._bare[row] = self._bare_look(row)
-        return self.cut(change_on(store.face(row), self._bare[row]), flip)
+        change = change_on(store.face(row), self._bare[row])
+        if self.lab:
+            return self._lab_change(row, from_log(to_log(store.crop[row]) + change), flip)
+        return self.cut(change, flip)
+
+    def _lab_change(self, row: int, after: NDArray[np.uint8], flip: bool) -> NDArray[np.float32]:
+        """What leads from a face's crop to another of it, (3, S, S) in CIELAB over `LAB_UNIT`."""
+        before, regions = self.store.crop[row], self.store.regions[row]
+        light = CheekLight.measure(before, regions)
+        change = light.relative(light.lab(after)) - light.relative(light.lab(before))
+        return self.cut(change[..., ::-1] * np.float32(1 / LAB_UNIT), flip)
 
     def _lent_by(self, row: int) -> Appearance | None:
         if row not in self._lent:
@@ -241,13 +268,17 @@ class PairSampler:
         return np.ascontiguousarray(values[..., ::-1].transpose(2, 0, 1))
 
 
-def lent_image(faces: FaceBatch) -> Tensor:
+def lent_image(faces: FaceBatch, skin: float = LIGHT_OFFSET / LIGHT_RANGE) -> Tensor:
     """Images (B, 3, S, S) of faces that lend: bare skin where they show no region.
 
     A cell at the hairline would lend the hair's colour else. As `LightView.reference` has it.
+
+    Args:
+        faces: that lend.
+        skin: value of bare skin.
     """
     off = functional.max_pool2d((faces.regions == 0)[:, None].to(faces.image.dtype), 3, 1, 1)
-    return faces.image * (1 - off) + off * (LIGHT_OFFSET / LIGHT_RANGE)
+    return faces.image * (1 - off) + off * skin
 
 
 def light_image(
@@ -267,6 +298,21 @@ def light_image(
     skin = cv2.resize(skin[window], **area)
     relative = (to_log(crop) - skin + LIGHT_OFFSET) / LIGHT_RANGE
     return np.clip(relative[..., ::-1].transpose(2, 0, 1), -1, 1)
+
+
+def lab_image(crop: NDArray[np.uint8], light: CheekLight, size: int) -> NDArray[np.float32]:
+    """A crop in CIELAB relative to its cheeks: float32 (3, S, S), L*, a*, b* in [-1, 1].
+
+    Args:
+        crop: uint8 (256, 256, 3), BGR.
+        light: that it stands in.
+        size: side S.
+    """
+    left, top, side = WINDOW
+    window = crop[top : top + side, left : left + side]
+    small = np.asarray(cv2.resize(window, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    relative = light.relative(light.lab(small)) / np.float32(LAB_UNIT * LIGHT_RANGE)
+    return np.clip(relative.transpose(2, 0, 1), -1, 1)
 
 
 def _stack(arrays: list[NDArray[np.float32]]) -> Tensor:

@@ -35,6 +35,7 @@ class SSATLearner(Learner):
 
     name = "ssat"
     layout = torch.contiguous_format
+    lab = True
     facts: ClassVar[Mapping[str, Any]] = {"normalised": False}
 
     def __init__(self, width: int) -> None:
@@ -45,7 +46,7 @@ class SSATLearner(Learner):
     def sampler(
         self, store: FaceStore, size: int, batch: tuple[int, int], *, held: bool = False
     ) -> PairSampler:
-        return PairSampler(store, size, batch, held=held, removal=True)
+        return PairSampler(store, size, batch, held=held, removal=True, lab=True)
 
     def passes(self, batch: PairBatch) -> Iterator[Passes]:
         network = self.network
@@ -54,7 +55,7 @@ class SSATLearner(Learner):
         wearer = int(batch.removal)
         lender = 1 - wearer
         images = [face.image for face in faces]
-        images[lender] = lent_image(faces[lender])
+        images[lender] = lent_image(faces[lender], 0.0)
         parsings = [parsing_planes(face) for face in faces]
         contents, fused = zip(
             *(network.encode(i, p) for i, p in zip(images, parsings, strict=True)), strict=True

@@ -17,7 +17,7 @@ from makeup_training.checkpoints import save_weights
 from makeup_training.data.portraits import BadDataError
 from makeup_training.systems.learner import Learner, SystemLearner
 from makeup_training.systems.learners import LEARNERS
-from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, WINDOW
+from makeup_training.systems.pairs import LAB_UNIT, LIGHT_OFFSET, LIGHT_RANGE, WINDOW
 
 TRAINING_DATA = (
     {"name": "faker-js/assets-person-portrait", "licence": "CC0-1.0"},
@@ -129,7 +129,7 @@ def keep_weights(run: Run, folder: Path, width: int, size: int) -> None:
         **run.learner.facts,
     }
     if isinstance(run.learner, Learner):
-        facts["view"] = view
+        facts["view"] = view | {"lab": LAB_UNIT * LIGHT_RANGE} if run.learner.lab else view
     for name, network in run.learner.files.items():
         save_weights(network, folder / f"{name}.safetensors", metadata=facts)
 
@@ -163,7 +163,7 @@ PLANS: Mapping[str, Plan] = {
     "psgan-pose": Plan(3000, 3e-4, size=128),
     "region-gan": Plan(4000, lenders=4),
     "portrait-edit": Plan(1500, 1.5e-3, lenders=4, size=128),
-    "ssat": Plan(3000, 2.5e-4, wearers=1),
+    "ssat": Plan(1600, 4e-4, wearers=1, size=64),
 }
 """The recipes `SYSTEM-mobile` of `makeup-train`."""
 
