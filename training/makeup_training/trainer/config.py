@@ -11,10 +11,7 @@ from typing import Any
 
 from makeup_kernels.errors import MakeupError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+_RECIPES = resources.files("makeup_training") / "recipes" / "configs"
 
 
 class ConfigError(MakeupError):
@@ -143,8 +140,21 @@ _MAY_CHANGE = {"steps", "checkpoint_every", "validate_every"}
 
 def shipped_recipes() -> list[str]:
     """Names of the recipe files in this package."""
-    folder = resources.files("makeup_training.recipes") / "configs"
-    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith("toml"))
+    names = [path.name for path in _RECIPES.iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith("toml"))
+
+
+def _table(text: str) -> dict[str, Any]:
+    """TOML as a table.
+
+    Raises:
+        ValueError: it is not TOML.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:  # comes with the extra `train`, and `makeup-train --list` works without it
+        import tomli as tomllib
+    return tomllib.loads(text)
 
 
 def load_config(recipe: str, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -168,11 +178,10 @@ def load_config(recipe: str, overrides: Mapping[str, Any] | None = None) -> Conf
                 f"recipe {recipe!r}: expected one of {', '.join(shipped_recipes())}, "
                 "or the path of a .toml file"
             )
-        folder = resources.files("makeup_training.recipes") / "configs"
-        text = (folder / f"{recipe}.toml").read_text()
+        text = (_RECIPES / f"{recipe}.toml").read_text()
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = _table(text)
+    except ValueError as error:
         raise ConfigError(f"{recipe}: not TOML: {error}") from error
     for name, value in (overrides or {}).items():
         _set(values, name.split("."), value)
@@ -190,8 +199,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"--set {text}: expected name=value, such as optimiser.rate=1e-4")
     try:
-        return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return name.strip(), _table(f"value = {value}")["value"]
+    except ValueError:
         return name.strip(), value
 
 

@@ -1,8 +1,6 @@
 """The training loop that all recipes share."""
 
 import math
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -28,6 +26,7 @@ from makeup_kernels.files import write_atomically
 from makeup_training.data.examples import ExampleOptions, collate, moved
 from makeup_training.data.portraits import BadDataError, PortraitFile
 from makeup_training.data.readers import Collection
+from makeup_training.interruptions import interruptions
 from makeup_training.precision import mixed_precision
 from makeup_training.recipes import make_recipe
 from makeup_training.trainer.checkpoint import (
@@ -128,7 +127,7 @@ class Trainer:
         with (
             RunLog(self.options.folder, self.step) as log,
             _progress(console) as progress,
-            _interruptions() as interruptions,
+            interruptions() as interrupted,
         ):
             task = progress.add_task(config.recipe, total=config.steps, completed=self.step)
             if self.step == 0:
@@ -141,9 +140,9 @@ class Trainer:
                 last = self.step == config.steps
                 if last or self.step % config.validate_every == 0:
                     figures = self._validate(log, console)
-                if last or interruptions or self.step % config.checkpoint_every == 0:
+                if last or interrupted or self.step % config.checkpoint_every == 0:
                     self._save(log)
-                if interruptions:
+                if interrupted:
                     raise KeyboardInterrupt
         return figures
 
@@ -349,20 +348,6 @@ def _frozen(networks: nn.ModuleDict) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
-
-
-@contextmanager
-def _interruptions() -> Iterator[list[int]]:
-    """Collects Ctrl-C instead of breaking a step in two; from threads other than the main, none."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _progress(console: Console) -> Progress:
