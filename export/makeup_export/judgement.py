@@ -1,4 +1,4 @@
-"""How well a network does on the shipped faces: does makeup arrive, and does the face stay."""
+"""Judge a network on the shipped faces: is makeup transferred, and is the face preserved?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,14 @@ from makeup_export.rewrites import HALF_RANGE
 from makeup_kernels import Region
 
 LEAST_ARRIVAL, LEAST_STRUCTURE = 0.15, 0.5
-"""Below these a network has hardly learnt: nothing comes over, or the face is lost."""
+"""Below these a network has hardly learnt: no makeup is transferred, or the face is lost."""
 
 JUDGED = ("psgan", "psgan-pose", "psgan-sr", "ssat")
 """Models that put a reference's makeup on a face."""
 
 _REGIONS = (Region.LIPS, Region.EYES)
+_SKIN_LUMINANCE, _LUMINANCE = 0.2, np.array([0.0722, 0.7152, 0.2126])
+"""Linear luminance of skin in standard light; shares of blue, green and red in luminance."""
 _FLOOR = 0.012
 """Added to linear light before its logarithm."""
 
@@ -31,9 +33,9 @@ class Judgement:
     """Medians over pairs of shipped faces.
 
     Attributes:
-        arrival: share of the way that the mean colours of lips and eyes go from the source's to
-            the reference's, each relative to its skin: 0 nothing arrives, 1 all.
-        structure: cosine between the gradients of the source and of the network's image of it.
+        arrival: how far the mean colours of lips and eyes, relative to the skin, move from the
+            source's to the reference's: 0 not at all, 1 completely.
+        structure: cosine between the image gradients of the source and of the network's result.
     """
 
     arrival: float
@@ -41,7 +43,7 @@ class Judgement:
 
     @property
     def warning(self) -> str | None:
-        """What to tell whoever exports a network that barely trained."""
+        """A warning if the network has hardly learnt, else None."""
         if self.arrival >= LEAST_ARRIVAL and self.structure >= LEAST_STRUCTURE:
             return None
         return (
@@ -64,7 +66,7 @@ def judge(model: ModelGraphs, pairs: Sequence[tuple[AlignedFace, AlignedFace]]) 
         source, reference = (_in_its_light(f, view) for f in pair) if view is not None else pair
         with torch.no_grad():
             image = _picture(model.truth(source, reference), source)
-            if view is not None:  # the difference of two passes is what is painted
+            if view is not None:  # the painted change is the difference of two passes
                 rebuilt = _picture(model.truth(source, source), source)
                 change = image - rebuilt
                 structures.append(_likeness(rebuilt, source.image))
@@ -76,17 +78,26 @@ def judge(model: ModelGraphs, pairs: Sequence[tuple[AlignedFace, AlignedFace]]) 
 
 
 def _in_its_light(face: AlignedFace, view: Mapping[str, Any]) -> AlignedFace:
-    """A face in log light above the median of its skin, as pixel values of such a network."""
+    """A face relative to its skin, as pixel values of a network with this view.
+
+    In log light, or in CIELAB in standard light, b* first.
+    """
     encoded = face.image.astype(np.float64) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    light = np.log(linear + _FLOOR)
-    above = light - np.median(light[face.regions == Region.SKIN], axis=0)
-    seen = np.clip((above + view["offset"]) / view["range"], -1, 1)
+    skin = face.regions == Region.SKIN
+    if "lab" in view:
+        lit = linear * (_SKIN_LUMINANCE / np.median(linear[skin] @ _LUMINANCE))
+        lab = cv2.cvtColor(lit[..., ::-1].astype(np.float32), cv2.COLOR_LRGB2LAB)[..., ::-1]
+        seen = np.clip((lab - np.median(lab[skin], axis=0)) / view["lab"], -1, 1)
+    else:
+        light = np.log(linear + _FLOOR)
+        above = light - np.median(light[skin], axis=0)
+        seen = np.clip((above + view["offset"]) / view["range"], -1, 1)
     return replace(face, image=(HALF_RANGE * (1 + seen)).astype(np.float32))
 
 
 def _picture(planes: NDArray[Any], source: AlignedFace) -> NDArray[np.float32]:
-    """float32 (S, S, 3) pixel values; of models that give several images, the first."""
+    """float32 (S, S, 3) pixel values; the first image of models that return several."""
     side = source.image.shape[0]
     return HALF_RANGE * (1 + planes[:3, :side, :side].transpose(1, 2, 0))
 

@@ -15,7 +15,7 @@ from makeup_sdk.faces.planes import normalized_planes
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.models.base import FACES_AT_ONCE, CropPaint, ModelOptions, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, beyond, makeup_mask
-from makeup_sdk.models.papers.light_paint import LightView
+from makeup_sdk.models.papers.views import LabView, LightView, View
 
 Signature = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 """Names of the inputs and outputs of each graph that a model needs."""
@@ -48,7 +48,7 @@ class Graphs:
     mean: tuple[float, float, float]
     scale: tuple[float, float, float]
     output: tuple[float, float]
-    view: LightView | None = None
+    view: View | None = None
 
     @classmethod
     def open(cls, bundle: Bundle, signature: Signature, options: ModelOptions) -> "Graphs":
@@ -160,19 +160,22 @@ class Graphs:
         return CropPaint(np.ascontiguousarray(crop), makeup_mask(face.regions, strength))
 
 
-def _view(where: str, value: object) -> LightView | None:
-    """A window of the crop and the scale of its light, as exports of ours write them."""
+def _view(where: str, value: object) -> View | None:
+    """A window of the crop and the scale of its colours, as exports of ours write them."""
     if value is None:
         return None
-    names = [field.name for field in fields(LightView)]
-    if not isinstance(value, Mapping) or set(value) != set(names):
+    if not isinstance(value, Mapping):
+        raise _unfit(where, "constant 'view'", "a window and a scale", value)
+    kind = LabView if "lab" in value else LightView
+    names = [field.name for field in fields(kind)]
+    if set(value) != set(names):
         raise _unfit(where, "constant 'view'", ", ".join(names), value)
-    offset, span = (_number(where, f"'view.{name}'", value[name]) for name in names[:2])
-    left, top, side = (value[name] for name in names[2:])
+    scales = [_number(where, f"'view.{name}'", value[name]) for name in names[:-3]]
+    left, top, side = (value[name] for name in names[-3:])
     whole = all(type(number) is int and number >= 0 for number in (left, top, side))
-    if not whole or side < 32 or max(left, top) + side > CROP_SIZE or not span > 0:
+    if not whole or side < 32 or max(left, top) + side > CROP_SIZE or not scales[-1] > 0:
         raise _unfit(where, "constant 'view'", f"a window inside {CROP_SIZE} pixels", value)
-    return LightView(offset, span, left, top, side)
+    return kind(*scales, left, top, side)
 
 
 def _number(where: str, name: str, value: object) -> float:

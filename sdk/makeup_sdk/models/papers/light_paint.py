@@ -1,30 +1,26 @@
 """Paint of networks that work in the face's own light: the difference of two passes.
 
-Such a network sees log light above the bare skin, and is asked twice: for the look, and for
-nothing. What sets the two apart is the makeup, a change of log light. Errors of reconstruction are
-in both and cancel, and the face keeps its own pixels: from the network comes colour, not texture.
+Such a network sees colours relative to the bare skin (`views`), and is asked twice: for the look,
+and for nothing. What sets the two apart is the makeup, a change of light. Errors of reconstruction
+are in both and cancel, and the face keeps its own pixels: from the network comes colour, not
+texture.
 """
 
-from dataclasses import dataclass
-from functools import cache
 from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 
-from makeup_kernels import CROP_SIZE, NoFaceError, Region
+from makeup_kernels import Region
 from makeup_kernels.types import FloatArray, Image
-from makeup_sdk.faces.light import to_log
 from makeup_sdk.faces.smoothing import SmoothingOptions
-from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.faces.types import CropGrid, FaceAnalysis
+from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Part
 from makeup_sdk.models.base import Painter, Strength
 from makeup_sdk.models.factors import (
     GRIDS,
     LARGEST,
     NEAR_LIPS,
-    SKIN_LIGHTNESS,
     FactorPaint,
     Factors,
     SmoothedFactors,
@@ -32,83 +28,11 @@ from makeup_sdk.models.factors import (
     worn,
 )
 from makeup_sdk.models.papers.faces import NetworkFace
+from makeup_sdk.models.papers.views import View
 
-_PIXEL_MIDDLE = 127.5
 _BLUR = {Region.LIPS: 1.0, Region.SKIN: 3.0, Region.EYES: 1.0, Region.BROWS: 1.0}
 """Standard deviation, in 128ths of the network's crop, to which a region's change is smoothed."""
-_BORDER = 16
-"""Crop pixels over which paint fades out towards the border of the network's window."""
 _ALL: Strength = dict.fromkeys(MAKEUP_REGIONS, 1.0)
-
-
-@dataclass(frozen=True)
-class LightView:
-    """What a network sees of a face: a window of its crop, in log light above its bare skin.
-
-    The network's pixel values are 127.5 (1 + (light + offset) / range), cut off at 0 and 255.
-
-    Attributes:
-        offset, range: see there.
-        left, top, side: the window, crop pixels.
-    """
-
-    offset: float
-    range: float
-    left: int
-    top: int
-    side: int
-
-    def face(self, face: FaceAnalysis, light: FloatArray, tone: SkinTone, size: int) -> NetworkFace:
-        """A face in the window, on a crop of side `size`.
-
-        Args:
-            face: the analysed face.
-            light: float32 (256, 256, 3), log light of its crop.
-            tone: its bare skin.
-            size: of the network's crop.
-        """
-        part = np.s_[self.top : self.top + self.side, self.left : self.left + self.side]
-        crop = cv2.resize(face.crop[part], (size, size), interpolation=cv2.INTER_AREA)
-        skin = cv2.resize(tone.over_crop()[part], (size, size), interpolation=cv2.INTER_AREA)
-        above = (to_log(np.asarray(crop, np.uint8)) - skin + self.offset) / self.range
-        regions = cv2.resize(face.regions[part], (size, size), interpolation=cv2.INTER_NEAREST)
-        places = face.crop_landmarks - np.array([self.left, self.top], np.float32) + 0.5
-        return NetworkFace(
-            np.asarray(_PIXEL_MIDDLE * (1 + np.clip(above, -1, 1)), np.float32),
-            (places * (size / self.side) - 0.5).astype(np.float32),
-            np.asarray(regions, np.uint8),
-        )
-
-    def on_grid(self, change: FloatArray, grid: CropGrid) -> FloatArray:
-        """A change in the window, (S, S, 3), on a grid: (3, rows, columns), 0 beyond the window."""
-        crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
-        part = np.s_[self.top : self.top + self.side, self.left : self.left + self.side]
-        crop[part] = cv2.resize(change, (self.side, self.side)) * _fade(self.side)
-        cells = crop[grid.pixels]
-        if grid.cell > 1:
-            size = (grid.columns, grid.rows)
-            cells = cv2.resize(cells, size, interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(cells.transpose(2, 0, 1))
-
-    def reference(self, face: FaceAnalysis, size: int) -> NetworkFace:
-        """A reference face in the window, bare skin where it shows no region.
-
-        A cell at the hairline would lend the hair's colour else.
-
-        Raises:
-            NoFaceError: too little of its skin is visible.
-        """
-        light = to_log(face.crop)
-        tone = SkinTone.fit(light, face.regions)
-        if tone is None:
-            raise NoFaceError(
-                "reference: too little of its skin is visible to tell the makeup from the light; "
-                "use a photo in which nothing covers the face"
-            )
-        seen = self.face(face, light, tone, size)
-        off = cv2.dilate((seen.regions == 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        seen.image[off] = _PIXEL_MIDDLE * (1 + self.offset / self.range)
-        return seen
 
 
 @runtime_checkable
@@ -129,7 +53,7 @@ class LightPainter(Painter):
         size: side S of the network's crop.
     """
 
-    def __init__(self, painter: PassPainter, view: LightView, size: int) -> None:
+    def __init__(self, painter: PassPainter, view: View, size: int) -> None:
         self._painter, self._view, self._size = painter, view, size
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
@@ -143,14 +67,13 @@ class LightPainter(Painter):
 
     def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
         """See `FactorPainter.factors`; the shade of the whole face stays."""
-        light = to_log(face.crop)
-        skin = SkinTone.fit(light, face.regions)
-        if skin is None:
-            return {}
         view, size = self._view, self._size
-        source = view.face(face, light, skin, size)
+        source = view.frame(face, size)
+        if source is None:
+            return {}
         made_up, bare = self._painter.both(source, _ALL)
-        found = (made_up - bare).transpose(1, 2, 0) * (view.range / _PIXEL_MIDDLE)
+        found = (made_up - bare).transpose(1, 2, 0)
+        seen = np.asarray(source.image, np.float32)
         factors: dict[Part, FloatArray] = {}
         for region in MAKEUP_REGIONS:
             here = (source.regions == region).astype(np.float32)
@@ -158,20 +81,11 @@ class LightPainter(Painter):
                 here *= _far_from_lips(source.regions)
             if not here.any():
                 continue
-            change = np.clip(_spread(found, here, _BLUR[region] * size / 128), *LARGEST)
-            if region is Region.SKIN:
-                lightness = change.mean(axis=2, keepdims=True)
-                change += SKIN_LIGHTNESS * lightness - lightness
-            factors[region] = view.on_grid(change, GRIDS[region])
+            sigma = _BLUR[region] * size / 128
+            change, own = (_spread(values, here, sigma) for values in (found, seen))
+            logs = np.clip(view.factors(face, own, change, region), *LARGEST)
+            factors[region] = view.on_grid(logs, GRIDS[region])
         return factors
-
-
-@cache
-def _fade(side: int) -> FloatArray:
-    """float32 (side, side, 1): 1, falling to 0 towards the window's border."""
-    steps = np.arange(side, dtype=np.float32)
-    ramp = np.clip((np.minimum(steps, side - 1 - steps) + 0.5) / _BORDER, 0, 1)
-    return np.asarray((ramp[:, None] * ramp[None])[..., None], np.float32)
 
 
 def _far_from_lips(regions: Image) -> FloatArray:

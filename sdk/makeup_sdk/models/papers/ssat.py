@@ -21,6 +21,10 @@ _MT_TO_RAW19 = np.array([0, 1, 2, 3, 4, 5, 10, 12, 11, 13, 17], np.uint8)
 """MT classes of `face_classes` to those of face-parsing.PyTorch, which SSAT reads."""
 
 
+_SAME_SKIN = 1e-3
+"""Distance within which skins are the same: a face and itself in a mirror lend together."""
+
+
 class SSATPainter(Painter):
     """Makeup features gathered by soft correspondence. Puts a look on, or takes makeup off."""
 
@@ -60,8 +64,10 @@ class SSATPainter(Painter):
         if self._skins is None:
             return encoded["content"], self._mixed(encoded["receiving"], source)
         own = _skin(source)
-        nearest = int(np.argmin([np.linalg.norm(skin - own) for skin in self._skins]))
-        return encoded["content"], self._gathered(encoded["receiving"], nearest)
+        away = [float(np.linalg.norm(skin - own)) for skin in self._skins]
+        nearest = [number for number, far in enumerate(away) if far <= min(away) + _SAME_SKIN]
+        gathered = [self._gathered(encoded["receiving"], number) for number in nearest]
+        return encoded["content"], np.asarray(sum(gathered) / len(gathered), np.float32)
 
     def _decode(self, content: FloatArray, makeup: FloatArray) -> FloatArray:
         inputs = {"content": content, "makeup": makeup}
@@ -91,7 +97,9 @@ class SSATPainter(Painter):
 
 
 def _skin(face: NetworkFace) -> FloatArray:
-    """float32 (3,): median colour of the skin."""
+    """float32 (3,): median colour of the skin, or its log light."""
+    if face.skin is not None:
+        return face.skin
     inside = face.regions == Region.SKIN
     colors = face.image[inside] if inside.any() else face.image.reshape(-1, 3)
     return np.asarray(np.median(colors, axis=0), np.float32)

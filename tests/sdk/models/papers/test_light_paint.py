@@ -12,7 +12,8 @@ from makeup_sdk import FaceAnalysis, NoFaceError, Region
 from makeup_sdk.faces.light import decode_srgb, from_log, to_log
 from makeup_sdk.models.factors import GRIDS
 from makeup_sdk.models.papers.faces import NetworkFace
-from makeup_sdk.models.papers.light_paint import LightPainter, LightView
+from makeup_sdk.models.papers.light_paint import LightPainter
+from makeup_sdk.models.papers.views import LightView
 
 SIZE = 96
 VIEW = LightView(1.0, 2.4, 32, 48, 192)
