@@ -16,6 +16,7 @@ from makeup_kernels import MakeupError
 from makeup_kernels.dispatch import thread_count, usable_cores
 from makeup_sdk.look import Look
 from makeup_sdk.makeup.product_json import schema
+from makeup_sdk.models.facts import FACTS
 from makeup_sdk.web.guard import Guard, GuardOptions
 from makeup_sdk.web.limits import Limits
 from makeup_sdk.web.live import LiveClient
@@ -115,9 +116,12 @@ def _add_routes(app: FastAPI, studio: Studio, limits: Limits, threads: int | Non
         return Response(data, media_type="image/jpeg")
 
     @app.get("/v1/models")
-    def models() -> list[dict[str, str]]:
-        """The models that put a look on, and what each does."""
-        return [{"name": name, "does": does} for name, does in photo_models().items()]
+    def models() -> list[dict[str, Any]]:
+        """The models that put a look on, what each does, and whether it takes makeup off."""
+        return [
+            {"name": name, "does": does, "removes": FACTS[name].removes}
+            for name, does in photo_models().items()
+        ]
 
     @app.get("/v1/products")
     def products() -> dict[str, Any]:

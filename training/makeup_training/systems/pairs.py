@@ -135,6 +135,7 @@ class PairSampler:
         self.all = np.flatnonzero(usable)
         self._lent: dict[int, Appearance | None] = {}
         self._bare: dict[int, Appearance | None] = {}
+        self._visible = self._visibility() if removal else None
 
     def __call__(self, step: int) -> PairBatch:
         rng = np.random.default_rng([self.seed, step])
@@ -179,7 +180,18 @@ class PairSampler:
             lent = WORN
         elif kind < shares.lent_worn + shares.lent_painted:
             lent = PAINTED
-        return int(rng.choice(self.rows[lent])), bool(rng.random() < 0.5)
+        odds = self._visible if shares is self.shares[1] and lent == PAINTED else None
+        return int(rng.choice(self.rows[lent], p=odds)), bool(rng.random() < 0.5)
+
+    def _visibility(self) -> NDArray[np.float64]:
+        """Odds of the painted faces in removal: the mean difference of lips and lids from bare."""
+        store, found = self.store, []
+        for row in self.rows[PAINTED]:
+            made_up = np.isin(store.regions[row], (Region.LIPS, Region.EYES))
+            bare = store.crop[store.person[row]][made_up].astype(np.float32)
+            found.append(float(np.abs(store.crop[row][made_up] - bare).mean()) if len(bare) else 0)
+        total = np.asarray(found, np.float64) + 1e-3
+        return total / total.sum()
 
     def face(self, row: int, flip: bool, *, lends: bool = False) -> tuple[NDArray[np.float32], ...]:
         """Image (3, S, S), regions (S, S) and landmarks (68, 2) of a face, mirrored if asked."""

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import cv2
 import numpy as np
 
 from makeup_engines import Bundle, Session, SessionOptions
-from makeup_kernels import CROP_SIZE, BundleError
+from makeup_kernels import CROP_SIZE, BundleError, Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.planes import normalized_planes
 from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.models.base import FACES_AT_ONCE, CropPaint, ModelOptions, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, beyond, makeup_mask
 from makeup_sdk.models.papers.views import LabView, LightView, View
@@ -37,6 +38,7 @@ class Graphs:
         mean, scale: network input = (pixel - mean) * scale, per channel.
         output: scale and offset from the network's image to pixel values.
         view: of networks that work in the face's own light; None of those that see pictures.
+        gains: of the same, by "transfer" and "removal": see `light_paint.LightPainter`.
     """
 
     where: str
@@ -49,6 +51,7 @@ class Graphs:
     scale: tuple[float, float, float]
     output: tuple[float, float]
     view: View | None = None
+    gains: Mapping[str, Mapping[Region, float]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, bundle: Bundle, signature: Signature, options: ModelOptions) -> "Graphs":
@@ -97,6 +100,7 @@ class Graphs:
                 _number(where, "'output.offset'", output.get("offset")),
             ),
             _view(where, manifest.constants.get("view")),
+            _gains(where, manifest.constants.get("gains")),
         )
 
     def number(self, name: str) -> float:
@@ -167,7 +171,7 @@ def _view(where: str, value: object) -> View | None:
     if not isinstance(value, Mapping):
         raise _unfit(where, "constant 'view'", "a window and a scale", value)
     kind = LabView if "lab" in value else LightView
-    names = [field.name for field in fields(kind)]
+    names = [part.name for part in fields(kind)]
     if set(value) != set(names):
         raise _unfit(where, "constant 'view'", ", ".join(names), value)
     scales = [_number(where, f"'view.{name}'", value[name]) for name in names[:-3]]
@@ -175,7 +179,27 @@ def _view(where: str, value: object) -> View | None:
     whole = all(type(number) is int and number >= 0 for number in (left, top, side))
     if not whole or side < 32 or max(left, top) + side > CROP_SIZE or not scales[-1] > 0:
         raise _unfit(where, "constant 'view'", f"a window inside {CROP_SIZE} pixels", value)
-    return kind(*scales, left, top, side)
+    if len(scales) == 1:
+        return LabView(scales[0], left, top, side)
+    return LightView(scales[0], scales[1], left, top, side)
+
+
+def _gains(where: str, value: object) -> dict[str, dict[Region, float]]:
+    """Gains by direction and name of the region, as exports of ours write them."""
+    regions = {region.name.lower(): region for region in MAKEUP_REGIONS}
+    found: dict[str, dict[Region, float]] = {}
+    if value is None:
+        return found
+    if not isinstance(value, Mapping):
+        raise _unfit(where, "constant 'gains'", "gains by direction and region", value)
+    for direction, gains in value.items():
+        if not isinstance(gains, Mapping) or not set(gains) <= set(regions):
+            raise _unfit(where, f"constant 'gains.{direction}'", ", ".join(regions), gains)
+        found[direction] = {
+            regions[name]: _number(where, f"'gains.{direction}.{name}'", gain)
+            for name, gain in gains.items()
+        }
+    return found
 
 
 def _number(where: str, name: str, value: object) -> float:

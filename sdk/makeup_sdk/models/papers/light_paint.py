@@ -6,6 +6,7 @@ are in both and cancel, and the face keeps its own pixels: from the network come
 texture.
 """
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import cv2
@@ -51,10 +52,18 @@ class LightPainter(Painter):
         painter: runs the passes.
         view: what its network sees.
         size: side S of the network's crop.
+        gains: times the network's change, by region, where it makes more or less than it should.
     """
 
-    def __init__(self, painter: PassPainter, view: View, size: int) -> None:
+    def __init__(
+        self,
+        painter: PassPainter,
+        view: View,
+        size: int,
+        gains: Mapping[Region, float] | None = None,
+    ) -> None:
         self._painter, self._view, self._size = painter, view, size
+        self._gains = gains or {}
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`; a face with too little visible skin stays bare."""
@@ -83,6 +92,7 @@ class LightPainter(Painter):
                 continue
             sigma = _BLUR[region] * size / 128
             change, own = (_spread(values, here, sigma) for values in (found, seen))
+            change *= np.float32(self._gains.get(region, 1.0))
             logs = np.clip(view.factors(face, own, change, region), *LARGEST)
             factors[region] = view.on_grid(logs, GRIDS[region])
         return factors
@@ -92,7 +102,8 @@ def _far_from_lips(regions: Image) -> FloatArray:
     """float32 (S, S): 0 on the lips and within `NEAR_LIPS` of them, else 1."""
     side = 2 * round(NEAR_LIPS * len(regions)) + 1
     lips = (regions == Region.LIPS).astype(np.uint8)
-    return 1 - cv2.dilate(lips, np.ones((side, side), np.uint8)).astype(np.float32)
+    near = cv2.dilate(lips, np.ones((side, side), np.uint8))
+    return np.asarray(1 - near, np.float32)
 
 
 def _spread(change: FloatArray, here: FloatArray, sigma: float) -> FloatArray:

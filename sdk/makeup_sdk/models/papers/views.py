@@ -81,7 +81,8 @@ class View(ABC):
         return np.s_[self.top : self.top + self.side, self.left : self.left + self.side]
 
     def _shrunk(self, pixels: Image | FloatArray, size: int) -> Image | FloatArray:
-        return cv2.resize(pixels[self._window], (size, size), interpolation=cv2.INTER_AREA)
+        part = pixels[self._window]
+        return np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA))
 
     def _seen(
         self, face: FaceAnalysis, colors: FloatArray, size: int, skin: FloatArray
