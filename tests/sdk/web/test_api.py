@@ -76,6 +76,7 @@ def test_designs_faces_models_and_products(client: TestClient) -> None:
         "mobile",
         "psgan",
         "psgan-pose",
+        "ssat",
         "portrait-edit",
     ]
     assert client.get("/v1/products").json() == schema()
