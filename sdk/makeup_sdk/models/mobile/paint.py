@@ -49,7 +49,7 @@ _SKIN_CHROMA, _SKIN_COOLER = 18.0, 0.35
 warm."""
 
 _TONE_LIMIT = np.array([10.0, 6.0, 8.0], np.float32)
-"""Soft limits of the change of the skin's shade in L*, a*, b*: a foundation is close to its wearer's
+"""Soft limits of the change of the skin's shade in L*, a*, b*: a foundation is close to the skin's
 own shade."""
 
 
