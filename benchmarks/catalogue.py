@@ -7,10 +7,10 @@
 Photos of 1280x720 with one face each and some noise, one thread a worker, JPEG out. Ours and the
 plain loop alternate, round after round: in one process, and as many loops in processes of their own
 as there are workers, since two busy threads of one core cost each other CPU time. Workers and Ray
-are measured from a third of a run to its end, so that starts do not count. Milliseconds are CPU time, of this process or of
-the whole tree of processes (Ray's own among them), which a busy machine stretches little; images
-per second are wall time, which it stretches much. On one machine Ray can show what it costs an
-image, not what it speeds up.
+are measured from a third of a run to its end, so that starts do not count. Milliseconds are CPU
+time, of this process or of the whole tree of processes (Ray's own among them), which a busy machine
+stretches little; images per second are wall time, which it stretches much. On one machine Ray can
+show what it costs an image, not what it speeds up.
 """
 
 import argparse
@@ -286,29 +286,26 @@ def on_ray(folder: Path, rounds: int) -> dict[str, Any]:
     return found
 
 
-def killed_nodes(folder: Path, kills: int) -> dict[str, int]:
+def killed_nodes(folder: Path, kills: int, cluster: Any, node: dict[str, int]) -> dict[str, int]:
     """Take a node away without warning, one a run; count rows that do not come out alike."""
-    differing = done = 0
-    with cluster_of(1) as (cluster, node):
-        while done < kills:
-            output = fresh(folder / "killed")
-            lost = cluster.add_node(**node)
-            cluster.wait_for_nodes()
-            here: list[Any] = [lost]
+    differing = 0
+    for number in range(kills):
+        output = fresh(folder / "killed")
+        here: list[Any] = [cluster.add_node(**node)]
+        cluster.wait_for_nodes()
 
-            def kill(state: CatalogueProgress, here: list[Any] = here) -> None:
-                if here and 4 * state.done >= state.photos:
-                    cluster.remove_node(here.pop(), allow_graceful=False)
+        def kill(state: CatalogueProgress, here: list[Any] = here) -> None:
+            if here and 4 * state.done >= state.photos:
+                cluster.remove_node(here.pop(), allow_graceful=False)
 
-            options = CatalogueOptions(workers=4, threads=1)
-            arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(output)
-            run_catalogue(*arguments, options, ray="auto", progress=kill)
-            if here:
-                raise SystemExit("the run has ended before its node was killed")
-            done += 1
-            differing += differences(folder, output)
-            print(f"node {done} of {kills} killed, {differing} rows differ", flush=True)
-    return {"kills": done, "rows_that_differ": differing}
+        options = CatalogueOptions(workers=4, threads=1)
+        arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(output)
+        run_catalogue(*arguments, options, ray="auto", progress=kill)
+        if here:
+            raise SystemExit("the run has ended before its node was killed")
+        differing += differences(folder, output)
+        print(f"{number + 1} of {kills} nodes killed, {differing} rows differ", flush=True)
+    return {"kills": kills, "starts": kills, "rows_that_differ": differing}
 
 
 def killed_on_ray(folder: Path, kills: int) -> dict[str, int]:
@@ -438,14 +435,14 @@ def measure(photos: int, rounds: int) -> dict[str, Any]:
 
 def measure_kills(photos: int, kills: int) -> dict[str, Any]:
     """Workers here, actors and nodes on Ray, killed in the middle."""
-    found: dict[str, Any] = {"photos": 2 * photos}
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder, photos)
         found["workers"] = note(killed_here(folder, kills))
-        with cluster_of(1):
+        with cluster_of(1) as (cluster, node):
             found["actors"] = note(killed_on_ray(folder, kills))
-        found["nodes"] = note(killed_nodes(folder, kills))
+            found["nodes"] = note(killed_nodes(folder, kills, cluster, node))
     return found
 
 
@@ -466,12 +463,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, help="Kill so many of each instead.")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
+    target = options.output / "catalogue.json"
+    found = json.loads(target.read_text()) if target.exists() else {}
     if options.kills:
-        found = measure_kills(options.photos, options.kills)
-        target = options.output / "catalogue_kills.json"
+        found["kills"] = measure_kills(options.photos, options.kills)
     else:
-        found = measure(options.photos, options.rounds)
-        target = options.output / "catalogue.json"
+        found = measure(options.photos, options.rounds) | {"kills": found.get("kills", {})}
     target.write_text(json.dumps(found, indent=1) + "\n")
     print(f"wrote {target}")
 
