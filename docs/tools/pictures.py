@@ -69,7 +69,7 @@ def main() -> None:
         worn(looks["red-classic"], face="medium"),
     )
     _save("regions", *_region_pictures(analyzer, faces["medium"]))
-    _save("looks", *(cv2.resize(look.swatch(), (512, 512)) for look in looks.values()))
+    _save("looks", *(look.preview() for look in looks.values()))
     _save("strength", *(worn(looks["teal-smoky"], strength=s) for s in (0.0, 0.33, 0.66, 1.0)))
     red, teal = looks["red-classic"], looks["teal-smoky"]
     _save("mix", *(worn(Look.mix({red: 1 - share, teal: share})) for share in (0.0, 0.3, 0.7, 1.0)))

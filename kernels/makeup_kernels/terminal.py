@@ -20,7 +20,7 @@ NamesOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print names al
 """`--quiet` of commands that list things."""
 
 
-class Report:
+class Reporter:
     """What a command says: lines and tables for people, or JSON for programs.
 
     Args:

@@ -197,10 +197,39 @@ def test_look_files(
     assert len(Look.load(both).regions) == 4
     picture = tmp_path / "swatch.png"
     assert run(monkeypatch, "look", "show", both, "--picture", picture) == 0
-    assert "brows, eyes, lips, skin" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "kind     mobile, worn by mobile\nregions  lips, skin, eyes, brows\n" in said
+    assert "colour   lips #" in said
     assert read_image(picture).shape == (512, 512, 3)
     out = tmp_path / "out.jpg"
     assert run(monkeypatch, "apply", demo_path("dark.jpg"), "--look", both, "-o", out) == 0
+
+
+def test_looks_are_written_beside_their_input(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without -o; `--json` says where, `--quiet` nothing."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(RED, tmp_path / "red.jpg")
+    (tmp_path / "card.json").write_text('{"format": 1, "products": [{"product": "lashes"}]}')
+    for arguments, name in (
+        (("encode", tmp_path / "red.jpg"), str(tmp_path / "red.look")),
+        (("colors", "--lips", "crimson", "--title", "lips"), "lips.look"),
+        (("products", "card.json"), "card.look"),
+        (("products", "smoky"), "smoky.look"),
+        (("mix", "red.look", "lips.look"), "mix.look"),
+    ):
+        assert run(monkeypatch, "look", *arguments, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["output"] == name
+        assert Path(name).stat().st_size == told["bytes"]
+        assert run(monkeypatch, "look", *arguments, "--quiet") == 0
+        assert capsys.readouterr().out == ""
+    assert run(monkeypatch, "look", "show", "lips.look", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["regions"], list(told["colors"])) == ("products", ["lips"], ["lips"])
+    assert run(monkeypatch, "look", "show", "red.look", "--quiet") == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_looks_of_products(
@@ -326,4 +355,4 @@ def test_look_show_of_a_designed_look_and_models_as_json(
     models = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
     assert models["mobile"]["milliseconds"] >= 0
     assert models["ssat"]["milliseconds"] is None
-    assert models["ssat"]["licence"] == "weights do not ship"
+    assert models["ssat"]["licence"] == "not shipped"
