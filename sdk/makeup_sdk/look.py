@@ -504,6 +504,24 @@ class Look:
         return cls.from_bytes(path.read_bytes(), str(path))
 
 
+def look_by_name(name: str) -> Look | None:
+    """A designed look by its name; None for what is, or may be, the path of a file.
+
+    Raises:
+        InvalidInputError: a plain name that neither a file nor a designed look has.
+    """
+    if Path(name).exists():
+        return None
+    if name in SHIPPED_LOOKS:
+        return Look.shipped(name)
+    if Path(name).suffix or len(Path(name).parts) != 1:
+        return None
+    raise InvalidInputError(
+        f"look: neither a file nor a designed look is called {name!r}; "
+        f"{nearest(name, SHIPPED_LOOKS)}"
+    )
+
+
 def _checked(look: object, name: str) -> Look:
     if not isinstance(look, Look):
         raise InvalidInputError(f"{name}: got {type(look).__name__}, expected a Look")

@@ -12,6 +12,7 @@ from PIL import ImageCms
 
 from makeup_sdk import BundleError, Look, Region, __version__, read_image, write_image
 from makeup_sdk.cli import main
+from makeup_sdk.look import SHIPPED_LOOKS
 from makeup_sdk.models.registry import open_model
 
 
@@ -154,6 +155,11 @@ def test_apply_without_a_face_writes_nothing(
         (["look", "colors", "--lips", "#123", "-o", "x.txt"], "look files end in .look"),
         (["look", "mix", "a.look=x", "-o", "x.look"], "'x' is not a number"),
         (["look", "show", "none.look"], "no such look file"),
+        (["look", "show", "smokey"], "is called 'smokey'; did you mean 'smoky'?"),
+        (
+            ["apply", "x.jpg", "--look", "soft"],
+            "neither a file nor a designed look is called 'soft'",
+        ),
     ],
 )
 def test_errors_are_one_clear_line(
@@ -230,6 +236,19 @@ def test_looks_are_written_beside_their_input(
     assert (told["kind"], told["regions"], list(told["colors"])) == ("products", ["lips"], ["lips"])
     assert run(monkeypatch, "look", "show", "red.look", "--quiet") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_designed_looks_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "look", "list", "--quiet") == 0
+    names = capsys.readouterr().out.split()
+    assert names == list(SHIPPED_LOOKS)
+    assert run(monkeypatch, "look", "list", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [look["name"] for look in told] == names
+    assert run(monkeypatch, "look", "list") == 0
+    assert "soft-glam" in capsys.readouterr().out
 
 
 def test_looks_of_products(

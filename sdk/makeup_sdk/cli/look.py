@@ -1,20 +1,21 @@
-"""`makeup look`: make, mix and show look files."""
+"""`makeup look`: make, mix, list and show looks."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from makeup_kernels import InvalidInputError, Region
-from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
+from makeup_kernels.terminal import JsonOption, NamesOption, QuietOption, Reporter
 from makeup_sdk.cli.options import parse_share
 from makeup_sdk.images import write_image
-from makeup_sdk.look import SHIPPED_LOOKS, Look
+from makeup_sdk.look import SHIPPED_LOOKS, Look, look_by_name
 from makeup_sdk.makeup.product_json import ProductMakeup, product_lines
 from makeup_sdk.models.facts import FACTS
 from makeup_sdk.models.registry import DEFAULT_MODEL
 
-app = typer.Typer(help="Make, mix and show look files.", no_args_is_help=True)
+app = typer.Typer(help="Make, mix, list and show looks.", no_args_is_help=True)
 
 Output = Annotated[
     Path | None,
@@ -85,8 +86,7 @@ def products(
 
     makeup look products smoky --over red.look -o both.look
     """
-    named = file in SHIPPED_LOOKS and not Path(file).exists()
-    look = Look.shipped(file) if named else Look.from_json_file(file)
+    look = look_by_name(file) or Look.from_json_file(file)
     if over is not None:
         assert isinstance(look.makeup, ProductMakeup)
         look = Look.load(over).with_products(look.makeup.products)
@@ -112,6 +112,29 @@ def mix(
     _save(look, output or Path(f"{title}.look"), quiet, as_json)
 
 
+@app.command("list")
+def list_(quiet: NamesOption = False, as_json: JsonOption = False) -> None:
+    """List the designed looks that ship, for `--look NAME`.
+
+    makeup look list
+
+    makeup look list --quiet
+    """
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    looks = {name: Look.shipped(name) for name in SHIPPED_LOOKS}
+    table = Table("look", "regions", "products", show_edge=False)
+    listed = []
+    for name, look in looks.items():
+        regions = [region.name.lower() for region in sorted(look.regions)]
+        assert isinstance(look.makeup, ProductMakeup)
+        made_of = [line.split()[0] for line in product_lines(look.makeup.products)]
+        table.add_row(name, ", ".join(regions), ", ".join(made_of))
+        listed.append({"name": name, "title": look.title, "regions": regions, "products": made_of})
+    reporter.table(table)
+    reporter.names(looks)
+    reporter.json(listed)
+
+
 @app.command()
 def show(
     path: Annotated[str, typer.Argument(help="A .look file, or a designed look that ships.")],
@@ -127,8 +150,7 @@ def show(
 
     makeup look show soft-glam --picture soft-glam.jpg
     """
-    named = path in SHIPPED_LOOKS and not Path(path).exists()
-    look = Look.shipped(path) if named else Look.load(path)
+    look = look_by_name(path) or Look.load(path)
     made_of = look.makeup.products if isinstance(look.makeup, ProductMakeup) else look.products
     kind = look.makeup.kind
     facts: dict[str, Any] = {
@@ -144,7 +166,8 @@ def show(
         write_image(picture, look.preview())
     reporter = Reporter(quiet=quiet, as_json=as_json)
     reporter.say(f"title    {look.title}")
-    reporter.say(f"kind     {kind}, worn by {', '.join(facts['models'])}")
+    worn_by = "every model" if kind == "products" else ", ".join(facts["models"])
+    reporter.say(f"kind     {kind}, worn by {worn_by}")
     reporter.say(f"regions  {', '.join(facts['regions'])}")
     for line in facts["products"]:
         reporter.say(f"product  {line}")
