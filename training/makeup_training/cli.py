@@ -77,7 +77,7 @@ def train(
 ) -> None:
     """Train a published makeup system on labelled faces.
 
-    Ctrl-C finishes the step, keeps the run and prints the command that goes on with it.
+    Ctrl-C finishes the step, saves the run and prints the command that resumes it.
 
     makeup-train psgan-quick --data faces/ --skip-bad
 
@@ -123,7 +123,7 @@ def train(
 
 
 def _say_how_to_go_on(folder: Path, report: Reporter) -> None:
-    """After Ctrl-C: the command as it was typed, which takes the run up where it was."""
+    """After Ctrl-C, print the command that resumes the run."""
     again = ["makeup-train", *sys.argv[1:]]
     if any(folder.glob("checkpoints/step-*")) or (folder / "state.safetensors").is_file():
         resumed = again if "--resume" in again else [*again, "--resume"]
@@ -146,7 +146,7 @@ def _train_recipe(
     """Train by a recipe file; `options` are those of the trainer's `RunOptions`."""
     config = load_config(recipe, overrides)
 
-    # heavy imports only when something is trained
+    # heavy imports only if something is trained
     import cv2
     import torch
 
@@ -172,16 +172,16 @@ def _train_mobile(
     origin: dict[str, Any],
     report: Reporter,
 ) -> None:
-    """Analyse the faces, unless they lie beside the run already, and carry out the plan.
+    """Analyse the faces, unless that was done before, and train by the system's plan.
 
     Args:
-        system: whose weights.
-        overrides: of its plan.
+        system: name of the system.
+        overrides: values that replace those of its plan.
         where: the faces, the run's folder, and the run that this one starts from.
         mixed: convolve in bfloat16.
-        threads: CPU threads, 0 for PyTorch's own choice.
-        origin: licence and training data, as far as they were given.
-        report: what is told.
+        threads: CPU threads; 0: PyTorch's default.
+        origin: licence and training data, if given.
+        report: receives messages.
     """
     from dataclasses import replace
 
@@ -209,7 +209,7 @@ def _train_mobile(
 
 
 def _checked(collection: Any, skip_bad: bool, report: Reporter) -> Any:
-    """The collection without bad faces, which are listed, or an error at the first."""
+    """The collection without bad faces, which are listed; else an error at the first one."""
     from makeup_training.data.portraits import usable
 
     parts = {name: list(getattr(collection, name)) for name in collection.__dataclass_fields__}
@@ -229,7 +229,7 @@ def _checked(collection: Any, skip_bad: bool, report: Reporter) -> Any:
 
 
 def main() -> None:
-    """Run the command; an error of ours ends it with its message and exit status 1."""
+    """Run the command; a `MakeupError` prints its message and exits with status 1."""
     terminal.run(app)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C in a training: the step is finished first."""
+"""Ctrl-C during training: finish the step first."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interruptions() -> Iterator[list[int]]:
-    """Collects Ctrl-C instead of breaking a step in two; from threads other than the main, none."""
+    """Collect Ctrl-C instead of interrupting a step; does nothing outside the main thread."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received

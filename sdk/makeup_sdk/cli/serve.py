@@ -29,6 +29,13 @@ def serve(
         str | None, typer.Option(help="Behind a proxy: its address, e.g. https://try.example.")
     ] = None,
     threads: ThreadsOption = None,
+    session_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MAKEUP_SESSION_KEY",
+            help="Shared by replicas: live sessions can then move from one to another.",
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the address alone, without its QR code.")
     ] = False,
@@ -57,6 +64,7 @@ def serve(
             key=key,
             https=https,
             threads=threads,
+            session_key=session_key,
         )
     )
     reporter = Reporter(quiet=quiet, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Bare faces that ship with the package, to show makeup on."""
+"""Bare faces that ship with the package, for showing makeup."""
 
 from functools import cache
 from pathlib import Path

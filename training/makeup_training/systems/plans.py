@@ -1,4 +1,4 @@
-"""How each system's mobile-class weights are trained; known without PyTorch."""
+"""Training settings of each system's mobile-class weights; does not import PyTorch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """How the weights of a system are trained.
+    """Training settings of one system.
 
     Attributes:
-        steps: in all.
+        steps: number of steps.
         rate: highest learning rate.
-        wearers, lenders: faces of each kind in a batch; all pairs of them are trained on.
+        wearers, lenders: source and reference faces in a batch; all pairs of them are used.
         width: channels of the network's first stage.
         size: side of its crops.
     """
