@@ -87,7 +87,7 @@ def test_every_command_is_known() -> None:
 @pytest.mark.parametrize(("page", "line"), shown_commands() + HELPED)
 def test_shown_command(page: str, line: str) -> None:
     program, *words = shlex.split(line, comments=True)
-    for joined in ("&&", "|", "|| "):
+    for joined in ("&&", "|", "||", "&"):
         words = words[: words.index(joined)] if joined in words else words
     if program == "makeup-train":
         resolve(typer.main.get_command(training), words, program)
