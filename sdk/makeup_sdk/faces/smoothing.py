@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from makeup_kernels import CROP_SIZE, Region, similarity
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.arguments import above, at_least
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 
 _PICTURE_GRID = CropGrid(0, 0, CROP_SIZE // 4, CROP_SIZE // 4, cell=4)
@@ -27,6 +28,8 @@ _UNNOTICED = 0.05
 """Motion in crop pixels below which a map is not shifted."""
 _FULL_SHIFT, _MOVING_SHARE = 1.5, 0.35
 """Crop pixels per frame from which a face counts as moving; minimum weight of new values then."""
+_MOST_FRAMES = 1000
+"""Number of frames in an average from which on it makes no difference."""
 _REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 
 
@@ -120,6 +123,22 @@ class StepEstimator:
         self._picture = last + step.share(_PICTURE_SECONDS, _PICTURE_GRID) * change
         return step
 
+    def remember(self, memory: Memory) -> None:
+        """Keep what the next frame is compared with."""
+        if self._picture is not None:
+            memory.put_map("picture", self._picture)
+            memory.put("landmarks", self._landmarks)
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from there.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        if "picture" in memory:
+            self._picture = memory.take_map("picture", (3, *_PICTURE_GRID.shape))
+            self._landmarks = memory.take("landmarks", (68, 2))
+
 
 class MovingAverage:
     """A motion-compensated recursive average of a crop map.
@@ -163,6 +182,23 @@ class MovingAverage:
             self._values = _moved(self._values, step.motion, self._grid)
         return self._values
 
+    def remember(self, memory: Memory, name: str) -> None:
+        """Keep the average."""
+        if self._values is not None:
+            memory.put_map(name, self._values)
+            memory.put(f"{name} count", min(self._count, _MOST_FRAMES))
+
+    def recall(self, memory: Memory, name: str, planes: int) -> FloatArray | None:
+        """Go on from an average of so many planes; gives it, or None if there is none.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        if name in memory:
+            self._values = memory.take_map(name, (planes, *self._grid.shape))
+            self._count = memory.take_count(f"{name} count", _MOST_FRAMES)
+        return self._values
+
 
 class RegionSmoother:
     """Averages the region maps of one face.
@@ -177,6 +213,18 @@ class RegionSmoother:
     def __call__(self, regions: Image, step: Step | None) -> Image:
         """Take the uint8 (256, 256) region map of a frame; returns the smoothed one."""
         return _best_regions(self._shares(_shares(regions), step))
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the average."""
+        self._shares.remember(memory, "regions")
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from it.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        self._shares.recall(memory, "regions", len(_REGIONS))
 
 
 def _shares(regions: Image) -> FloatArray:

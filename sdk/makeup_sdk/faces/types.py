@@ -45,6 +45,11 @@ class CropGrid:
     cell: int
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows, self.columns
+
+    @property
     def pixels(self) -> tuple[slice, slice]:
         """Rows and columns of the crop that it covers."""
         bottom, right = self.top + self.cell * self.rows, self.left + self.cell * self.columns

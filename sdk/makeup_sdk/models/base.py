@@ -7,10 +7,11 @@ engine, streams and look files use only these protocols.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from makeup_kernels import Region, composite
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import Makeup, Part
@@ -54,6 +55,23 @@ class Follower(Protocol):
             strength: see `Strength`.
             opacity: in (0, 1]: how far the look is faded in. It changes from frame to frame, so it
                 must be applied after temporal averaging.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """What a `Follower` is, too, if it can go on in another process; others begin anew there."""
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the averages over the frames before."""
+        ...
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from them, before the first frame.
+
+        Raises:
+            InvalidInputError: they are not of this kind.
         """
         ...
 

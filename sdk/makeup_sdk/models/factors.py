@@ -11,6 +11,7 @@ import numpy as np
 from makeup_kernels import Region, apply_color_map
 from makeup_kernels.geometry import to_fixed_point
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
@@ -132,6 +133,26 @@ class SmoothedFactors:
             part: self._covers[part](coverage(face, part)[None], step)[0] for part in self._factors
         }
         return worn(self._factors, covers, scaled(strength, opacity))
+
+    def remember(self, memory: Memory) -> None:
+        """See `Remembering.remember`."""
+        for part in self._factors:
+            self._averages[part].remember(memory, f"{_name(part)} factors")
+            self._covers[part].remember(memory, f"{_name(part)} cover")
+
+    def recall(self, memory: Memory) -> None:
+        """See `Remembering.recall`; factors are worked out again with the next frame."""
+        found: dict[Part, FloatArray] = {}
+        for part, average in self._averages.items():
+            factors = average.recall(memory, f"{_name(part)} factors", 3)
+            self._covers[part].recall(memory, f"{_name(part)} cover", 1)
+            if factors is not None:
+                found[part] = factors
+        self._factors, self._frames = found, _EVERY
+
+
+def _name(part: Part) -> str:
+    return part.name.lower() if isinstance(part, Region) else part
 
 
 def worn(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:

@@ -14,14 +14,18 @@ from makeup_sdk.cosmetics.carry import CarriedPaint
 from makeup_sdk.cosmetics.light import SkinLight
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import TONE
 from makeup_sdk.makeup.products import Product
-from makeup_sdk.models.base import Follower, Paint, Painter, Strength, scaled
+from makeup_sdk.models.base import Follower, Paint, Painter, Remembering, Strength, scaled
 
 _NEW_LIGHT = 0.15
 """Deviation of the skin's log light from its average that counts as a change of light."""
+
+_MOST_FRAMES = 1000
+"""Frames of an average from which on their number changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,12 @@ class _ProductsFollower:
     ) -> PatchPaint:
         return self._over.paint(face, face.crop, step, scaled(strength, opacity))
 
+    def remember(self, memory: Memory) -> None:
+        self._over.remember(memory)
+
+    def recall(self, memory: Memory) -> None:
+        self._over.recall(memory)
+
 
 class _LayeredFollower:
     """Products over another makeup on one face of a stream. See `Follower`."""
@@ -139,6 +149,16 @@ class _LayeredFollower:
         under = self._base.paint(face, step, below(strength, self._regions), opacity)
         crop = worn(under, face)
         return LayeredPaint(under, self._over.paint(face, crop, step, scaled(strength, opacity)))
+
+    def remember(self, memory: Memory) -> None:
+        self._over.remember(memory)
+        if isinstance(self._base, Remembering):
+            self._base.remember(memory.below("base"))
+
+    def recall(self, memory: Memory) -> None:
+        self._over.recall(memory)
+        if isinstance(self._base, Remembering):
+            self._base.recall(memory.below("base"))
 
 
 class _Carrier:
@@ -163,6 +183,13 @@ class _Carrier:
         news = None if step is None else step.news
         patches = self._paint.patches(view, bare.points, light, bare.frame_pixel, strength, news)
         return PatchPaint(patches)
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the light alone; the parts are painted anew, as they are every few frames."""
+        self._light.remember(memory)
+
+    def recall(self, memory: Memory) -> None:
+        self._light.recall(memory)
 
 
 class LightSmoother:
@@ -189,6 +216,22 @@ class LightSmoother:
         self._count += 1
         skin = np.exp(values[:3]).astype(np.float32)
         return SkinLight.of(skin, float(np.exp(values[3])), float(values[4]))
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the average."""
+        if self._values is not None:
+            memory.put("light", self._values)
+            memory.put("light count", min(self._count, _MOST_FRAMES))
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from it.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        if "light" in memory:
+            self._values = memory.take("light", (5,)).astype(np.float64)
+            self._count = memory.take_count("light count", _MOST_FRAMES)
 
 
 def measured(face: FaceAnalysis) -> SkinLight:
