@@ -41,7 +41,9 @@ class Source(Protocol):
     """Gives frames one by one. An app may plug in its own."""
 
     @property
-    def info(self) -> SourceInfo: ...
+    def info(self) -> SourceInfo:
+        """Facts that are known before the first frame."""
+        ...
 
     @property
     def reconnects(self) -> int:
