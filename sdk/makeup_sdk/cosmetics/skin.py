@@ -80,8 +80,8 @@ class Skin:
         return fine
 
     def bare_skin(self) -> FloatArray:
-        """float32 (128, 128): weight of the skin: the face without eyes, brows, lips, and pixels too
-        dark or too pale for this skin (nostrils, glasses frames, hair)."""
+        """float32 (128, 128): weight of the skin: the face without eyes, brows and lips, and pixels
+        too dark or too pale for this skin (nostrils, glasses frames, hair)."""
         regions = self.view.regions
         there = ((regions == Region.SKIN) | (regions == Region.EYES)).view(np.uint8)
         there = cv2.resize(255 * there, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
