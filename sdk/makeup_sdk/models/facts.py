@@ -11,10 +11,12 @@ class ModelFacts:
     Attributes:
         does: what it does, in a few words.
         takes: what a look of it is made of.
+        removes: whether it wears `Look.bare`, which takes makeup off.
     """
 
     does: str
     takes: str
+    removes: bool = False
 
 
 FACTS: Mapping[str, ModelFacts] = {
@@ -23,7 +25,7 @@ FACTS: Mapping[str, ModelFacts] = {
     "psgan": ModelFacts("transfer by attention", "photos"),
     "psgan-pose": ModelFacts("transfer by pose correction", "photos"),
     "psgan-sr": ModelFacts("transfer and super-resolution of small faces", "photos"),
-    "ssat": ModelFacts("transfer and removal", "photos, or bare faces"),
+    "ssat": ModelFacts("transfer and removal", "photos, or bare faces", removes=True),
     "region-gan": ModelFacts("a style on chosen regions", "the name of a style"),
     "portrait-edit": ModelFacts("eyes, mouth and skin of another face; edits portraits", "photos"),
 }

@@ -33,6 +33,13 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(name for name in FACTS if name in MODELS or name in folders)
 
 
+def shipped_styles(name: str) -> tuple[str, ...]:
+    """The names of styles that a shipped model wears; none for models of photos or products."""
+    if name not in shipped_names():
+        return ()
+    return tuple(Bundle.open(FOLDER / name).manifest.constants.get("style_names", ()))
+
+
 def open_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
     """A model by name or bundle; one that is open already is returned as it is.
 

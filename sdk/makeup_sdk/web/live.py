@@ -1,7 +1,7 @@
 """Live frames over a WebSocket.
 
 The client sends
-- text: an `Outfit` as JSON, whenever what is worn changes;
+- text: a `LiveOutfit` as JSON, whenever what is worn, or who wears it, changes;
 - binary: a frame as JPEG, PNG or WebP; one at a time, the next after the answer. A frame that
   comes sooner takes the place of one that still waits.
 
@@ -24,11 +24,12 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from makeup_kernels import InvalidInputError, MakeupError
 from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.look import Look
 from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor
 from makeup_sdk.web.limits import Limits
-from makeup_sdk.web.outfits import Outfit
+from makeup_sdk.web.outfits import LiveOutfit
 from makeup_sdk.web.pictures import encode_picture, open_picture
 from makeup_sdk.web.places import Places, Workers
 from makeup_sdk.web.requests import parse
@@ -55,7 +56,7 @@ class LiveClient:
         self._busy = False
         self._dropped = 0
         self._nonsense = 0
-        self._outfit: Outfit | None = None
+        self._outfit: LiveOutfit | None = None
         self._engine: MakeupEngine
         self._processor: FrameProcessor
 
@@ -141,16 +142,25 @@ class LiveClient:
 
     def _wear(self, text: bytes) -> None:
         self._check_size(text)
-        outfit = parse(Outfit, text)
+        outfit = parse(LiveOutfit, text)
         if not outfit.same_makeup(self._outfit):
             look = self._studio.gallery.dress(outfit)
             if outfit.model != (self._outfit.model if self._outfit else DEFAULT_MODEL):
                 self._use_model(outfit.model)
             self._engine.tone = 0.0  # the last look's, which this one may not have
-            self._engine.look = look
+            self._put_on(look, outfit)
             self._outfit = outfit
         self._engine.strength = outfit.strength.by_region()
         self._engine.tone = outfit.tone
+
+    def _put_on(self, look: Look | None, outfit: LiveOutfit) -> None:
+        """Dress the face that the outfit names, or all of them."""
+        before = self._outfit.face if self._outfit else None
+        if before is not None:
+            self._engine.wear_default(before)
+        self._engine.look = look if outfit.face is None else None
+        if outfit.face is not None:
+            self._engine.wear(outfit.face, look)
 
     def _process(self, data: bytes) -> bytes:
         start = time.perf_counter()
