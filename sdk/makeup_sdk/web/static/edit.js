@@ -208,4 +208,4 @@ onphoto(() => {
   labelled = null;
   render();
 });
-onchange(() => parts.length && renderParts());
+onchange(render);
