@@ -37,10 +37,13 @@ def main() -> None:
             desktop.locator("#compare").click()
             _save("page-desktop", _picture(desktop))
             phones = []
-            for tab, scheme in (("looks", "light"), ("products", "light"), ("products", "dark")):
+            for tab, scheme in (("looks", "light"), ("products", "dark"), ("edit", "light")):
                 phone = _opened(browser, address, 390, 844, scheme)
                 phone.locator('#tiles [data-key="red-classic"]').click()
                 phone.locator(f"#tab-{tab}").click()
+                if tab == "edit":
+                    phone.locator("#redraw").click()
+                    phone.locator("#brush").wait_for()
                 phones.append(cv2.copyMakeBorder(
                     _picture(phone), 0, 0, 0, 24, cv2.BORDER_CONSTANT, value=(255, 255, 255)
                 ))  # fmt: skip

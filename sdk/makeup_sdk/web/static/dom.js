@@ -40,6 +40,16 @@ export function radios(group, entries, chosen, choose) {
   if (had !== undefined) (buttons.find((b) => b.dataset.key === chosen) ?? buttons[at])?.focus({ preventScroll: true });
 }
 
+/** Mark another radio button of a group as chosen, without making them anew. */
+export function mark(group, chosen) {
+  const buttons = [...group.querySelectorAll("[role=radio]")];
+  const stop = buttons.find((button) => button.dataset.key === chosen) ?? buttons[0];
+  for (const button of buttons) {
+    button.setAttribute("aria-checked", button.dataset.key === chosen);
+    button.tabIndex = button === stop ? 0 : -1;
+  }
+}
+
 document.addEventListener("keydown", (event) => {
   const role = event.target.getAttribute?.("role");
   const group = role === "radio" ? event.target.closest("[role=radiogroup]") : null;

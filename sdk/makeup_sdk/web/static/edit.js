@@ -2,7 +2,7 @@
 
 import * as brush from "./brush.js";
 import { takeStill } from "./camera.js";
-import { $, h, icon, radios } from "./dom.js";
+import { $, h, icon, mark, radios } from "./dom.js";
 import * as faces from "./faces.js";
 import { say } from "./notes.js";
 import { change, onchange } from "./outfit.js";
@@ -15,6 +15,7 @@ let parts = [];
 let classes = [];
 let part = "";
 let lenders = []; // {key, name, thumbnail, own}: photos of people who lend
+let shownLenders = ""; // what the tiles were last made of
 let labelled = null; // {id, face}: the photo whose label the brush has
 const photos = new Map(); // lender -> base64
 
@@ -36,7 +37,7 @@ export async function loadEditing(looks) {
 const named = (one) => ({ ...one, name: one.skin ? t(`model_${one.skin}`) : one.own ? one.name : title(one.name) });
 
 function lenderTile({ thumbnail, name }) {
-  const inside = thumbnail ? h("img", { src: thumbnail, alt: "", width: 72, height: 72, className: "whole" }) : icon("none");
+  const inside = thumbnail ? h("img", { src: thumbnail, alt: "", loading: "lazy", width: 72, height: 72, className: "whole" }) : icon("none");
   return [h("span", { className: thumbnail ? "face" : "face empty" }, inside), h("span", { className: "name" }, name)];
 }
 
@@ -46,9 +47,14 @@ function renderParts() {
     key: name, className: worn[name] ? "chip has" : "chip", content: [t(`part_${name}`)],
   })), part, (name) => ((part = name), renderParts()));
   const all = [{ key: "", name: t("ownPart") }, ...lenders.filter((one) => one.skin !== current()?.demo || !one.skin).map(named)];
-  radios($("lenders"), all.map((one) => ({ key: one.key, className: "tile", content: lenderTile(one) })), worn[part]?.key ?? "", lend);
-  $("lenders").prepend(h("button", { type: "button", className: "tile", id: "lend-photo", on: { click: () => $("lender").click() } },
-    h("span", { className: "face empty add" }, icon("photo")), h("span", { className: "name" }, t("fromPhoto"))));
+  const made = JSON.stringify(all.map(({ key, name }) => [key, name]));
+  if (made !== shownLenders) {
+    shownLenders = made;
+    radios($("lenders"), all.map((one) => ({ key: one.key, className: "tile", content: lenderTile(one) })), "", lend);
+    $("lenders").prepend(h("button", { type: "button", className: "tile", id: "lend-photo", on: { click: () => $("lender").click() } },
+      h("span", { className: "face empty add" }, icon("photo")), h("span", { className: "name" }, t("fromPhoto"))));
+  }
+  mark($("lenders"), worn[part]?.key ?? "");
 }
 
 async function lend(key) {

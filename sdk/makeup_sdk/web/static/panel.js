@@ -1,6 +1,6 @@
 // The panel: looks, products, adjust. It shows what is worn and changes it through `outfit.js`.
 
-import { $, h, icon, radios, slider } from "./dom.js";
+import { $, h, icon, mark, radios, slider } from "./dom.js";
 import { CATEGORIES, SHADES } from "./palette.js";
 import { t, title } from "./strings.js";
 import { canMix, change, chooseModel, hasTone, modelInUse, models, onchange, putOn, stylesOf, wearing } from "./outfit.js";
@@ -106,10 +106,7 @@ function renderTiles(chosen) {
       button.after(h("button", { type: "button", className: "forget", aria: { label: t("forget", { name: entry.name }) }, on: { click: entry.forget } }, icon("close")));
     }
   }
-  const buttons = [...$("tiles").querySelectorAll("[role=radio]")];
-  for (const button of buttons) button.setAttribute("aria-checked", button.dataset.key === chosen);
-  const stop = buttons.find((button) => button.dataset.key === chosen) ?? buttons[0];
-  for (const button of buttons) button.tabIndex = button === stop ? 0 : -1;
+  mark($("tiles"), chosen);
 }
 
 const nameOf = (entry) => (entry.own ? entry.name : title(entry.name));
