@@ -1,4 +1,4 @@
-"""PSGAN, and its low-resolution and pose-corrected kin."""
+"""PSGAN, and its low-resolution and pose-corrected variants."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -91,9 +91,9 @@ def psgan_sr_graphs(network: PSGANSuperResolution, size: int) -> ModelGraphs:
 
 
 def psgan_pose_graphs(network: PoseCorrectedGenerator, size: int) -> ModelGraphs:
-    """One whole graph; grid and mask (`pose_correction`) come from outside.
+    """One graph; its inputs include the grid and mask (`pose_correction`).
 
-    Where the maps are warped, PSGAN's three graphs, and the warp runs between them.
+    If the maps are warped: PSGAN's three graphs, with the warp between them.
     """
     prepared = _prepared(network)
     if network.warp == "maps":
@@ -157,7 +157,7 @@ def _warped_maps_graphs(
 
 
 class _Enlarged(nn.Module):
-    """A branch that reads a small face: bicubic enlargement without overshoot, then the branch."""
+    """A branch that reads a small face: enlarges it bicubically without overshoot first."""
 
     def __init__(self, network: MakeupBranches, name: str) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class _Enlarged(nn.Module):
 
 
 class _MadeUp(nn.Module):
-    """PSGAN's second half with the features that super-resolution reads."""
+    """PSGAN's decoder, with the features that super-resolution reads."""
 
     def __init__(self, network: MakeupBranches) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ def _constants(network: PSGANGenerator) -> dict[str, float]:
 def _warped(
     network: PSGANGenerator, encoded: list[Mapping[str, Array]], faces: list[AlignedFace]
 ) -> dict[str, Array]:
-    """Decoder inputs: the source's features and the reference's maps laid out on the source."""
+    """Decoder inputs: the source's features and the reference's maps, warped onto the source."""
     source, reference = encoded
     small = [
         np.ascontiguousarray(face.regions[::FEATURE_STRIDE, ::FEATURE_STRIDE]) for face in faces
