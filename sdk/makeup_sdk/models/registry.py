@@ -37,7 +37,7 @@ def shipped_styles(name: str) -> tuple[str, ...]:
     """The names of styles that a shipped model wears; none for models of photos or products."""
     if name not in shipped_names():
         return ()
-    return tuple(Bundle.open(FOLDER / name).manifest.constants.get("style_names", ()))
+    return tuple(open_shipped(name).manifest.constants.get("style_names", ()))
 
 
 def open_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:

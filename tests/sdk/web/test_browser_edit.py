@@ -255,6 +255,32 @@ def test_one_face_of_a_photo_wears_the_look(page: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(picture(page), both, atol=4)
 
 
+def test_each_face_has_edits_of_its_own(page: Any, tmp_path: Path) -> None:
+    choose(page, "bare")
+    page.locator("#upload").set_input_files(str(pair(tmp_path / "pair.png")))
+    page.locator("#people").wait_for(state="hidden")
+    settled(page)
+    bare = picture(page)
+    choose(page, "winged")  # faces are looked for when something is worn
+    rings = page.locator("#faces .ring")
+    rings.nth(1).press("Enter")
+    open_tab(page, "edit")
+    page.get_by_role("radio", name="Red classic").click()
+    page.locator("#edit-parts .has").wait_for()
+    rings.nth(0).press("Enter")
+    page.locator("#edit-parts:not(:has(.has))").wait_for()
+    page.get_by_role("radio", name="Berry evening").click()
+    page.locator("#edit-parts .has").wait_for()
+    rings.nth(1).press("Enter")
+    page.locator("#lenders [aria-checked=true]", has_text="Red classic").wait_for()
+    open_tab(page, "looks")
+    choose(page, "bare")
+    settled(page)
+    changed = np.abs(picture(page) - bare).max(axis=(0, 2))
+    assert changed[:32].max() > 20
+    assert changed[32:].max() > 20
+
+
 def test_one_face_of_a_video_wears_the_look(page: Any, tmp_path: Path) -> None:
     path = tmp_path / "clip.webm"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"VP80"), 10, (640, 320))

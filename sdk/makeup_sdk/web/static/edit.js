@@ -14,6 +14,7 @@ import { t, title } from "./strings.js";
 let parts = [];
 let classes = [];
 let part = "";
+const NEAR = 0.03; // shares of the picture by which one face's middle may differ
 let lenders = []; // {key, name, thumbnail, own}: photos of people who lend
 let shownLenders = ""; // what the tiles were last made of
 let labelled = null; // {id, face}: the photo whose label the brush has
@@ -32,6 +33,11 @@ export async function loadEditing(looks) {
   render();
 }
 
+const isSame = (a, b) => a === b || Boolean(a && b && Math.hypot(a[0] - b[0], a[1] - b[1]) < NEAR);
+
+/** The edits of the face that is chosen, or of the largest one; null where there are none. */
+const ownEdits = () => editsOfPhoto()?.list.find(({ face }) => isSame(face, faces.chosenPoint())) ?? null;
+
 // ---- parts of other people
 
 const named = (one) => ({ ...one, name: one.skin ? t(`model_${one.skin}`) : one.own ? one.name : title(one.name) });
@@ -42,7 +48,7 @@ function lenderTile({ thumbnail, name }) {
 }
 
 function renderParts() {
-  const worn = editsOfPhoto()?.parts ?? {};
+  const worn = ownEdits()?.parts ?? {};
   radios($("edit-parts"), parts.map((name) => ({
     key: name, className: worn[name] ? "chip has" : "chip", content: [t(`part_${name}`)],
   })), part, (name) => ((part = name), renderParts()));
@@ -58,8 +64,7 @@ function renderParts() {
 }
 
 async function lend(key) {
-  const edits = editsOfPhoto();
-  const worn = { ...edits?.parts };
+  const worn = { ...ownEdits()?.parts };
   if (key) worn[part] = { key, data: await photoOf(lenders.find((one) => one.key === key)) };
   else delete worn[part];
   await put(`part ${part}`, { parts: worn });
@@ -83,13 +88,15 @@ async function lendOwn(file) {
 /** Change the photo's edits, once the server has made them; what it cannot do is said. */
 async function put(kind, values) {
   const photo = current();
-  const before = editsOfPhoto() ?? { parts: {}, drawing: null, classes: null, face: faces.chosenPoint() };
-  const edits = { ...before, ...values, of: photo.id };
-  const isNothing = !Object.keys(edits.parts).length && !edits.drawing;
+  const before = ownEdits();
+  const one = { parts: {}, drawing: null, classes: null, face: faces.chosenPoint(), ...before, ...values };
+  const list = (editsOfPhoto()?.list ?? []).filter((other) => other !== before);
+  if (Object.keys(one.parts).length || one.drawing) list.push(one);
+  const edits = list.length ? { of: photo.id, list } : null;
   say(t("working"));
   $("mirror").ariaBusy = "true";
   try {
-    if (!isNothing) await prepareEdits(edits);
+    if (edits) await prepareEdits(edits);
     say("");
   } catch (error) {
     say(reason(error), { seconds: 6 });
@@ -98,7 +105,7 @@ async function put(kind, values) {
   } finally {
     $("mirror").ariaBusy = "false";
   }
-  if (current() === photo) change(kind, { edits: isNothing ? null : edits });
+  if (current() === photo) change(kind, { edits });
   return true;
 }
 
@@ -114,10 +121,10 @@ function reason(error) {
 
 async function openBrush() {
   const photo = current();
-  const face = editsOfPhoto()?.face ?? faces.chosenPoint();
-  const before = editsOfPhoto()?.classes ?? null;
+  const face = faces.chosenPoint();
+  const before = ownEdits()?.classes ?? null;
   try {
-    if (labelled?.id !== photo.id || labelled.face !== face) {
+    if (labelled?.id !== photo.id || !isSame(labelled.face, face)) {
       say(t("working"));
       const label = await createImageBitmap(await labelOf(photo.own.preview, face), { colorSpaceConversion: "none" });
       if (current() !== photo) return;
@@ -140,7 +147,7 @@ async function applyBrush() {
   const picture = await brush.asPicture();
   const drawn = picture ? brush.drawn() : null;
   if (!(await put("drawing", { drawing: picture && (await base64(picture)), classes: drawn }))) return;
-  labelled.before = editsOfPhoto()?.classes ?? null;
+  labelled.before = ownEdits()?.classes ?? null;
   closeBrush();
 }
 
@@ -170,7 +177,7 @@ function renderStrokes() {
   $("brush-redo").disabled = !brush.canRedo();
   const isChanged = brush.isChanged();
   $("brush-reset").disabled = !isChanged;
-  $("brush-apply").disabled = !isChanged && !editsOfPhoto()?.drawing;
+  $("brush-apply").disabled = !isChanged && !ownEdits()?.drawing;
 }
 
 // ---- all of it
@@ -188,7 +195,7 @@ export function render() {
   $("brush").hidden = !isStill || !brush.isOpen();
   renderParts();
   renderTools();
-  $("redraw").classList.toggle("has", Boolean(editsOfPhoto()?.drawing));
+  $("redraw").classList.toggle("has", Boolean(ownEdits()?.drawing));
 }
 
 export function listenToEditing() {
@@ -215,3 +222,4 @@ onphoto(() => {
   render();
 });
 onchange(render);
+faces.onchoose(render);

@@ -14,7 +14,7 @@ export const bare = () => ({
   tone: 0,
   model: "mobile",
   before: null, // what was worn before a model of styles was chosen
-  edits: null, // of the photo: {of, face, parts, drawing, classes}, see `edit.js`
+  edits: null, // of the photo's faces: {of, list: [{face, parts, drawing, classes}]}, see `edit.js`
 });
 
 let worn = bare();

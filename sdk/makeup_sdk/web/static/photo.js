@@ -12,7 +12,7 @@ import { t } from "./strings.js";
 const PREVIEW_SIDE = 1280;
 const MOST_PIXELS = 16e6;
 const MOST_BYTES = 11e6;
-const EXACT_PIXELS = 4e6; // up to here an edited photo travels without loss
+const EXACT_PIXELS = 3e6; // up to here an edited photo travels without loss
 const listeners = [];
 
 let photo = null; // {id, bitmap, demo, large, placed, own, edited}; `own` and `edited` are {file, preview, full, edits}
@@ -90,7 +90,8 @@ export async function prepareEdits(edits) {
   const of = photo;
   of.own.full ??= await fullOf(of.own, of.bitmap);
   const format = of.bitmap.width * of.bitmap.height <= EXACT_PIXELS ? "png" : "jpeg";
-  const file = await edit(of.own.full, edits, format);
+  let file = null;
+  for (const one of edits.list) file = await edit(file ? await base64(file) : of.own.full, one, format);
   const preview = of.large ? await smallOf(file, await createImageBitmap(file)) : await base64(file);
   of.edited = { file, preview, full: null, edits };
 }
@@ -135,12 +136,13 @@ async function paintOnce(image) {
   const { picture, told } = await apply(image, outfit(refOf), { face: faces.chosenPoint() });
   const after = await createImageBitmap(picture);
   if (photo !== of) return;
-  if (told.faces.length) faces.show(told.faces);
-  const face = faces.chosen() ?? told.faces[0];
-  const isFirst = face && !of.placed;
-  of.placed ||= Boolean(face);
-  const focus = isFirst ? [(face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2] : null;
+  const [best] = told.faces;
+  const isFirst = best && !of.placed;
+  of.placed ||= Boolean(best);
+  const focus = isFirst ? [(best.box[0] + best.box[2]) / 2, (best.box[1] + best.box[3]) / 2] : null;
   mirror.show(of.bitmap, after, { fade: true, focus });
+  if (best) faces.show(told.faces);
+  const face = faces.chosen() ?? best;
   if (isFirst && told.faces.length > 1) mirror.lookAt(faces.around(), 0.2);
   if (face) timed(told.milliseconds);
   useSkin(of.demo || told.skin);
