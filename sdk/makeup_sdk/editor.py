@@ -1,4 +1,4 @@
-"""Portrait editing: other people's eyes, mouth or skin, and faces redrawn by a label."""
+"""Portrait editing: eyes, mouth or skin from reference photos, and faces redrawn by a label."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,28 +27,28 @@ from makeup_sdk.models.papers.portrait_mobile import PortraitNetwork
 from makeup_sdk.weights import FOLDER
 
 EDIT_PARTS = ("skin", "eyes", "mouth")
-"""What can come from another person, in the order in which it is put on."""
+"""Parts that can come from references, in order of application."""
 WHOLE_FACE = "face"
-"""Short for all of them."""
+"""Stands for all of them."""
 
 _MOVED = 0.2
-"""Crop pixels by which a place must move to be drawn anew."""
+"""Minimum motion in crop pixels for a pixel to be redrawn."""
 _HAIR_SLIP = 0.01
-"""Share of the crop by which the hair of a redrawn label may differ: a brush slips."""
+"""Tolerated change of the hair in a redrawn label, as a fraction of the crop: brush errors."""
 _SEAM = 1.5
-"""Softness of the edges of what was moved, crop pixels."""
+"""Softness of the edges of moved areas, crop pixels."""
 
 
 class PortraitEditor:
-    """Edits the portrait in a photo: parts of other people, or a redrawn label.
+    """Edits the portrait in a photo: parts of reference photos, or a redrawn label.
 
         editor = PortraitEditor()
         result = editor.edit("photo.jpg", {"mouth": "reference.jpg"})
 
-    Pixels outside the edited parts stay as they are, bit for bit.
+    Pixels outside the edited parts stay bit-identical.
 
     Args:
-        model: `portrait-edit`, or the path of a bundle of its mobile class.
+        model: `portrait-edit`, or the path of a mobile-class bundle of it.
         analyzer: finds the faces; default `BundledFaceAnalyzer`.
         threads: CPU threads; default one per core.
 
@@ -78,7 +78,7 @@ class PortraitEditor:
     def label(
         self, image: Image | str | Path, *, at: tuple[float, float] | None = None
     ) -> NDArray[np.uint8]:
-        """The label of one face: a class of `CLASSES` for each pixel of the photo.
+        """The label of one face: one of `CLASSES` for each pixel of the photo.
 
         Args:
             image: a path, or uint8 (H, W, 3), BGR.
@@ -101,21 +101,21 @@ class PortraitEditor:
         *,
         at: tuple[float, float] | None = None,
     ) -> Image:
-        """Give one face other parts, another shape, or both.
+        """Replace parts of one face, change its shape, or both.
 
         Args:
             image: a path, or uint8 (H, W, 3), BGR.
-            parts: photos of the people who lend, by part: "eyes", "mouth", "skin" (with nose and
-                brows), or "face" for all three.
-            label: uint8 (H, W), what `label` gave, redrawn; None keeps the shape.
+            parts: reference photos by part: "eyes", "mouth", "skin" (with nose and brows), or
+                "face" for all three.
+            label: uint8 (H, W), the redrawn result of `label`; None keeps the shape.
             at: see `label`.
 
         Returns:
             uint8 (H, W, 3), BGR, a new array.
 
         Raises:
-            InvalidInputError: an unknown part; a label of another shape, with other classes, or
-                with redrawn hair.
+            InvalidInputError: an unknown part; a label with a wrong shape, unknown classes, or
+                redrawn hair.
             NoFaceError: a photo without a usable face.
         """
         lenders = self._lenders(parts or {})
@@ -146,7 +146,7 @@ class PortraitEditor:
         return result
 
     def _bent(self, picture: Image, wearer: Portrait, canvas: Canvas, own: FloatArray) -> Image:
-        """The photo's box with the face's own pixels moved to their places."""
+        """The photo's box with the face's own pixels moved."""
         moved = np.square(own - _own_places()).sum(axis=2) > _MOVED**2
         if not moved.any():
             return picture

@@ -46,7 +46,7 @@ _MAX_FILE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Milliseconds of one thing, without the samples that they are of."""
+    """Percentiles and mean of one quantity in milliseconds, without the samples."""
 
     p50: float
     p95: float
@@ -60,7 +60,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Samples:
-    """Milliseconds of one thing, one per frame, in the order in which they were taken."""
+    """Milliseconds of one quantity, one sample per frame, in order."""
 
     values: tuple[float, ...]
 
@@ -84,7 +84,7 @@ class Samples:
         return self.percentile(99)
 
     def quantiles(self) -> Quantiles:
-        """What is left of them without the samples."""
+        """Percentiles and mean, without the samples."""
         return Quantiles(self.p50, self.p95, self.p99, float(np.mean(self.values)))
 
     def summary(self) -> dict[str, float]:
@@ -124,7 +124,7 @@ class Measurement:
 
     @property
     def model_only(self) -> Times | None:
-        """The stage that makes the makeup, alone; None if the engine has no such stage."""
+        """Times of the stage that generates the makeup; None if there is no such stage."""
         return self.stages.get(MODEL_STAGE)
 
 
@@ -140,13 +140,13 @@ class ColdStart:
 
     @property
     def total(self) -> float:
-        """All of them together."""
+        """The sum of all parts."""
         return self.interpreter + self.imports + self.engine + self.look + self.frame
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory of a fresh process in MiB: after imports, with a look on, and at most."""
+    """Resident memory of a fresh process in MiB: after imports, with a look set, and peak."""
 
     imported: float
     ready: float
@@ -155,7 +155,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `makeup bench` finds out.
+    """All results of `makeup bench`.
 
     Attributes:
         created: UTC, ISO 8601.
@@ -163,7 +163,7 @@ class Report:
         machine: see `machine_info`.
         results: one measurement per scenario.
         cold_starts: one per fresh process.
-        memory: None where the system does not tell.
+        memory: None if the system does not report it.
     """
 
     created: str
@@ -195,7 +195,7 @@ class Report:
         )
 
     def without_samples(self) -> "Report":
-        """The same with percentiles and means in place of the samples, for publishing."""
+        """The same report with percentiles and means instead of samples, for publishing."""
         results = (
             Measurement(
                 result.scenario,
@@ -207,7 +207,7 @@ class Report:
         return replace(self, results=tuple(results))
 
     def save(self, path: str | Path) -> None:
-        """Write a report file, whole or not at all."""
+        """Write a report file atomically."""
         write_atomically(Path(path), self.to_json().encode() + b"\n")
 
 

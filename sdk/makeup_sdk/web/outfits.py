@@ -36,6 +36,8 @@ Products = Annotated[
 
 SKINS = ("light", "medium", "dark")
 """The bare faces that ship, by their skin."""
+_MAKEUP = {"model", "look", "second", "share", "products", "colors", "face"}
+"""Fields of an outfit that say what is worn, and by whom."""
 _FACE = (slice(112, 468), slice(78, 434))
 """Where the face is in them."""
 _THUMBNAIL = 192
@@ -103,19 +105,11 @@ class Outfit(BaseModel):
 
     def same_makeup(self, other: "Outfit | None") -> bool:
         """Whether both wear the same by the same model, however strong."""
-        plain = {"strength": Strength(), "tone": 0.0}
-        return other is not None and self.model_copy(update=plain) == other.model_copy(update=plain)
+        return other is not None and self.makeup() == other.makeup()
 
-
-class LiveOutfit(Outfit):
-    """What the faces of live frames wear."""
-
-    face: int | None = Field(
-        default=None,
-        ge=0,
-        description="The id of a face, as the header of frames tells it: it alone wears the "
-        "outfit. Without it every face does.",
-    )
+    def makeup(self) -> str:
+        """What is worn and by which model, however strong, as JSON."""
+        return self.model_dump_json(include=_MAKEUP)
 
 
 class Gallery:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from makeup_kernels import InvalidInputError
 from makeup_sdk.web.outfits import ColorCard, Outfit, Share
+from makeup_sdk.web.session import MOST_TEXT
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -71,6 +72,22 @@ class EditRequest(BaseModel):
     )
     face: Point | None = Field(default=None, description=_NEAREST)
     format: Annotated[str, Field(pattern="^(jpeg|png)$")] = "jpeg"
+
+
+class LiveRequest(Outfit):
+    """What faces of a live client wear, and the session that it brings to a new socket, if any."""
+
+    session: str | None = Field(
+        default=None,
+        max_length=MOST_TEXT,
+        description="The last one that an answer held, or empty to be told some from now on.",
+    )
+    face: int | None = Field(
+        default=None,
+        ge=0,
+        description="The id of a face, as the header of frames tells it: it alone wears the "
+        "outfit. Without it every face does.",
+    )
 
 
 def parse(kind: type[Parsed], data: bytes) -> Parsed:

@@ -361,7 +361,7 @@ def test_openapi_document(client: TestClient) -> None:
     assert body["schema"] == {"$ref": "#/components/schemas/ApplyRequest"}
     schemas = document["components"]["schemas"]
     assert {"ApplyRequest", "EditRequest", "LabelRequest", "LookRequest"} <= set(schemas)
-    assert {"Outfit", "LiveOutfit", "ColorCard"} <= set(schemas)
+    assert {"Outfit", "LiveRequest", "ColorCard"} <= set(schemas)
     assert schemas["ApplyRequest"]["properties"]["outfit"] == {
         "$ref": "#/components/schemas/Outfit"
     }

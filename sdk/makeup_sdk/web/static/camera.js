@@ -45,7 +45,6 @@ function goLive() {
 function onState(state) {
   if (state === "open") {
     say("");
-    faces.forgetId();
     wear();
     next();
   } else if (state === "connecting") say(t(frames ? "lost" : "connecting"));
