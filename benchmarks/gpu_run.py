@@ -202,7 +202,7 @@ def steps(work: Path, machine: Machine) -> list[Step]:
     results = str(work / "tests.xml")
     times, bench = work / "gpu_kernels.json", work / "bench.json"
     measure = [python, "benchmarks/gpu_kernels.py", "--out", str(work / "gpu_kernels")]
-    app = [python, "-c", "from makeup_sdk.cli import main; main()", "bench", "--json", str(bench)]
+    app = [python, "-c", "from makeup_sdk.cli import main; main()", "bench", "-o", str(bench)]
     build = [python, "-m", "makeup_kernels.cuda.build", "--targets", target]
     build += ["--out", str(work / "kernels"), "--report", str(work / "facts.json")]
     found: list[Step] = []

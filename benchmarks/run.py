@@ -64,7 +64,7 @@ def bench(out: Path, faces: Path | None) -> Command:
     """`makeup bench --desktop`; results of each instruction set stand side by side."""
     name = f"bench-{cpu_isa()}"
     code = "from makeup_sdk.cli import main; main()"
-    files = ["--json", str(out / f"{name}.json"), "--plot", str(out / f"{name}.svg")]
+    files = ["-o", str(out / f"{name}.json"), "--plot", str(out / f"{name}.svg")]
     return [sys.executable, "-c", code, "bench", "--desktop", *files]
 
 

@@ -37,6 +37,16 @@ def parse_color(color: object, name: str = "color") -> NDArray[np.uint8]:
     )
 
 
+def to_hex(color: NDArray[np.generic]) -> str:
+    """A colour (3,), BGR in 0–255, as "#rrggbb".
+
+    >>> to_hex(np.array([58, 18, 179]))
+    '#b3123a'
+    """
+    blue, green, red = (round(float(value)) for value in color)
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 def _digits(text: str) -> str | None:
     if text in CSS_COLORS:
         return CSS_COLORS[text]

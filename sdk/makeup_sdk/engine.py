@@ -27,7 +27,7 @@ from makeup_sdk.frame import (
 from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
 from makeup_sdk.images import Picture, check_color, open_picture
-from makeup_sdk.look import Look
+from makeup_sdk.look import Look, look_by_name
 from makeup_sdk.makeup.base import TONE, Part
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
@@ -48,9 +48,9 @@ class MakeupEngine:
     An engine keeps no state between frames (a `stream` keeps its own) and may be shared by threads.
 
     Args:
-        look: a `Look`; the path of a look file (`.look`), of products (`.json`) or of a reference
-            photo; or a reference photo as a frame or a Pillow image. None paints nothing until
-            `engine.look` is set.
+        look: a `Look`; the name of a designed look (`makeup look list`); the path of a look file
+            (`.look`), of products (`.json`) or of a reference photo; or a reference photo as a
+            frame or a Pillow image. None paints nothing until `engine.look` is set.
         model: a name (`makeup models` lists them), the path of a published model's bundle (a
             directory or a zip, made by `makeup export` or `makeup import`), or a `Model`.
         backend: runs the graphs of a bundle: "auto", or one of `makeup_engines.BACKENDS`, which
@@ -118,6 +118,9 @@ class MakeupEngine:
         self._tone = _checked_tone(tone)
         self.look = look
 
+    def __repr__(self) -> str:
+        return f"MakeupEngine(look={self.look!r}, model={self.model.name!r})"
+
     @property
     def look(self) -> Look | None:
         """The current look; set it to anything that the constructor accepts."""
@@ -149,6 +152,8 @@ class MakeupEngine:
     def _tailor(self, look: Look | Picture | None) -> Outfit | None:
         if look is None:
             return None
+        if isinstance(look, str):
+            look = look_by_name(look) or look
         if isinstance(look, (str, Path)) and Path(look).suffix == ".look":
             look = Look.load(look)
         elif isinstance(look, (str, Path)) and Path(look).suffix == ".json":
@@ -240,8 +245,13 @@ class MakeupEngine:
             the result of `process_detailed` for each, in order.
 
         Raises:
-            InvalidInputError: as in `process`, at the invalid picture.
+            InvalidInputError: one path instead of several pictures; else as in `process`, at the
+                invalid picture.
         """
+        if isinstance(frames, (str, Path)):
+            raise InvalidInputError(
+                f"frames: got one path, expected several pictures: [{frames!r}]"
+            )
         at_once = max(usable_cores() // thread_count(self.threads), 1)
         waiting: deque[Future[Result]] = deque()
         with ThreadPoolExecutor(at_once) as pool:

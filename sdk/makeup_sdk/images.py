@@ -1,6 +1,7 @@
 """Read and write image files, and check frames."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,10 +35,22 @@ def read_photo(path: str | Path) -> Photo:
     """
     path = as_path(path)
     if not path.is_file():
-        raise InvalidInputError(f"{path}: no such file; give the path of an image")
-    with path.open("rb") as file:
-        check_file_size(os.fstat(file.fileno()).st_size, str(path))
-        return decode_photo(file.read(), str(path))
+        raise InvalidInputError(f"{path}: {_why_no_file(path)}; give the path of an image")
+    try:
+        with path.open("rb") as file:
+            check_file_size(os.fstat(file.fileno()).st_size, str(path))
+            data = file.read()
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path}: cannot be read ({error.strerror}); check who owns it, with ls -l"
+        ) from None
+    return decode_photo(data, str(path))
+
+
+def _why_no_file(path: Path) -> str:
+    if re.match("[a-z0-9]{2,}:/", str(path)):
+        return "addresses are not opened; download the picture first"
+    return "this is a folder" if path.is_dir() else "no such file"
 
 
 def read_image(path: str | Path) -> Image:
@@ -97,8 +110,11 @@ def check_frame(frame: object, name: str = "frame") -> Image:
             "file that it could not read: check its path, or use makeup_sdk.read_image"
         )
     if not isinstance(frame, np.ndarray):
+        hint = ""
+        if isinstance(frame, (bytes, bytearray)):
+            hint = "; open the bytes of an image file with PIL.Image.open(io.BytesIO(data))"
         raise InvalidInputError(
-            f"{name}: got {type(frame).__name__}, expected a NumPy array uint8 (H, W, 3)"
+            f"{name}: got {type(frame).__name__}, expected a NumPy array uint8 (H, W, 3){hint}"
         )
     if frame.dtype != np.uint8:
         hint = ""

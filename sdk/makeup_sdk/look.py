@@ -18,9 +18,9 @@ from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region
 from makeup_kernels.files import as_path, write_atomically
 from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_number, as_regions, as_title
-from makeup_sdk.colors import Color
+from makeup_sdk.colors import Color, to_hex
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
-from makeup_sdk.faces.demo_face import demo_face
+from makeup_sdk.faces.demo_face import demo_face, demo_photo
 from makeup_sdk.images import Picture, check_color, check_frame, open_picture, to_bgr
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
@@ -77,10 +77,11 @@ class Look:
         return f"Look({self.title!r}, {' + '.join([self.makeup.kind, *over])}: {worn})"
 
     def _repr_png_(self) -> bytes | None:
-        """`swatch`, for notebooks; None for a style, which has no picture."""
-        if isinstance(self.makeup, Style):
+        """What notebooks show: `preview`; nothing for a look that has none."""
+        try:
+            return bytes(cv2.imencode(".png", self.preview())[1])
+        except InvalidInputError:
             return None
-        return bytes(cv2.imencode(".png", self.swatch())[1])
 
     @property
     def regions(self) -> frozenset[Region]:
@@ -369,30 +370,52 @@ class Look:
         makeup = reference.encoded(model.encode)
         return replace(self, makeup=makeup, makeup_regions=self.makeup_regions & model.regions)
 
-    def swatch(self) -> Image:
-        """A picture of the look.
+    def preview(self, face: str = "medium") -> Image:
+        """A shipped face that wears the look, for people to see.
+
+        Styles are painted by `region-gan`, everything else by the default model.
+
+        Args:
+            face: the one of "light", "medium" or "dark" skin.
 
         Returns:
-            uint8 (256, 256, 3), BGR: the demo face with the look; for a look made of reference
-            faces, the first of them.
+            uint8 (512, 512, 3), BGR.
 
         Raises:
-            InvalidInputError: a style, which only a network can paint.
+            InvalidInputError: no such face, a style that the shipped network does not know, or a
+                look that takes makeup off.
         """
-        if isinstance(self.makeup, References):
-            return self.makeup.faces[0].crop
-        if isinstance(self.makeup, Style):
-            raise InvalidInputError(
-                f"style {self.makeup.name!r} has no picture before a face wears it"
-            )
-        return self._on_demo_face().crop
+        photo, found = demo_photo(face)
+        return self._worn_by(found, photo)
+
+    def colors(self) -> dict[Region, str]:
+        """The mean colour of each region on the shipped face of medium skin that wears the look.
+
+        Returns:
+            `"#b3123a"` by region.
+
+        Raises:
+            InvalidInputError: as `preview`.
+        """
+        face = self._on_demo_face()
+        return {
+            region: to_hex(face.crop[face.regions == region].mean(axis=0))
+            for region in sorted(self.regions)
+        }
 
     def _on_demo_face(self) -> FaceAnalysis:
         face = demo_face()
-        picture = face.crop.copy()
-        paint = self.painter(_shipped_model()).paint(face, dict.fromkeys(self.regions, 1.0))
+        return replace(face, crop=self._worn_by(face, face.crop))
+
+    def _worn_by(self, face: FaceAnalysis, photo: Image) -> Image:
+        """A copy of a photo whose face wears the look."""
+        is_style = isinstance(self.makeup, Style)
+        model = _shipped_model("region-gan" if is_style else DEFAULT_MODEL)
+        painter = self.made_for(model).painter(model)
+        picture: Image = photo.copy()
+        paint = painter.paint(face, dict.fromkeys(self.regions, 1.0))
         paint.put(picture, face, color="bgr", threads=None)
-        return replace(face, crop=picture)
+        return picture
 
     def painter(self, model: Model) -> Painter:
         """The look, prepared for painting by the model that it was made for."""
@@ -480,6 +503,24 @@ class Look:
         return cls.from_bytes(path.read_bytes(), str(path))
 
 
+def look_by_name(name: str) -> Look | None:
+    """A designed look by its name; None for what is, or may be, the path of a file.
+
+    Raises:
+        InvalidInputError: a plain name that neither a file nor a designed look has.
+    """
+    if Path(name).exists():
+        return None
+    if name in SHIPPED_LOOKS:
+        return Look.shipped(name)
+    if Path(name).suffix or len(Path(name).parts) != 1:
+        return None
+    raise InvalidInputError(
+        f"look: neither a file nor a designed look is called {name!r}; "
+        f"{nearest(name, SHIPPED_LOOKS)}"
+    )
+
+
 def _checked(look: object, name: str) -> Look:
     if not isinstance(look, Look):
         raise InvalidInputError(f"{name}: got {type(look).__name__}, expected a Look")
@@ -487,9 +528,9 @@ def _checked(look: object, name: str) -> Look:
 
 
 @cache
-def _shipped_model() -> Model:
-    """The default model, for looks from photos and colours."""
-    return open_model(DEFAULT_MODEL)
+def _shipped_model(name: str) -> Model:
+    """A model that looks are shown with."""
+    return open_model(name)
 
 
 def _bare_photos() -> list[Path]:

@@ -104,7 +104,7 @@ def samples_of(times: Times) -> Samples:
     if isinstance(times, Samples):
         return times
     raise InvalidInputError(
-        "the report holds no samples; measure again with `makeup bench --json`, which keeps them"
+        "the report holds no samples; measure again with `makeup bench -o FILE`, which keeps them"
     )
 
 
@@ -173,26 +173,27 @@ class Report:
     cold_starts: tuple[ColdStart, ...] = ()
     memory: Memory | None = None
 
+    def entry(self) -> dict[str, Any]:
+        """The report as JSON holds it."""
+        return {
+            "schema": SCHEMA,
+            "created": self.created,
+            "settings": dict(self.settings),
+            "machine": dict(self.machine),
+            "results": [_measurement_entry(result) for result in self.results],
+            "cold_start": [
+                {name: round(value, 1) for name, value in asdict(start).items()}
+                for start in self.cold_starts
+            ]
+            or None,
+            "memory": None
+            if self.memory is None
+            else {name: round(value, 1) for name, value in asdict(self.memory).items()},
+        }
+
     def to_json(self) -> str:
         """The text of a report file."""
-        return json.dumps(
-            {
-                "schema": SCHEMA,
-                "created": self.created,
-                "settings": dict(self.settings),
-                "machine": dict(self.machine),
-                "results": [_measurement_entry(result) for result in self.results],
-                "cold_start": [
-                    {name: round(value, 1) for name, value in asdict(start).items()}
-                    for start in self.cold_starts
-                ]
-                or None,
-                "memory": None
-                if self.memory is None
-                else {name: round(value, 1) for name, value in asdict(self.memory).items()},
-            },
-            indent=1,
-        )
+        return json.dumps(self.entry(), indent=1)
 
     def without_samples(self) -> "Report":
         """The same report with percentiles and means instead of samples, for publishing."""
@@ -219,7 +220,7 @@ def load_report(path: str | Path) -> Report:
     """
     path = Path(path)
     if not path.is_file():
-        raise InvalidInputError(f"{path}: no such file; make one with `makeup bench --json {path}`")
+        raise InvalidInputError(f"{path}: no such file; make one with `makeup bench -o {path}`")
     if path.stat().st_size > _MAX_FILE_BYTES:
         raise InvalidInputError(f"{path}: larger than 64 MiB; this is no report of `makeup bench`")
     try:
@@ -230,11 +231,11 @@ def load_report(path: str | Path) -> Report:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInputError(
             f"{path}: not a report of `makeup bench`, or damaged ({str(error)[:80]}); "
-            f"make it again with `makeup bench --json {path}`"
+            f"make it again with `makeup bench -o {path}`"
         ) from None
     raise InvalidInputError(
         f"{path}: schema {str(schema)[:40]!r}, this release reads {SCHEMA!r}; "
-        "run `makeup bench --json` again with this release"
+        "run `makeup bench -o FILE` again with this release"
     )
 
 

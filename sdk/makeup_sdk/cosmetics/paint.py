@@ -1,4 +1,4 @@
-"""All products of a makeup on one face, in the order in which they are put on."""
+"""Paint all products of a makeup on one face, in order of application."""
 
 from collections.abc import Iterable, Mapping
 
@@ -38,9 +38,9 @@ from makeup_sdk.makeup.products import (
 
 _ORDER = list(PRODUCTS)
 _ON_LIDS = np.float32(0.88)
-"""Light on the lids over that on the cheeks."""
+"""Light on the lids relative to the cheeks."""
 _PLAIN_TAIL = 24.0
-"""Degrees at which shadow goes on beyond the outer corner, without a wing that says it."""
+"""Angle in degrees at which shadow continues beyond the outer corner, if there is no wing."""
 
 
 PARTS: Mapping[str, tuple[frozenset[Region], list[int]]] = {
@@ -49,8 +49,8 @@ PARTS: Mapping[str, tuple[frozenset[Region], list[int]]] = {
     "right eye": (frozenset((Region.EYES, Region.BROWS)), [*range(42, 48), *range(22, 27)]),
     "mouth": (frozenset((Region.LIPS,)), list(range(48, 68))),
 }
-"""Parts of a face that are painted each on its own, in this order: regions, and landmarks that say
-where a part is; left and right are those of the picture."""
+"""Parts of a face that are painted separately, in this order: their regions, and the landmarks that
+locate them; left and right as seen in the picture."""
 
 
 def paint(
@@ -63,9 +63,9 @@ def paint(
 
     Args:
         view: the face.
-        products: in any order; they are put on in that of `PRODUCTS`.
-        strength: per region in [0, 1.5]; a region that is not named stays bare.
-        hand: whose hand; the same one gives the same paint.
+        products: in any order; they are painted in the order of `PRODUCTS`.
+        strength: strength per region, in [0, 1.5]; other regions stay bare.
+        hand: randomness of the application; the same one gives the same paint.
 
     Returns:
         the changes of the face's light, to be put into the frame in this order. Parts that are
@@ -82,7 +82,7 @@ def paint_part(
     strength: Mapping[Part, float],
     hand: Hand = STEADY,
 ) -> Patch | None:
-    """Put products on one of `PARTS` of a face; see `paint`. None where there is nothing to do."""
+    """Put products on one of `PARTS` of a face; see `paint`. None if there is nothing to paint."""
     regions, points = PARTS[part]
     amounts = [
         (product, product.strength * strength.get(product.region, 0.0))

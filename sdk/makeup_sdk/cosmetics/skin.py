@@ -1,4 +1,4 @@
-"""Products of the skin: foundation, contour, highlighter, blush; all over the face at once."""
+"""Products of the skin: foundation, contour, highlighter, blush; on the whole face at once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ CELL = 2
 """Crop pixels per cell of the skin's patch."""
 _SIDE = CROP_SIZE // CELL
 _COARSE = 4
-"""Crop pixels per cell of the grid that soft shapes are worked out on."""
+"""Crop pixels per cell of the grid for soft shapes."""
 
 _SUM = np.ones((1, 3), np.float32)
 
@@ -28,12 +28,12 @@ CELLS = np.array([[1 / CELL, 0, 0.5 / CELL - 0.5], [0, 1 / CELL, 0.5 / CELL - 0.
 """float64 (2, 3): crop pixel to cell."""
 
 _MATTE = {"matte": 0.75, "satin": 0.2}
-"""How much of the skin's shine a foundation's finish takes away."""
+"""How much of the skin's shine a foundation's finish removes."""
 _SHEEN = {"satin": 0.05, "gloss": 0.16, "metallic": 0.2, "shimmer": 0.12, "glitter": 0.14}
-"""Light that a blush's finish sends back, as a share of the light that falls on it."""
+"""Specular reflection of a blush's finish, as a fraction of the incident light."""
 _SHARPNESS = {"matte": 0.6, "satin": 1.0, "gloss": 1.5, "metallic": 1.7, "shimmer": 1.2}
-"""How a highlighter's finish follows the light: 1 in proportion, more gathers it in the brightest
-places."""
+"""How a highlighter's finish follows the light: 1 is proportional, more concentrates it in the
+brightest areas."""
 
 
 class _Half(NamedTuple):
@@ -56,7 +56,7 @@ _HALVES = (
 
 
 class Skin:
-    """The skin of one face: its canvas, and the grid that soft shapes are worked out on.
+    """The skin of one face: its canvas, and the grid for soft shapes.
 
     Args:
         view: the face.
@@ -75,13 +75,13 @@ class Skin:
         """x and y of the coarse cells, crop pixels."""
 
     def fine(self, weights: FloatArray) -> FloatArray:
-        """Weights of the coarse grid on the patch's cells."""
+        """Resample weights from the coarse grid to the patch's cells."""
         fine: FloatArray = cv2.resize(weights, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
         return fine
 
     def bare_skin(self) -> FloatArray:
-        """float32 (128, 128): weight of the skin itself: the face without eyes, brows and lips, and
-        without what is too dark or too pale for this skin: nostrils, frames, hair."""
+        """float32 (128, 128): weight of the skin: the face without eyes, brows and lips, and pixels
+        too dark or too pale for this skin (nostrils, glasses frames, hair)."""
         regions = self.view.regions
         there = ((regions == Region.SKIN) | (regions == Region.EYES)).view(np.uint8)
         there = cv2.resize(255 * there, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
@@ -94,7 +94,7 @@ class Skin:
         return skin
 
     def below_hair(self) -> FloatArray:
-        """float32 (128, 128): fades upward over the forehead, whose upper end no landmark tells."""
+        """float32 (128, 128): fades out over the upper forehead, which has no landmarks."""
         points, unit = self.view.points / CELL, self.view.unit / CELL
         rise = (points[27] - points[8]) / np.hypot(*(points[27] - points[8]))
         brows = points[19:25].mean(axis=0)
@@ -104,7 +104,7 @@ class Skin:
 
 
 def paint_foundation(skin: Skin, foundation: Foundation, amount: float) -> None:
-    """Even out blotches, take away or add shine, shift the skin's shade."""
+    """Even out blotches, remove or add shine, shift the skin's shade."""
     weight = skin.bare_skin() * skin.below_hair()
     unit = skin.view.unit / CELL
     share = min(amount, 1.0)
@@ -142,7 +142,7 @@ def paint_foundation(skin: Skin, foundation: Foundation, amount: float) -> None:
 
 
 def _wide(planes: Sequence[FloatArray], sigma: float) -> list[FloatArray]:
-    """Planes of the patch's cells, blurred widely: worked out on cells twice as large."""
+    """Blur planes of the patch's cells widely, computed on cells twice as large."""
     side = _SIDE // 2
     blurred = []
     for plane in planes:
@@ -162,7 +162,7 @@ def _within(values: FloatArray, low: float, high: float) -> FloatArray:
 
 
 def _shade(skin: Skin, foundation: Foundation) -> FloatArray:
-    """float32 (3,): factor on the skin's reflectance that a shade asks for."""
+    """float32 (3,): factor on the skin's reflectance for the foundation's shade."""
     shift = np.array([0.14, 0.12, 0.10]) * foundation.lightness
     shift = shift + np.array([-0.10, 0.01, 0.05]) * foundation.warmth
     if foundation.color is not None:
@@ -201,7 +201,7 @@ def paint_contour(skin: Skin, hand: Hand, contour: Contour, amount: float) -> No
 
 
 def paint_highlighter(skin: Skin, product: Highlighter, amount: float) -> None:
-    """Light the face's ridges, as strongly as light falls on them."""
+    """Brighten the face's ridges, in proportion to the light on them."""
     points, unit, grid = skin.view.points, skin.view.unit, skin.grid
     light = np.float32(product.nose) * np.maximum(
         stroke(grid, points[27:30], 0.035 * unit), stroke(grid, points[[30, 30]], 0.04 * unit)

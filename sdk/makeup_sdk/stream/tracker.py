@@ -1,4 +1,4 @@
-"""Follow faces from frame to frame."""
+"""Track faces from frame to frame."""
 
 import logging
 from collections.abc import Callable
@@ -190,9 +190,9 @@ class Tracker:
 
     Args:
         analyzer: finds and analyses faces.
-        max_faces: track at most this many; that there are more is told once.
-        options: see there.
-        smoothing: of landmarks; None leaves them as found.
+        max_faces: track at most this many; more faces give one warning.
+        options: see `TrackerOptions`.
+        smoothing: smoothing of landmarks; None for none.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class Tracker:
 
         Args:
             frame: uint8 (H, W, 3), BGR.
-            time: seconds, more than at the last call.
+            time: seconds, greater than at the last call.
             lap: called with "detect" or "analyze" after each part of the work.
 
         Returns:
@@ -423,7 +423,7 @@ class Tracker:
 
 
 def _may_be(track: _Track, find: _Find, time: float) -> bool:
-    """Whether a face that was lost may be the one that was found."""
+    """Whether a lost face may be the detected one."""
     near = track.off_course(find.middle, time) < _REACH
     return track.likeness(find) > (_ALIKE if near else _SURELY_ALIKE)
 

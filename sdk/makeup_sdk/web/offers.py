@@ -32,6 +32,4 @@ def offers() -> Mapping[str, Offer]:
         Offer(name, FACTS[name].does, shipped_styles(name), FACTS[name].removes)
         for name in shipped_models()
     )
-    return {
-        offer.name: offer for offer in found if offer.styles or "photo" in FACTS[offer.name].takes
-    }
+    return {offer.name: offer for offer in found if FACTS[offer.name].kind != "products"}
