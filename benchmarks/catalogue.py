@@ -1,14 +1,13 @@
-"""What a catalogue costs beside a plain loop, with more looks, on more workers, on Ray; and kills.
+"""Cost of a catalogue compared with a plain loop; with more looks, workers, Ray, and kills.
 
     python benchmarks/catalogue.py                 # writes results/catalogue.json, some minutes
     python benchmarks/catalogue.py --photos 8 --rounds 1 --kills 2        # a quick look
 
-Photos of 1280x720 with one face each and some noise, one thread a worker, JPEG out. Ours and the
-plain loop alternate, round after round, in one process. Workers and Ray are measured from a third
-of a run to its end, so that starts do not count. Milliseconds are CPU time, of this process or of
-the whole tree of processes (Ray's own among them), which a busy machine stretches little; images
-per second are wall time, which it stretches much. On one machine Ray can show what it costs an
-image, not what it speeds up.
+Photos of 1280x720 with one face each and some noise, one thread per worker, JPEG output. Ours and
+the plain loop alternate in one process. Workers and Ray are measured from a third of a run to its
+end, to exclude start-up. Milliseconds are CPU time of this process or of the whole process tree
+(including Ray's processes), which a busy machine hardly affects; images per second are wall time,
+which it affects strongly. One machine can show Ray's overhead per image, not its speed-up.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Every published number, table and plot, by one command.
+"""Regenerate every published number, table and plot.
 
-    python benchmarks/run.py                      # without pictures, about a quarter of an hour
+    python benchmarks/run.py                      # without pictures, about 15 minutes
     python benchmarks/run.py --all --data FACES   # and the quality of faces and makeup on pictures
     python benchmarks/run.py --only kernels scaling
 
 Results go to benchmarks/results/: a JSON file per step, plots, and README.md with the tables. A
-file is replaced only when its step went well; a step that fails is named at the end. Leave the
-machine alone meanwhile. The overfit checks of the recipes take hours and have commands of their
-own, in results/training/README.md.
+file is replaced only if its step succeeds; failed steps are listed at the end. Do not use the
+machine meanwhile. The overfit checks of the recipes take hours and have their own commands, in
+results/training/README.md.
 """
 
 import argparse
@@ -32,14 +32,14 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to run.
+    """One step.
 
     Attributes:
         name: for `--only`.
-        command: from a folder to write to, and the faces folder, to what is run.
-        needs_faces: whether it is left out without `--data`.
-        script: which the command needs; the step is left out where it is absent.
-        tool: which it calls; the step is left out where it is not installed.
+        command: returns the command, from the output folder and the faces folder.
+        needs_faces: whether it is skipped without `--data`.
+        script: script of the command; the step is skipped if it is missing.
+        tool: tool of the command; the step is skipped if it is not installed.
     """
 
     name: str
