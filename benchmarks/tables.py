@@ -246,7 +246,10 @@ def catalogue_section(data: Mapping[str, Any]) -> list[str]:
     on_ray = data.get("on_ray", {})
     rows |= {f"Ray: {name}": row for name, row in on_ray.items() if "workers" in name}
     for name, row in rows.items():
-        parts.append(f"| {name} | {row['cpu_ms']:.1f} | {row['images_per_second']:.1f} |")
+        beside = ""
+        if "overhead_cpu" in row:
+            beside = f": {100 * row['overhead_cpu']:+.0f} % CPU beside as many plain loops"
+        parts.append(f"| {name}{beside} | {row['cpu_ms']:.1f} | {row['images_per_second']:.1f} |")
     parts += [
         "",
         "| CPU ms a photo, in one process | 1 look | 4 | 20 | 20 looks cost |",
@@ -262,8 +265,9 @@ def catalogue_section(data: Mapping[str, Any]) -> list[str]:
         "",
         f"A worker holds {early} MiB after a quarter of {count} photos, {late} after all.",
     ]
-    kinds = (("worker processes", data["kills"]), ("Ray's actors", on_ray.get("kills")))
-    for name, kills in kinds:
+    kinds = {"workers": "worker processes", "actors": "Ray's actors", "nodes": "Ray's nodes"}
+    for kind, name in kinds.items():
+        kills = data["kills"].get(kind)
         if kills:
             parts.append(
                 f"{kills['kills']} kills of {name} in the middle of their work: "

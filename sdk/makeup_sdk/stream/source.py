@@ -41,7 +41,9 @@ class Source(Protocol):
     """Delivers frames in order. An app may implement its own."""
 
     @property
-    def info(self) -> SourceInfo: ...
+    def info(self) -> SourceInfo:
+        """Facts that are known before the first frame."""
+        ...
 
     @property
     def reconnects(self) -> int:
