@@ -61,7 +61,7 @@ def suite(json_name: str, *files: str) -> Callable[[Path, Path | None], Command]
 
 
 def bench(out: Path, faces: Path | None) -> Command:
-    """`makeup bench --desktop`; results of each instruction set stand side by side."""
+    """`makeup bench --desktop`; results are stored per instruction set."""
     name = f"bench-{cpu_isa()}"
     code = "from makeup_sdk.cli import main; main()"
     files = ["-o", str(out / f"{name}.json"), "--plot", str(out / f"{name}.svg")]
@@ -84,7 +84,7 @@ SUITES = {
     "sessions": "test_sessions.py",
     "one_graph": "test_fused_graph.py",
 }
-"""Suites with a result file of their own; the others are the kernels'."""
+"""Suites with their own result file; the others belong to the kernels."""
 
 STEPS = (
     Step(
@@ -149,7 +149,7 @@ def reason_to_skip(step: Step, faces: Path | None) -> str:
 
 
 def run_step(step: Step, faces: Path | None) -> bool:
-    """Run a step aside, and move what it wrote to the results if it went well."""
+    """Run a step in a temporary folder, and move its files to the results if it succeeds."""
     environment = dict(os.environ)
     if faces is not None:
         environment["MAKEUP_FACES"] = str(faces)
