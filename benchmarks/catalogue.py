@@ -1,16 +1,16 @@
-"""What a catalogue costs beside a plain loop, with more looks, on more workers, on Ray; and kills.
+"""Cost of a catalogue compared with a plain loop; with more looks, workers, Ray, and kills.
 
     python benchmarks/catalogue.py                 # writes results/catalogue.json, about 3 minutes
     python benchmarks/catalogue.py --photos 8 --rounds 1         # a quick look
     python benchmarks/catalogue.py --kills 10      # only kills: of workers, actors and nodes
 
-Photos of 1280x720 with one face each and some noise, one thread a worker, JPEG out. Ours and the
-plain loop alternate, round after round: in one process, and as many loops in processes of their own
-as there are workers, since two busy threads of one core cost each other CPU time. Workers and Ray
-are measured from a third of a run to its end, so that starts do not count. Milliseconds are CPU
-time, of this process or of the whole tree of processes (Ray's own among them), which a busy machine
-stretches little; images per second are wall time, which it stretches much. On one machine Ray can
-show what it costs an image, not what it speeds up.
+Photos of 1280x720 with one face each and some noise, one thread per worker, JPEG output. Ours and
+the plain loop alternate: in one process, and with as many loops in their own processes as there are
+workers, since two busy threads of one core cost each other CPU time. Workers and Ray are measured
+from a third of a run to its end, to exclude start-up. Milliseconds are CPU time of this process or
+of the whole process tree (including Ray's processes), which a busy machine hardly affects; images
+per second are wall time, which it affects strongly. One machine can show Ray's overhead per image,
+not its speed-up.
 """
 
 import argparse

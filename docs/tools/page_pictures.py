@@ -77,7 +77,7 @@ def _opened(browser: Any, address: str, width: int, height: int, scheme: str = "
 
 
 def _picture(page: Any) -> np.ndarray:
-    """The page once its pictures are there and have faded in."""
+    """The page after its pictures have loaded and faded in."""
     page.locator("#mirror:not([aria-busy=true])").wait_for()
     page.wait_for_load_state("networkidle")
     page.wait_for_function(_LOADED)
