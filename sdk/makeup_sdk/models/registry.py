@@ -24,26 +24,33 @@ DEFAULT_MODEL = "mobile"
 MAKEUPS: dict[str, type[Makeup]] = {
     makeup.kind: makeup for makeup in (Appearance, ProductMakeup, References, Style)
 }
-"""What look files may hold, by kind."""
+"""Kinds of makeup that look files may contain."""
 
 
 def shipped_models() -> tuple[str, ...]:
-    """Names that `open_model` takes here: models without weights, and those whose weights ship."""
+    """Names for `open_model`: models without weights, and those with shipped weights."""
     folders = shipped_names()
     return tuple(name for name in FACTS if name in MODELS or name in folders)
 
 
+def shipped_styles(name: str) -> tuple[str, ...]:
+    """The names of styles that a shipped model wears; none for models of photos or products."""
+    if name not in shipped_names():
+        return ()
+    return tuple(open_shipped(name).manifest.constants.get("style_names", ()))
+
+
 def open_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
-    """A model by name or bundle; one that is open already is returned as it is.
+    """Open a model by name or bundle; an open model is returned unchanged.
 
     Args:
         model: one of `shipped_models`, the path of a bundle (a directory or a zip), or a model.
-        options: see there; a model that is open keeps its own.
+        options: see `ModelOptions`; an open model keeps its own.
 
     Raises:
         InvalidInputError: no model of this name, and no such bundle; or a backend for a model
             without networks.
-        BundleError: the bundle is damaged, or not one of a makeup model.
+        BundleError: the bundle is damaged, or not a makeup model's.
         BackendUnavailableError: the backend cannot run here.
     """
     if not isinstance(model, (str, Path)):
@@ -95,7 +102,7 @@ def _open_bundle(bundle: Bundle, options: ModelOptions) -> Model:
     """A model from its bundle.
 
     Raises:
-        BundleError: the bundle is damaged, or not one of a makeup model of ours.
+        BundleError: the bundle is damaged, or not a known makeup model's.
         BackendUnavailableError: the backend cannot run here.
     """
     name = bundle.manifest.model

@@ -14,6 +14,7 @@ class Limits:
         frame_bytes: size of one message over a socket.
         pixels: width times height of a picture.
         side: width, and height, of a picture.
+        label_pixels: width times height of a drawn label.
         reference_faces: faces that one look file may hold.
         clients: live sockets at once.
         clients_per_address: live sockets of one address at once.
@@ -26,12 +27,14 @@ class Limits:
         body_seconds: until a request has sent its whole body.
         answer_seconds: until a client has taken the next part of an answer.
         idle_seconds: after which a socket without a message is closed, and its place is free.
+        session_seconds: age from which a live session that a client brings is refused.
     """
 
     body_bytes: int = 12 << 20
     frame_bytes: int = 4 << 20
     pixels: int = 16_000_000
     side: int = 16_000
+    label_pixels: int = 4_000_000
     reference_faces: int = 4
     clients: int = 64
     clients_per_address: int = 8
@@ -44,6 +47,7 @@ class Limits:
     body_seconds: float = 60.0
     answer_seconds: float = 60.0
     idle_seconds: float = 90.0
+    session_seconds: float = 30.0
 
     @property
     def request_bytes(self) -> int:

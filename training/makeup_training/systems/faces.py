@@ -94,7 +94,7 @@ class _Photo:
 
 
 def photos(data: Path) -> Iterator[_Photo]:
-    """The training faces: those with makeup first, then the others, each shuffled.
+    """The training faces: those of the two lists first, then the other faces, shuffled.
 
     Rows of `makeup.csv` reserved for measuring, and the folder `val`, are left out.
     """

@@ -1,9 +1,8 @@
-"""Paint of networks that work in the face's own light: the difference of two passes.
+"""Paint from networks that work in relative colours: the difference of two passes.
 
-Such a network sees colours relative to the bare skin (`views`), and is asked twice: for the look,
-and for nothing. What sets the two apart is the makeup, a change of light. Errors of reconstruction
-are in both and cancel, and the face keeps its own pixels: from the network comes colour, not
-texture.
+Such a network reads colours relative to the bare skin (`views`), and runs twice: with the look,
+and without one. The difference is the makeup, a change of light. Reconstruction errors are in both
+passes and cancel. The face keeps its own pixels: the network provides colour, not texture.
 """
 
 from collections.abc import Mapping
@@ -32,16 +31,16 @@ from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.papers.views import View
 
 _BLUR = {Region.LIPS: 1.0, Region.SKIN: 3.0, Region.EYES: 1.0, Region.BROWS: 1.0}
-"""Standard deviation, in 128ths of the network's crop, to which a region's change is smoothed."""
+"""Standard deviation of the smoothing of each region's change, in 128ths of the network's crop."""
 _ALL: Strength = dict.fromkeys(MAKEUP_REGIONS, 1.0)
 
 
 @runtime_checkable
 class PassPainter(Protocol):
-    """A painter whose network can be asked for its look and for nothing."""
+    """A painter whose network can run with its look and without one."""
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
-        """Its images with the look and with none, float32 (3, S, S), BGR, in units of pixels."""
+        """Its images with the look and without one, float32 (3, S, S), BGR, pixel values."""
         ...
 
 
@@ -50,7 +49,7 @@ class LightPainter(Painter):
 
     Args:
         painter: runs the passes.
-        view: what its network sees.
+        view: its network's view.
         size: side S of the network's crop.
         gains: times the network's change, by region, where it makes more or less than it should.
     """
@@ -75,7 +74,7 @@ class LightPainter(Painter):
         return SmoothedFactors(self, options)
 
     def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
-        """See `FactorPainter.factors`; the shade of the whole face stays."""
+        """See `FactorPainter.factors`; does not change the shade of the whole face."""
         view, size = self._view, self._size
         source = view.frame(face, size)
         if source is None:
@@ -107,7 +106,7 @@ def _far_from_lips(regions: Image) -> FloatArray:
 
 
 def _spread(change: FloatArray, here: FloatArray, sigma: float) -> FloatArray:
-    """The change averaged inside a region, and continued beyond its edge."""
+    """The change averaged inside a region and extrapolated beyond its edge."""
     values, weight = change * here[..., None], here
     near = cv2.GaussianBlur(weight, (0, 0), sigma)
     far = cv2.GaussianBlur(weight, (0, 0), 3 * sigma)

@@ -21,24 +21,36 @@ export function base64(file) {
 
 /** Make a look of a reference photo: {title, regions, file}. */
 export async function makeLook(photo, title) {
-  const body = JSON.stringify({ photo: await base64(photo), title: title.slice(0, 80) });
-  const answer = await fetch("v1/looks", { method: "POST", headers: JSON_TYPE, body });
-  const look = await answer.json();
-  if (!answer.ok) throw new Error(look.error);
-  return look;
+  return (await post("v1/looks", { photo: await base64(photo), title: title.slice(0, 80) })).json();
+}
+
+async function post(path, values) {
+  const answer = await fetch(path, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(values) });
+  if (!answer.ok) throw new Error((await answer.json()).error);
+  return answer;
+}
+
+/** Which part of a face each pixel of a photo shows, as a picture; `face` is a point, or null. */
+export async function labelOf(image, face) {
+  return (await post("v1/label", { image, face })).blob();
+}
+
+/** A photo, given in base64, with edits: {parts: {part: {data}}, drawing, face}. */
+export async function edit(image, { parts, drawing, face }, format) {
+  const lent = Object.fromEntries(Object.entries(parts).map(([part, { data }]) => [part, data]));
+  return (await post("v1/edit", { image, parts: lent, label: drawing, face, format })).blob();
 }
 
 /** Put an outfit on a photo, given in base64: the picture as a Blob, and what was found. */
-export async function apply(image, outfit, format = "jpeg") {
-  const body = JSON.stringify({ image, outfit, format });
-  const answer = await fetch("v1/apply", { method: "POST", headers: JSON_TYPE, body });
-  if (!answer.ok) throw new Error((await answer.json()).error);
+export async function apply(image, outfit, { face = null, format = "jpeg" } = {}) {
+  const answer = await post("v1/apply", { image, outfit, face, format });
   const told = JSON.parse(answer.headers.get("x-result"));
   return { picture: await answer.blob(), told };
 }
 
 /**
- * A socket of live frames. `send` takes one frame at a time; `wear` is sent with the next.
+ * A socket of live frames. `send` takes one frame at a time; `wear` is sent with the next. A lost
+ * socket is opened again, here or at another replica, and goes on with the session of the last.
  *
  * onframe({after, header, tag, latency}), onstate("connecting" | "open" | "lost" | "idle" | reason)
  */
@@ -46,6 +58,9 @@ export class Live {
   #socket = null;
   #sent = null;
   #outfit = null;
+  #session = "";
+  #brought = {};
+  #served = false;
   #retry = 0;
   #closed = false;
 
@@ -59,13 +74,14 @@ export class Live {
   }
 
   wear(outfit) {
-    this.#outfit = JSON.stringify(outfit);
+    this.#outfit = outfit;
   }
 
   send(jpeg, tag) {
     if (!this.ready) return false;
-    if (this.#outfit) this.#socket.send(this.#outfit);
+    if (this.#outfit) this.#socket.send(JSON.stringify({ ...this.#outfit, ...this.#brought }));
     this.#outfit = null;
+    this.#brought = {};
     this.#sent = { tag, time: performance.now() };
     this.#socket.send(jpeg);
     return true;
@@ -86,7 +102,10 @@ export class Live {
     url.hash = "";
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = "arraybuffer";
-    this.#socket.onopen = () => this.onstate("open");
+    this.#socket.onopen = () => {
+      this.#brought = { session: this.#session };
+      this.onstate("open");
+    };
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => {
       this.#sent = null;
@@ -98,21 +117,26 @@ export class Live {
         return;
       }
       this.onstate(reason || "lost");
-      this.#retry = setTimeout(this.#connect, 1500);
+      this.#retry = setTimeout(this.#connect, this.#served ? 0 : 1500);
+      this.#served = false;
     };
   };
 
   async #receive(data) {
     const sent = this.#sent;
     if (typeof data === "string") {
+      const { error } = JSON.parse(data);
+      if (error.startsWith("session:")) return; // it begins anew, and the frame is answered
       this.#sent = null;
-      this.onerror(JSON.parse(data).error);
+      this.onerror(error);
       return;
     }
     const length = new DataView(data).getUint32(0);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     const after = await createImageBitmap(new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
     this.#sent = null;
+    this.#served = true;
+    this.#session = header.session ?? this.#session;
     this.onframe({ after, header, tag: sent?.tag, latency: sent ? performance.now() - sent.time : 0 });
   }
 }
