@@ -3,11 +3,11 @@
     python benchmarks/systems.py --data FACES --out benchmarks/results
 
 References are those of `train/makeup.csv` that no training has seen (`measure`), faces the people
-of `val/`. `systems.json` holds, per model, the
-medians of arrival and left (`arrival_measure.py`), milliseconds of one core a face, and the size of
-the weights. `systems-MODEL.jpg` shows the model on the shipped demo faces, references (or its
-styles) down, `systems.jpg` all of them side by side; `--sheets FOLDER` shows a model on the real
-people too, whose pictures are not ours to publish.
+of `val/`. `systems.json` holds, per model, the medians of arrival and left (`arrival_measure.py`),
+milliseconds of one core a face, and the size of the weights; of `psgan-sr` also what
+`small_faces.py` measures. `systems-MODEL.jpg` shows the model on the shipped demo faces, references
+(or its styles) down, `systems.jpg` all of them side by side; `--sheets FOLDER` shows a model on the
+real people too, whose pictures are not ours to publish.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 from arrival_measure import REGIONS, arrival, mean_regions, on_mean_face
+from small_faces import enlarged, in_frames
 
 from makeup_kernels import Region
 from makeup_kernels.types import Image
@@ -80,6 +81,9 @@ def main() -> None:
             rows[name]["core_milliseconds"] = speed(name, references[0].image, chosen)
         if getattr(model, "name", name) == "ssat":
             rows[name]["removal"] = removal(name, chosen)
+        if getattr(model, "name", name) == "psgan-sr":
+            rows[name]["enlarged"] = enlarged(name, references[::4], chosen)
+            rows[name]["in_frames"] = in_frames(name, references, chosen)
         rows[name]["megabytes"] = size_of(name)
         folders = {options.out: demo_pictures()}
         if options.sheets:

@@ -13,8 +13,11 @@ MAKEUP_REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 TONE: Final = "tone"
 """What a strength calls the shade of the whole face, which is an amount of its own."""
 
-Part: TypeAlias = Region | Literal["tone"]
-"""What has an amount of its own: a makeup region, or the shade of the face."""
+DETAIL: Final = "detail"
+"""Fine detail that small faces lack: no amount of its own, it is worn as far as the makeup is."""
+
+Part: TypeAlias = Region | Literal["tone", "detail"]
+"""What is painted apart: a makeup region, the shade of the face, or the face's detail."""
 
 MAX_STRENGTH = 1.5
 """Most that a strength may be; 1 is the whole look, more goes on in its direction."""

@@ -14,7 +14,7 @@ from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
-from makeup_sdk.makeup.base import TONE, Part
+from makeup_sdk.makeup.base import DETAIL, TONE, Part
 from makeup_sdk.models.base import Strength, scaled
 
 GRIDS: Mapping[Part, CropGrid] = {
@@ -23,6 +23,7 @@ GRIDS: Mapping[Part, CropGrid] = {
     Region.EYES: CropGrid(60, 32, 88, 192, cell=1),
     Region.BROWS: CropGrid(60, 32, 88, 192, cell=1),
     TONE: CropGrid(0, 0, 128, 128, cell=2),
+    DETAIL: CropGrid(48, 32, 192, 192, cell=1),
 }
 """Where factors are worked out in the crop."""
 
@@ -35,6 +36,9 @@ LARGEST = (-2.4, 1.5)
 _NECK, _LIKE_SKIN = 14.0, 14.0
 """Crop pixels beyond the face's outline over which its shade fades, and the distance in CIELAB from
 the cheeks at which a colour there is skin by a third: necks are, hair and background are not."""
+
+_DETAIL_EDGE = 10.0
+"""Crop pixels over which detail fades out towards the face's outline, all of them inside it."""
 
 _EVERY = 4
 """Frames of a stream after which the factors of a still face are worked out again; between them
@@ -143,8 +147,9 @@ def worn(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:
         strength: see `Strength`.
     """
     logs: dict[CropGrid, FloatArray] = {}
+    most = max((amount for part, amount in strength.items() if part != TONE), default=0.0)
     for part, values in factors.items():
-        amount = strength.get(part, 0.0)
+        amount = min(most, 1.0) if part == DETAIL else strength.get(part, 0.0)
         if amount <= 0:
             continue
         grid = GRIDS[part]
@@ -157,10 +162,13 @@ def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
     """float32 (rows, columns) in [0, 1]: how much of a part's makeup each cell of its grid wears.
 
     Lips and brows fade over a pixel beyond their outlines. Shadow fades softly, but meets the
-    lashes, and stays off eyeball and hair. The shade of the face goes on into the neck.
+    lashes, and stays off eyeball and hair. The shade of the face goes on into the neck. Detail is
+    worn by the whole face, eyes and mouth too, and fades out inside its outline.
     """
     if part == TONE:
         return _tone_coverage(face)
+    if part == DETAIL:
+        return _detail_coverage(face)
     region, grid = Region(part), GRIDS[part]
     regions = face.regions[grid.pixels]
     here = cv2.compare(regions, int(region), cv2.CMP_EQ).astype(np.float32) * np.float32(1 / 255)
@@ -188,6 +196,17 @@ def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
 def cover_of(face: FaceAnalysis, part: Part) -> FloatArray:
     """`coverage`, worked out once for all looks on a face."""
     return face.once(("coverage", part), partial(coverage, face, part))
+
+
+def _detail_coverage(face: FaceAnalysis) -> FloatArray:
+    grid = GRIDS[DETAIL]
+    inside = np.minimum(face.regions[grid.pixels], 1)
+    points = face.crop_landmarks - np.array([grid.left, grid.top], np.float32)
+    for opening in (points[36:42], points[42:48], points[48:60]):
+        cv2.fillPoly(inside, [to_fixed_point(opening)], 1, shift=4)
+    inside[:1], inside[-1:], inside[:, :1], inside[:, -1:] = 0, 0, 0, 0
+    away = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+    return np.asarray(np.clip(away / np.float32(_DETAIL_EDGE), 0, 1), np.float32)
 
 
 def _tone_coverage(face: FaceAnalysis) -> FloatArray:
