@@ -1,4 +1,4 @@
-"""Runs exported graphs: bundles (checked before anything loads), sessions, offline builds."""
+"""Run exported graphs: bundles (checked before anything loads), sessions, offline builds."""
 
 from makeup_engines.backends import BACKENDS
 from makeup_engines.bundle import Bundle, pack_bundle, write_bundle

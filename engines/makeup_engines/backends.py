@@ -1,4 +1,4 @@
-"""Opening a session by the name of its backend."""
+"""Open a session by the name of its backend."""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ from makeup_engines.session import Session, SessionOptions
 from makeup_kernels.errors import BackendUnavailableError
 
 BACKENDS = ("onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt", "torch")
-"""Names that `open_session` takes beside "auto"."""
+"""Names that `open_session` accepts, besides "auto"."""
 
 
 def open_session(
@@ -17,19 +17,19 @@ def open_session(
 ) -> Session:
     """Open a graph from its checked bytes.
 
-    "auto" takes the first that is installed of TensorRT (where a plan was built for this graph and
-    GPU), ONNX Runtime's CUDA provider, and its CPU provider. A name runs there or raises.
+    "auto" picks the first available of TensorRT (if a plan was built for this graph and GPU), ONNX
+    Runtime's CUDA provider, and its CPU provider. A named backend runs or raises.
 
     Args:
         model: an ONNX file that passed `check_onnx`.
-        spec: its inputs and outputs as the manifest has them.
+        spec: its inputs and outputs from the manifest.
         where: names the graph in messages.
         backend: "auto" or one of `BACKENDS`.
         options: see `SessionOptions`.
 
     Raises:
         BackendUnavailableError: the backend is unknown or cannot run here.
-        BundleError: the graph does not load, or is not what `spec` says.
+        BundleError: the graph does not load, or does not match `spec`.
     """
     if backend == "auto":
         backend = _best(model, spec, options)
@@ -59,6 +59,6 @@ def _best(model: bytes, spec: GraphSpec, options: SessionOptions) -> str:
     import onnxruntime
 
     providers = onnxruntime.get_available_providers()
-    # the provider is listed where its package is installed, GPU or not
+    # the provider is listed even without a GPU
     driver = os.path.exists("/proc/driver/nvidia/version") or os.path.exists("/dev/nvhost-gpu")
     return "onnxruntime-cuda" if driver and "CUDAExecutionProvider" in providers else "onnxruntime"

@@ -1,7 +1,7 @@
 """Bundles: a directory or a zip with a manifest and the graphs of one model.
 
-Opening one checks everything before anything loads: the manifest, the SHA-256 of every file, and
-that each graph is self-contained standard ONNX. Writing one is atomic.
+Opening checks everything before anything loads: the manifest, the SHA-256 of every file, and that
+each graph is self-contained standard ONNX. Writing is atomic.
 """
 
 import io
@@ -31,19 +31,19 @@ from makeup_kernels.files import (
 _MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_BUNDLE_BYTES = 1 << 32
-"""Unpacked, all files together: a zip may claim to hold far more than it should."""
+"""Limit of all files together, unpacked: a zip may claim far more than it should."""
 _UNPACKED_PER_BYTE = 16
 _SMALL_BYTES = 1 << 26
-"""A zip unpacks to at most this and 16 bytes for each of its own; weights hardly shrink at all."""
+"""A zip unpacks to at most this plus 16 times its size; weights hardly compress."""
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle: its manifest and the bytes of its files, hashes already checked.
+    """An opened bundle: its manifest and the bytes of its files, already verified.
 
-    The bytes that were checked are the bytes that run; nothing is read from disk again.
+    The verified bytes are the ones that run; nothing is read from disk again.
     """
 
     path: Path
@@ -56,8 +56,9 @@ class Bundle:
         """Read and check a bundle, a directory or a `.zip`.
 
         Raises:
-            BundleError: no bundle there, a bad manifest, a missing file, a file that is a link or
-                whose SHA-256 differs, a graph that is damaged, not self-contained or not standard.
+            BundleError: no bundle at `path`, a bad manifest, a missing file, a file that is a link
+                or whose SHA-256 differs, a graph that is damaged, not self-contained or not
+                standard.
         """
         path = as_path(path, "bundle")
         if path.is_file():
@@ -107,9 +108,9 @@ class Bundle:
 
         Args:
             graph: a key of `manifest.graphs`.
-            backend: "auto", or a name of `makeup_engines.BACKENDS`; a name either runs or raises.
+            backend: "auto", or one of `makeup_engines.BACKENDS`; a named one runs or raises.
             threads: CPU threads; None: MAKEUP_THREADS, else one per core.
-            options: what else can be set; `threads` wins over the number in it.
+            options: other options; `threads` overrides theirs.
 
         Raises:
             BundleError: no such graph, or the graph does not load.
@@ -129,10 +130,10 @@ class Bundle:
 
 
 def check_free(path: str | Path) -> None:
-    """Refuse a place where a bundle cannot be written.
+    """Refuse a path where a bundle cannot be written.
 
     Raises:
-        BundleError: something is there; a `.zip` may be replaced.
+        BundleError: the path exists; only a `.zip` may be replaced.
     """
     path = as_path(path, "bundle")
     if path.is_dir() or (path.exists() and path.suffix != ".zip"):
@@ -140,10 +141,10 @@ def check_free(path: str | Path) -> None:
 
 
 def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
-    """Write a bundle, whole or not at all.
+    """Write a bundle completely or not at all.
 
     Args:
-        path: a directory that does not exist yet, or a name ending in `.zip`, which is replaced.
+        path: a directory that does not exist yet, or a `.zip`, which is replaced.
         manifest: the fields of `manifest.json` without `schema` and `files`, which are filled in.
         files: contents by file name.
 
@@ -156,7 +157,7 @@ def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[s
     fields = {"schema": 1, **manifest, "files": digests}
     text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
     Manifest.parse(text, str(path / _MANIFEST))
-    # the manifest goes last: without it a directory is no bundle
+    # the manifest is written last: without it a directory is no bundle
     contents = {**files, _MANIFEST: text.encode()}
     if path.suffix == ".zip":
         write_atomically(path, _zipped(contents), make_parents=True)
@@ -168,7 +169,7 @@ def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[s
 
 
 def pack_bundle(bundle: Bundle, path: str | Path) -> None:
-    """Write an opened bundle as one zip, the same bytes every time.
+    """Write an opened bundle as one zip; the bytes are reproducible.
 
     Raises:
         BundleError: a name that does not end in `.zip`.
@@ -204,7 +205,7 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, list[zipfile.Zip
     """The entries of a zip by name.
 
     Raises:
-        BundleError: together they unpack to far more than the zip's size.
+        BundleError: they unpack to far more than the zip's size.
     """
     entries: dict[str, list[zipfile.ZipInfo]] = {}
     packed = unpacked = 0
@@ -228,7 +229,7 @@ def _unzip(
     name: str,
     limit: int,
 ) -> bytes:
-    """One entry, at most `limit` bytes of it; zipfile reads no more than its header says."""
+    """At most `limit` bytes of one entry; zipfile reads no more than the header says."""
     found = entries.get(name, [])
     if len(found) != 1:
         raise BundleError(
@@ -237,7 +238,7 @@ def _unzip(
     try:
         with archive.open(found[0]) as file:
             return file.read(limit)
-    except Exception as error:  # zipfile and zlib raise nearly anything on damaged bytes
+    except Exception as error:  # zipfile and zlib raise almost any class on damaged bytes
         raise BundleError(
             f"{path}: cannot unpack {name} ({error}); copy the bundle again"
         ) from None

@@ -1,8 +1,8 @@
-"""A keyed cache of built things: optimised graphs and TensorRT plans.
+"""A keyed cache of build results: optimised graphs and TensorRT plans.
 
 An entry is a directory named by the SHA-256 of the facts that it depends on. It holds the files,
-and `entry.json` with the facts and the SHA-256 of each file; it is written aside and renamed, so
-that an entry is whole or absent, and read only after its files were checked.
+and `entry.json` with the facts and the SHA-256 of each file. Entries are written atomically and
+their files are verified when read.
 """
 
 import contextlib
@@ -32,12 +32,12 @@ def default_cache() -> Path:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """An entry that is there; its files are checked when read.
+    """An existing entry; its files are verified when read.
 
     Attributes:
         path: its directory.
         facts: what it was built from and for.
-        note: what people call it.
+        note: readable name.
         digests: SHA-256 by file name.
     """
 
@@ -52,10 +52,10 @@ class CacheEntry:
         return sum((self.path / name).stat().st_size for name in self.digests)
 
     def read(self, name: str) -> bytes:
-        """One file, checked against its SHA-256.
+        """One file, verified by its SHA-256.
 
         Raises:
-            BundleError: missing, or not the file that was stored.
+            BundleError: missing, or changed since it was stored.
         """
         if name not in self.digests:
             raise BundleError(f"{self.path}: holds no {name}; remove the entry and build it again")
@@ -94,13 +94,13 @@ class Cache:
     def store(
         self, facts: Mapping[str, Any], files: Mapping[str, bytes], note: str = ""
     ) -> CacheEntry:
-        """Write an entry, whole or not at all; an entry that is there is replaced."""
+        """Write an entry completely or not at all, replacing an existing one."""
         path = self.root / self.key(facts)
         digests = {name: sha256(data) for name, data in files.items()}
         record = {"facts": facts, "note": note, "files": digests}
         text = json.dumps(record, indent=2, sort_keys=True)
         remove(path)
-        # another process may store the same entry at the same time: either one will do
+        # another process may store the same entry at the same time: either is fine
         with contextlib.suppress(OSError), aside(path) as place:
             place.mkdir()
             for name, data in files.items():
@@ -109,17 +109,17 @@ class Cache:
         return read_entry(path)
 
     def paths(self) -> list[Path]:
-        """The directories of all entries, in the order of their keys."""
+        """The directories of all entries, sorted by key."""
         return sorted(self.root.glob("[0-9a-f]" * _KEY_LENGTH))
 
     def entries(self) -> Iterator[CacheEntry]:
-        """All entries, those with a damaged `entry.json` left out."""
+        """All entries except those with a damaged `entry.json`."""
         for path in self.paths():
             with contextlib.suppress(BundleError):
                 yield read_entry(path)
 
     def clean(self) -> list[Path]:
-        """Remove every entry and what killed processes left; returns what was removed."""
+        """Remove every entry and leftovers of killed processes; returns the removed paths."""
         gone = sorted(self.root.iterdir()) if self.root.is_dir() else []
         for path in gone:
             remove(path)

@@ -1,11 +1,11 @@
-"""Denormal numbers as zero, on this thread and for a while."""
+"""Treat denormal numbers as zero in the current thread, inside a block."""
 
 import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# In glibc's `fenv_t`: its bytes, where the control word lies, and the bits that flush.
+# glibc's `fenv_t`: size in bytes, offset of the control word, and the flush bits.
 _LAYOUTS = {
     "x86_64": (32, 28, 0x8040),  # MXCSR: flush to zero, denormals are zero
     "aarch64": (8, 0, 1 << 24),  # FPCR: flush to zero
@@ -19,12 +19,12 @@ except OSError:  # another C library
 
 @contextmanager
 def denormals_as_zero() -> Iterator[None]:
-    """Compute without denormals; afterwards the thread's floating-point mode is what it was.
+    """Compute without denormals, then restore the thread's floating-point mode.
 
-    ONNX Runtime sets this mode on its own workers, and for good on whichever thread makes the first
-    session of a process: that thread would then lose denormals in all of the app's arithmetic, and
-    the others would compute graphs slower and with other results. Without glibc on x86-64 or
-    AArch64, nothing is done.
+    ONNX Runtime sets this mode on its own workers, and permanently on the thread that creates the
+    first session of a process. That thread would lose denormals in all of the app's arithmetic, and
+    other threads would run graphs slower and with different results. Without glibc on x86-64 or
+    AArch64, this does nothing.
     """
     if _libm is None:
         yield

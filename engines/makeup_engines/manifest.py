@@ -1,4 +1,4 @@
-"""`manifest.json`: what a bundle holds, validated field by field before anything else is read.
+"""`manifest.json`: a bundle's contents, validated field by field before anything else is read.
 
 Schema version 1:
 
@@ -27,7 +27,7 @@ Schema version 1:
     }
 
 A network input is `(pixel - mean) * scale` per channel, in the channel order `color`. `runs` says
-how often a graph is needed: once per "look", or (the default) for every "frame".
+how often a graph runs: once per "look", or (the default) for every "frame".
 """
 
 import json
@@ -59,7 +59,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """One graph of a bundle: its file, what goes in and comes out, and how often it runs."""
+    """One graph of a bundle: its file, inputs, outputs, and how often it runs."""
 
     file: str
     inputs: tuple[TensorSpec, ...]
@@ -125,7 +125,7 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Turns untrusted JSON into a `Manifest`; every complaint names the field."""
+    """Turns untrusted JSON into a `Manifest`; every error names the field."""
 
     where: str
 

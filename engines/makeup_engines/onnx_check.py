@@ -1,9 +1,9 @@
-"""Refuses an ONNX file that holds what no bundle may, before a runtime sees it.
+"""Refuse ONNX files with content that bundles must not have, before a runtime sees them.
 
-A graph of a bundle is self-contained, standard ONNX: no tensor data outside its file, no operator
-of another domain, no model-local functions, no loops or branches. Nothing is executed, and nothing
-but the file's own bytes is allocated. The bytes are taken in one form only (`onnx_wire`), so that a
-runtime reads exactly what was checked.
+A graph of a bundle is self-contained, standard ONNX: no tensor data outside its file, no operators
+of other domains, no model-local functions, no loops or branches. Checking executes nothing and
+allocates no memory beyond the file's size. Only one canonical byte form is accepted (`onnx_wire`),
+so a runtime reads exactly what was checked.
 """
 
 import math
@@ -17,7 +17,7 @@ _DOMAINS = {"OperatorSetIdProto": 1, "NodeProto": 7}
 _DIMS, _STRING_DATA, _DATA_LOCATION = 1, 6, 14
 _DATA = (4, 5, 6, 7, 9, 10, 11)
 _ELEMENTS_PER_BYTE = 4
-"""At most, in the narrowest type, of 2 bits."""
+"""Maximum, in the narrowest type (2 bits)."""
 
 _CONTROL_FLOW = "holds loops or branches (Loop, Scan, If), expected plain operators"
 _FUNCTIONS = "holds local functions or training information, expected plain operators"
@@ -43,10 +43,10 @@ def check_onnx(model: bytes, where: str) -> None:
         where: names it in messages.
 
     Raises:
-        BundleError: truncated, malformed, or not as a protobuf serialiser writes it; external
-            tensor data; a tensor that claims more elements than it holds; an operator domain other
-            than the standard one; loops, branches, local functions, training information, sparse
-            tensors, or anything else that a plain graph has no use for.
+        BundleError: truncated, malformed or not in canonical protobuf form; external tensor data; a
+            tensor that claims more elements than it holds; an operator domain other than the
+            standard one; loops, branches, local functions, training information, sparse tensors, or
+            anything else that a plain graph does not need.
     """
     try:
         walk = Walk(model)
@@ -93,7 +93,7 @@ def _tensor_complaint(values: Mapping[int, list[Value]]) -> str | None:
     dims = [int(size) for size in values.get(_DIMS, ())]
     data = [int(size) for field in _DATA for size in values.get(field, ())]
     held = _ELEMENTS_PER_BYTE * (sum(data) + len(values.get(_STRING_DATA, ())))
-    # a negative size is a number beyond 2**63 here, and so too large
+    # a negative size reads as a number above 2**63, so it is too large
     if math.prod(dims) > held:
         return f"a tensor of shape {str(dims)[:60]} holds {sum(data)} bytes"
     return None

@@ -1,12 +1,13 @@
-"""Walks the bytes of an ONNX file, and takes only what a protobuf serialiser writes.
+"""Parse the bytes of an ONNX file, accepting only canonical protobuf.
 
-Parsers differ in what they make of odd bytes: a field number beyond 2**29, a 64-bit enumeration
-value, a singular field that comes twice. A file that one of them reads as harmless, another may
-read as something else. So every message must be in its one canonical form: known fields in
-ascending order, each singular one once, numbers in their shortest form and within their type. Then
-all parsers agree, because serialising what they read gives the same bytes again.
+Parsers treat unusual bytes differently: a field number beyond 2**29, a 64-bit enumeration value, a
+singular field that appears twice. A file that is harmless to one parser may mean something else to
+another. So every message must be in canonical form: known fields in ascending order, singular
+fields once, numbers in their shortest form and within their type. Then all parsers agree, because
+serialising what they read gives the same bytes again.
 
-Field numbers and types are those of onnx.proto (IR version 13), without what no plain graph has.
+Field numbers and types are those of onnx.proto (IR version 13), without those that plain graphs
+never use.
 """
 
 from collections.abc import Mapping
@@ -15,15 +16,15 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 _MAX_FIELDS = 200_000
-"""All messages together, read in half a second. Graphs of our models have up to 11,000."""
+"""Limit over all messages, parsed in 0.5 s. Our graphs have up to 11,000 fields."""
 
 
 Value: TypeAlias = int | str
-"""Of a field: a number, a text, or the size of anything else in bytes."""
+"""Value of a field: a number, a text, or the size in bytes of anything else."""
 
 
 class DamagedError(Exception):
-    """The bytes are not a model as a serialiser writes it; the text says why."""
+    """The bytes are not a model in canonical form; the text says why."""
 
 
 class Field(NamedTuple):
@@ -32,9 +33,9 @@ class Field(NamedTuple):
     Attributes:
         kind: "int64", "int32", "float", "text", "bytes", "enum", "message", or a packed list
             "[int64]", "[int32]", "[uint64]", "[float]", "[double]".
-        repeated: whether it may come several times.
-        message: name of the message; for "enum" none.
-        values: what an enumeration may be.
+        repeated: whether it may appear several times.
+        message: name of the message; not for "enum".
+        values: allowed values of an enumeration.
         keep: whether the rules need its value: the number, the text, or the size in bytes.
     """
 
@@ -93,29 +94,29 @@ SCHEMA: Mapping[str, Mapping[int, Field]] = {
     "ValueInfoProto": {1: _TEXT, 2: _message("TypeProto"), 3: _TEXT, 4: _ENTRIES},
     "TensorAnnotation": {1: _TEXT, 2: _ENTRIES},
 }  # fmt: skip
-"""What a plain graph may hold, by message and field number."""
+"""Fields that a plain graph may have, by message and field number."""
 
 _WIRE_TYPES = {"int64": 0, "int32": 0, "enum": 0, "float": 5}  # all others: 2, a length
 
 
 class Kept(NamedTuple):
-    """A message that the rules look at: its name, and the values of the fields to keep."""
+    """A message that the rules inspect: its name, and the values of its kept fields."""
 
     message: str
     values: Mapping[int, list[Value]]
 
 
 class Walk:
-    """One pass over a model. `kept` holds the messages with fields to keep, in file order.
+    """One pass over a model. `kept` holds the messages with kept fields, in file order.
 
-    `foreign` is the first field that the schema lacks, as message and number: the walk ends there.
+    `foreign` is the first field unknown to the schema, as (message, number); the pass ends there.
     """
 
     def __init__(self, data: bytes) -> None:
         """Walk over a whole ModelProto.
 
         Raises:
-            DamagedError: not canonical, truncated, or more fields than any model of ours has.
+            DamagedError: not canonical, truncated, or far more fields than our models have.
         """
         self._data = data
         self._fields = 0
@@ -172,7 +173,7 @@ class Walk:
         return end - at
 
     def _number(self, at: int, end: int) -> tuple[int, int]:
-        """A number of at most 64 bits in its shortest form, and where it ends."""
+        """A varint of at most 64 bits in its shortest form, and its end position."""
         data = self._data
         if at < end and data[at] < 0x80:
             return data[at], at + 1

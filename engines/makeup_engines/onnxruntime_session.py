@@ -39,11 +39,11 @@ _DTYPES = {
 }
 
 _LARGEST_FOLDED_BYTES = 1 << 26
-"""A few times the largest tensor of weights that our graphs have."""
+"""A few times the largest weight tensor of our graphs."""
 
 
 class OnnxRuntimeSession:
-    """A graph on one of ONNX Runtime's providers; takes and gives NumPy arrays."""
+    """A graph on one of ONNX Runtime's providers; takes and returns NumPy arrays."""
 
     def __init__(
         self, session: onnxruntime.InferenceSession, spec: GraphSpec, where: str, backend: str
@@ -61,7 +61,7 @@ class OnnxRuntimeSession:
 
         Raises:
             BackendUnavailableError: the provider is not installed, or does not start here.
-            BundleError: the bytes are no valid ONNX graph, or not the one that `spec` describes.
+            BundleError: the bytes are not a valid ONNX graph, or do not match `spec`.
         """
         provider = _PROVIDERS.get(backend)
         installed = onnxruntime.get_available_providers()
@@ -139,7 +139,7 @@ class OnnxRuntimeSession:
 def _load(
     model: bytes, where: str, provider: str, options: SessionOptions
 ) -> onnxruntime.InferenceSession:
-    """The session of a graph, from its optimised form where that is cached."""
+    """Open a graph's session, from its optimised form if that is cached."""
     settings = _settings(options)
     if options.cache is None or provider != "CPUExecutionProvider":
         return _create(model, where, provider, settings, options)
@@ -167,17 +167,17 @@ def _settings(options: SessionOptions) -> onnxruntime.SessionOptions:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = thread_count(options.threads)
     settings.inter_op_num_threads = 1
-    # Workers spin within a run, which is a fifth faster, and stop at its end: the kernels' own
-    # threads need the cores between two graphs.
+    # Workers spin during a run, which is 20 % faster, and stop at its end: the kernels' threads
+    # need the cores between graphs.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "1")
     settings.add_session_config_entry("session.force_spinning_stop", "1")
-    # A denormal in a feature map costs a hundred times a normal number.
+    # A denormal in a feature map costs 100 times a normal number.
     settings.add_session_config_entry("session.set_denormal_as_zero", "1")
-    # What is computed from constants when a graph is opened stays small; old releases ignore it.
+    # Limit the size of tensors folded from constants on opening; old releases ignore this.
     settings.add_session_config_entry(
         "optimization.constant_folding_max_output_size_in_bytes", str(_LARGEST_FOLDED_BYTES)
     )
-    # Without this, bytes that look like ONNX Runtime's own format are read as that.
+    # Without this, bytes that look like ONNX Runtime's own format are read as such.
     settings.add_session_config_entry("session.load_model_format", "ONNX")
     settings.log_severity_level = 4
     return settings

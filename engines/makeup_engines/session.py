@@ -1,4 +1,4 @@
-"""Sessions: what runs one graph on one device, whatever the backend."""
+"""Sessions: run one graph on one device, on any backend."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,8 +19,8 @@ class Session(Protocol):
     """One graph, ready to run; threads may share it.
 
     Attributes:
-        device: where it runs: "cpu", or "cuda:0".
-        backend: the name under which it was opened.
+        device: "cpu" or "cuda:0".
+        backend: name of the backend.
         spec: the graph's inputs and outputs.
     """
 
@@ -39,28 +39,28 @@ class Session(Protocol):
         """Run the graph.
 
         Args:
-            inputs: an array for each input, of its dtype and shape.
-            outputs: arrays to write some or all outputs into, C-contiguous, by name; None
-                allocates all of them.
+            inputs: an array for each input, with its dtype and shape.
+            outputs: C-contiguous arrays by name, to write some or all outputs into; None allocates
+                all of them.
 
         Returns:
-            every output by name; those given are the arrays given.
+            every output by name; arrays passed in `outputs` are returned themselves.
 
         Raises:
-            InvalidInputError: an array is missing, unknown, or of another dtype or shape.
+            InvalidInputError: an array is missing, unknown, or has the wrong dtype or shape.
         """
 
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What can be set about a session.
+    """Options of a session.
 
     Attributes:
         threads: CPU threads; None: MAKEUP_THREADS, else one per core.
         device: number of the GPU.
-        cache: folder for optimised graphs and plans; None keeps no optimised graphs, and looks for
+        cache: folder for optimised graphs and plans; None stores no optimised graphs and looks for
             plans in `default_cache()`.
-        batch: faces per call that a TensorRT session must take.
+        batch: faces per call that a TensorRT session must accept.
         cuda_graph: replay fixed-shape runs as a CUDA graph (tensorrt, torch).
         half: compute in fp16 (torch).
     """
@@ -80,13 +80,13 @@ class SessionOptions:
 def check_arrays(
     kind: str, arrays: Mapping[str, Array], specs: tuple[TensorSpec, ...], where: str
 ) -> dict[str, int]:
-    """Hold arrays against the specs of a graph's inputs or outputs.
+    """Check arrays against the specs of a graph's inputs or outputs.
 
     Returns:
         the sizes of the free dimensions.
 
     Raises:
-        InvalidInputError: a dtype or shape that does not fit, or a free dimension with two sizes.
+        InvalidInputError: wrong dtype or shape, or a free dimension with two sizes.
     """
     sizes: dict[str, int] = {}
     for spec in specs:
@@ -106,10 +106,10 @@ def check_arrays(
 
 
 def check_names(inputs: Mapping[str, Array], spec: GraphSpec, where: str) -> None:
-    """Every input must be there and no other.
+    """Check that the inputs are exactly those of the graph.
 
     Raises:
-        InvalidInputError: they are not.
+        InvalidInputError: an input is missing or unknown.
     """
     expected = {tensor.name for tensor in spec.inputs}
     if inputs.keys() != expected:
@@ -119,10 +119,10 @@ def check_names(inputs: Mapping[str, Array], spec: GraphSpec, where: str) -> Non
 
 
 def check_output_names(outputs: Mapping[str, Array], spec: GraphSpec, where: str) -> None:
-    """Arrays for outputs must be named as outputs.
+    """Check that every name is an output of the graph.
 
     Raises:
-        InvalidInputError: one is not.
+        InvalidInputError: an unknown output.
     """
     expected = [tensor.name for tensor in spec.outputs]
     if not outputs.keys() <= set(expected):
@@ -135,7 +135,7 @@ def shape_and_dtype(array: Array, where: str) -> tuple[tuple[int, ...], str]:
     """Shape and dtype name of a NumPy or device array.
 
     Raises:
-        InvalidInputError: it is neither.
+        InvalidInputError: neither of these.
     """
     if isinstance(array, np.ndarray):
         return array.shape, array.dtype.name

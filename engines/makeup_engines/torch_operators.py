@@ -1,8 +1,8 @@
 """Standard ONNX operators in PyTorch: those that exported makeup graphs use.
 
-Each takes the torch module, the node's attributes and its inputs (tensors, or None where an
-optional one is left out) and gives one tensor or several. Shapes and axes are tensors on the CPU;
-attributes that are tensors come as such.
+Each takes the torch module, the node's attributes and its inputs (tensors, or None for an omitted
+optional input), and returns one or several tensors. Shapes and axes are tensors on the CPU; tensor
+attributes are passed as tensors.
 """
 
 from collections.abc import Callable, Sequence
@@ -165,7 +165,7 @@ def _expand(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
 
 def _gather(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
     axis = a.get("axis", 0) % x[0].dim()
-    # a flat index: on a GPU one without dimensions would be waited for
+    # a flat index: on a GPU, a 0-dimensional one would synchronise
     rows = x[0].movedim(axis, 0)[x[1].reshape(-1)].movedim(0, axis)
     return rows.reshape((*x[0].shape[:axis], *x[1].shape, *x[0].shape[axis + 1 :]))
 
@@ -187,7 +187,7 @@ def _unsqueeze(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
 
 def _reduce(name: str) -> Operator:
     def reduce(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
-        # an attribute up to opset 17
+        # axes are an attribute up to opset 17
         axes = _ints(x[1]) if len(x) > 1 else a.get("axes", list(range(x[0].dim())))
         kept = bool(a.get("keepdims", 1))
         if name == "norm":
@@ -208,7 +208,7 @@ def _grid_sample(torch: Any, a: Attributes, x: Sequence[Any]) -> Any:
 
 
 def _per_axis(a: Attributes, x: Sequence[Any]) -> Any:
-    """The scale, shaped to multiply the data."""
+    """The scale, shaped to broadcast over the data."""
     if x[1].dim() == 0:
         return x[1]
     shape = [1] * x[0].dim()
@@ -288,4 +288,4 @@ OPERATORS: dict[str, Operator] = {
     "Transpose": lambda torch, a, x: x[0].permute(a["perm"]),
     "Unsqueeze": _unsqueeze,
 }
-"""By operator name, opset 17 and 18 semantics."""
+"""Implementations by operator name, with opset 17 and 18 semantics."""

@@ -1,11 +1,11 @@
-"""Graphs in PyTorch: for GPUs without TensorRT, next to the Triton kernels. Optional.
+"""Run graphs in PyTorch: for GPUs with the Triton kernels but without TensorRT. Optional.
 
-The graph's nodes run one by one as PyTorch operations; those that depend on constants alone run
-when the session is opened. torch and onnx are imported by this backend alone, at that time too.
+The graph's nodes run one by one as PyTorch operations; those that depend only on constants run
+once, when the session opens. Only this backend imports torch and onnx, when a session opens.
 
-Why not a library: onnx2torch 1.5.15 converts none of the shipped graphs (it wants weights as plain
-initialisers, ours are float16 behind a Cast; it knows no QuantizeLinear) and needs torchvision. I/O
-binding needs ONNX Runtime's CUDA build; this backend is for machines with torch and Triton alone.
+Why not a library: onnx2torch 1.5.15 converts none of the shipped graphs (it needs weights as plain
+initialisers, ours are float16 behind a Cast; it lacks QuantizeLinear) and needs torchvision. I/O
+binding needs ONNX Runtime's CUDA build; this backend needs only torch and Triton.
 """
 
 import importlib
@@ -32,9 +32,9 @@ _SHAPE_INPUTS = {
     "ReduceSum": (1,), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,),
     "Tile": (1,), "Unsqueeze": (1,),
 }  # fmt: skip
-"""Inputs that are read as numbers: kept on the CPU, so that a run never waits for the GPU."""
+"""Inputs that are read as numbers: kept on the CPU, so a run never waits for the GPU."""
 _MAKE_ON_CPU = ("ConstantOfShape", "Shape")
-"""Operators whose results are on the CPU, wherever their inputs are."""
+"""Operators whose results are always on the CPU."""
 
 
 class _Node(NamedTuple):
@@ -47,9 +47,9 @@ class _Node(NamedTuple):
 
 
 class TorchSession:
-    """A graph on PyTorch's CUDA device, or on its CPU where there is none.
+    """A graph on PyTorch's CUDA device, or on the CPU if there is none.
 
-    Takes NumPy arrays, and on a GPU whatever has `__cuda_array_interface__` or `__dlpack__`; where
+    Takes NumPy arrays and, on a GPU, any array with `__cuda_array_interface__` or `__dlpack__`. If
     an input is on the GPU, outputs that were not given are torch tensors there.
     """
 
@@ -75,9 +75,9 @@ class TorchSession:
         """Load a graph from its checked bytes.
 
         Raises:
-            BackendUnavailableError: torch or onnx is missing, or fp16 or CUDA graphs were asked
-                for without a GPU.
-            BundleError: the graph is damaged, not what `spec` says, or uses an operator that this
+            BackendUnavailableError: torch or onnx is missing, or fp16 or CUDA graphs were requested
+                without a GPU.
+            BundleError: the graph is damaged, does not match `spec`, or uses an operator that this
                 backend lacks.
         """
         torch, onnx = _import("torch"), _import("onnx")
@@ -91,7 +91,7 @@ class TorchSession:
         try:
             graph = onnx.load_from_string(model)
             onnx.checker.check_model(graph)
-        except Exception as error:  # protobuf and the checker raise classes of their own
+        except Exception as error:  # protobuf and the checker raise their own classes
             raise BundleError(f"{where}: not a valid ONNX graph ({error})") from None
         missing = sorted({node.op_type for node in graph.graph.node} - OPERATORS.keys())
         if missing:
@@ -127,7 +127,7 @@ class TorchSession:
             }
 
     def _compute(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
-        """All nodes in order."""
+        """Run all nodes in order."""
         torch = self._torch
         values = {**self._constants, **tensors}
         half = torch.autocast("cuda", torch.float16, enabled=self._options.half)
@@ -143,7 +143,7 @@ class TorchSession:
         }
 
     def _replay(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
-        """The graph as one CUDA graph per set of shapes, captured at the first run."""
+        """Replay the CUDA graph of these shapes; it is captured at their first run."""
         torch = self._torch
         key = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(tensors.items()))
         if key not in self._graphs:
@@ -161,11 +161,11 @@ class TorchSession:
         for name, tensor in tensors.items():
             held[name].copy_(tensor)
         graph.replay()
-        # the graph's own memory is written again by the next run
+        # the next run overwrites the graph's memory
         return {name: tensor.clone() for name, tensor in results.items()}
 
     def _fold(self, model: Any) -> tuple[dict[str, Any], list[_Node]]:
-        """Constants, given and computed, and the nodes that are left for the runs."""
+        """All constants, given and folded, and the nodes that remain to run."""
         torch, to_array = self._torch, _import("onnx.numpy_helper").to_array
 
         def tensor(proto: Any) -> Any:
@@ -193,7 +193,7 @@ class TorchSession:
         return {k: self._placed(k, value) for k, value in constants.items() if k in used}, left
 
     def _placed(self, name: str, constant: Any) -> Any:
-        """A weight on the device, kernels channels-last on a GPU; a number on the CPU."""
+        """Weights go to the device (channels-last on a GPU), numbers to the CPU."""
         if name in self._numbers:
             return constant
         constant = constant.to(self.device)
@@ -229,7 +229,7 @@ class TorchSession:
 
 
 def _numbers(nodes: Sequence[Any]) -> frozenset[str]:
-    """Names of what is read as numbers, and of what those are computed from."""
+    """Names of tensors that are read as numbers, and of those they are computed from."""
     numbers: set[str] = set()
     for node in reversed(nodes):
         if node.op_type != "Shape" and numbers.intersection(node.output):
@@ -242,7 +242,7 @@ def _numbers(nodes: Sequence[Any]) -> frozenset[str]:
 def _results(
     torch: Any, kind: str, attributes: Attributes, operands: Sequence[Any], names: Sequence[str]
 ) -> dict[str, Any]:
-    """What a node computes, by name."""
+    """A node's results by name."""
     result = OPERATORS[kind](torch, attributes, operands)
     many = result if isinstance(result, tuple | list) else (result,)
     return dict(zip(names, many, strict=True))

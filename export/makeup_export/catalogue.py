@@ -38,17 +38,17 @@ CELEBA_HQ = {"name": "CelebA-HQ and Helen faces", "licence": "research only"}
 
 @dataclass(frozen=True)
 class Settings:
-    """What a weights file does not always say about its network.
+    """Network settings that a weights file may not contain.
 
     Attributes:
         width: channels of the first stage.
-        styles: of the region-sensitive GAN.
-        style_names: one for each of them, or none.
-        attributes: of the region-sensitive GAN's second data set.
+        styles: number of styles of the region-sensitive GAN.
+        style_names: one name per style, or none.
+        attributes: number of attributes in the region-sensitive GAN's second data set.
         softmax_dim: of SSAT's correspondence: 1 (`00999.pth`, and ours) or 2 (`SSAT.pth`).
         warp: of the pose-corrected PSGAN: "image" or "maps".
-        mobile: the region-sensitive GAN, the portrait editor or the low-resolution PSGAN is that of
-            mobile class.
+        mobile: whether the region-sensitive GAN, portrait editor or low-resolution PSGAN is the
+            mobile-class variant.
         maps: channels of gamma and of beta in the PSGAN family.
         normalised: whether SSAT has instance norm.
     """
@@ -89,14 +89,14 @@ class Published:
 
 @dataclass(frozen=True)
 class Entry:
-    """One model.
+    """How to build, load and export one model.
 
     Attributes:
-        build: the network, untrained.
-        graphs: the network and the side of its crops to graphs.
-        published: how to import a published checkpoint, None where there is none.
+        build: builds the untrained network.
+        graphs: splits a network into graphs, for a crop side.
+        published: how to import a published checkpoint; None if there is none.
         sizes: the side must be a multiple of the first, and equal the second unless that is None.
-        file: of the trained network in a checkpoint of our trainer.
+        file: name of the trained network in our trainer's checkpoints.
     """
 
     build: Callable[[Settings], nn.Module]
@@ -154,10 +154,10 @@ CATALOGUE: Mapping[str, Entry] = {
 
 
 def entry_of(model: str) -> Entry:
-    """The entry of a model's name.
+    """The entry of a model by name.
 
     Raises:
-        ExportError: there is none.
+        ExportError: an unknown model.
     """
     if model not in CATALOGUE:
         raise ExportError(f"model {model!r} cannot be exported; known are: {', '.join(CATALOGUE)}")
@@ -165,15 +165,15 @@ def entry_of(model: str) -> Entry:
 
 
 def load_trained(model: str, weights: Path, settings: Settings) -> nn.Module:
-    """The network with weights of our own training.
+    """The network with weights from our trainer.
 
     Args:
         model: a key of `CATALOGUE`.
-        weights: see `weights_file`; of `region-gan`, a folder with generator and masks.
+        weights: see `weights_file`; for `region-gan`, a folder with generator and masks.
         settings: see `Settings`.
 
     Raises:
-        ExportError: an unknown model, weights that say they are of another, or see `weights_file`.
+        ExportError: an unknown model, weights of another model, or see `weights_file`.
         CheckpointError: the file is missing, damaged, or of another network.
     """
     network = entry_of(model).build(settings)
@@ -192,12 +192,12 @@ def load_trained(model: str, weights: Path, settings: Settings) -> nn.Module:
 
 
 def weights_file(model: str, weights: Path) -> Path:
-    """The file that holds a network, from what `--weights` names.
+    """The file that holds a network, found from `--weights`.
 
     Args:
         model: a key of `CATALOGUE`.
-        weights: a file, which is returned as it is; the folder of a checkpoint; or that of a run of
-            `makeup-train`, of which the newest checkpoint is taken.
+        weights: a file, returned unchanged; a checkpoint's folder; or the folder of a
+            `makeup-train` run, whose newest checkpoint is used.
 
     Raises:
         ExportError: an unknown model, or a folder without its file.
@@ -217,11 +217,10 @@ def weights_file(model: str, weights: Path) -> Path:
 def label_layout(
     model: str, weights: Path, styles: int | None = None, attributes: int | None = None
 ) -> LabelLayout:
-    """The labels of the region-sensitive GAN: as given, else as its weights have them.
+    """The label layout of the region-sensitive GAN: as given, else from its weights.
 
     Raises:
-        ExportError: of the two files of a checkpoint, the generator alone; or attributes that do
-            not fit it.
+        ExportError: only the generator of a checkpoint's two files, or attributes that do not fit.
         CheckpointError: the file is missing or damaged.
     """
     if model != "region-gan":
@@ -250,7 +249,7 @@ def label_layout(
 
 
 def load_published(model: str, weights: Path, settings: Settings) -> nn.Module:
-    """The network with a published checkpoint.
+    """The network with the weights of a published checkpoint.
 
     Raises:
         ExportError: an unknown model, or one without a published checkpoint.
@@ -269,7 +268,7 @@ def graphs_of(model: str, network: nn.Module, size: int) -> ModelGraphs:
     """A trained network split for export.
 
     Raises:
-        ExportError: an unknown model, or a side that its graphs cannot have.
+        ExportError: an unknown model, or a side that its graphs do not support.
     """
     entry = entry_of(model)
     multiple, only = entry.sizes
@@ -284,7 +283,7 @@ def graphs_of(model: str, network: nn.Module, size: int) -> ModelGraphs:
 
 
 def facts_of(model: str, weights: Path) -> Mapping[str, Any]:
-    """The metadata that our trainer keeps with weights; empty for another kind of file.
+    """The metadata that our trainer stores with weights; empty for other kinds of files.
 
     Raises:
         ExportError: see `weights_file`.

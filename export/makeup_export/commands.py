@@ -1,6 +1,6 @@
 """`makeup export`, `makeup import`, `makeup quantise`: networks to bundles.
 
-The SDK does not import this room; it finds the commands through the entry-point group
+The SDK does not import this package; it finds the commands through the entry-point group
 `makeup.commands` (see `makeup_sdk.cli`).
 """
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from makeup_kernels.errors import InvalidInputError
 from makeup_training.extra import require_train_extra
 
-if TYPE_CHECKING:  # torch is slow to import, and only the commands themselves need it
+if TYPE_CHECKING:  # torch is slow to import; only the commands need it
     from makeup_export.export import WeightsFacts
     from makeup_export.graph_modules import ModelGraphs
 
@@ -239,7 +239,7 @@ def _known(details: dict[str, object]) -> dict[str, object]:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the `makeup` command line; without the extra, they say what they need."""
+    """Add the commands to `makeup`; without the extra, they say what to install."""
     app.command("export")(export)
     app.command("import")(import_)
     app.command("quantise")(quantise)

@@ -1,4 +1,4 @@
-"""A trained network to a bundle: graphs, precision, the parity report, all or nothing."""
+"""Export a trained network as a bundle: graphs, precision and parity report."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -35,14 +35,14 @@ from makeup_export.rewrites import HALF_RANGE
 PRECISIONS = tuple(LEAST_PSNR)
 _ROUNDS = 16
 _MARGIN = 0.5
-"""dB above the limit that int8 is asked to keep on the calibration faces."""
+"""Margin in dB above the limit that int8 must keep on the calibration faces."""
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class WeightsFacts:
-    """What the manifest says about the weights."""
+    """Facts about the weights, for the manifest."""
 
     licence: str
     training_data: Sequence[Mapping[str, str]]
@@ -51,14 +51,14 @@ class WeightsFacts:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model with its fp32 graphs and PyTorch's own results, from which each precision is made.
+    """A model with its fp32 graphs and PyTorch's results: the input of every conversion.
 
     Attributes:
         model: the model.
         graphs: fp32, by name.
         pairs: source and reference faces of the report.
         truths: the trained network's image of each pair.
-        calls: inputs and outputs of each graph, of calibration and report pairs alike.
+        calls: inputs and outputs of each graph, for calibration and report pairs.
     """
 
     model: ModelGraphs
@@ -74,8 +74,8 @@ class Converted:
 
     Attributes:
         graphs: by name.
-        left_out: of int8, each layer kept in float and the PSNR in dB that the final image would
-            have had with it alone in int8.
+        left_out: for int8, each layer kept in float with the final image's PSNR in dB if only that
+            layer were in int8.
     """
 
     graphs: Mapping[str, onnx.ModelProto]
@@ -90,8 +90,8 @@ def prepare(
     Args:
         model: the model.
         faces: at least two; resized to the model's side.
-        pairs: how many pairs to compare, and to calibrate with.
-        progress: told what is being done.
+        pairs: number of pairs to compare and to calibrate with.
+        progress: called with each step's description.
     """
     resized = [face.resized(model.size) for face in faces]
     chosen = face_pairs(resized, pairs)
@@ -113,9 +113,9 @@ def convert(
     threads: int | None = None,
     progress: Progress = print,
 ) -> Converted:
-    """The graphs in a precision.
+    """Convert the graphs to a precision.
 
-    fp32 and int8, which CPUs run, have their wide float convolutions in the fast form.
+    fp32 and int8 run on CPUs, so their wide float convolutions get the fast form.
 
     Raises:
         ExportError: an unknown precision.
@@ -130,7 +130,7 @@ def convert(
 
 
 def with_half_weights(converted: Converted) -> Converted:
-    """The same graphs with weights in float16, which run times widen when they load a graph."""
+    """The same graphs with weights in float16, which runtimes widen when they load a graph."""
     graphs = {name: store_in_half_precision(graph) for name, graph in converted.graphs.items()}
     return replace(converted, graphs=graphs)
 
@@ -138,10 +138,10 @@ def with_half_weights(converted: Converted) -> Converted:
 def report(
     prepared: Prepared, converted: Converted, precision: str, *, threads: int | None = None
 ) -> Parity:
-    """Measure the graphs against PyTorch and hold them to the limit of their precision.
+    """Measure the graphs against PyTorch and check the limit of their precision.
 
     Raises:
-        ExportError: an image is below the limit; the message says where the error enters.
+        ExportError: an image is below the limit; the message names the graph that causes it.
     """
     sessions = open_graphs(prepared.model, converted.graphs, threads)
     parity = measure(prepared.model, sessions, prepared.calls, prepared.pairs, prepared.truths)
@@ -171,10 +171,10 @@ def write(
     precision: str,
     weights: WeightsFacts,
 ) -> None:
-    """Write the bundle, whole or not at all.
+    """Write the bundle completely or not at all.
 
     Raises:
-        BundleError: the place is taken.
+        BundleError: the path exists.
     """
     model = prepared.model
     files = {f"{name}.onnx": graph.SerializeToString() for name, graph in converted.graphs.items()}
@@ -204,10 +204,10 @@ def write(
 
 
 def _convert_int8(prepared: Prepared, threads: int | None, progress: Progress) -> Converted:
-    """All convolutions of a frame in int8, then back to float until the image is good.
+    """Put all per-frame convolutions in int8, then return layers to float until the image is good.
 
-    First come those that do the most harm for the time they save. Errors of layers are taken to add
-    up, until the image itself is seen. Graphs that run once per look stay in float.
+    Layers with the most error per time saved return first. Layer errors are assumed to add up; the
+    image then decides. Graphs that run once per look stay in float.
     """
     calibrations = {}
     for name, graph in prepared.graphs.items():
@@ -257,7 +257,7 @@ def _qualities(
     threads: int | None,
     progress: Progress,
 ) -> dict[tuple[str, str], float]:
-    """For each layer, the PSNR in dB of the first pair's image when it alone is in int8."""
+    """For each layer, the PSNR in dB of the first pair's image with only that layer in int8."""
     model = prepared.model
     floats = open_graphs(model, prepared.graphs, threads)
     qualities = {}
@@ -272,7 +272,7 @@ def _qualities(
 
 
 def _quality_from(name: str, prepared: Prepared, sessions: Mapping[str, Session]) -> float:
-    """PSNR of the first pair's image; graphs before this one give what PyTorch gave."""
+    """PSNR of the first pair's image; earlier graphs return PyTorch's results."""
     order = list(prepared.graphs)
     known = {graph: iter(prepared.calls[graph]) for graph in order[: order.index(name)]}
 

@@ -1,9 +1,9 @@
-"""The face analysis' trained networks as bundles: ONNX graphs, weights stored in half precision.
+"""Export the face analysis networks as bundles, with weights stored in half precision.
 
     python -m makeup_export.face_networks --detector detector.pt --out DIR
     python -m makeup_export.face_networks --landmarks landmarks.pt --lips lips.pt --out DIR
 
-The lip net goes into the bundle of the landmark + region net, beside which it was trained.
+The lip net goes into the bundle of the landmark and region net that it was trained with.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 class _ScoredDetector(nn.Module):
-    """The detector with its three levels side by side: (B, 5, N) in the order of `STRIDES`."""
+    """The detector with its three levels concatenated: (B, 5, N) in the order of `STRIDES`."""
 
     def __init__(self, network: FaceDetector) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class _ScoredDetector(nn.Module):
 
 
 class _ScoredLandmarks(nn.Module):
-    """The landmark + region net with its confidence as a probability."""
+    """The landmark and region net with its confidence as a probability."""
 
     def __init__(self, network: LandmarkRegionNet) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def export_detector(checkpoint: Path, folder: Path, metrics: Mapping[str, Any]) 
     """Bundle `face_detector`: image float32 (1, 3, H, W) to cells float32 (1, 5, N).
 
     Raises:
-        BundleError: the place is taken.
+        BundleError: the path exists.
     """
     saved = torch.load(checkpoint, weights_only=True)
     network = FaceDetector(saved["width"])
@@ -127,7 +127,7 @@ def export_landmarks(
         metrics: figures to quote, by part.
 
     Raises:
-        BundleError: the place is taken.
+        BundleError: the path exists.
     """
     saved = torch.load(checkpoint, weights_only=True)
     size = saved["size"]
@@ -175,7 +175,7 @@ def _weights(
     metrics: Mapping[str, Any],
     quoted: Sequence[str],
 ) -> dict[str, Any]:
-    """What the manifest says of the weights."""
+    """The manifest's entry for the weights."""
     return {
         "licence": "Apache-2.0",
         "training_data": list(data),

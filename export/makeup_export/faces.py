@@ -32,7 +32,7 @@ _OUTLINES = (
 
 @dataclass(frozen=True)
 class AlignedFace:
-    """A face as the networks see it.
+    """An aligned face, as the networks read it.
 
     Attributes:
         name: for reports.
@@ -52,7 +52,7 @@ class AlignedFace:
         return region_map(self.parsing, self.landmarks)
 
     def resized(self, side: int) -> "AlignedFace":
-        """The same face on a crop of another side."""
+        """The same face on a crop with another side."""
         if side == self.image.shape[0]:
             return self
         scale = side / self.image.shape[0]
@@ -69,9 +69,9 @@ class AlignedFace:
 def demo_faces() -> list[AlignedFace]:
     """The pictures that ship with the SDK: three bare faces, then four with makeup.
 
-    Averages of CC0 portraits; nobody in particular. Their parsing is drawn from the landmarks.
+    They are averages of CC0 portraits, not real people. Their parsing is drawn from the landmarks.
     """
-    # found, not imported: pictures of the same distribution, no code of the SDK
+    # located, not imported: only the SDK's pictures are needed, none of its code
     spec = importlib.util.find_spec("makeup_sdk")
     if spec is None or not spec.submodule_search_locations:
         raise InvalidInputError("the SDK's pictures are not installed; pass --calibrate DIR")
@@ -87,7 +87,7 @@ def demo_faces() -> list[AlignedFace]:
 
 
 def read_faces(folder: Path, limit: int) -> list[AlignedFace]:
-    """Faces of a folder: `labels.json`, `images/NAME.jpg|png` and, if there, `masks/NAME.png`.
+    """Faces of a folder: `labels.json`, `images/NAME.jpg|png` and optionally `masks/NAME.png`.
 
     `labels.json` maps each name to an object with `landmarks68`, 68 points in pixels of the image.
     Masks hold the classes of the faces folder (`parsing_classes`, "faces12"); without one the
@@ -95,7 +95,7 @@ def read_faces(folder: Path, limit: int) -> list[AlignedFace]:
 
     Args:
         folder: the folder.
-        limit: how many faces at most, spread evenly over the names in order.
+        limit: maximum number of faces, spread evenly over the sorted names.
 
     Raises:
         InvalidInputError: no labels, no faces, or an image that cannot be read.
@@ -140,11 +140,11 @@ def _aligned(
 
 
 def drawn_parsing(landmarks: NDArray[np.float32], side: int) -> NDArray[np.uint8]:
-    """A parsing from landmarks alone: skin up to a forehead arc, brows, eyes, nose, lips, mouth.
+    """A parsing from landmarks only: skin up to a forehead arc, brows, eyes, nose, lips, mouth.
 
     Args:
         landmarks: float (68, 2), x then y, pixels.
-        side: of the square picture.
+        side: side of the square picture.
 
     Returns:
         uint8 (side, side), MT classes; hair is the band above the forehead.

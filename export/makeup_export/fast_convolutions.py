@@ -1,10 +1,9 @@
-"""Wide convolutions by the fast algorithm of Winograd, as plain matrix products.
+"""Wide convolutions by Winograd's fast algorithm, as plain matrix products.
 
-A tile of 4×4 outputs takes 144 products of a 3×3 kernel and only 36 in the form
+A tile of 4×4 outputs needs 144 products with a 3×3 kernel, but only 36 in the form
 outputs · ((kernel · w) ∘ (inputs · x)), with the matrices of Toom and Cook (Lavin and Gray, Fast
-algorithms for convolutional neural networks, 2016). CPU runtimes leave that to the graph. Kernels
-stay in the file as they were trained; runtimes fold their share when they load it. For CPUs: GPU
-libraries choose such algorithms themselves.
+algorithms for convolutional neural networks, 2016). CPU runtimes do not do this themselves; GPU
+libraries do. The file keeps the trained kernels; runtimes fold their transform when they load it.
 """
 
 import functools
@@ -20,10 +19,10 @@ from makeup_export.onnx_graphs import plain
 
 _TILE = 4
 _POINTS = (0.0, 0.5, 1.5, -1.5, -0.75)
-"""Where polynomials are evaluated, next to infinity: of many that were tried, these round least."""
+"""Evaluation points besides infinity: of many tried, these have the smallest rounding error."""
 
 _LEAST_CHANNELS = 128
-"""Below, moving tiles about costs more than the products saved."""
+"""With fewer channels, moving tiles costs more than the saved products."""
 
 
 def fast_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -51,7 +50,7 @@ def fast_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A convolution that the fast form fits.
+    """A convolution that can use the fast form.
 
     Attributes:
         channels: in and out.
@@ -97,9 +96,9 @@ class _Algorithm:
     """Matrices for a kernel of t×t taps; p = 4 + t − 1 is the side of the patch that a tile reads.
 
     Attributes:
-        inputs: (p², p²), of a patch.
-        kernel: (t², p²), transposed.
-        outputs: (16, p²), of a tile.
+        inputs: (p², p²), transforms a patch.
+        kernel: (t², p²), transforms a kernel, transposed.
+        outputs: (16, p²), gives a tile.
     """
 
     inputs: NDArray[np.float32]
@@ -132,7 +131,7 @@ def _algorithm(taps: int) -> _Algorithm:
 class _Writer:
     """Nodes of the new graph, and the constants that its layers share.
 
-    Within a layer a map is rows of channels, (B, H·W, C), so that tiles are gathered row by row.
+    Within a layer, maps have the layout (B, H·W, C), so that tiles are gathered row by row.
     """
 
     def __init__(self) -> None:
@@ -188,7 +187,7 @@ class _Writer:
 
 
 def _patches(layer: _Layer, side: int) -> tuple[str, NDArray[np.int64]]:
-    """Rows of the input under each patch, (p², tiles); the row behind the last is the padding."""
+    """Input rows under each patch, (p², tiles); the row after the last one is the padding."""
     height, width = layer.size
     y, x = (
         np.arange(side)[:, None] + _TILE * np.arange(tiles) - start
@@ -201,7 +200,7 @@ def _patches(layer: _Layer, side: int) -> tuple[str, NDArray[np.int64]]:
 
 
 def _raster(layer: _Layer) -> tuple[str, NDArray[np.int64]]:
-    """Where each output pixel lies among (16, tiles)."""
+    """Index of each output pixel in (16, tiles)."""
     order = np.arange(_TILE**2 * math.prod(layer.tiles)).reshape(_TILE, _TILE, *layer.tiles)
     name = "raster_" + "_".join(map(str, layer.tiles))
     return name, order.transpose(2, 0, 3, 1).ravel().astype(np.int64)

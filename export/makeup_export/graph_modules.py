@@ -1,4 +1,4 @@
-"""What is exported of a model: its graphs as modules, and how they make an image together."""
+"""A model prepared for export: its graphs as modules, and how they produce an image together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +25,9 @@ class GraphModule:
     Attributes:
         module: an `eval` module of tensors, batch first.
         inputs: one example (batch 2) of each input, in the order of the module's arguments.
-        outputs: names of what it returns, in order.
+        outputs: names of its results, in order.
         runs: "look" (once for each reference, style or face to edit) or "frame".
-        any_batch: whether the batch is free; otherwise the graph takes one face.
+        any_batch: whether the batch is free; otherwise it is 1.
     """
 
     module: nn.Module
@@ -42,12 +42,12 @@ class ModelGraphs:
     """A model ready for export.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         size: side of the crops in pixels.
         graphs: by name, in the order in which they run.
-        make_up: image float32 (3, S, S), BGR in [−1, 1], of a source and a reference face, from the
-            graphs through a `Run`.
-        truth: the same image from the trained network itself, untouched by any rewrite.
+        make_up: runs the graphs through a `Run` on a source and a reference face; returns the image
+            float32 (3, S, S), BGR in [−1, 1].
+        truth: the same image from the original trained network, without any rewrite.
         constants: for the manifest.
     """
 
@@ -59,7 +59,7 @@ class ModelGraphs:
     constants: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run a graph's module in PyTorch: the `Run` of the rewritten network."""
+        """Run a graph's module in PyTorch; the `Run` of the rewritten network."""
         graph = self.graphs[name]
         with torch.no_grad():
             result = graph.module(*(torch.from_numpy(inputs[key]) for key in graph.inputs))
@@ -80,13 +80,13 @@ class Method(nn.Module):
 
 
 def pixels(face: AlignedFace) -> Array:
-    """What the graphs read: float32 (1, 3, S, S), BGR pixels minus 127.5."""
+    """Input of the graphs: float32 (1, 3, S, S), BGR pixels minus 127.5."""
     planes = face.image.transpose(2, 0, 1)[None].astype(np.float32)
     return np.ascontiguousarray(planes - np.float32(HALF_RANGE))
 
 
 def face_batch(face: AlignedFace) -> FaceBatch:
-    """What the networks read: one face, RGB in [−1, 1]."""
+    """Input of the networks: one face, RGB in [−1, 1]."""
     image = torch.from_numpy(np.ascontiguousarray(pixels(face)[:, ::-1])) / HALF_RANGE
     return FaceBatch(
         image, torch.from_numpy(face.regions)[None], torch.from_numpy(face.landmarks)[None]

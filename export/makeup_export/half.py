@@ -1,10 +1,9 @@
-"""fp32 graphs to fp16: the precision is in the graph itself, as strongly typed runtimes need it.
+"""Convert fp32 graphs to fp16 inside the graph, as strongly typed runtimes need it.
 
-Convolutions and matrix products, and what merely passes their results on, run in half precision.
-Everything that half precision harms stays in float32: statistics (instance norm, means, norms),
-soft-max and the products that feed it, sampling positions, and the sums of residual trunks. Inputs
-and outputs keep their float32 type, so the features that go to the attention kernel are sums taken
-in float32.
+Convolutions, matrix products and operators that only pass their results on run in half precision.
+Everything sensitive stays in float32: statistics (instance norm, means, norms), soft-max and the
+products that feed it, sampling positions, and residual sums. Inputs and outputs stay float32, so
+the features for the attention kernel are summed in float32.
 """
 
 from collections.abc import Iterable
@@ -21,21 +20,21 @@ _PASSING = {
     "Split", "Reshape", "Transpose", "Unsqueeze", "Expand", "Clip", "Resize", "Gather",
 }  # fmt: skip
 _SUMMING = {"Add", "Mul", "Sub", "BatchNormalization"}
-"""In half precision only where every operand already is."""
+"""Operators in half precision only if every operand already is."""
 
 _FIRST_INPUT_ONLY = {"Resize", "Slice", "Reshape", "Unsqueeze", "Expand", "Split", "Gather"}
 _LARGEST = float(np.finfo(np.float16).max)
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph in fp16 where that is safe; the argument stays as it is."""
+    """A copy of the graph in fp16 where that is safe."""
     return _Halving(model).run()
 
 
 def store_in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Keep the weights as float16 with a Cast behind each; the arithmetic stays float32.
+    """Store the weights as float16 with a Cast after each; the arithmetic stays float32.
 
-    Halves the file; run times fold the casts away when they load the graph.
+    Halves the file; runtimes fold the casts when they load the graph.
     """
     casts = []
     for tensor in model.graph.initializer:
@@ -98,7 +97,7 @@ class _Halving:
         return node.op_type in _HEAVY | _PASSING
 
     def _as(self, name: str, half: bool) -> str:
-        """The name of this tensor in the wanted precision, by a cast or by a copy of a weight."""
+        """The name of this tensor in the wanted precision, through a cast or a copied weight."""
         if name in self.weights:
             return self._weight(name) if half else name
         if (name not in self.floats and name not in self.is_half) or (name in self.is_half) == half:
@@ -119,7 +118,7 @@ class _Halving:
         return self.casts[name, True]
 
     def _give_out(self, name: str) -> None:
-        """Let a graph output of half precision leave as float32."""
+        """Cast a half-precision graph output to float32."""
         inner = f"{name}_half"
         for node in self.nodes:
             _rename(node.output, name, inner)
@@ -135,7 +134,7 @@ def _rename(names: "Iterable[str]", old: str, new: str) -> None:
 
 
 def _feeds_softmax(graph: onnx.GraphProto) -> set[str]:
-    """Nodes whose results reach a soft-max without passing a layer: the logits of attention."""
+    """Nodes whose results reach a soft-max without another layer: attention logits."""
     producer = {name: node for node in graph.node for name in node.output}
     protected: set[str] = set()
     pending = [node for node in graph.node if node.op_type == "Softmax"]

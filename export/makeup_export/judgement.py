@@ -1,4 +1,4 @@
-"""How well a network does on the shipped faces: does makeup arrive, and does the face stay."""
+"""Judge a network on the shipped faces: is makeup transferred, and is the face preserved?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from makeup_export.rewrites import HALF_RANGE
 from makeup_kernels import Region
 
 LEAST_ARRIVAL, LEAST_STRUCTURE = 0.15, 0.5
-"""Below these a network has hardly learnt: nothing comes over, or the face is lost."""
+"""Below these a network has hardly learnt: no makeup is transferred, or the face is lost."""
 
 JUDGED = ("psgan", "psgan-pose", "psgan-sr", "ssat")
 """Models that put a reference's makeup on a face."""
@@ -31,9 +31,9 @@ class Judgement:
     """Medians over pairs of shipped faces.
 
     Attributes:
-        arrival: share of the way that the mean colours of lips and eyes go from the source's to
-            the reference's, each relative to its skin: 0 nothing arrives, 1 all.
-        structure: cosine between the gradients of the source and of the network's image of it.
+        arrival: how far the mean colours of lips and eyes, relative to the skin, move from the
+            source's to the reference's: 0 not at all, 1 completely.
+        structure: cosine between the image gradients of the source and of the network's result.
     """
 
     arrival: float
@@ -41,7 +41,7 @@ class Judgement:
 
     @property
     def warning(self) -> str | None:
-        """What to tell whoever exports a network that barely trained."""
+        """A warning if the network has hardly learnt, else None."""
         if self.arrival >= LEAST_ARRIVAL and self.structure >= LEAST_STRUCTURE:
             return None
         return (
@@ -64,7 +64,7 @@ def judge(model: ModelGraphs, pairs: Sequence[tuple[AlignedFace, AlignedFace]]) 
         source, reference = (_in_its_light(f, view) for f in pair) if view is not None else pair
         with torch.no_grad():
             image = _picture(model.truth(source, reference), source)
-            if view is not None:  # the difference of two passes is what is painted
+            if view is not None:  # the painted change is the difference of two passes
                 rebuilt = _picture(model.truth(source, source), source)
                 change = image - rebuilt
                 structures.append(_likeness(rebuilt, source.image))
@@ -76,7 +76,7 @@ def judge(model: ModelGraphs, pairs: Sequence[tuple[AlignedFace, AlignedFace]]) 
 
 
 def _in_its_light(face: AlignedFace, view: Mapping[str, Any]) -> AlignedFace:
-    """A face in log light above the median of its skin, as pixel values of such a network."""
+    """A face in log light relative to the median of its skin, as such a network's pixel values."""
     encoded = face.image.astype(np.float64) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     light = np.log(linear + _FLOOR)
@@ -86,7 +86,7 @@ def _in_its_light(face: AlignedFace, view: Mapping[str, Any]) -> AlignedFace:
 
 
 def _picture(planes: NDArray[Any], source: AlignedFace) -> NDArray[np.float32]:
-    """float32 (S, S, 3) pixel values; of models that give several images, the first."""
+    """float32 (S, S, 3) pixel values; the first image of models that return several."""
     side = source.image.shape[0]
     return HALF_RANGE * (1 + planes[:3, :side, :side].transpose(1, 2, 0))
 

@@ -1,4 +1,4 @@
-"""What every exported bundle says of itself."""
+"""The manifest fields of every exported bundle."""
 
 import platform
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ def manifest_fields(
     Args:
         model: its name.
         precision: "fp32", "fp16" or "int8".
-        mean, scale: of all three channels; graphs read (BGR pixel - mean) * scale.
-        graphs: file, inputs and outputs by name of the graph.
-        weights: licence, training data and what else is known of the weights.
-        constants: what the run time needs beside the graphs.
+        mean, scale: for all three channels; graphs read (BGR pixel - mean) * scale.
+        graphs: file, inputs and outputs by graph name.
+        weights: licence, training data and other facts about the weights.
+        constants: values that the runtime needs besides the graphs.
     """
     return {
         "model": model,

@@ -1,4 +1,4 @@
-"""A graph module to plain, self-contained ONNX."""
+"""Export a graph module as plain, self-contained ONNX."""
 
 import io
 import logging
@@ -14,7 +14,7 @@ from makeup_export.graph_modules import GraphModule, Method
 from makeup_kernels.errors import MakeupError
 
 OPSET = 18
-"""TensorRT 10.3 and ONNX Runtime 1.18 both read it whole."""
+"""TensorRT 10.3 and ONNX Runtime 1.18 both support it completely."""
 
 DTYPES = {
     TensorProto.FLOAT: "float32",
@@ -31,10 +31,10 @@ class ExportError(MakeupError):
 
 
 def to_onnx(graph: GraphModule) -> onnx.ModelProto:
-    """Export one graph at opset 18, its batch free where it can be, everything else fixed.
+    """Export one graph at opset 18; only the batch may be free.
 
     Raises:
-        ExportError: the result holds anything but standard operators and its own data.
+        ExportError: the result is not standard, self-contained ONNX.
     """
     examples = [x if graph.any_batch else x[:1] for x in graph.inputs.values()]
     with warnings.catch_warnings(), torch.no_grad():
@@ -68,9 +68,9 @@ def traced_onnx(
     """Export a network by tracing, which keeps the names of its weights.
 
     Args:
-        network: of tensors, batch first; without branches on values.
+        network: takes tensors, batch first; must not branch on values.
         examples: one of each input, in the order of the network's arguments.
-        outputs: names of what it returns, in order.
+        outputs: names of its results, in order.
         free: names of the free axes, by input or output.
 
     Raises:
@@ -93,7 +93,7 @@ def traced_onnx(
 
 
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop what a runtime does not read (traces, documentation), then check the graph.
+    """Drop metadata that runtimes do not read (traces, documentation), then check the graph.
 
     Raises:
         ExportError: see `to_onnx`.
@@ -123,7 +123,7 @@ def _parts(graph: onnx.GraphProto) -> Iterable[onnx.NodeProto | onnx.ValueInfoPr
 
 
 def _dynamic_shapes(graph: GraphModule) -> object:
-    """The first dimension of every input is free; a module of `*tensors` takes a nested tuple."""
+    """Free first dimension of every input; a module of `*tensors` needs a nested tuple."""
     if not graph.any_batch:
         return None
     batch = torch.export.Dim("batch", min=1, max=64)

@@ -1,4 +1,4 @@
-"""How close exported graphs are to the trained network, per graph and for the final image."""
+"""Compare exported graphs with the trained network, per graph and for the final image."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from makeup_export.graph_modules import Array, ModelGraphs
 from makeup_export.onnx_graphs import DTYPES
 
 LEAST_PSNR = {"fp32": 70.0, "fp16": 45.0, "int8": 35.0}
-"""dB to PyTorch that the worst image of an export must reach, by precision."""
+"""Minimum PSNR in dB against PyTorch of an export's worst image, by precision."""
 
 _EXACT = 200.0
 
 Calls = Sequence[tuple[Mapping[str, Array], Mapping[str, Array]]]
-"""Inputs and outputs of one graph, as PyTorch ran it on several faces."""
+"""Inputs and outputs of one graph, recorded from PyTorch on several faces."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Difference:
     def between(
         cls, found: NDArray[Any], true: NDArray[Any], peak: float | None = None
     ) -> "Difference":
-        """Of two arrays of one shape; `peak` replaces the largest true value."""
+        """Difference of two arrays of one shape; `peak` replaces the largest true value."""
         error = np.abs(found.astype(np.float64) - true)
         peak = float(np.abs(true).max()) if peak is None else peak
         power = float(np.square(error).mean())
@@ -60,7 +60,7 @@ class Parity:
     """The report of one export.
 
     Attributes:
-        graphs: each output of each graph, fed with PyTorch's own inputs.
+        graphs: each output of each graph, given PyTorch's inputs.
         images: each pair of faces, through all graphs.
     """
 
@@ -69,12 +69,12 @@ class Parity:
 
     @property
     def psnr(self) -> float:
-        """dB of the worst image."""
+        """PSNR in dB of the worst image."""
         return min(image.difference.psnr for image in self.images)
 
     @property
     def worst_output(self) -> tuple[str, str, Difference]:
-        """Graph, output and difference where most of the error enters."""
+        """Graph, output and difference of the largest error."""
         entries = [
             (graph, name, difference)
             for graph, outputs in self.graphs.items()
@@ -84,7 +84,7 @@ class Parity:
 
 
 def face_pairs(faces: Sequence[AlignedFace], count: int) -> list[tuple[AlignedFace, AlignedFace]]:
-    """Pairs of source and reference: each face with the one half the list further on."""
+    """Pairs of source and reference: each face with the one half a list further on."""
     step = max(1, len(faces) // 2)
     return [(faces[i % len(faces)], faces[(i + step) % len(faces)]) for i in range(count)]
 
@@ -92,7 +92,7 @@ def face_pairs(faces: Sequence[AlignedFace], count: int) -> list[tuple[AlignedFa
 def record_calls(
     model: ModelGraphs, pairs: Iterable[tuple[AlignedFace, AlignedFace]]
 ) -> dict[str, list[tuple[Mapping[str, Array], Mapping[str, Array]]]]:
-    """What each graph reads and gives when PyTorch makes up these pairs."""
+    """Inputs and outputs of each graph when PyTorch runs the model on these pairs."""
     calls: dict[str, list[tuple[Mapping[str, Array], Mapping[str, Array]]]] = {
         name: [] for name in model.graphs
     }
@@ -134,10 +134,10 @@ def measure(
 
     Args:
         model: the model.
-        sessions: of all its graphs.
-        calls: of `record_calls`.
+        sessions: sessions of all its graphs.
+        calls: from `record_calls`.
         pairs: source and reference faces.
-        truths: the network's own image of each pair.
+        truths: the network's image of each pair.
     """
     graphs = {name: compare_outputs(sessions[name], calls[name]) for name in sessions}
     images = []
@@ -148,7 +148,7 @@ def measure(
 
 
 def compare_outputs(session: Session, calls: Calls) -> dict[str, Difference]:
-    """Each output of one graph over all calls; the worst of each figure."""
+    """The worst difference of each output of one graph over all calls."""
     found: dict[str, list[Difference]] = {}
     for inputs, outputs in calls:
         result = session.run(inputs)
@@ -165,7 +165,7 @@ def compare_outputs(session: Session, calls: Calls) -> dict[str, Difference]:
 
 
 def graph_spec(graph: onnx.ModelProto, file: str, runs: str) -> GraphSpec:
-    """The manifest's entry of an ONNX graph."""
+    """The manifest's entry for an ONNX graph."""
 
     def tensors(values: Iterable[onnx.ValueInfoProto]) -> tuple[TensorSpec, ...]:
         return tuple(

@@ -1,9 +1,9 @@
 """fp32 graphs to int8: static Q/DQ pairs around convolutions, calibrated on faces.
 
-Symmetric throughout (zero points 0), weights per output channel, activations per tensor, biases
-left in float behind the convolution: what TensorRT's explicit quantisation takes, and what ONNX
-Runtime's CPU fuses into integer convolutions. Which convolutions stay in float is measured by
-`export.convert`.
+Symmetric throughout (zero points 0), weights per output channel, activations per tensor, biases in
+float after the convolution. TensorRT's explicit quantisation accepts this, and ONNX Runtime's CPU
+fuses it into integer convolutions. `export.convert` decides by measurement which convolutions stay
+in float.
 """
 
 import math
@@ -22,12 +22,12 @@ from makeup_export.graph_modules import Array
 from makeup_export.onnx_graphs import plain
 
 _MOVING = {"Transpose", "Reshape", "Gather"}
-"""Operations that only move values: behind a convolution they move its int8 result."""
+"""Operators that only move values: after a convolution they move its int8 result."""
 
 _LEVELS = 127
 _SAMPLES = 1 << 16
 _SHARES = np.array([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
-"""Clipping points that are tried, as shares of the largest value."""
+"""Clipping points to try, as fractions of the largest value."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def candidates(model: onnx.ModelProto) -> list[str]:
 
 
 def multiply_adds(model: onnx.ModelProto) -> dict[str, int]:
-    """The cost of each candidate for one face."""
+    """Multiply-adds of each candidate for one face."""
     inferred = shape_inference.infer_shapes(model).graph
     shapes = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
@@ -64,11 +64,11 @@ def multiply_adds(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def calibrate(model: onnx.ModelProto, inputs: Sequence[Mapping[str, Array]]) -> Calibration:
-    """Scales for what the candidates read and give, least squared error over all runs.
+    """Scales of the candidates' inputs and outputs: least squared error over all runs.
 
     Args:
         model: the fp32 graph.
-        inputs: of the graph, one mapping for each run.
+        inputs: inputs of the graph, one mapping per run.
     """
     convolutions = set(candidates(model))
     found = [node for node in model.graph.node if node.name in convolutions]
@@ -102,7 +102,7 @@ def calibrate(model: onnx.ModelProto, inputs: Sequence[Mapping[str, Array]]) -> 
 def quantise(
     model: onnx.ModelProto, calibration: Calibration, left_out: frozenset[str] = frozenset()
 ) -> onnx.ModelProto:
-    """The graph with its candidates in int8, but for those left out."""
+    """The graph with its candidates in int8, except `left_out`."""
     chosen = set(candidates(model)) - left_out
     result = split_biases(model, chosen)
     weights = {tensor.name: tensor for tensor in result.graph.initializer}
@@ -126,15 +126,15 @@ def quantise(
 def quantise_for_cpu(
     model: onnx.ModelProto, inputs: Sequence[Mapping[str, Array]]
 ) -> onnx.ModelProto:
-    """The graph with its convolutions in the int8 that ONNX Runtime's CPU runs fastest.
+    """The graph with its convolutions in the int8 form that runs fastest on ONNX Runtime's CPU.
 
-    By ONNX Runtime's own tool: activations unsigned per tensor with a zero point, weights signed
-    per output channel, biases in int32. Weights keep to 7 bits, so that processors without VNNI do
-    not saturate: every processor gives the same integers. TensorRT takes no such graph.
+    Uses ONNX Runtime's tool: activations unsigned per tensor with a zero point, weights signed per
+    output channel, biases in int32. Weights use 7 bits, so that processors without VNNI do not
+    saturate: every processor gives the same integers. TensorRT does not accept such graphs.
 
     Args:
         model: the fp32 graph.
-        inputs: of the graph, one mapping for each run, to calibrate on.
+        inputs: inputs of the graph to calibrate on, one mapping per run.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -156,13 +156,13 @@ def quantise_for_cpu(
         )
         quantised = onnx.load(result)
     standard = [used for used in quantised.opset_import if used.domain in ("", "ai.onnx")]
-    del quantised.opset_import[:]  # the tool declares domains of its own, and uses none
+    del quantised.opset_import[:]  # the tool declares its own domains but uses none
     quantised.opset_import.extend(standard)
     return plain(quantised)
 
 
 class _Runs:
-    """A reader of ONNX Runtime's tool."""
+    """A calibration reader for ONNX Runtime's tool."""
 
     def __init__(self, inputs: Sequence[Mapping[str, Array]]) -> None:
         self._left = iter(inputs)
@@ -173,7 +173,7 @@ class _Runs:
 
 
 def split_biases(model: onnx.ModelProto, convolutions: set[str]) -> onnx.ModelProto:
-    """A copy in which these convolutions give `NAME_raw` and their bias is added behind them."""
+    """A copy in which these convolutions return `NAME_raw` and an Add node adds their bias."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     biases = {tensor.name: tensor for tensor in result.graph.initializer}
@@ -194,7 +194,7 @@ def split_biases(model: onnx.ModelProto, convolutions: set[str]) -> onnx.ModelPr
 
 
 class _Writer:
-    """Nodes and constants of a quantised graph; a tensor that several layers read has one pair."""
+    """Nodes and constants of a quantised graph; a tensor gets one Q/DQ pair for all its readers."""
 
     def __init__(self, calibration: Calibration, outputs: set[str]) -> None:
         self.calibration, self.outputs = calibration, outputs
@@ -216,7 +216,7 @@ class _Writer:
         self.pair(node.output[0], scale, output)
 
     def pair(self, name: str, scale: float | None = None, target: str | None = None) -> str:
-        """The name of this tensor after quantising and back."""
+        """The name of this tensor after a Q/DQ pair."""
         if name not in self.pairs:
             scale = self.calibration.scales[name] if scale is None else scale
             self._constant(f"{name}_scale", np.float32(scale))
@@ -253,7 +253,7 @@ def _raw_output(node: onnx.NodeProto) -> str:
 
 
 def _scale(values: NDArray[np.float32], largest: float) -> float:
-    """The scale of least squared error among a few clipping points."""
+    """The scale with the least squared error among a few clipping points."""
     if largest == 0:
         return 1.0
     errors = []

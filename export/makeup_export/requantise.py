@@ -1,4 +1,4 @@
-"""A finished fp32 bundle to the same in int8, calibrated on recorded inputs of its graphs."""
+"""Convert a finished fp32 bundle to int8, calibrated on recorded inputs of its graphs."""
 
 import json
 import zipfile
@@ -24,20 +24,20 @@ Runs = Sequence[Mapping[str, Array]]
 def quantise_bundle(
     path: Path, inputs: Path, output: Path, *, cpu: bool = False
 ) -> dict[str, Difference]:
-    """Write a bundle whose convolutions run in int8 in every graph that inputs are given of.
+    """Write a bundle with int8 convolutions in every graph for which inputs are given.
 
     Args:
         path: a bundle in fp32 for ONNX Runtime.
-        inputs: `.npz` of arrays `GRAPH/INPUT`, whose first axis counts the runs.
+        inputs: `.npz` of arrays `GRAPH/INPUT`; the first axis counts the runs.
         output: a new folder, or a `.zip`.
-        cpu: see `quantise_for_cpu`; else see `quantise`, which TensorRT takes too.
+        cpu: use `quantise_for_cpu` instead of `quantise`, which TensorRT accepts too.
 
     Returns:
-        for each such graph, how far its first output is from that in fp32, over all runs.
+        for each such graph, the difference of its first output from fp32, over all runs.
 
     Raises:
         ExportError: the bundle is not in fp32, or the inputs do not fit its graphs.
-        BundleError: the bundle is damaged, or the place is taken.
+        BundleError: the bundle is damaged, or `output` exists.
     """
     check_free(output)
     bundle = Bundle.open(path)
@@ -63,7 +63,7 @@ def quantise_bundle(
 
 
 def widen_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with weights that are kept in half precision (float16, then Cast) in float32."""
+    """The graph with weights stored in half precision (float16, then Cast) as float32."""
     halves = {
         tensor.name: tensor
         for tensor in model.graph.initializer
@@ -87,9 +87,9 @@ def widen_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _read_runs(bundle: Bundle, path: Path) -> dict[str, Runs]:
-    """Inputs by graph, one mapping for each run."""
+    """Inputs by graph, one mapping per run."""
     try:
-        with zipfile.ZipFile(path):  # np.load alone takes bare .npy files too
+        with zipfile.ZipFile(path):  # np.load alone also accepts bare .npy files
             archive = np.load(path, allow_pickle=False)
         with archive:
             arrays = {name: archive[name] for name in archive.files}

@@ -1,4 +1,4 @@
-"""Exact rewrites of trained networks before export: same function, cheaper or plainer graphs."""
+"""Exact rewrites of trained networks before export: same function, cheaper or simpler graphs."""
 
 import numpy as np
 import torch
@@ -7,14 +7,14 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 HALF_RANGE = 127.5
-"""Exported graphs read pixel − 127.5 and give a value v for the pixel 127.5·v + 127.5."""
+"""Exported graphs read pixel − 127.5; an output value v means the pixel 127.5·v + 127.5."""
 
 
 def read_pixels(convolution: nn.Conv2d) -> None:
-    """Let a first convolution read BGR pixels minus 127.5 instead of RGB in [−1, 1], in place.
+    """Make a first convolution read BGR pixels minus 127.5 instead of RGB in [−1, 1], in place.
 
     The division and the channel order move into the weights. The mean stays outside: zero padding
-    stands for mid-grey, which a bias could not keep at the border.
+    means mid-grey, which a bias could not reproduce at the border.
     """
     reorder_inputs(convolution)
     with torch.no_grad():
@@ -22,13 +22,13 @@ def read_pixels(convolution: nn.Conv2d) -> None:
 
 
 def reorder_inputs(convolution: nn.Conv2d) -> None:
-    """Let a convolution of an RGB image read BGR, in place."""
+    """Make a convolution that reads an RGB image read BGR, in place."""
     with torch.no_grad():
         convolution.weight[:, :3] = convolution.weight[:, :3].flip(1).clone()
 
 
 def reorder_outputs(convolution: nn.Conv2d) -> None:
-    """Let a convolution that makes an RGB image make BGR, in place."""
+    """Make a convolution that outputs an RGB image output BGR, in place."""
     with torch.no_grad():
         convolution.weight.copy_(convolution.weight.flip(0).clone())
         if convolution.bias is not None:
@@ -36,7 +36,7 @@ def reorder_outputs(convolution: nn.Conv2d) -> None:
 
 
 def drop_bias(*convolutions: nn.Module) -> None:
-    """Remove biases that an instance norm right behind cancels, in place."""
+    """Remove biases that a directly following instance norm cancels, in place."""
     for convolution in convolutions:
         convolution.bias = None  # type: ignore[assignment]
 
@@ -45,10 +45,10 @@ class PhaseTransposed(nn.Module):
     """A transposed convolution k4 s2 p1 as a 2×2 convolution whose channels become pixels.
 
     Output pixel 2m − 1 mixes x[m−1]·w[2] + x[m]·w[0], and pixel 2m mixes x[m−1]·w[3] + x[m]·w[1],
-    along each axis: one 2×2 convolution over the map padded by 1 gives all four phases. The same
-    multiply-adds, in an operation that every runtime has tuned and that quantises like any
-    convolution. Pixels are put in place as rows of channels: CPU runtimes gather rows several times
-    faster than they shuffle and cut planes. Exact but for the order of additions.
+    along each axis: one 2×2 convolution over the map padded by 1 gives all four phases. It needs
+    the same multiply-adds, but every runtime has tuned it and it quantises like any convolution.
+    Pixels are placed as rows of channels: CPU runtimes gather rows several times faster than they
+    shuffle and slice planes. Exact up to the order of additions.
 
     (B, C, H, W) to (B, C', 2H, 2W).
     """
@@ -71,15 +71,15 @@ class PhaseTransposed(nn.Module):
         y, x_ = np.ogrid[1 : 2 * height + 1, 1 : 2 * width + 1]
         rows = (y // 2 * (width + 1) + x_ // 2) * 4 + y % 2 * 2 + x_ % 2
         pixels = phases.flatten(1, 3).index_select(1, torch.from_numpy(rows.ravel()))
-        # a copy: an in-place ReLU behind a view would be traced as a write into what it views
+        # a copy: an in-place ReLU on a view would be traced as a write into its base
         return pixels.transpose(1, 2).unflatten(2, (2 * height, 2 * width)).contiguous()
 
 
 class BlockOutput(nn.Module):
-    """A last convolution with few output channels, run for blocks of 4×4 output pixels.
+    """A last convolution with few output channels, computed in blocks of 4×4 output pixels.
 
-    Runtimes compute output channels in blocks of 8 or 16, so that the 3 of an image cost as much as
-    16. Here the kernel, shifted by each pixel of a block, makes 16 times the channels at stride 4,
+    Runtimes compute output channels in blocks of 8 or 16, so the 3 of an image cost as much as 16.
+    Here the kernel, shifted to each pixel of a block, gives 16 times the channels at stride 4,
     which are then shuffled into place: about a third of the work. Exact.
 
     (B, C, H, W) to (B, C', H', W'), H' and W' multiples of 4.
@@ -115,7 +115,7 @@ class BlockOutput(nn.Module):
 def rewrite_transposed(network: nn.Module) -> None:
     """Replace every transposed convolution k4 s2 p1 by its `PhaseTransposed`, in place.
 
-    A batch norm right behind one, in a `Sequential`, is folded into it first.
+    A batch norm directly after one, in a `Sequential`, is folded into it first.
     """
     children = list(network.named_children())
     for i, (name, child) in enumerate(children):

@@ -1,10 +1,10 @@
-"""Compile the Triton kernels ahead of time, for GPUs that are not here.
+"""Compile the Triton kernels ahead of time, for GPUs of other machines.
 
     python -m makeup_kernels.aot --out kernels-sm87 --target sm_87 --report report.json
 
-Each kernel is compiled in the forms that the shipped models launch (dtypes, channels, block
-shapes): found by calling the operations on tensors without memory and taking note of the launches.
-`--out` gets one cubin per form and target, and `kernels.json` with what launching it takes.
+Each kernel is compiled in the variants that the shipped models launch (dtypes, channels, block
+shapes). These are found by calling the operations on meta tensors and recording the launches.
+`--out` gets one cubin per variant and target, and `kernels.json` with what a loader needs.
 """
 
 import argparse
@@ -42,11 +42,11 @@ class CompiledForm:
 
     Attributes:
         operation: folder of the kernel.
-        name: kernel and what tells the form apart.
+        name: kernel, and the constants that distinguish the form.
         target: "sm_87", ...
         cubin: the code.
         facts: registers per thread, shared memory and spills in bytes, warps, stages.
-        launch: entry point, argument types in order, constants: what a loader needs.
+        launch: what a loader needs: entry point, argument types in order, constants.
     """
 
     operation: str
@@ -99,7 +99,7 @@ def compile_kernels(
 
 
 def kernel_forms(operations: Sequence[str] | None = None) -> list[tuple[str, KernelForm]]:
-    """(operation, form) of every kernel that the typical calls launch, without repeats.
+    """(operation, form) of every kernel that the typical calls launch, without duplicates.
 
     Raises:
         BackendUnavailableError, InvalidInputError: as in `compile_kernels`.
@@ -132,7 +132,7 @@ def kernel_forms(operations: Sequence[str] | None = None) -> list[tuple[str, Ker
 
 
 def report(compiled: Sequence[CompiledForm]) -> dict[str, Any]:
-    """What the forms take of the hardware, by operation, form and target."""
+    """Hardware resources by operation, form and target."""
     import triton
 
     table: dict[str, dict[str, dict[str, Any]]] = {}
@@ -153,7 +153,7 @@ _UNITS = {
 
 
 def write_kernels(compiled: Sequence[CompiledForm], folder: Path) -> None:
-    """Write one cubin per form and target, and `kernels.json`, which tells how to launch them."""
+    """Write one cubin per form and target, and `kernels.json` that says how to launch them."""
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for form in compiled:
@@ -215,7 +215,7 @@ def _compile(operation: str, form: KernelForm, target: str) -> CompiledForm:
 
 @contextlib.contextmanager
 def _assembler_log() -> Iterator[None]:
-    """Have the assembler's report printed, and nothing taken from Triton's cache without one."""
+    """Make the assembler print its report, and bypass Triton's cache, which has no report."""
     from triton import knobs
 
     with knobs.nvidia.scope(), knobs.compilation.scope():
@@ -231,7 +231,7 @@ def _type(value: Any) -> str:
 
 
 def _name(form: KernelForm) -> str:
-    """Kernel, dtype of its first argument, and the constants that tell its forms apart."""
+    """Kernel, dtype of its first argument, and the constants that distinguish its forms."""
     first = _type(next(iter(form.arguments.values()))).lstrip("*")
     constants = [f"{name.lower()}-{str(value).lower()}" for name, value in form.constants.items()]
     return ".".join([form.kernel.__name__, first, *constants])

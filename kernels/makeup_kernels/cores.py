@@ -12,10 +12,10 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 def usable_cores() -> int:
-    """Cores that the scheduler gives this process, within the quota of its container.
+    """Cores that this process may use, by its CPU affinity and its container's quota.
 
-    The processor may have more: `taskset` and `docker run --cpuset-cpus` choose among them,
-    `docker run --cpus` and Kubernetes limits give a share of time. A part of a core counts as one.
+    The processor may have more: `taskset` and `docker run --cpuset-cpus` select cores;
+    `docker run --cpus` and Kubernetes limits grant CPU time. A fraction of a core counts as one.
     """
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -25,19 +25,19 @@ def usable_cores() -> int:
 
 @cache
 def _quota() -> float | None:
-    """Cores' worth of time that the control groups of this process allow; None: no limit."""
+    """CPU quota of this process's control groups, in cores; None: no limit."""
     return cpu_quota(_MEMBERSHIP, _GROUPS)
 
 
 def cpu_quota(membership: Path, groups: Path) -> float | None:
-    """The smallest CPU quota of a process's control group and those above it, in cores.
+    """The smallest CPU quota of a process's control group and its parents, in cores.
 
     Args:
-        membership: the file in which Linux lists the groups of a process (versions 1 and 2).
-        groups: where the groups' file systems are mounted.
+        membership: the file in which Linux lists a process's groups (versions 1 and 2).
+        groups: mount point of the groups' file systems.
 
     Returns:
-        None where no group has a quota, or there are no groups.
+        None if no group has a quota, or there are no groups.
     """
     try:
         lines = membership.read_text().splitlines()
@@ -53,7 +53,7 @@ def cpu_quota(membership: Path, groups: Path) -> float | None:
         else:
             continue
         for mount in mounts:
-            # a container may see its own group at the mount, under the host's path or both
+            # a container may find its group at the mount point, under the host's path, or both
             own = mount / path.lstrip("/")
             for folder in (own, *own.parents):
                 quotas += _quotas_in(folder)
@@ -63,7 +63,7 @@ def cpu_quota(membership: Path, groups: Path) -> float | None:
 
 
 def _quotas_in(folder: Path) -> Iterator[float]:
-    """The quota that one group has by itself, if any: `cpu.max` is of version 2."""
+    """One group's own quota, if any; `cpu.max` is cgroup version 2."""
     with suppress(OSError, ValueError):  # no such file, or "max"
         quota, period = (folder / "cpu.max").read_text().split()
         yield int(quota) / int(period)

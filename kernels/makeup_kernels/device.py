@@ -1,4 +1,4 @@
-"""Calls on a GPU: arrays up and down, or as they are, and the axis of faces."""
+"""Calls of GPU kernels: transfer of arrays, and the leading axis of faces."""
 
 import importlib
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ __all__ = ["DeviceCall"]
 class DeviceCall:
     """One call of an operation's GPU kernels.
 
-    The kernels take a leading axis of faces; a call without one gets it added and taken away. NumPy
-    arrays are copied up and the result down; arrays that are on the GPU stay there.
+    The kernels need a leading axis of faces; a call without one gets it added and removed. NumPy
+    arrays are copied to the GPU and the result back; GPU arrays stay on the GPU.
 
     Attributes:
         backend: "triton" or "cuda".
         operation: folder of the operation.
-        on_host: arguments and result are NumPy arrays.
-        batched: they have the axis of faces.
+        on_host: whether arguments and result are NumPy arrays.
+        batched: whether they have the axis of faces.
     """
 
     backend: str
@@ -34,13 +34,13 @@ class DeviceCall:
 
     @classmethod
     def of(cls, backend: str, operation: str, first: Any, rank: int) -> "DeviceCall":
-        """The call whose first array has `rank` axes, or one more for the faces."""
+        """A call whose first array has `rank` axes, or one more for the faces."""
         ndim = len(getattr(first, "shape", ()))
         return cls(backend, operation, isinstance(first, np.ndarray), ndim == rank + 1)
 
     @property
     def kernels(self) -> Any:
-        """The module with the operation's functions for the backend."""
+        """The module with the backend's functions of the operation."""
         return importlib.import_module(f"makeup_kernels.{self.operation}.{self.backend}")
 
     @property
@@ -60,12 +60,12 @@ class DeviceCall:
         Args:
             name: the argument's name, for messages.
             array: what the caller passed.
-            dtypes: those that are accepted; the first is what messages ask for.
+            dtypes: accepted dtypes; messages ask for the first.
             shape: without the axis of faces; an int is required, a str names a free axis.
-            faces: numbers of faces that fit what was taken before; () takes any.
+            faces: accepted numbers of faces; () accepts any.
 
         Raises:
-            InvalidInputError: another dtype or shape, or NumPy and GPU arrays in one call.
+            InvalidInputError: wrong dtype or shape, or NumPy and GPU arrays in one call.
         """
         dtypes = (dtypes,) if isinstance(dtypes, str) else dtypes
         array = self.take_plain(name, array, dtypes, ("N", *shape) if self.batched else shape)
@@ -101,13 +101,13 @@ class DeviceCall:
         return self._arrays.adopt(array) if self.backend == "triton" else array
 
     def take_out(self, out: Any, dtype: str, shape: tuple[int, ...], faces: tuple[int, ...]) -> Any:
-        """The caller's result array on the GPU, or None where the kernel allocates one."""
+        """The caller's result array on the GPU, or None if the kernel allocates it."""
         if out is None or self.on_host:
             return None
         return self.take("out", out, dtype, shape, faces)
 
     def take_frame_out(self, out: Any, frame: Any, image: Any) -> Any:
-        """Like `take_out` for a frame; the frame itself (`image` on the GPU) for in place."""
+        """Like `take_out` for a frame; returns `image`, the frame on the GPU, for in place."""
         if out is frame:
             return image
         shape = tuple(int(n) for n in image.shape)
@@ -116,10 +116,10 @@ class DeviceCall:
         )
 
     def take_matrices(self, matrix: Any, faces: int) -> Any:
-        """Transforms (N, 2, 3), float64: checked and left on the host, or left on the GPU.
+        """Transforms, float64 (N, 2, 3), left where they are; values are checked on the host.
 
         Raises:
-            InvalidInputError: another shape; on the host also one that cannot be inverted.
+            InvalidInputError: wrong shape; on the host also a singular matrix.
         """
         if not isinstance(matrix, np.ndarray) and is_device_array(matrix):
             return self.take("matrix", matrix, "float64", (2, 3), (faces,))
@@ -135,12 +135,12 @@ class DeviceCall:
         return transforms.reshape(faces, 2, 3)
 
     def give(self, result: Any, out: Any = None, *, plain: bool = False) -> Any:
-        """The result as the caller gets it.
+        """The result in the form that the caller expects.
 
         Args:
-            result: what the kernels returned.
+            result: the kernels' result.
             out: the caller's array for it, None for a new one.
-            plain: it has no axis of faces.
+            plain: whether it has no axis of faces.
         """
         if not (self.batched or plain):
             result = result.reshape(tuple(result.shape[1:]))

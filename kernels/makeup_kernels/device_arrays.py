@@ -1,4 +1,4 @@
-"""Arrays of other libraries on a GPU: pointer, shape and dtype, without a copy."""
+"""Views of other libraries' GPU arrays: pointer, shape and dtype, without a copy."""
 
 import ctypes
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ class _Tensor(ctypes.Structure):
 
 @dataclass(frozen=True)
 class DeviceView:
-    """Where an array lies on a GPU.
+    """Location and layout of an array on a GPU.
 
     Attributes:
         pointer: address of its first element.
         shape: its shape.
         dtype: name of its dtype.
         strides: bytes from one element to the next along each axis.
-        owner: what must stay alive while the pointer is used.
+        owner: objects that must stay alive while the pointer is used.
     """
 
     pointer: int
@@ -52,16 +52,16 @@ class DeviceView:
 
 
 def device_view(array: Any, where: str) -> DeviceView:
-    """The view of an array in C order with `__cuda_array_interface__` or `__dlpack__`.
+    """View of an array in C order with `__cuda_array_interface__` or `__dlpack__`.
 
     Args:
         array: of CuPy, PyCUDA, PyTorch, JAX, ...
         where: names it in messages.
 
     Raises:
-        InvalidInputError: it has neither, is not on a GPU, or not in C order.
+        InvalidInputError: it has neither interface, is not on a GPU, or not in C order.
     """
-    view = lent_view(array, where)
+    view = strided_view(array, where)
     if view is None:
         raise InvalidInputError(
             f"{where} is a {type(array).__name__}, expected a NumPy array, or on a GPU one with "
@@ -74,8 +74,8 @@ def device_view(array: Any, where: str) -> DeviceView:
     return view
 
 
-def lent_view(array: Any, where: str) -> DeviceView | None:
-    """The view of an array in any order; None of an object that lends none.
+def strided_view(array: Any, where: str) -> DeviceView | None:
+    """View of an array in any order; None for an object with neither interface.
 
     Raises:
         InvalidInputError: it is not on a CUDA GPU, or has a dtype that NumPy lacks.
@@ -101,7 +101,7 @@ def _from_dlpack(array: Any, where: str) -> DeviceView:
     capsule = array.__dlpack__()
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
     get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    # the capsule is not consumed: it frees the tensor's lease when it is dropped after the run
+    # the capsule is not consumed: it releases the tensor when it is dropped after the run
     tensor = _Tensor.from_address(get_pointer(capsule, b"dltensor"))
     if tensor.device_type not in _CUDA_DEVICES:
         raise InvalidInputError(

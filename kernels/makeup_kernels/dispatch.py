@@ -1,4 +1,4 @@
-"""Which implementation of an operation runs: backend, instruction set and number of threads."""
+"""Choose an operation's backend, instruction set and number of threads."""
 
 import importlib
 import os
@@ -33,11 +33,11 @@ __all__ = [
 
 @contextmanager
 def _openmp_threads_sleep_while_waiting() -> Iterator[None]:
-    """Let an OpenMP run time that loads now have threads that sleep, not spin, while they wait.
+    """Make threads of an OpenMP runtime that loads now sleep, not spin, while they wait.
 
-    On cores that other programs keep busy, a spinning thread takes the core of the thread that it
-    waits for, and a call of half a millisecond lasts a scheduler's turn of 8. The OpenMP run time
-    reads the setting once, on loading; what the user has set stays.
+    On busy cores, a spinning thread occupies the core of the thread that it waits for, and a call
+    of 0.5 ms takes a scheduler slice of 8 ms. OpenMP reads the setting once, when it loads. A
+    user's setting is kept.
     """
     name = "OMP_WAIT_POLICY"
     chosen_by_user = name in os.environ
@@ -50,30 +50,30 @@ def _openmp_threads_sleep_while_waiting() -> Iterator[None]:
 
 
 with _openmp_threads_sleep_while_waiting():
-    import makeup_kernels._cpu as _cpu  # noqa: PLR0402, every module takes it from here
+    import makeup_kernels._cpu as _cpu  # noqa: PLR0402, other modules import it from here
 
 BACKENDS = ("auto", "cpu", "triton", "cuda")
-"""Names that `backend=` knows. "auto" takes the CPU for NumPy arrays, a GPU for arrays on it."""
+"""Values of `backend=`. "auto" means the CPU for NumPy arrays, the GPU for GPU arrays."""
 
 DEVICE_BACKENDS = ("triton", "cuda")
-"""The backends on a GPU, in the order in which "auto" tries them."""
+"""GPU backends, in the order in which "auto" tries them."""
 
 THREADS_VARIABLE = "MAKEUP_THREADS"
-"""Environment variable: threads of every kernel call that does not say `threads=`."""
+"""Environment variable: number of threads of kernel calls without `threads=`."""
 
 ISA_VARIABLE = "MAKEUP_CPU_ISA"
-"""Environment variable: instruction set of the CPU kernels instead of the widest one; for tests."""
+"""Environment variable: instruction set of the CPU kernels instead of the widest; for tests."""
 
 
 @dataclass(frozen=True)
 class CpuFeatures:
-    """What the CPU kernels run on.
+    """Instruction set and threading of the CPU kernels.
 
     Attributes:
         isa: instruction set in use: "baseline" (SSE2 or NEON), "avx2" or "avx512".
-        available_isas: those that are compiled in and that this processor has, narrowest first.
+        available_isas: compiled in and supported by this processor, narrowest first.
         openmp: whether the kernels can use several threads.
-        threads: threads of a call that does not say `threads=`.
+        threads: number of threads of a call without `threads=`.
         compiler: name and version of the compiler that built them.
     """
 
@@ -85,10 +85,10 @@ class CpuFeatures:
 
 
 def cpu_features() -> CpuFeatures:
-    """Tell what the CPU kernels run on, environment variables included.
+    """Features of the CPU kernels on this machine, environment variables applied.
 
     Raises:
-        BackendUnavailableError: MAKEUP_CPU_ISA names what this processor or build lacks.
+        BackendUnavailableError: this processor or build lacks the MAKEUP_CPU_ISA.
         InvalidInputError: MAKEUP_THREADS is not a positive integer.
     """
     return CpuFeatures(
@@ -104,14 +104,14 @@ def choose_backend(backend: str, operation: str, *arrays: object) -> str:
     """The backend of a call: "cpu", "triton" or "cuda".
 
     Args:
-        backend: what the caller asked for.
+        backend: the caller's request.
         operation: its name, for messages.
         arrays: the call's arrays, for "auto".
 
     Raises:
-        BackendUnavailableError: the backend that was asked for cannot run here; with "auto", the
-            arrays are on a GPU and no backend for it can run.
-        InvalidInputError: a name that is no backend.
+        BackendUnavailableError: the requested backend cannot run here; with "auto", the arrays are
+            on a GPU and no GPU backend can run.
+        InvalidInputError: unknown backend.
     """
     if backend not in BACKENDS:
         raise InvalidInputError(
@@ -130,14 +130,14 @@ def choose_backend(backend: str, operation: str, *arrays: object) -> str:
 
 
 def unavailable(backend: str) -> str | None:
-    """Why "triton" or "cuda" cannot run here, with what mends it; None if it can."""
+    """The reason why "triton" or "cuda" cannot run here, with the remedy; None if it can."""
     module = importlib.import_module(f"makeup_kernels.{backend}")
     reason: str | None = module.available()
     return reason
 
 
 def is_device_array(array: object) -> bool:
-    """Whether an array lies on a GPU, or where Triton's interpreter runs is one of its tensors."""
+    """Whether an array is on a GPU, or a torch tensor while Triton's interpreter is on."""
     if isinstance(array, np.ndarray):
         return False
     in_interpreter = type(array).__module__ == "torch" and triton.interpreted()
@@ -148,7 +148,7 @@ def cpu_isa() -> str:
     """Name of the instruction set to use: MAKEUP_CPU_ISA if set, else the widest available.
 
     Raises:
-        BackendUnavailableError: MAKEUP_CPU_ISA names what this processor or build lacks.
+        BackendUnavailableError: this processor or build lacks the MAKEUP_CPU_ISA.
     """
     available = _cpu.available_isas()
     asked = os.environ.get(ISA_VARIABLE)
@@ -163,11 +163,11 @@ def cpu_isa() -> str:
 
 
 def thread_count(threads: int | None) -> int:
-    """Threads of one call: the argument, else MAKEUP_THREADS, else one per usable core.
+    """Number of threads of a call: the argument, else MAKEUP_THREADS, else one per usable core.
 
-    Never more than the cores that this process may use: threads that share a core wait for each
-    other. A larger number is brought down to them, with a `RuntimeWarning` the first time.
-    OMP_NUM_THREADS, if set, lowers the default.
+    Never more than the cores this process may use, because threads that share a core wait for each
+    other; a larger number is lowered, with a `RuntimeWarning` the first time. OMP_NUM_THREADS, if
+    set, lowers the default.
 
     Raises:
         InvalidInputError: not a positive integer.
@@ -197,7 +197,7 @@ def _within_cores(name: str, threads: int) -> int:
 
 @cache
 def _warn_of_bound(name: str, threads: int, cores: int) -> None:
-    """Say once what became of a number of threads above the cores."""
+    """Warn once that the number of threads was lowered to the cores."""
     warnings.warn(
         f"{name}: got {threads}, but this process may use {cores} of the machine's cores (CPU "
         f"affinity, or its container's quota): {cores} will run. Ask for at most {cores}, or "

@@ -7,9 +7,9 @@ They live in the lowest room so that each room above can raise them.
 class MakeupError(Exception):
     """Base of every error the SDK raises on purpose.
 
-    The message says what happened, what was expected, and the command or argument that mends it.
-    It can be printed anywhere: control characters and halves of characters, which names of files
-    and titles may hold, are shown as escapes.
+    The message says what happened, what was expected, and the command or argument that fixes it.
+    It is always printable: control characters and lone surrogates, which file names and titles may
+    contain, are shown as escapes.
     """
 
     def __str__(self) -> str:
@@ -19,10 +19,9 @@ class MakeupError(Exception):
 
 
 def is_shown(character: str) -> bool:
-    """Whether a character may stand in titles and messages.
+    """Whether a character may appear in titles and messages.
 
-    Control characters may not, nor what turns the direction of writing; joiners within letters and
-    emoji may.
+    Control characters and bidirectional overrides may not; joiners within letters and emoji may.
     """
     return character.isprintable() or character in "\u200c\u200d"
 
@@ -32,7 +31,7 @@ class InvalidInputError(MakeupError, ValueError):
 
 
 class BackendUnavailableError(MakeupError, RuntimeError):
-    """A backend or device was asked for by name and cannot run here."""
+    """A backend or device was requested by name and cannot run here."""
 
 
 class NoFaceError(MakeupError):
@@ -44,4 +43,4 @@ class BundleError(MakeupError):
 
 
 class OutputError(MakeupError, OSError):
-    """A result cannot be written: the disk is full, or the place is a directory or closed to us."""
+    """A result cannot be written: disk full, target is a directory, or no permission."""

@@ -1,4 +1,4 @@
-"""Reading untrusted files, and writing so that nobody ever sees half a result."""
+"""Read untrusted files; write files atomically."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from pathlib import Path
 from makeup_kernels.errors import BundleError, InvalidInputError, MakeupError, OutputError
 
 MAX_FILE_BYTES = 1 << 31
-"""No file of a bundle is larger; an ONNX file cannot be."""
+"""Maximum size of a bundle file; an ONNX file cannot be larger."""
 
 _PARTIAL = ".partial-"
 _LONG_NAME = 200
@@ -29,7 +29,7 @@ _MEND = {
     errno.ENOTDIR: "create the folder first",
 }
 _counter = itertools.count()
-"""Tells threads of one process apart."""
+"""Makes names unique among the threads of one process."""
 
 
 def sha256(data: bytes) -> str:
@@ -38,7 +38,7 @@ def sha256(data: bytes) -> str:
 
 
 def read_plain(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
-    """The bytes of a regular file that is no link.
+    """The bytes of a regular file; symbolic links are refused.
 
     Raises:
         BundleError: missing, a link, not a regular file, or larger than `limit` bytes.
@@ -57,7 +57,7 @@ def read_plain(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
 
 
 def check_digest(data: bytes, digest: str, where: str) -> None:
-    """Compare bytes with the SHA-256 that a manifest names.
+    """Compare bytes with the SHA-256 of a manifest.
 
     Raises:
         BundleError: they differ.
@@ -71,15 +71,15 @@ def check_digest(data: bytes, digest: str, where: str) -> None:
 
 
 def as_path(value: object, name: str = "path") -> Path:
-    """An argument as a path, whether or not something is there.
+    """An argument as a path, which need not exist.
 
     Args:
-        value: a text or a path.
-        name: of the argument, for messages.
+        value: a str or a path.
+        name: the argument's name, for messages.
 
     Raises:
-        InvalidInputError: neither, or a name that no file can have: too long, with a zero in it, or
-            with half a character.
+        InvalidInputError: another type, or a name that no file can have: too long, or with a null
+            character or a lone surrogate.
     """
     if not isinstance(value, (str, Path)):
         raise InvalidInputError(f"{name}: got {type(value).__name__}, expected a path")
@@ -87,7 +87,7 @@ def as_path(value: object, name: str = "path") -> Path:
     reason = ""
     try:
         os.lstat(path)
-    except ValueError as error:  # a zero, or half a character
+    except ValueError as error:  # a null character or a lone surrogate
         reason = str(error)
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
@@ -99,7 +99,7 @@ def as_path(value: object, name: str = "path") -> Path:
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
+    """Write a file and sync it to disk."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()
@@ -107,14 +107,14 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def write_atomically(path: Path, data: bytes, *, make_parents: bool = False) -> None:
-    """Write a file, whole or not at all.
+    """Write a file completely or not at all.
 
-    A file that is replaced leaves its permissions to the new one. A link stays, and what it points
-    to is replaced. Devices and pipes are written to.
+    A replaced file passes its permissions to the new one. A link stays and its target is replaced.
+    Devices and pipes are written to directly.
 
     Raises:
-        OutputError: the disk is full, the folder is missing, or the place is a directory or closed
-            to us.
+        OutputError: the disk is full, the folder is missing, the path is a directory, or permission
+            is denied.
     """
     path = as_path(path, "output")
     if path.exists() and not (path.is_file() or path.is_dir()):
@@ -126,10 +126,10 @@ def write_atomically(path: Path, data: bytes, *, make_parents: bool = False) -> 
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Create a folder, and those above it, unless it is there.
+    """Create a folder and its parents unless they exist.
 
     Raises:
-        OutputError: something else is there, or the place is closed to us.
+        OutputError: the path exists and is no folder, or permission is denied.
     """
     with _explained(path):
         path.mkdir(parents=True, exist_ok=True, mode=mode)
@@ -137,13 +137,13 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
 
 @contextlib.contextmanager
 def aside(target: Path, *, make_parents: bool = True) -> Iterator[Path]:
-    """A path beside `target` to write to; it becomes `target` when the block ends without error.
+    """A temporary path beside `target`; it is renamed to `target` if the block ends without error.
 
-    What earlier, killed processes left aside is removed. A new directory does not replace an old
-    one: the caller checks first that `target` is free (an empty place, or a file for a file).
+    Removes temporary files of killed processes. A new directory does not replace an old one: the
+    caller checks first that `target` is free (absent, or a file for a file).
 
     Raises:
-        OutputError: an OSError in the block, or when the result is put in its place.
+        OutputError: an OSError in the block or in the rename.
     """
     target = Path(os.path.realpath(target))
     with _explained(target):
@@ -177,7 +177,7 @@ def _explained(target: Path) -> Iterator[None]:
 
 
 def _partial_prefix(target: Path) -> str:
-    """How names of what is written aside begin; short, whatever the length of the target's name."""
+    """Prefix of temporary names; short, however long the target's name is."""
     name = target.name
     if len(os.fsencode(name)) > _LONG_NAME:
         name = sha256(os.fsencode(name))[:32]
@@ -192,7 +192,7 @@ def _remove_stale(folder: Path, start: str) -> None:
 
 
 def _keep_access(old: os.stat_result, place: Path) -> None:
-    """Give a new file the owner and the permissions of the one that it replaces."""
+    """Give a new file the owner and the permissions of the file that it replaces."""
     if (old.st_uid, old.st_gid) != (os.getuid(), os.getgid()):
         with contextlib.suppress(PermissionError):
             os.chown(place, old.st_uid, old.st_gid)
@@ -200,7 +200,7 @@ def _keep_access(old: os.stat_result, place: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole directory, if it is there."""
+    """Remove a file or a whole directory, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,4 +1,4 @@
-"""Checks of array arguments, with messages that carry what came and what was expected."""
+"""Checks of array arguments; messages say what was passed and what was expected."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from makeup_kernels.errors import InvalidInputError
 def check_array(
     name: str, array: object, dtype: DTypeLike, shape: tuple[int | str, ...]
 ) -> NDArray[Any]:
-    """Return `array` if it is a NumPy array of that dtype and shape; any strides, read-only too.
+    """Return `array` if it is a NumPy array of this dtype and shape, with any strides.
 
     Args:
         name: the argument's name, for the message.
         array: what the caller passed.
-        dtype: the only dtype accepted; nothing is converted in silence.
+        dtype: the only dtype accepted; nothing is converted silently.
         shape: one entry per axis: an int is required, a str names a free axis.
 
     Raises:
-        InvalidInputError: anything else, with the shape and dtype that came.
+        InvalidInputError: anything else; the message has the actual shape and dtype.
     """
     fits = (
         isinstance(array, np.ndarray)
@@ -56,7 +56,7 @@ def check_landmarks(name: str, landmarks: object, points: int | str = "K") -> ND
 def check_out(
     out: object, dtype: DTypeLike, shape: tuple[int, ...], inputs: tuple[NDArray[Any], ...]
 ) -> NDArray[Any]:
-    """Check a result array given by the caller: dtype, shape, writeable, apart from `inputs`."""
+    """Check the caller's result array: dtype, shape, writeable, no overlap with `inputs`."""
     array = check_array("out", out, dtype, shape)
     if array is not out or not array.flags.writeable:
         raise InvalidInputError(

@@ -13,5 +13,5 @@ class Region(IntEnum):
     LIPS = 1
     SKIN = 2
     EYES = 3
-    """The eye-shadow area: skin of the lids and around the eye, below the brow."""
+    """The eye-shadow area: skin of the eyelids and around the eye, below the brow."""
     BROWS = 4

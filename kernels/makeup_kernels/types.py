@@ -1,4 +1,4 @@
-"""Names for the arrays that all rooms pass around."""
+"""Aliases for the arrays that all packages pass around."""
 
 from typing import TypeAlias
 
@@ -8,6 +8,6 @@ from numpy.typing import NDArray
 FloatArray: TypeAlias = NDArray[np.float32]
 DoubleArray: TypeAlias = NDArray[np.float64]
 Image: TypeAlias = NDArray[np.uint8]
-"""uint8 (H, W, 3), BGR unless said otherwise; in some places a map (H, W)."""
+"""uint8 (H, W, 3), BGR unless stated otherwise; in some places a map (H, W)."""
 RegionMap: TypeAlias = NDArray[np.uint8]
 """uint8 (H, W), ids of `Region`."""

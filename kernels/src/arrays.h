@@ -10,7 +10,7 @@
 
 namespace makeup {
 
-// Element (i, j) or (i, j, k) of an array with strides in bytes, as NumPy keeps them.
+// Element (i, j) or (i, j, k) of an array with strides in bytes, as in NumPy.
 template <class T>
 struct Plane {
     T* data;

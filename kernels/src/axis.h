@@ -9,11 +9,11 @@ namespace makeup::MAKEUP_ISA {
 
 constexpr int kChunk = 64;
 
-// One texture coordinate along a chunk. Floats count from the texel at the chunk's low end, so that
-// they stay small and their rounding does too.
+// One texture coordinate along a chunk. Floats are relative to the texel at the chunk's low end, so
+// that they and their rounding errors stay small.
 struct Axis {
     float start, step;
-    float high;            // the texture's end: rounding may carry the end of a run past it
+    float high;            // the texture's end: rounding may push the end of a run past it
     std::int32_t origin;   // texel that `start` counts from
     std::int32_t highest;  // last texel with a right or lower neighbour, from `origin`
 
@@ -26,7 +26,7 @@ struct Axis {
         highest = size - 2 - origin;
     }
 
-    // The texel at or before pixel i, from the texture's start, and the way on to the next one.
+    // The texel at or before pixel i, from the texture's start, and the fraction to the next one.
     std::int32_t split(int i, float& fraction) const {
         float at = start + static_cast<float>(i) * step;
         at = at < 0.0f ? 0.0f : at;
@@ -38,8 +38,8 @@ struct Axis {
     }
 };
 
-// The texels that the pixels of a chunk lie between: float offsets of the upper left ones, and the
-// shares of their right and lower neighbours.
+// The texels around the pixels of a chunk: float offsets of the upper left ones, and the weights of
+// their right and lower neighbours.
 template <int TexelFloats>
 struct ChunkCorners {
     std::int32_t offset[kChunk];

@@ -1,4 +1,4 @@
-// The pixels of a frame that an affine map sends into a box of a coarser grid.
+// The pixels of a frame that an affine transform maps into a box of a coarser grid.
 #pragma once
 
 #include <algorithm>
@@ -58,15 +58,15 @@ inline void narrow(double slope, double offset, double low, double high, double&
     last = std::min(last, std::floor(std::max(a, b)));
 }
 
-// A run of pixels of one frame row and where they fall in the box: pixel i of the run lies at
-// (x + i * step_x, y + i * step_y) from the box's first cell.
+// A run of pixels of one frame row: pixel i of the run maps to
+// (x + i * step_x, y + i * step_y), relative to the box's first cell.
 struct Run {
     std::ptrdiff_t row, column;
     int length;
     double x, y, step_x, step_y;
 };
 
-// Calls body(run) for every row of a frame of height x width pixels that meets the box.
+// Calls body(run) for every row of a height x width frame that crosses the box.
 // matrix: frame pixel (x, y, 1) to grid cell, row by row; invertible.
 template <class Body>
 void for_each_run(const Box& box, const std::array<double, 6>& matrix, std::ptrdiff_t height,
@@ -103,7 +103,7 @@ void for_each_run(const Box& box, const std::array<double, 6>& matrix, std::ptrd
     });
 }
 
-// Changes the pixels of a frame (H, W, 3) that an affine map sends into a box of a grid.
+// Changes the pixels of a frame (H, W, 3) that an affine transform maps into a box of a grid.
 // values: of the box's cells, row by row.
 inline void change_frame(const Volume<std::uint8_t>& frame, const Box& box, const float* values,
                          const std::array<double, 6>& matrix, int threads, ChangeRun change) {

@@ -1,4 +1,4 @@
-// The instruction sets one binary carries, and which of them this processor runs.
+// The instruction sets compiled into this binary, and those that this processor supports.
 #pragma once
 
 #include <string>
@@ -8,19 +8,19 @@ namespace makeup {
 
 enum class Isa { baseline, avx2, avx512 };
 
-// Names of the instruction sets that are compiled in and that this processor has, narrowest first.
+// Names of the compiled instruction sets that this processor supports, narrowest first.
 std::vector<std::string> available_isas();
 
-// The instruction set of that name; "" stands for the widest available one. Throws
-// std::invalid_argument for a name that is not in available_isas().
+// The instruction set with that name; "": the widest available one. Throws std::invalid_argument
+// for a name that is not in available_isas().
 Isa find_isa(const std::string& name);
 
 const char* isa_name(Isa isa);
 
 }  // namespace makeup
 
-// MAKEUP_LOOP(Type, name), in namespace makeup: declares an inner loop that a file compiled once
-// per instruction set defines in the namespace of each, and name(isa), which chooses among them.
+// MAKEUP_LOOP(Type, name), in namespace makeup: declares an inner loop, defined once per
+// instruction set in that set's namespace, and name(isa), which chooses among them.
 #ifdef MAKEUP_X86
 #define MAKEUP_LOOP(Type, name)                                                                    \
     namespace baseline {                                                                           \

@@ -1,5 +1,5 @@
-// Python bindings of the CPU kernels. Arguments are checked, with messages for people, in Python;
-// here only what memory safety needs: exact dtypes (noconvert), ranks and equal sizes.
+// Python bindings of the CPU kernels. Python checks arguments, with readable messages; here only
+// what memory safety needs: exact dtypes (noconvert), ranks and equal sizes.
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -186,7 +186,7 @@ void bind_apply_color_map(py::module_& m) {
 
 using LayerTuple = std::tuple<int, std::ptrdiff_t, FloatArray, FloatArray, float, float, float>;
 
-// A layer over rows x columns cells, from arrays without gaps.
+// A layer over rows x columns cells, from contiguous arrays.
 PaintLayer paint_layer(const LayerTuple& layer, std::ptrdiff_t rows, std::ptrdiff_t columns) {
     const auto& [kind, top, weight_array, color_array, amount, hiding, leveling] = layer;
     expect(kind >= 0 && kind <= 2);

@@ -1,4 +1,4 @@
-// Loops over independent tasks on a given number of threads; serial when built without OpenMP.
+// Loops over independent tasks on a given number of threads; serial if built without OpenMP.
 #pragma once
 
 #ifdef _OPENMP
@@ -9,7 +9,7 @@
 
 namespace makeup {
 
-// Threads that a loop of `tasks` tasks really uses.
+// Number of threads that a loop of `tasks` tasks uses.
 inline int worker_count(int tasks, int threads) { return std::max(1, std::min(tasks, threads)); }
 
 // Calls body(task, worker) for each task in [0, tasks). A worker runs one task at a time, so

@@ -1,4 +1,4 @@
-// What changes runs of a frame's pixels by a coarser grid that lies over the frame.
+// Interface of the loops that change runs of frame pixels by a coarser grid.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Vectors of the instruction set that the including file is compiled for.
 //
 // Files that include this are compiled once per instruction set and must not instantiate anything
-// of the standard library: the linker keeps one copy of an inline function, and that copy could
+// from the standard library: the linker keeps one copy of an inline function, and that copy could
 // be the AVX-512 one.
 #pragma once
 
@@ -45,7 +45,7 @@ MAKEUP_INLINE Floats select(Ints mask, Floats yes, Floats no) {
 
 MAKEUP_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 
-// Lanes added in a fixed order, so that the sum is the same in every run.
+// Adds the lanes in a fixed order, so that the sum is the same in every run.
 MAKEUP_INLINE float sum_lanes(Floats v) {
     float lanes[kLanes];
     __builtin_memcpy(lanes, &v, sizeof v);
@@ -61,7 +61,7 @@ MAKEUP_INLINE float max_lane(Floats v) {
     return best;
 }
 
-// Below this exp_nonpositive gives 0; e^-87 lies just above the smallest normal float.
+// Below this exp_nonpositive returns 0; e^-87 is just above the smallest normal float.
 constexpr float kExpUnderflow = -87.0f;
 
 // e^x for -87 <= x <= 88, within one unit in the last place; NaN for NaN.

@@ -14,6 +14,7 @@ from makeup_engines.tensorrt.plans import PLAN_FILE
 from makeup_engines.tensorrt.targets import LOCAL
 from makeup_kernels import MakeupError
 from makeup_sdk.cli import app, export
+from makeup_sdk.weights import open_shipped, shipped_names
 
 WORKER = """
 import json, pathlib, sys
@@ -88,8 +89,20 @@ def test_build_list_verify_clean(invoke, worker, make_double, rows_bundle_path, 
 
 
 def test_only_tensorrt_is_built_ahead(invoke, rows_bundle_path) -> None:
-    with pytest.raises(MakeupError, match=r"there is nothing to build.* use the bundle"):
+    with pytest.raises(MakeupError, match=r"there is nothing to build.* use the model"):
         invoke("build", str(rows_bundle_path), "--backend", "onnxruntime")
+    with pytest.raises(MakeupError, match="products: has no networks of its own"):
+        invoke("build", "products", "--plan")
+    with pytest.raises(MakeupError, match=r"'psgann' is unknown.* psgan"):
+        invoke("build", "psgann", "--plan")
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_names() if "int8" not in name])
+def test_every_shipped_network_has_a_plan(invoke, name) -> None:
+    result = invoke("build", name, "--target", "orin", "--plan")
+    assert result.exit_code == 0
+    for graph in open_shipped(name).manifest.graphs:
+        assert graph in result.output
 
 
 def test_build_of_a_changed_bundle(invoke, rows_bundle_path) -> None:

@@ -101,7 +101,7 @@ def test_no_plan(make_double, rows_bundle_path, tmp_path) -> None:
 def test_too_large_a_batch(make_double, with_plan, tmp_path) -> None:
     make_double()
     bundle, _ = with_plan(batch=2)
-    with pytest.raises(BackendUnavailableError, match="takes 2 faces per call, asked were 3"):
+    with pytest.raises(BackendUnavailableError, match="takes 2 faces per call, 3 were requested"):
         open_session(bundle, tmp_path, batch=3)
     session = open_session(bundle, tmp_path, batch=1)
     with pytest.raises(InvalidInputError, match="batch of 2, the session was opened for 1"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from makeup_kernels import InvalidInputError
-from makeup_kernels.device_arrays import _Tensor, device_view, lent_view
+from makeup_kernels.device_arrays import _Tensor, device_view, strided_view
 
 
 class Interface:
@@ -58,8 +58,8 @@ def test_dlpack_of_other_devices_and_orders() -> None:
 
 
 def test_strides_come_in_bytes() -> None:
-    assert lent_view(Interface((16, 4)), "x").strides == (16, 4)
-    assert lent_view(Interface(), "x").strides == (12, 4)
+    assert strided_view(Interface((16, 4)), "x").strides == (16, 4)
+    assert strided_view(Interface(), "x").strides == (12, 4)
     turned = Capsule(np.zeros((2, 3), np.float32).T, device=2)
-    assert lent_view(turned, "x").strides == (4, 12)
-    assert lent_view([1], "x") is None
+    assert strided_view(turned, "x").strides == (4, 12)
+    assert strided_view([1], "x") is None

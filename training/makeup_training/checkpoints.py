@@ -1,6 +1,6 @@
-"""Reading published checkpoints and our own, and writing ours.
+"""Read published checkpoints and our own; write our own.
 
-Published files are PyTorch pickles, read with `weights_only=True` alone; our own are safetensors.
+Published files are PyTorch pickles, read only with `weights_only=True`; our own are safetensors.
 """
 
 import json
@@ -23,7 +23,7 @@ from makeup_training.networks.ssat import SSATGenerator
 PSGAN_DEAD_KEYS = tuple(
     f"atten_bottleneck_{map_}.g.{leaf}" for map_ in "gb" for leaf in ("weight", "bias")
 )
-"""Weights that published PSGAN files hold and nothing applies."""
+"""Unused weights in published PSGAN files."""
 
 
 class CheckpointError(MakeupError):
@@ -40,7 +40,7 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         tensors on the CPU by key.
 
     Raises:
-        CheckpointError: no such file, damaged, not safe to load, or not a flat table of tensors.
+        CheckpointError: missing, damaged, not safe to load, or not a flat table of tensors.
     """
     content = _read(Path(path))
     wrong = [key for key, value in content.items() if not isinstance(value, Tensor)]
@@ -58,9 +58,9 @@ def load_weights(
     """Load a flat checkpoint into a network, in place.
 
     Args:
-        network: the network; its device and dtype stay as they are.
+        network: the network; its device and dtype are kept.
         path: as in `read_tensors`.
-        ignore: keys that the file or the network may have alone.
+        ignore: keys that only the file or only the network may have.
 
     Raises:
         CheckpointError: see `read_tensors` and `assign`.
@@ -71,13 +71,13 @@ def load_weights(
 def assign(
     network: nn.Module, tensors: Mapping[str, Tensor], origin: str, *, ignore: Iterable[str] = ()
 ) -> None:
-    """Copy tensors into a network, all of them or, on any misfit, none.
+    """Copy tensors into a network: all of them, or none if any does not fit.
 
     Args:
         network: the network to fill.
         tensors: by key of its `state_dict`.
-        origin: what to call the tensors' source in an error.
-        ignore: keys that either side may have alone.
+        origin: names the tensors' source in an error.
+        ignore: keys that only one side may have.
 
     Raises:
         CheckpointError: see `check_fit`.
@@ -119,7 +119,7 @@ def check_fit(
 
 
 def load_psgan(network: PSGANGenerator, path: str | os.PathLike[str]) -> None:
-    """Load a PSGAN generator (`G.pth`); its dead keys are accepted and ignored.
+    """Load a PSGAN generator (`G.pth`); its unused keys are ignored.
 
     Raises:
         CheckpointError: see `load_weights`.
@@ -130,7 +130,7 @@ def load_psgan(network: PSGANGenerator, path: str | os.PathLike[str]) -> None:
 def load_ssat(network: SSATGenerator, path: str | os.PathLike[str]) -> None:
     """Load a published SSAT checkpoint: one `state_dict` for each of five sub-networks.
 
-    Which soft-max axis a file was trained with is not in it: `SSAT.pth` needs
+    The file does not say which soft-max axis it was trained with: `SSAT.pth` needs
     `SSATGenerator(softmax_dim=2)`, `00999.pth` needs 1.
 
     Raises:
@@ -150,7 +150,7 @@ def load_ssat(network: SSATGenerator, path: str | os.PathLike[str]) -> None:
 def load_portrait_editor(network: PortraitEditor, directory: str | os.PathLike[str]) -> None:
     """Load the published files `latest_net_<name>.pth` of all sub-networks from a directory.
 
-    The image decoders, needed in training only, may be absent all together.
+    The image decoders, needed only in training, may all be absent.
 
     Raises:
         CheckpointError: a file is missing, or see `load_weights`.
@@ -173,13 +173,13 @@ def save_weights(
     *,
     metadata: Mapping[str, object] | None = None,
 ) -> None:
-    """Write a network's `state_dict` as safetensors: aside first, then renamed into place.
+    """Write a network's `state_dict` as safetensors, atomically.
 
     Args:
         network: the network.
-        path: the file, `.safetensors`; its folder is made.
-        metadata: facts to keep with the weights (width, step, training data, licence): anything
-            JSON can hold; `read_metadata` gives it back.
+        path: the file, `.safetensors`; its folder is created.
+        metadata: facts to store with the weights (width, step, training data, licence), as JSON
+            values; `read_metadata` returns them.
 
     Raises:
         CheckpointError: a name that does not end in `.safetensors`.
@@ -196,7 +196,7 @@ def save_weights(
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, object]:
-    """The metadata that `save_weights` kept with a safetensors file.
+    """The metadata that `save_weights` stored in a safetensors file.
 
     Raises:
         CheckpointError: no such file, or not one that `save_weights` wrote.
@@ -221,7 +221,7 @@ def _read(path: Path) -> dict[str, object]:
             f"{path}: refused, as it holds more than tensors and plain containers "
             f"(weights_only): {_first_line(error)}"
         ) from error
-    except Exception as error:  # damaged bytes make the readers raise nearly anything
+    except Exception as error:  # the readers raise almost any class on damaged bytes
         raise CheckpointError(
             f"{path}: damaged or not a checkpoint: {_first_line(error)}"
         ) from error

@@ -1,4 +1,4 @@
-"""What training and export need beyond the run time: the extra `train`."""
+"""The extra `train`: packages that training and export need beyond the runtime."""
 
 import importlib.util
 
@@ -6,14 +6,14 @@ from makeup_kernels.errors import BackendUnavailableError
 
 
 def require_train_extra(command: str, *packages: str) -> None:
-    """Check that a command has its packages, before it imports them.
+    """Check that a command's packages are installed, before it imports them.
 
     Args:
         command: for the message.
-        packages: what it imports.
+        packages: the packages it imports.
 
     Raises:
-        BackendUnavailableError: naming the missing ones and the extra that brings them.
+        BackendUnavailableError: a package is missing; the message names the extra to install.
     """
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:

@@ -1,4 +1,4 @@
-"""Where training in bfloat16 is faster than in float32."""
+"""Choose between training in bfloat16 and in float32."""
 
 import logging
 from pathlib import Path
@@ -8,13 +8,13 @@ import torch
 from makeup_kernels.errors import InvalidInputError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-"""What `mixed_precision` knows."""
+"""Values of `precision`."""
 
 CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""Flags of /proc/cpuinfo for products of bfloat16: two of x86-64, and AArch64's."""
+"""Flags of /proc/cpuinfo for bfloat16 products: two of x86-64, and AArch64's."""
 
 CPU_FACTOR = 40
-"""Time of bfloat16 on a CPU without it over that of float32: convolutions of PSGAN, measured."""
+"""Slowdown of bfloat16 against float32 on a CPU without it, measured on PSGAN's convolutions."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,14 +22,14 @@ _log = logging.getLogger(__name__)
 def mixed_precision(precision: str, device: torch.device) -> bool:
     """Whether to train in bfloat16 (autocast) on this device.
 
-    Asking by name for what the device does not have in hardware is followed, with a warning.
+    `bfloat16` on a device without hardware support is used, with a warning.
 
     Args:
-        precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the device has it in hardware.
-        device: what the training runs on, a CPU or an NVIDIA GPU.
+        precision: `float32`, `bfloat16`, or `auto`: bfloat16 if the device supports it.
+        device: a CPU or an NVIDIA GPU.
 
     Raises:
-        InvalidInputError: another precision.
+        InvalidInputError: an unknown precision.
     """
     if precision not in PRECISIONS:
         raise InvalidInputError(f"precision {precision!r}: expected {', '.join(PRECISIONS)}")
@@ -52,7 +52,7 @@ def has_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) ->
 
     Args:
         device: a CPU or an NVIDIA GPU.
-        cpuinfo: the file in which Linux describes the CPU; without it the answer is no.
+        cpuinfo: Linux's description of the CPU; without this file the answer is no.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

@@ -1,4 +1,4 @@
-"""Offline builds: every graph of a bundle to a plan in the cache, each in a process of its own."""
+"""Offline builds: each graph of a bundle becomes a plan in the cache, built in its own process."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ from makeup_kernels.files import aside, write_synced
 WORKER = (sys.executable, "-m", "makeup_engines.tensorrt.worker")
 
 Progress = Callable[[str, str, float], None]
-"""Told of a graph, the phase of its build and the share of the phase that is done."""
+"""Called with a graph's name, the phase of its build and the fraction of the phase done."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class BuildRequest:
     """A bundle to build.
 
     Attributes:
-        bundle: opened, so checked.
-        target: what it is for.
-        options: of every plan.
+        bundle: the opened bundle.
+        target: the GPU to build for.
+        options: build options of every plan.
         timing_cache: file that keeps TensorRT's timings between builds; None: one in the cache.
         cache: folder of the cache; None: `default_cache()`.
-        timeout_s: of each graph.
+        timeout_s: time limit of each graph, in seconds.
         device: number of the GPU.
     """
 
@@ -57,13 +57,13 @@ class BuildRequest:
 
     @property
     def timings(self) -> Path:
-        """The file of TensorRT's timings."""
+        """Path of TensorRT's timing cache."""
         return self.timing_cache or (self.cache or default_cache()) / "tensorrt-timings.bin"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One graph's build as `--plan` shows it."""
+    """One graph's build, as `--plan` shows it."""
 
     graph: str
     facts: Mapping[str, Any]
@@ -72,11 +72,11 @@ class Step:
 
 
 def plan_steps(request: BuildRequest, machine: Mapping[str, Any] | None) -> list[Step]:
-    """What a build would do, without doing it.
+    """The steps of a build, without running it.
 
     Args:
         request: the build.
-        machine: `local_platform`, or None where there is none: keys then cannot be known.
+        machine: `local_platform`, or None if unknown: then there are no keys.
     """
     cache = plan_cache(request.cache)
     steps = []
@@ -91,19 +91,19 @@ def plan_steps(request: BuildRequest, machine: Mapping[str, Any] | None) -> list
 def build(
     request: BuildRequest, progress: Progress, worker: Sequence[str] = WORKER
 ) -> dict[str, tuple[CacheEntry, bool]]:
-    """Build what the cache does not hold yet.
+    """Build the plans that the cache does not have yet.
 
     Args:
         request: the bundle and how to build it.
-        progress: told of every step.
+        progress: called at every step.
         worker: the command that builds one graph.
 
     Returns:
-        by graph, the entry and whether it was built now.
+        for each graph, its entry and whether it was built now.
 
     Raises:
         BackendUnavailableError: TensorRT or the GPU is missing, or the GPU is not the target.
-        BuildError: a graph does not build, or not in time; the log's place is in the message.
+        BuildError: a build fails or times out; the message names the log.
     """
     machine = local_platform(request.device)
     check_target(request.target, machine)
@@ -120,7 +120,7 @@ def build(
 
 
 def _facts(request: BuildRequest, name: str, machine: Mapping[str, Any]) -> dict[str, Any]:
-    """The key; a graph whose batch is fixed has the same plan whatever batch is asked for."""
+    """The key's facts; the plan of a graph with a fixed batch does not depend on `batch`."""
     spec = request.bundle.manifest.graphs[name]
     options = request.options if spec.any_batch else replace(request.options, batch=1)
     return plan_facts(request.bundle.contents[spec.file], machine, options)
@@ -162,7 +162,7 @@ def _run(
     timeout_s: int,
     progress: Callable[[str, float], None],
 ) -> str:
-    """Run the worker to its end; an empty text, or what went wrong."""
+    """Run the worker to its end; returns the error, or an empty text."""
     with log.open("wb") as errors:
         process = subprocess.Popen(
             list(worker),
@@ -188,7 +188,7 @@ def _run(
                 process.stdin.close()
             for line in process.stdout:
                 message = _message(line)
-                if not message:  # a library's own words
+                if not message:  # printed by a library
                     os.write(errors.fileno(), line)
                 failure = failure or str(message.get("error", ""))
                 if "phase" in message:
@@ -208,7 +208,7 @@ def _run(
 
 
 def _message(line: bytes) -> dict[str, Any]:
-    """A worker's line; empty for whatever else a library prints to standard output."""
+    """A worker's message; empty if a library printed the line to standard output."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -217,7 +217,7 @@ def _message(line: bytes) -> dict[str, Any]:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the worker and what it started."""
+    """Kill the worker and its child processes."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -11,9 +11,9 @@ _DRIVER = "libcuda.so.1"
 
 
 class CudaGraph:
-    """What one call enqueued on a stream, to be launched again and again.
+    """The captured work of one call on a stream, for repeated launches.
 
-    Addresses and shapes are frozen in it.
+    Addresses and shapes are fixed at capture.
 
     Args:
         stream: handle of the stream.
@@ -21,7 +21,7 @@ class CudaGraph:
             is allocated during capture.
 
     Raises:
-        BackendUnavailableError: the driver refuses.
+        BackendUnavailableError: the driver reports an error.
     """
 
     def __init__(self, stream: int, enqueue: Callable[[], None]) -> None:

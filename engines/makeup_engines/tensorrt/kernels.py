@@ -1,4 +1,4 @@
-"""Our own CUDA kernels beside the plans: compiled by `makeup build`, kept in its cache."""
+"""Our CUDA kernels, compiled by `makeup build` and cached beside the plans."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from makeup_kernels.cuda.code import compiled_kernels, fits, source_digest
 from makeup_kernels.errors import BackendUnavailableError, BundleError
 
 Compile = Callable[[str], dict[str, bytes]]
-"""Called with a target as in "sm_87"; gives the code of every operation, and `build.log`."""
+"""Called with a target such as "sm_87"; returns the code of every operation, and `build.log`."""
 
 
 def build_kernels(
@@ -21,19 +21,19 @@ def build_kernels(
 ) -> tuple[CacheEntry, bool]:
     """The kernels for a GPU: from the cache, else compiled now.
 
-    Without nvcc those that came with the package are taken, where they fit.
+    Without nvcc, uses the package's kernels if they fit the GPU.
 
     Args:
-        cache: where plans are kept too.
+        cache: the cache of the plans.
         machine: `local_platform`.
-        compile_for: compiles; None: nvcc.
+        compile_for: the compiler; None: nvcc.
 
     Returns:
-        the entry, with a file `<operation>.fatbin` each, and whether it was made now.
+        the entry, with a file `<operation>.fatbin` per operation, and whether it was made now.
 
     Raises:
-        BackendUnavailableError: no nvcc, and no kernels in the package that fit the GPU.
-        KernelBuildError: nvcc refuses the sources.
+        BackendUnavailableError: no nvcc, and no packaged kernels that fit the GPU.
+        KernelBuildError: nvcc rejects the sources.
     """
     facts = kernel_facts(machine)
     entry = cache.find(facts)
@@ -45,14 +45,14 @@ def build_kernels(
 
 
 def load_kernels(cache: Cache, machine: Mapping[str, Any]) -> bool:
-    """Let this process launch the kernels that `build_kernels` left in a cache.
+    """Make this process use the kernels that `build_kernels` stored in a cache.
 
     Args:
-        cache: where plans are kept.
+        cache: the cache of the plans.
         machine: `local_platform`.
 
     Returns:
-        whether there are any for this GPU and release; without them those of the package run.
+        whether there are any for this GPU and release; if not, the package's own are used.
 
     Raises:
         BundleError: a file was changed since it was stored.
@@ -68,7 +68,7 @@ def load_kernels(cache: Cache, machine: Mapping[str, Any]) -> bool:
 
 
 def kernel_facts(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """What the kernels of a machine depend on: their sources, and the machine."""
+    """The facts that kernels depend on: their sources, and the machine."""
     return {"kernels": source_digest(), **machine}
 
 

@@ -1,4 +1,4 @@
-"""Plans: built engines of one graph, with the facts that decide where they can run."""
+"""Plans: built engines of one graph, with the facts that say where they can run."""
 
 import importlib
 import platform
@@ -19,10 +19,10 @@ INSTALL = "pip install '.[gpu]'"
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What a plan is built with; part of its key.
+    """Build options of a plan; part of its key.
 
     Attributes:
-        batch: the largest number of faces per call; 1 fixes the batch.
+        batch: maximum number of faces per call; 1 fixes the batch.
         workspace_mib: limit of TensorRT's scratch memory.
     """
 
@@ -36,7 +36,7 @@ def plan_cache(folder: Path | None = None) -> Cache:
 
 
 def local_platform(device: int = 0) -> dict[str, Any]:
-    """What a plan depends on beside its graph, of this machine.
+    """The facts of this machine that a plan depends on.
 
     Raises:
         BackendUnavailableError: TensorRT or PyCUDA is missing, or there is no GPU.
@@ -104,10 +104,10 @@ def plan_facts(graph: bytes, machine: Mapping[str, Any], options: BuildOptions) 
 
 
 def find_plan(graph: bytes, options: SessionOptions, where: str) -> CacheEntry:
-    """The smallest plan of this graph that fits this machine and the asked batch.
+    """The smallest plan of this graph that fits this machine and the requested batch.
 
     Raises:
-        BackendUnavailableError: there is none; the message compares those of other machines.
+        BackendUnavailableError: there is none; the message says how existing plans differ.
         BundleError: an entry is damaged.
     """
     machine = local_platform(options.device)
@@ -123,7 +123,7 @@ def find_plan(graph: bytes, options: SessionOptions, where: str) -> CacheEntry:
     if fitting:
         best = max(map(_batch, fitting))
         raise BackendUnavailableError(
-            f"{where}: the plan takes {best} faces per call, asked were {options.batch}; "
+            f"{where}: the plan takes {best} faces per call, {options.batch} were requested; "
             f"run {command}"
         )
     if entries:
@@ -136,7 +136,7 @@ def find_plan(graph: bytes, options: SessionOptions, where: str) -> CacheEntry:
 
 
 def misfits(facts: Mapping[str, Any], machine: Mapping[str, Any]) -> list[str]:
-    """What of a plan differs from this machine, each with both values."""
+    """The facts in which a plan differs from this machine, each with both values."""
     names = {"tensorrt": "TensorRT", "cuda": "CUDA", "gpu": "GPU", "compute": "compute", "os": "OS"}
     return [
         f"built for {title} {facts.get(key)}, here is {machine[key]}"
@@ -146,7 +146,7 @@ def misfits(facts: Mapping[str, Any], machine: Mapping[str, Any]) -> list[str]:
 
 
 def has_plan(graph: bytes, options: SessionOptions) -> bool:
-    """Whether a session could open: everything is installed and a plan fits."""
+    """Whether a session can open: everything is installed and a plan fits."""
     try:
         find_plan(graph, options, "")
     except MakeupError:
@@ -155,7 +155,7 @@ def has_plan(graph: bytes, options: SessionOptions) -> bool:
 
 
 def read_plan(entry: CacheEntry) -> bytes:
-    """A plan's bytes, checked.
+    """A plan's verified bytes.
 
     Raises:
         BundleError: missing or changed since it was built.

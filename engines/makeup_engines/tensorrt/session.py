@@ -1,4 +1,4 @@
-"""Graphs as TensorRT plans, with PyCUDA for memory, streams and events."""
+"""Run graphs as TensorRT plans, with PyCUDA for memory, streams and events."""
 
 import importlib
 import math
@@ -35,11 +35,11 @@ from makeup_kernels.errors import BackendUnavailableError, BundleError, InvalidI
 class TensorRTSession:
     """A plan, ready to run.
 
-    NumPy arrays travel through pinned buffers; arrays on the GPU are read and written in place.
-    Where an input is on the GPU, outputs that were not given are new PyCUDA arrays there. A run
-    has ended when it returns. Calls from several threads run one after another.
+    NumPy arrays are copied through pinned buffers; GPU arrays are read and written in place. If an
+    input is on the GPU, outputs that were not given are new PyCUDA arrays there. `run` returns when
+    the work is done. Calls from several threads run one after another.
 
-    A frame that stays on the GPU is a chain on one stream: `enqueue` of one session, CUDA kernels
+    To keep a frame on the GPU, chain the work on one stream: `enqueue` of one session, CUDA kernels
     of `makeup_kernels` with `stream=session.stream`, `enqueue` of the next session on that stream,
     all inside `with session.current()`; at the end `session.stream.synchronize()`.
     """
@@ -56,7 +56,7 @@ class TensorRTSession:
         self._where, self._options = where, options
         self._engine, self._context = engine, context
         self._primary: Any = None
-        self._runtime: Any = None  # an engine must not outlive what deserialised it
+        self._runtime: Any = None  # an engine must not outlive the runtime that deserialised it
         self._cuda = cuda
         self._lock = threading.Lock()
         self._stream = cuda.Stream()
@@ -77,7 +77,7 @@ class TensorRTSession:
         Raises:
             BackendUnavailableError: TensorRT, PyCUDA, the GPU or a fitting plan is missing, or
                 memory runs out.
-            BundleError: the plan is damaged, or not of the graph that `spec` describes.
+            BundleError: the plan is damaged, or does not match `spec`.
         """
         trt, cuda = import_tensorrt(), import_cuda()
         options = replace(options, batch=options.batch if spec.any_batch else 1)
@@ -124,7 +124,7 @@ class TensorRTSession:
 
     @property
     def stream(self) -> Any:
-        """The `pycuda.driver.Stream` of the session: for `enqueue`, and for kernels around it."""
+        """The session's `pycuda.driver.Stream`, for `enqueue` and for kernels around it."""
         return self._stream
 
     @contextmanager
@@ -136,19 +136,19 @@ class TensorRTSession:
     def enqueue(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], stream: Any = None
     ) -> None:
-        """Enqueue the graph without waiting: what comes after it on the stream finds its results.
+        """Enqueue the graph without waiting; later work on the stream sees its results.
 
-        It may be captured in a CUDA graph once it has run with arrays of the same shapes.
+        It may be captured in a CUDA graph after one run with arrays of the same shapes.
 
         Args:
-            inputs: an array on the GPU for each input, complete when the stream gets there.
-            outputs: an array on the GPU for each output; all stay alive until the work is done.
+            inputs: a GPU array for each input, complete when the stream reaches this work.
+            outputs: a GPU array for each output; keep all alive until the work is done.
             stream: a `pycuda.driver.Stream`; None: the session's own.
 
         Raises:
-            InvalidInputError: an array is missing, unknown, not on the GPU, or of another dtype or
-                shape.
-            BackendUnavailableError: TensorRT refuses.
+            InvalidInputError: an array is missing, unknown, not on the GPU, or has the wrong dtype
+                or shape.
+            BackendUnavailableError: TensorRT reports an error.
         """
         arrays = {**inputs, **outputs}
         on_host = sorted(name for name in arrays if isinstance(arrays[name], np.ndarray))
@@ -168,7 +168,7 @@ class TensorRTSession:
     def _check(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
     ) -> dict[str, tuple[int, ...]]:
-        """Hold the arrays of a run against the spec; the shapes of all outputs."""
+        """Check the arrays of a run against the spec; returns the shapes of all outputs."""
         check_names(inputs, self.spec, self._where)
         check_output_names(outputs, self.spec, self._where)
         sizes = check_arrays("input", inputs, self.spec.inputs, self._where)
@@ -184,7 +184,7 @@ class TensorRTSession:
         return shapes
 
     def close(self) -> None:
-        """Free the plan and its buffers; the session cannot run any more."""
+        """Free the plan and its buffers; the session cannot run afterwards."""
         with self._lock, self.current():
             self._stream.synchronize()
             for graph in self._graphs.values():
@@ -208,7 +208,7 @@ class TensorRTSession:
         addresses = {name: self._address(name, inputs[name]) for name in inputs}
         addresses |= {name: self._address(name, array) for name, array in results.items()}
         if on_gpu:
-            # what made the inputs may still run, on a stream of another library
+            # the inputs may still be in progress on another library's stream
             self._cuda.Context.synchronize()
         for name, array in inputs.items():
             if isinstance(array, np.ndarray):

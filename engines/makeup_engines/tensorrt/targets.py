@@ -13,13 +13,13 @@ class Target:
     """A kind of GPU.
 
     Attributes:
-        name: as `--target` takes it.
-        title: for people.
-        compute: compute capabilities that count as this target.
-        machine: processor of its host.
-        workspace_mib: default limit of TensorRT's scratch memory; on a Jetson the GPU shares the
-            memory of the whole system.
-        timeout_s: default time-out of one graph's build.
+        name: value of `--target`.
+        title: readable name.
+        compute: compute capabilities of this target.
+        machine: CPU architecture of its host.
+        workspace_mib: default limit of TensorRT's scratch memory; a Jetson's GPU shares the system
+            memory.
+        timeout_s: default time limit of one graph's build, in seconds.
     """
 
     name: str
@@ -49,7 +49,7 @@ LOCAL = Target("local", "the GPU of this machine", (), "", 2048, 1800)
 
 
 def target_of(name: str) -> Target:
-    """The target of a name, or `LOCAL`.
+    """The target with this name, or `LOCAL`.
 
     Raises:
         BackendUnavailableError: an unknown name.
@@ -64,10 +64,10 @@ def target_of(name: str) -> Target:
 
 
 def check_target(target: Target, platform: "dict[str, Any]") -> None:
-    """Hold this machine against a target: plans are built where they run.
+    """Check that this machine is the target: plans are built where they run.
 
     Raises:
-        BackendUnavailableError: another GPU.
+        BackendUnavailableError: this machine's GPU is not the target.
     """
     if target.compute and platform["compute"] not in target.compute:
         raise BackendUnavailableError(

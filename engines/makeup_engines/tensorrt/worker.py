@@ -1,8 +1,8 @@
 """The process that builds one plan: `python -m makeup_engines.tensorrt.worker`.
 
-A build may crash or hang inside the driver, so it runs apart. The request comes as one line of
-JSON on standard input; progress and the outcome leave as lines of JSON on standard output; what
-TensorRT says goes to standard error, which the parent keeps as the build's log.
+A build may crash or hang inside the driver, so it runs in its own process. The request is one line
+of JSON on standard input; progress and the outcome are lines of JSON on standard output. TensorRT's
+messages go to standard error, which the parent keeps as the build's log.
 """
 
 import json
@@ -35,10 +35,10 @@ def build_plan(
     Args:
         trt: the module `tensorrt`.
         graph: an ONNX file; its precision is in the graph.
-        batch: the largest batch of graphs with a free one; 1 fixes it.
+        batch: maximum batch of graphs with a free batch; 1 fixes it.
         workspace_mib: limit of scratch memory.
         timing_cache: of an earlier build, or empty.
-        report: called with a phase's name and the share done.
+        report: called with a phase's name and the fraction done.
 
     Returns:
         the plan, and the timing cache.
@@ -70,7 +70,7 @@ def build_plan(
 
 
 def _add_profile(builder: Any, network: Any, config: Any, batch: int) -> None:
-    """One optimisation profile: batch 1 to `batch`, tuned for 1, as most frames show one face."""
+    """Add one optimisation profile: batch 1 to `batch`, tuned for 1 (the usual number of faces)."""
     profile = builder.create_optimization_profile()
     free = False
     for i in range(network.num_inputs):
@@ -90,7 +90,7 @@ def _add_profile(builder: Any, network: Any, config: Any, batch: int) -> None:
 
 def _monitor(trt: Any, report: Any) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
-        """Tells of each phase; TensorRT calls it from its own threads."""
+        """Reports each phase; TensorRT calls it from its own threads."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -111,14 +111,14 @@ def _monitor(trt: Any, report: Any) -> Any:
 
 
 def main() -> None:
-    """Read the request, build, write the plan and the timing cache where it says."""
+    """Read the request, build, and write the plan and the timing cache to the requested paths."""
     request = json.loads(sys.stdin.readline())
 
     def report(phase: str, share: float) -> None:
         try:
             print(json.dumps({"phase": phase, "share": min(share, 1.0)}), flush=True)
         except BrokenPipeError:
-            os._exit(1)  # the parent is gone; nobody would keep the plan
+            os._exit(1)  # the parent is gone; nobody would store the plan
 
     try:
         plan, timings = build_plan(

@@ -61,7 +61,7 @@ def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
                 {**features, "label": label, "centres": centres},
                 ("foreground",),
                 "frame",
-                any_batch=False,  # `place` lays out as many faces as it was traced with
+                any_batch=False,  # `place` is traced with a fixed number of faces
             ),
             "background": GraphModule(
                 _Background(prepared),
@@ -77,7 +77,7 @@ def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
 
 
 def mobile_portrait_graphs(network: MobilePortraitEditor, size: int) -> ModelGraphs:
-    """`parser`: the classes of a face. Three of them stand for an image in the parity report."""
+    """`parser`: the classes of a face. The parity report shows three of them as an image."""
     prepared = deepcopy(network).eval()
     read_pixels(prepared.parser.first)
     image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
@@ -162,7 +162,7 @@ class _Background(nn.Module):
 
 
 def _edit(run: Run, source: AlignedFace, reference: AlignedFace) -> Array:
-    """The reference's parts in the source's pose, before the source's background."""
+    """The reference's parts in the source's pose, in front of the source's background."""
     label, centres = _label(source)
     parts = _parts(reference, torch.from_numpy(pixels(reference)))
     crops = {name: crop.contiguous().numpy() for name, crop in parts.items()}

@@ -1,4 +1,4 @@
-"""PSGAN and its pose-corrected kin; what the low-resolution one shares with them."""
+"""PSGAN and its pose-corrected variant; parts shared with the low-resolution one."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -55,9 +55,9 @@ def psgan_graphs(network: PSGANGenerator, size: int) -> ModelGraphs:
 
 
 def psgan_pose_graphs(network: PoseCorrectedGenerator, size: int) -> ModelGraphs:
-    """One whole graph; grid and mask (`pose_correction`) come from outside.
+    """One graph; its inputs include the grid and mask (`pose_correction`).
 
-    Where the maps are warped, PSGAN's three graphs, and the warp runs between them.
+    If the maps are warped: PSGAN's three graphs, with the warp between them.
     """
     prepared = prepared_branches(network)
     if network.warp == "maps":
@@ -156,7 +156,7 @@ def attention_constants(network: PSGANGenerator) -> dict[str, float]:
 def decoder_inputs(
     network: PSGANGenerator, encoded: list[Mapping[str, Array]], faces: list[AlignedFace]
 ) -> dict[str, Array]:
-    """Decoder inputs: the source's features and the reference's maps laid out on the source."""
+    """Decoder inputs: the source's features and the reference's maps, warped onto the source."""
     source, reference = encoded
     small = [
         np.ascontiguousarray(face.regions[::FEATURE_STRIDE, ::FEATURE_STRIDE]) for face in faces

@@ -1,4 +1,4 @@
-"""The region-sensitive GAN: what a style adds, computed once, and the graph of a frame."""
+"""The region-sensitive GAN: a style graph, run once, and a frame graph."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -35,10 +35,10 @@ class RegionMakeup(nn.Module):
     """The generator and its mask network, as they are trained and saved together.
 
     Args:
-        layout: of the label vector.
-        width: of the generator.
-        style_names: one for each style; empty where they are not known.
-        styled: with the generator of mobile class.
+        layout: layout of the label vector.
+        width: base width of the generator.
+        style_names: one per style; empty if unknown.
+        styled: whether the generator is the mobile-class one.
     """
 
     generator: RegionGenerator | StyledRegionGenerator
@@ -59,7 +59,7 @@ class RegionMakeup(nn.Module):
         self.masks = MaskNetwork(width)
 
     def forward(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Image (B, 3, H, W) in [−1, 1], label (B, L): made-up image, masks (B, 4, H, W)."""
+        """Image (B, 3, H, W) in [−1, 1], label (B, L) to image with makeup, masks (B, 4, H, W)."""
         if isinstance(self.generator, StyledRegionGenerator):
             norms = self.generator.norms(label)
             features = self.generator.encode(image, norms)
@@ -69,7 +69,7 @@ class RegionMakeup(nn.Module):
 
 
 def region_gan_graphs(network: RegionMakeup, size: int) -> ModelGraphs:
-    """`style` (once per style and regions) and `whole` (image and masks of a frame)."""
+    """`style` (once per style and regions) and `whole` (result and masks of a frame)."""
     prepared = deepcopy(network).eval()
     labels = network.layout.makeup(torch.arange(2), torch.tensor([[1, 1, 0], [0, 1, 1]]))
     style, whole = _prepared(prepared, size)
@@ -99,7 +99,7 @@ def region_gan_graphs(network: RegionMakeup, size: int) -> ModelGraphs:
 
 
 def _prepared(network: RegionMakeup, size: int) -> tuple[nn.Module, nn.Module]:
-    """The two graphs of a network, which is rewritten."""
+    """The two graphs of a network; rewrites the network."""
     generator = network.generator
     if isinstance(generator, StyledRegionGenerator):
         read_pixels(generator.down[0])
@@ -116,10 +116,10 @@ def _prepared(network: RegionMakeup, size: int) -> tuple[nn.Module, nn.Module]:
 
 
 class _Style(nn.Module):
-    """A label's share of the first convolution, less what the instance norm behind it cancels.
+    """A label's contribution to the first convolution, minus what the instance norm cancels.
 
-    Label planes are constant, so their share is one number per channel but for a border of half a
-    kernel, where zero padding cuts it: (B, L) to (B, width, S, S), zero inside the border.
+    Label planes are constant, so they contribute one number per channel, except in a border of half
+    a kernel, where zero padding cuts them off: (B, L) to (B, width, S, S), zero inside the border.
     """
 
     def __init__(self, first: nn.Conv2d, size: int) -> None:
@@ -154,7 +154,7 @@ class _Frame(nn.Module):
 
 
 class _StyledFrame(nn.Module):
-    """The generator of mobile class; `style` holds the scales and shifts of its norms."""
+    """The mobile-class generator; `style` holds the scales and shifts of its norms."""
 
     def __init__(self, network: RegionMakeup) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""SSAT: transfer and removal, each with encoders for both roles, one morph and one decoder."""
+"""SSAT: transfer and removal, each with two encoders; they share a morph and a decoder."""
 
 from copy import deepcopy
 
@@ -32,11 +32,11 @@ def ssat_graphs(network: SSATGenerator, size: int) -> ModelGraphs:
     """Six graphs.
 
     Transfer: `reference` once per look, then `source`, `morph`, `decoder` for each frame. Removal:
-    `bare` once for the face whose bare skin is lent, then `made_up`, `morph`, `decoder`; the frame
-    takes the role of the morph's receiver in both.
+    `bare` once for the face that provides bare skin, then `made_up`, `morph`, `decoder` for each
+    frame. In both, the frame is the side onto which the morph gathers.
     """
     prepared = deepcopy(network).eval()
-    if network.normalised:  # norms take biases away
+    if network.normalised:  # the norms cancel the biases
         for encoder in (prepared.enc_c, prepared.enc_a, prepared.enc_s):
             drop_bias(encoder.conv1, encoder.conv2, encoder.conv3)
         drop_bias(prepared.enc_trans.fusion["conv1"])
@@ -56,7 +56,7 @@ def ssat_graphs(network: SSATGenerator, size: int) -> ModelGraphs:
     unit = torch.nn.functional.normalize(torch.randn(2, 17 * width // 8, side * side), dim=1)
     frame, look = ("content", "receiving"), ("gathered", "makeup")
     morph = {"receiving": unit, "gathered": unit.flip(0), "makeup": content.flatten(2)}
-    # two tensors: the exporter takes one given twice for one input
+    # two tensors: the exporter treats one tensor given twice as one input
     decoder = {"content": content, "makeup": torch.randn_like(content)}
     return ModelGraphs(
         "ssat",
@@ -95,14 +95,14 @@ class _Encoder(nn.Module):
 
 
 class _FrameEncoder(_Encoder):
-    """Content (B, 256, H/4, W/4) and the unit vectors (B, 136, N) of the cells that receive."""
+    """Content (B, 256, H/4, W/4) and unit vectors (B, 136, N) of the receiving cells."""
 
     def forward(self, image: Tensor, parsing: Tensor) -> tuple[Tensor, Tensor]:
         return self.correspond(image, parsing)
 
 
 class _LookEncoder(_Encoder):
-    """Unit vectors (B, 136, N) and makeup (B, 256, N) of the cells that are gathered."""
+    """Unit vectors (B, 136, N) and makeup (B, 256, N) of the cells to gather from."""
 
     def __init__(self, network: SSATGenerator, role: str) -> None:
         super().__init__(network, role)
@@ -127,7 +127,7 @@ class _Morph(nn.Module):
 
 
 def _both_ways(run: Run, source: AlignedFace, reference: AlignedFace) -> Array:
-    """Transfer above removal, (3, 2·S, S): one picture that shows all six graphs."""
+    """Transfer above removal, (3, 2·S, S): one picture made with all six graphs."""
     images = []
     for frame, look, of_frame, of_look in (
         (source, reference, "source", "reference"),

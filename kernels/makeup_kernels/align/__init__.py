@@ -8,7 +8,7 @@ GPU it is one pass: for crop pixel (u, v) and transform M from frame to crop,
 
 with a, b = 0..f−1, the frame sampled bilinearly and its border repeated, and f = ⌊1 / scale of M⌋,
 at least 1 and at most 8: a face that shrinks is averaged over each crop pixel's square. On the CPU
-the crop is that of `crop_face`.
+the crop is made by `crop_face`.
 
 The crop is fitted to a mean frontal face (`TEMPLATE_LANDMARKS`): chin at 89 % of its height, jaw
 55 % of its width, forehead and hairline inside.
@@ -26,7 +26,7 @@ from makeup_kernels.errors import InvalidInputError
 from makeup_kernels.inputs import check_array
 
 FRAME_COLORS = ("bgr", "rgb", "nv12")
-"""Layouts of frames that `align_faces` takes."""
+"""Frame layouts that `align_faces` accepts."""
 
 TEMPLATE_LANDMARKS: NDArray[np.float32] = np.array(
     [
@@ -108,13 +108,13 @@ CROP_SIZE = 256
 
 
 def crop_matrix(landmarks: NDArray[np.float32], size: int = CROP_SIZE) -> NDArray[np.float64]:
-    """Least-squares similarity (rotation, uniform scale, shift) that lays a face on the template.
+    """Least-squares similarity (rotation, uniform scale, shift) from a face to the template.
 
     Minimises Σ_k ‖s·R·p_k + t − size·q_k‖² over the 68 points (closed form: Umeyama, 1991, without
     reflection).
 
     Args:
-        landmarks: float (68, 2), x then y, frame pixels, finite and not all at one place.
+        landmarks: float (68, 2), x then y, frame pixels, finite and not all equal.
         size: side of the square crop in pixels.
 
     Returns:
@@ -136,11 +136,11 @@ def crop_matrix(landmarks: NDArray[np.float32], size: int = CROP_SIZE) -> NDArra
 
 
 def similarity(points: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float64]:
-    """Least-squares rotation, uniform scale and shift from points to others, without reflection.
+    """Least-squares rotation, uniform scale and shift from `points` to `target`, no reflection.
 
     Args:
-        points: float (N, 2), x then y, finite, not all at one place.
-        target: float (N, 2), where they shall come to lie.
+        points: float (N, 2), x then y, finite, not all equal.
+        target: float (N, 2), the corresponding points.
 
     Returns:
         float64 (2, 3): (x, y, 1) to (x, y).
@@ -162,7 +162,7 @@ def crop_face(
     """Resample the aligned crop from a frame.
 
     Bilinear; a face that shrinks by more than 2 is first reduced by area averaging over an integer
-    factor, so that nothing aliases. Pixels beyond the frame repeat its border.
+    factor to avoid aliasing. Pixels beyond the frame repeat its border.
 
     Args:
         frame: uint8 (H, W, 3).
@@ -213,7 +213,7 @@ def align_faces(
     half: bool = False,
     backend: str = "auto",
 ) -> tuple[NDArray[np.uint8], NDArray[np.floating[Any]]]:
-    """Cut aligned crops from a frame and make a network's inputs of them.
+    """Cut aligned crops from a frame and turn them into network inputs.
 
     The formula is in the module's docstring.
 
@@ -223,14 +223,14 @@ def align_faces(
         size: side of the crops in pixels.
         color: "bgr", "rgb" or "nv12".
         model_color: channel order of the inputs, "rgb" or "bgr".
-        mean, scale: of the inputs' channels, in the model's order.
+        mean, scale: per input channel, in the model's channel order.
         half: float16 inputs instead of float32.
-        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
-            stay there.
+        backend: "auto", "cpu", "triton" or "cuda". The last two also accept GPU arrays, which stay
+            on the GPU.
 
     Returns:
         crops uint8 (size, size, 3) in the frame's channel order, BGR for NV12, and inputs float32
-        or float16 (3, size, size); both with the axis of faces in front if `matrix` has it.
+        or float16 (3, size, size); both have a leading axis of faces if `matrix` has one.
 
     Raises:
         InvalidInputError: wrong dtype, shape or option, or a matrix that is not invertible.
@@ -290,6 +290,6 @@ def _align_on_cpu(
 
 
 def _uint8(image: Any) -> NDArray[np.uint8]:
-    """OpenCV's stubs give any number type back; these calls keep uint8."""
+    """Narrow the type: OpenCV's stubs say any number type, but these calls return uint8."""
     result: NDArray[np.uint8] = image
     return result

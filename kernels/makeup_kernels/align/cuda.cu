@@ -1,5 +1,5 @@
-// Align on NVIDIA GPUs; formula in __init__.py. One launch for all faces: crop, resize, and where
-// asked the network's input planes, from a frame as it comes: BGR or RGB bytes, or NV12.
+// Align on NVIDIA GPUs; formula in __init__.py. One launch for all faces: crop, resize and, if
+// requested, the network's input planes, from BGR, RGB or NV12 frames.
 
 #include "cuda/device.cuh"
 

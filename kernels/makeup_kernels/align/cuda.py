@@ -43,9 +43,9 @@ def align_faces(
     out: tuple[Any, Any] | None = None,
     stream: Any = None,
 ) -> tuple[Any, Any]:
-    """`makeup_kernels.align_faces`: crops of a frame and the network's inputs made of them.
+    """`makeup_kernels.align_faces`: crops of a frame and the network inputs made from them.
 
-    Arrays are those of anything with `__cuda_array_interface__`; NumPy arrays are copied up.
+    Accepts any array with `__cuda_array_interface__`; NumPy arrays are copied to the GPU.
 
     Args:
         frame: uint8 (H, W, 3), rows may be strided; (H · 3/2, W) with H, W even for "nv12".
@@ -53,8 +53,8 @@ def align_faces(
         size: side of the crops.
         color: "bgr", "rgb" or "nv12" (BT.601, limited range).
         model_color: "bgr" or "rgb": order of the inputs' channels.
-        mean: subtracted from the inputs' channels, in pixel values.
-        scale: then multiplied.
+        mean: subtracted from each input channel, in pixel values.
+        scale: then multiplied by, per channel.
         half: inputs in float16.
         out: crops and inputs on the GPU to write to; None allocates.
         stream: a `pycuda.driver.Stream` to enqueue on; None: the default stream.

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_SAMPLES = 8
-"""Samples per crop pixel along each axis, at most."""
+"""Maximum samples per crop pixel along each axis."""
 
 
 def align_faces_reference(

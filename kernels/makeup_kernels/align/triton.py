@@ -58,7 +58,7 @@ def align_crops(  # noqa: PLR0915 - one kernel, one pass
 
     matrices f64 (N, 6), frame to crop; normalization f32 (6): mean, scale of the inputs' channels.
     REVERSED: channel c of the inputs is channel 2 − c of the crops. Program (column, row, face).
-    Positions are worked out in double per block and in float32 within it, from the block's corner.
+    Positions are computed in double per block, and in float32 relative to the block's corner.
     """
     face = tl.program_id(2).to(tl.int64)
     matrix = matrices + face * 6
@@ -67,13 +67,13 @@ def align_crops(  # noqa: PLR0915 - one kernel, one pass
     determinant = a * e - b * d
     samples = tl.minimum(tl.maximum((1.0 / tl.sqrt(a * a + d * d)).to(tl.int32), 1), MAX_SAMPLES)
     step = 1.0 / samples.to(tl.float64)
-    # crop pixel (u, v) lies at frame pixel (along_x u + across_x v + ...)
+    # crop pixel (u, v) maps to frame pixel (along_x u + across_x v + ...)
     along_x, across_x = e / determinant, -b / determinant
     along_y, across_y = -d / determinant, a / determinant
     u0 = tl.program_id(0) * BLOCK_X - 0.5 + 0.5 * step - c
     v0 = tl.program_id(1) * BLOCK_Y - 0.5 + 0.5 * step - f
     corner_x, corner_y = along_x * u0 + across_x * v0, along_y * u0 + across_y * v0
-    # far outside every pixel is the border's: keep the whole part small enough for an int32
+    # far outside, every pixel is the border's: keep the integer part within int32
     corner_x = tl.minimum(tl.maximum(corner_x, -1e8), 1e8)
     corner_y = tl.minimum(tl.maximum(corner_y, -1e8), 1e8)
     whole_x, whole_y = tl.floor(corner_x), tl.floor(corner_y)

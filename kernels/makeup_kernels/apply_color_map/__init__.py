@@ -35,20 +35,20 @@ def apply_color_map(
 ) -> NDArray[np.uint8]:
     """Multiply and shift a frame's channels by a coarse map of gains and offsets.
 
-    The formula is in the module's docstring. One pass over the box of the frame in which the map
-    is not 0; fastest for frames whose pixels are contiguous within a row. Changes of several looks
-    may be added up, and scale with strength.
+    The formula is in the module's docstring. One pass over the frame's box where the map is not 0;
+    fastest for frames whose pixels are contiguous within a row. Maps of several looks may be added,
+    and may be multiplied by a strength.
 
     Args:
         frame: uint8 (H, W, 3), any strides.
         change: float32 (6, h, w), h, w ≥ 2, finite: gain − 1 of the three channels, then their
-            offsets in steps of a pixel value.
+            offsets in pixel values.
         matrix: float (2, 3), invertible: frame pixel (x, y, 1) to map cell (x, y).
         out: uint8 (H, W, 3) to write to; `frame` itself works in place; None allocates.
         threads: number of CPU threads; None: MAKEUP_THREADS, else one per core.
-        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
-            stay there, and an axis of faces in front of every array but the frame: faces are done
-            in order. There, values are not checked.
+        backend: "auto", "cpu", "triton" or "cuda". The last two also accept GPU arrays, which stay
+            on the GPU and whose values are not checked, and a leading axis of faces on every array
+            but the frame; faces are applied in order.
 
     Returns:
         uint8 (H, W, 3): `out`, or a new array.

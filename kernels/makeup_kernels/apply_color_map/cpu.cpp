@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::ptrdiff_t kMaps = 6;
 
-// The cells that change anything and one cell around them.
+// Bounding box of the cells that are not 0, grown by one cell.
 Box changed_box(const Volume<const float>& change) {
     bool finite = true;
     const Box box = grown_box(change.rows, change.columns, [&](std::ptrdiff_t y, std::ptrdiff_t x) {

@@ -9,7 +9,7 @@
 
 namespace makeup {
 
-// A cell of the grid, what one map cell does: gain - 1 of the three channels, 0, their offsets, 0.
+// Floats of a grid cell: gain - 1 of the three channels, 0, their offsets, 0.
 constexpr int kChangeFloats = 8;
 
 // Writes into `frame` (H, W, 3), whose pixels and channels must be contiguous within a row.

@@ -8,7 +8,7 @@ namespace makeup::MAKEUP_ISA {
 
 namespace {
 
-// Gains or offsets of one cell; two of them, so that baseline and NEON need no wider vectors.
+// Gains or offsets of one cell. 16 bytes, so that SSE2 and NEON need no wider vectors.
 using Triple = float __attribute__((vector_size(16)));
 
 MAKEUP_INLINE Triple triple(const float* p) {

@@ -1,5 +1,5 @@
-// Applying colour maps on NVIDIA GPUs; formula in __init__.py. One launch for all faces of a frame,
-// in place: tiles that no map touches end at once.
+// Applies colour maps on NVIDIA GPUs; formula in __init__.py. One launch for all faces of a frame,
+// in place: tiles that no map touches exit early.
 
 #include "cuda/paint.cuh"
 

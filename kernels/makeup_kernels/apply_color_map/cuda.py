@@ -1,4 +1,4 @@
-"""Applying colour maps in CUDA C++: all faces of a frame in one launch."""
+"""Apply colour maps in CUDA C++: all faces of a frame in one launch."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def apply_color_map(
 ) -> Any:
     """`makeup_kernels.apply_color_map` of several faces, in their order.
 
-    Arrays are those of anything with `__cuda_array_interface__`; NumPy arrays are copied up.
+    Accepts any array with `__cuda_array_interface__`; NumPy arrays are copied to the GPU.
 
     Args:
         frame: uint8 (H, W, 3), rows may be strided.

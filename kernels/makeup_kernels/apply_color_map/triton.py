@@ -1,7 +1,7 @@
-"""Apply colour maps in Triton: all faces of a frame in one launch, one after the other at a pixel.
+"""Apply colour maps in Triton: one launch for all faces of a frame, applied in order per pixel.
 
-A program owns a tile of the frame and leaves at once where the tile meets no map. The maps are
-coarse, so their cells come from the cache; the frame is read and written once.
+A program owns a tile of the frame and exits early if no map touches it. The maps are coarse, so
+their cells come from the cache; the frame is read and written once.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
@@ -21,7 +21,7 @@ _BLOCK_X, _BLOCK_Y = 32, 8
 
 @triton.jit
 def sample(plane, cell, below, right, down, inside):
-    """A plane of a map, bilinear; 0 outside."""
+    """Bilinear samples of a map plane; 0 outside."""
     a = tl.load(plane + cell, inside, other=0.0)
     b = tl.load(plane + cell + 1, inside, other=0.0)
     c = tl.load(plane + cell + below, inside, other=0.0)

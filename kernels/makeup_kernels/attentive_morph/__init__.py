@@ -1,4 +1,4 @@
-"""Attentive morph: lay the makeup values of a reference face out on a source face.
+"""Attentive morph: warp the makeup values of a reference face onto a source face by attention.
 
 For a source cell i of region r, with R_r the reference cells of region r and N all H'·W' reference
 cells,
@@ -7,13 +7,13 @@ cells,
     out(i) = Σ_{j∈R_r} e^logit(i,j) · value(j) / (Σ_{j∈R_r} e^logit(i,j) + (N − |R_r|) · e⁰)
 
 and 0 for cells of region 0 and of regions that the reference lacks. F and R are the feature
-columns. P_i holds the offsets of the cell's pixel from every landmark (2K numbers) and P̂_i is that
-vector at unit length; Q̂_j likewise on the reference. Cell (row, column) stands for pixel
+columns. P_i holds the offsets of the cell's pixel from every landmark (2K numbers), and P̂_i is
+P_i at unit length; Q̂_j likewise on the reference. Cell (row, column) stands for pixel
 (y, x) = (row · pixel_stride, column · pixel_stride). The e⁰ terms are the masked-out cells of the
 published dense soft-max: they vanish for aligned faces and matter for unrelated landmark layouts.
 
-The 2K-vectors are never built. With u = p − mean(a) and v = q − mean(b) for source landmarks a_k
-and reference landmarks b_k,
+The 2K-vectors are never built. For source landmarks a_k and reference landmarks b_k, let
+u = p − mean(a) and v = q − mean(b). Then
 
     ⟨P_i, Q_j⟩ = K · u·v + C,   C = Σ_k (a_k − mean(a)) · (b_k − mean(b)),
     ‖P_i‖² = K · ‖u‖² + Σ_k ‖a_k − mean(a)‖²,
@@ -55,8 +55,8 @@ def attentive_morph(
 ) -> NDArray[np.float32]:
     """Attend from every source cell to the reference cells of its region and mix their values.
 
-    The formula is in the module's docstring. For several sources and one reference (video), prepare
-    a `MorphReference` once instead.
+    The formula is in the module's docstring. For several sources and one reference (video), build a
+    `MorphReference` once instead.
 
     Args:
         source_features: float32 (C, H, W), finite; C may be 0 (positions alone).
@@ -65,18 +65,18 @@ def attentive_morph(
         reference_landmarks: float32 (K, 2).
         source_regions: uint8 (H, W), 0 = outside; ids 1..255 attend to cells of the same id.
         reference_regions: uint8 (H', W').
-        values: float32 (V, H', W'), V ≥ 1: what is mixed, e.g. gamma and beta.
+        values: float32 (V, H', W'), V ≥ 1: the planes to mix, e.g. gamma and beta.
         visual_weight: weight of the features against the positions, ≥ 0.
         temperature: factor of the logits, > 0.
         pixel_stride: crop pixels per cell, > 0.
-        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
-            stay there, an axis of faces in front of every array, float16 features, and with
-            "triton" torch tensors that want gradients.
+        backend: "auto", "cpu", "triton" or "cuda". The last two also accept GPU arrays, which stay
+            on the GPU, a leading axis of faces on every array, and float16 features; "triton" also
+            supports torch gradients.
         threads: number of CPU threads; None: MAKEUP_THREADS, else one per core. The result does not
             depend on it.
 
     Returns:
-        float32 (V, H, W), on the GPU where the arguments are.
+        float32 (V, H, W), on the GPU if the arguments are.
 
     Raises:
         InvalidInputError: wrong dtype, rank, shape, option or non-finite landmarks.
@@ -115,13 +115,13 @@ def attentive_morph(
 class MorphReference:
     """One reference prepared for `attentive_morph`: its keys and values, packed.
 
-    Immutable; threads may share it. Arguments and errors are those of `attentive_morph`; the
-    arrays are copied, so changing them later changes nothing here.
+    Immutable; threads may share it. Arguments and errors are those of `attentive_morph`. The arrays
+    are copied.
 
     Attributes:
         channels: C, channels of the features.
         landmark_count: K.
-        value_count: V, planes of a result.
+        value_count: V, planes of the result.
     """
 
     __slots__ = ("_call", "_facts", "_packed", "channels", "landmark_count", "value_count")
@@ -196,7 +196,7 @@ class MorphReference:
         *,
         threads: int | None = None,
     ) -> NDArray[np.float32]:
-        """Lay this reference's values out on a source.
+        """Warp this reference's values onto a source.
 
         Args:
             source_features: float32 (C, H, W), finite, with the reference's C.
@@ -247,7 +247,7 @@ class MorphReference:
 def _take_reference(
     call: DeviceCall, features: Any, landmarks: Any, regions: Any, values: Any
 ) -> tuple[Any, Any, Any, Any]:
-    """The reference's side on the GPU: features, landmarks, regions, values."""
+    """The reference's arrays on the GPU: features, landmarks, regions, values."""
     regions = call.take("reference_regions", regions, "uint8", ("H'", "W'"))
     faces, *grid = (int(n) for n in regions.shape)
     features = call.take(
@@ -262,7 +262,7 @@ def _take_reference(
 
 
 def _facts(features: Any, landmarks: Any) -> tuple[int, str, int, int]:
-    """Of a reference's side on the GPU: number of faces, dtype, channels, landmarks."""
+    """A reference's number of faces, dtype, channels and number of landmarks."""
     dtype = str(features.dtype).removeprefix("torch.")
     return int(features.shape[0]), dtype, int(features.shape[1]), int(landmarks.shape[1])
 
@@ -274,7 +274,7 @@ def _take_source(
     landmarks: Any,
     regions: Any,
 ) -> tuple[Any, Any, Any]:
-    """The source's side on the GPU: features, landmarks, regions; fits the reference's facts."""
+    """The source's arrays on the GPU, checked against the reference's facts."""
     references, dtype, channels, points = reference
     regions = call.take("source_regions", regions, "uint8", ("H", "W"))
     faces, *grid = (int(n) for n in regions.shape)
@@ -297,7 +297,7 @@ def _check_planes(values: Any, planes: int) -> None:
 
 
 def _options(visual_weight: float, temperature: float, pixel_stride: float) -> dict[str, float]:
-    """The three numbers, checked."""
+    """The three options by name, checked."""
     _check_number("visual_weight", visual_weight, least_is_allowed=True)
     _check_number("temperature", temperature)
     _check_number("pixel_stride", pixel_stride)

@@ -80,7 +80,7 @@ std::array<float, 3> position(const LandmarkLayout& layout, Cell cell, double pi
 }
 
 // Packs `width` tokens into panel[depth][width]: the scaled features, then the three position
-// rows. The positions come last so that they meet the small visual sum when that is complete.
+// rows. The large position terms come last, after the small visual sum is complete.
 struct TokenPacker {
     const Volume<const float>& features;
     const LandmarkLayout& layout;

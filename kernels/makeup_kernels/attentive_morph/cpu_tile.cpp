@@ -7,8 +7,8 @@ namespace makeup::MAKEUP_ISA {
 
 namespace {
 
-// Accumulators, one vector of keys per key vector and one broadcast must fit the register file:
-// 32 registers on AVX-512 and AArch64, 16 on AVX2 and SSE2.
+// The accumulators, kKeyVectors vectors of keys and one broadcast must fit the register file: 32
+// registers on AVX-512 and AArch64, 16 on AVX2 and SSE2.
 #if defined(__AVX512F__)
 constexpr int kQueryRows = 12;
 constexpr int kKeyVectors = 2;
@@ -42,8 +42,8 @@ void logits(const float* queries, const float* keys, int depth, float* out, std:
     }
 }
 
-// The soft-max takes as many vectors a step as a register tile has: independent sums make shorter
-// dependency chains and smaller rounding errors than one.
+// The soft-max processes as many vectors per step as a register tile has: independent sums give
+// shorter dependency chains and smaller rounding errors than one sum.
 struct Sums {
     Floats parts[kKeyVectors]{};
 

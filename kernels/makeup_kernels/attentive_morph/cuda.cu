@@ -1,22 +1,22 @@
 // Attentive morph on NVIDIA GPUs; formula and sources in __init__.py.
 //
-// Tokens. The cells of each region are gathered to rows of a matrix, one token a row, regions one
-// after another and each padded to a multiple of 32 rows: `morph_index` finds the order,
-// `morph_pack_*` gathers. Keys are packed once per reference, queries once per frame.
+// Tokens. The cells of each region are gathered into rows of a matrix, one token per row, region
+// after region, each padded to a multiple of 32 rows. `morph_index` finds the order, `morph_pack_*`
+// gathers. Keys are packed once per reference, queries once per frame.
 //
 // Morph. A warp takes 16 queries and every n-th batch of 32 keys of their region. Query channels
-// stay in registers, keys stream from the cache straight into the fragments of the tensor cores: a
-// dot product does not care for the order of its channels, so that lane t takes 8 neighbouring ones
-// of every 32. Soft-max runs online, per lane; lanes and warps are merged at the end in a fixed
-// order, so that results are the same bits in every run.
+// stay in registers; keys stream from the cache straight into tensor-core fragments. The order of
+// channels does not matter in a dot product, so lane t takes 8 neighbouring ones of every 32.
+// Soft-max runs online, per lane. Lanes and warps are merged at the end in a fixed order, so
+// results are bit-identical in every run.
 
 #include "attentive_morph/cuda_gradients.cuh"
 #include "attentive_morph/cuda_tokens.cuh"
 
 namespace makeup {
 
-constexpr int kQueries = 16;  // of a warp
-constexpr int kBatch = 32;    // keys of a step
+constexpr int kQueries = 16;  // per warp
+constexpr int kBatch = 32;    // keys per step
 constexpr int kMorphThreads = 256;
 constexpr int kMorphWarps = kMorphThreads / 32;
 constexpr float kLog2E = 1.4426950408889634f;
@@ -61,7 +61,7 @@ struct Mixture {
         for (int v = 0; v < kValues; ++v) mixed[v] *= factor;
     }
 
-    // Add what the lane `distance` away has; both lanes then hold the same bits.
+    // Merges the state of the lane `distance` away; both lanes then hold the same bits.
     __device__ __forceinline__ void add_lane(int distance) {
         raise(fmaxf(peak, __shfl_xor_sync(kWholeWarp, peak, distance)));
         total += __shfl_xor_sync(kWholeWarp, total, distance);
@@ -73,7 +73,7 @@ struct Mixture {
 };
 
 // The visual products of 16 queries and 32 keys in fp16 on the tensor cores, summed in fp32.
-// kChunks: groups of 32 channels whose queries stay in registers; 0: any number, read again.
+// kChunks: groups of 32 channels whose queries stay in registers; 0: any number, re-read.
 template <int kChunks>
 struct HalfProduct {
     using Token = half;
@@ -147,7 +147,7 @@ __device__ __forceinline__ float position_logit(const float4& query, const float
     return query.x * key.x + query.y * key.y + query.z * key.z;
 }
 
-// Keys first .. first + count of one region, every `step`-th batch, mixed for the lane's two
+// Mixes keys first .. first + count of one region, every `step`-th batch, for the lane's two
 // queries.
 template <class Product, int kValues>
 __device__ __forceinline__ void attend(const MorphArgs& args, const Product& product,
@@ -203,7 +203,7 @@ __device__ __forceinline__ void attend(const MorphArgs& args, const Product& pro
     }
 }
 
-// Cells of no region, and of regions that the reference lacks.
+// Writes 0 to cells of no region and of regions that the reference lacks.
 template <int kValues>
 __device__ __forceinline__ void clear_other_cells(const MorphArgs& args, const RegionIndex& keys) {
     const int face = blockIdx.y, plane0 = blockIdx.z * kValues;

@@ -1,4 +1,4 @@
-"""Attentive morph in CUDA C++: all regions and faces in one launch, after two that sort cells."""
+"""Attentive morph in CUDA C++: two launches sort the cells, one morphs all regions and faces."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,12 +43,12 @@ def launch_morph(
     """Mix the reference's values for every cell of the sources.
 
     Args:
-        gpu: where.
+        gpu: the GPU.
         source, reference: the two sides.
         queries, keys: their tokens.
-        options: of the call.
+        options: options of the call.
         out: float32 (N, V, H, W).
-        log_totals: address for the log of each denominator, float32 by query row; None: not kept.
+        log_totals: address for the log of each denominator, float32 per query row; None: not kept.
         splits: warps that share a tile of queries; None: `choose_splits`.
     """
     kernel, tiles = morph_kernel(source, options, keys), busy_tiles(source)
@@ -83,7 +83,7 @@ def launch_morph(
 
 
 def morph_kernel(source: Side, options: MorphOptions, keys: Tokens) -> str:
-    """Name of the kernel for a kind of product, a depth and a number of planes."""
+    """Name of the kernel for this product type, depth and number of planes."""
     width = min(keys.plane_stride, WIDTHS[-1])
     if not options.half:
         return f"morph_float_{width}"
@@ -91,15 +91,14 @@ def morph_kernel(source: Side, options: MorphOptions, keys: Tokens) -> str:
 
 
 def busy_tiles(source: Side) -> int:
-    """Tiles of queries of all faces, as about half of a face's cells lie in regions."""
+    """Estimated query tiles of all faces: about half of a face's cells lie in regions."""
     return source.cells * source.faces // (2 * _QUERIES)
 
 
 class MorphReference:
     """References packed on the GPU; counterpart of `makeup_kernels.MorphReference`.
 
-    Arrays are those of anything with `__cuda_array_interface__`; NumPy arrays are copied up. All
-    are copied, so that changing them later changes nothing here.
+    Accepts any array with `__cuda_array_interface__`, or NumPy arrays. All are copied.
 
     Args:
         reference_features: float32 or float16 (M, C, H', W'); M = 1 serves any number of faces.
@@ -107,9 +106,9 @@ class MorphReference:
         reference_regions: uint8 (M, H', W').
         values: float32 (M, V, H', W').
         visual_weight, temperature, pixel_stride: as in `attentive_morph`.
-        precision: of float32 features: "tf32" rounds them to 11 bits for the tensor cores (kept as
-            fp16, so that magnitudes must stay below 65504) from 64 channels on, "ieee" never does.
-            float16 features always take the tensor cores. Sums are float32, positions too.
+        precision: of float32 features. "tf32" rounds them to 11 bits for the tensor cores from 64
+            channels on (stored as fp16: magnitudes must stay below 65504); "ieee" never does.
+            float16 features always use the tensor cores. Sums and positions are float32.
         stream: a `pycuda.driver.Stream` to enqueue on; None: the default stream.
 
     Raises:
@@ -172,7 +171,7 @@ class MorphReference:
         *,
         stream: Any = None,
     ) -> Any:
-        """Lay the references' values out on the source faces.
+        """Warp the references' values onto the source faces.
 
         Args:
             source_features: (N, C, H, W) of the references' dtype; M is N or 1.
@@ -196,7 +195,7 @@ class MorphReference:
     def timed_launch(
         self, gpu: Gpu, source_features: Any, source_landmarks: Any, source_regions: Any
     ) -> tuple[str, int, Callable[[int], None]]:
-        """For `cuda_splits`: the kernel's name, `busy_tiles`, and its launch with some splits."""
+        """For `cuda_splits`: kernel name, `busy_tiles`, and a launch with a given split count."""
         source, queries = self._gather(gpu, source_features, source_landmarks, source_regions)
         target = result_array(gpu, None, "float32", self._result_shape(source))
         sides = source, self._side, queries, self._keys, self._options, target

@@ -42,12 +42,12 @@ def attentive_morph_backward(
 ) -> tuple[Any, Any, Any]:
     """Gradients of `attentive_morph` to both features and to the values.
 
-    Arrays are those of anything with `__cuda_array_interface__`; NumPy arrays are copied up. The
-    morph runs once more for its weights; the visual product is that of the features' dtype, in
-    float32 for float32 ones. Sums have a fixed order: the same bits in every run.
+    Accepts any array with `__cuda_array_interface__`; NumPy arrays are copied to the GPU. The morph
+    runs once more to get its weights; float32 features use a float32 visual product. Sums have a
+    fixed order, so results are bit-identical in every run.
 
     Args:
-        gradient: float32 (N, V, H, W), V ≤ 64: of the loss to the morph's result.
+        gradient: float32 (N, V, H, W), V ≤ 64: of the loss with respect to the morph's result.
         source_features: float32 or float16 (N, C, H, W).
         reference_features: the same dtype, (M, C, H', W'); M is N or 1.
         source_landmarks: float32 (N, K, 2).
@@ -59,8 +59,8 @@ def attentive_morph_backward(
         stream: a `pycuda.driver.Stream` to enqueue on; None: the default stream.
 
     Returns:
-        float32 gradients to source_features, reference_features and values, of their shapes, on the
-        GPU: new PyCUDA arrays. The work may still run.
+        float32 gradients to source_features, reference_features and values, in their shapes: new
+        PyCUDA arrays on the GPU. The work may still run.
 
     Raises:
         InvalidInputError: wrong dtype, shape or strides.

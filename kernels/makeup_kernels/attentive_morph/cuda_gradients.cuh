@@ -7,8 +7,8 @@
 //     d logit_ij = w_ij * g_i . (value_j - o_i)
 //     d F_i = scale * sum over j of d logit_ij R_j,    d R_j likewise over i.
 //
-// Weights are worked out anew from the kept log of each denominator, so that memory stays O(H W). A
-// block owns 16 rows of one side and walks over the other side in a fixed order, without atomics.
+// Weights are recomputed from the stored log of each denominator, so memory stays O(H W). A block
+// owns 16 rows of one side and iterates over the other side in a fixed order, without atomics.
 #pragma once
 
 #include "attentive_morph/cuda_tokens.cuh"
@@ -60,7 +60,7 @@ __device__ __forceinline__ float dot(const half* a, const half* b, int depth) {
     return sum;
 }
 
-// The weight of a pair and its logit's gradient.
+// A pair's weight and the gradient of its logit.
 struct Pull {
     float weight, slope;
 };

@@ -1,6 +1,6 @@
 """Measure how many warps should share the keys of one tile of queries, once per GPU.
 
-`python -m makeup_kernels.attentive_morph.cuda_measure` measures on the first GPU and keeps the
+`python -m makeup_kernels.attentive_morph.cuda_measure` measures on the first GPU and stores the
 choices where `cuda_splits` reads them.
 """
 
@@ -27,11 +27,11 @@ _FACES = (1, 2, 4, 8)
 
 
 def measure() -> list[dict[str, Any]]:
-    """Time every candidate for the typical problems, and keep the fastest.
+    """Time every candidate for the typical problems, and store the fastest.
 
     Returns:
-        by problem: kernel, channels, dtype, values, faces, tiles, microseconds by number of splits
-        of the morph's launch alone, and the fastest number.
+        one entry per problem: kernel, channels, dtype, values, faces, tiles, the morph launch's
+        microseconds by number of splits, and the fastest number.
 
     Raises:
         BackendUnavailableError: CUDA cannot run here.

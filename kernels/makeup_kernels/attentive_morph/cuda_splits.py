@@ -1,7 +1,7 @@
 """How many warps share the keys of one tile of queries: a rule, or measured once per GPU.
 
-`python -m makeup_kernels.attentive_morph.cuda_measure` measures on the first GPU and keeps the
-choices beside the compiled kernels. Results depend on the choice in their last bits alone.
+`python -m makeup_kernels.attentive_morph.cuda_measure` measures on the first GPU and stores the
+choices beside the compiled kernels. The choice changes only the last bits of results.
 """
 
 import json
@@ -19,7 +19,7 @@ _known: dict[tuple[str, str], dict[str, int]] = {}
 
 
 def choose_splits(gpu: Gpu, kernel: str, tiles: int) -> int:
-    """What was measured on this GPU for a kernel and a number of tiles, else the rule."""
+    """The choice measured on this GPU for a kernel and number of tiles, else by rule."""
     place = str(compiled_folder() / CHOICES), gpu.name()
     if place not in _known:
         _known[place] = _read(*place)
@@ -28,9 +28,9 @@ def choose_splits(gpu: Gpu, kernel: str, tiles: int) -> int:
 
 
 def splits_by_rule(tiles: int, processors: int) -> int:
-    """As few as still give every multiprocessor two blocks.
+    """The fewest splits that still give every multiprocessor two blocks.
 
-    Warps with tiles of their own share keys in the cache; too few blocks leave the GPU idle.
+    Fewer splits share more keys in the cache; too few blocks leave the GPU idle.
     """
     for splits in CANDIDATES:
         if tiles * splits >= 2 * CANDIDATES[-1] * processors:
@@ -39,12 +39,12 @@ def splits_by_rule(tiles: int, processors: int) -> int:
 
 
 def choice_key(kernel: str, tiles: int) -> str:
-    """Under which a choice is kept."""
+    """The key under which a choice is stored."""
     return f"{kernel} {tiles}"
 
 
 def _read(path: str, gpu: str) -> dict[str, int]:
-    """The choices for a GPU; a file that is missing or damaged has none."""
+    """The stored choices for a GPU; none if the file is missing or damaged."""
     try:
         with open(path) as file:
             found = json.load(file)[gpu]
@@ -54,7 +54,7 @@ def _read(path: str, gpu: str) -> dict[str, int]:
 
 
 def keep_choices(gpu: str, choices: dict[str, int]) -> None:
-    """Write the choices for a GPU beside those for others."""
+    """Store the choices for a GPU; those for other GPUs stay."""
     path = compiled_folder() / CHOICES
     try:
         kept = json.loads(path.read_text())

@@ -1,11 +1,11 @@
-// Tokens of the attentive morph: the cells of each region gathered to rows of a matrix.
+// Tokens of the attentive morph: the cells of each region, gathered into rows of a matrix.
 #pragma once
 
 #include "cuda/device.cuh"
 
 namespace makeup {
 
-constexpr int kPadding = 32;  // rows of a region are a multiple of this
+constexpr int kPadding = 32;  // a region's rows are padded to a multiple of this
 constexpr int kRegions = 256;
 constexpr int kIndexThreads = 1024;
 constexpr int kIndexWarps = kIndexThreads / 32;
@@ -14,7 +14,7 @@ constexpr int kIndexWarps = kIndexThreads / 32;
 struct RegionIndex {
     int start[kRegions];
     int count[kRegions];
-    int used;  // rows of all regions with their padding
+    int used;  // rows of all regions, padding included
     int padding;
     double mean_y, mean_x;  // of the landmarks
     double spread;          // sum of their squared distances to the mean
@@ -79,8 +79,8 @@ __device__ void index_landmarks(const IndexArgs& args, double* scratch) {
     }
 }
 
-// One block per face: a stable counting sort of the cells by region id. Warp w takes the w-th share
-// of the cells, so that ranks are prefix sums and nothing depends on timing.
+// One block per face: a stable counting sort of the cells by region id. Warp w takes the w-th slice
+// of the cells; ranks are prefix sums, so nothing depends on timing.
 MAKEUP_KERNEL(morph_index, IndexArgs, kIndexThreads) {
     __shared__ int ranks[kIndexWarps][kRegions];
     __shared__ int starts[kRegions];
@@ -174,7 +174,7 @@ __device__ float4 token_position(const PackArgs& args, const RegionIndex& index,
             static_cast<float>(last * factor), 0.0f};
 }
 
-// A block turns 32 rows of 64 channels: reads run along the cells, writes along the channels.
+// A block transposes 32 rows of 64 channels: reads run along the cells, writes along the channels.
 template <class From, class To>
 __device__ void pack(const PackArgs& args) {
     __shared__ float turned[64][33];

@@ -1,4 +1,4 @@
-"""One side of the attentive morph on the GPU: its arrays, and its cells gathered to tokens."""
+"""Source or reference of the attentive morph on the GPU: arrays, and cells packed as tokens."""
 
 import ctypes
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from makeup_kernels.errors import InvalidInputError
 OPERATION = "attentive_morph"
 
 WIDTHS = (2, 4, 8)
-"""Planes that the kernels mix at once."""
+"""Numbers of planes that the kernels can mix at once."""
 
 Place = Callable[[str, int], int]
-"""Called with a name and a number of bytes; gives the address of memory."""
+"""Allocator: takes a name and a number of bytes, returns an address."""
 
 _PADDING = 32
 
@@ -90,21 +90,21 @@ class Side:
         return self.landmarks.shape[1]
 
     def kept(self, landmarks: int) -> "Side":
-        """The same shapes without the caller's arrays: all that is kept of them are landmarks."""
+        """A copy that keeps the shapes and the landmarks, not the caller's other arrays."""
         none = replace(self.features, pointer=0, owner=None)
         marks = replace(self.landmarks, pointer=landmarks, owner=None)
         return Side(none, marks, replace(self.regions, pointer=0, owner=None))
 
     @property
     def rows(self) -> int:
-        """Rows of tokens at most: each region is padded to a multiple of 32."""
+        """Maximum number of token rows: each region is padded to a multiple of 32."""
         rows = self.cells + min(self.cells, 255) * (_PADDING - 1)
         return -(-rows // _PADDING) * _PADDING
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Addresses of one side's cells, gathered region by region; see `cuda_tokens.cuh`."""
+    """Addresses of one side's tokens, region by region; see `cuda_tokens.cuh`."""
 
     index: int
     cells_of_rows: int
@@ -138,12 +138,12 @@ def gather(
     """Sort a side's cells by region and gather their tokens.
 
     Args:
-        gpu: where.
+        gpu: the GPU.
         side: source or reference.
-        options: of the call.
-        place: gives memory.
+        options: options of the call.
+        place: allocates memory.
         planes: float32 (N, V, H, W) to gather beside the features.
-        other: the reference, when this is the source.
+        other: the reference, if `side` is the source.
     """
     plane_count = planes.shape[1] if planes else 0
     stride = padded_planes(plane_count)
@@ -184,7 +184,7 @@ def pack_tokens(
     is_query: bool,
     features: bool = True,
 ) -> None:
-    """Gather tokens, positions and planes; without `features`, positions and planes alone."""
+    """Gather tokens, positions and planes; without `features`, only positions and planes."""
     depth = options.depth(side.channels) if features else 0
     pack = PackArguments(
         side.features.pointer,
@@ -213,7 +213,7 @@ def pack_tokens(
 
 
 def padded_planes(count: int) -> int:
-    """Planes of a gathered row: few and even, or a multiple of the widest kernel's."""
+    """Planes of a packed row: the smallest width that fits, else a multiple of the widest."""
     for width in WIDTHS:
         if count <= width:
             return width if count else 0

@@ -44,7 +44,7 @@ def attentive_morph_reference(
 
     Args:
         keep_other_regions: False drops the e⁰ terms of the denominator (to show that they matter).
-        dtype: of the arithmetic after the position vectors.
+        dtype: precision of the arithmetic after the position vectors.
 
     Returns:
         dtype (V, H, W).

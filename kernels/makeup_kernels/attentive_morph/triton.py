@@ -1,4 +1,4 @@
-"""Attentive morph in Triton: what the package's functions call on a GPU."""
+"""Attentive morph in Triton: the entry point that the package's functions call on a GPU."""
 
 # mypy: allow-untyped-calls, no-warn-return-any
 from typing import Any
@@ -29,8 +29,8 @@ def attentive_morph(
 ) -> Tensor:
     """`makeup_kernels.attentive_morph` on batches of torch tensors, with gradients.
 
-    Gradients flow to both features and to the values, as in
-    `makeup_training.networks.attention.attentive_morph`, which has the same arguments.
+    Gradients flow to both features and to the values.
+    `makeup_training.networks.attention.attentive_morph` has the same arguments.
 
     Args:
         source_features: float32 or float16 (N, C, H, W).
@@ -39,8 +39,8 @@ def attentive_morph(
         source_regions: uint8 (N, H, W); reference_regions: uint8 (M, H', W').
         values: float32 (M, V, H', W').
         visual_weight, temperature, pixel_stride: as in `makeup_kernels.attentive_morph`.
-        precision: of float32 features in the visual product: "tf32" or "ieee".
-        out: float32 (N, V, H, W) to write to where no gradient is wanted.
+        precision: of the visual product of float32 features: "tf32" or "ieee".
+        out: float32 (N, V, H, W) to write to if no gradient is needed.
 
     Returns:
         float32 (N, V, H, W).

@@ -6,9 +6,9 @@ With w_ij the soft-max weights and g the gradient of the result,
     d logit_ij = w_ij (g_i · value_j − g_i · out_i)
     d F_i = temperature · visual_weight² · Σ_j d logit_ij R_j,   d R_j likewise over i.
 
-The weights are worked out anew from the kept log of each row's denominator, so that memory stays
-O(H·W). One kernel owns a tile of queries, the other a tile of keys; each sums in a fixed order,
-with no atomic operations, so gradients are the same bits in every run.
+The weights are recomputed from the stored log of each row's denominator, so memory stays O(H·W).
+One kernel owns a tile of queries, the other a tile of keys. Each sums in a fixed order without
+atomic operations, so gradients are bit-identical in every run.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
@@ -39,7 +39,7 @@ def weigh(
     rows, row_at, row_mask, columns, column_at, column_mask, held, r_y, r_x, r_1, c_y, c_x, c_1,
     log_sums, pairs, scale, DEPTH: tl.constexpr, BLOCK_DEPTH: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Soft-max weights of a tile, 0 where the pair does not meet; the sum's order as forward."""
+    """Soft-max weights of a tile, 0 for masked pairs; summation order as in the forward pass."""
     logits = tl.zeros(pairs.shape, tl.float32)
     if DEPTH > 0:
         logits = scale * visual_product(
@@ -168,8 +168,8 @@ def key_gradients(
 ):
     """feature_gradient (M, CHANNELS, key_cells) and value_gradient f32 (M, VALUES, key_cells).
 
-    Program (tile, reference, block of channels); walks over the `faces` source faces of its
-    reference, one after the other.
+    Program (tile, reference, block of channels); iterates over the `faces` source faces of its
+    reference.
     """
     key_face = tl.program_id(1).to(tl.int64)
     keys += key_face * key_cells * DEPTH
@@ -234,7 +234,7 @@ _TILES = tuple(
         (32, 32, 8, 1), (16, 16, 4, 2),
     )
 )  # fmt: skip
-"""Block shapes to try; the first, which needs least, is taken where nothing can be timed."""
+"""Block shapes to try; the first, which needs least memory, is the default without timing."""
 
 
 def _parts(tile: Tile) -> tuple[dict[str, int], int, int]:
@@ -244,7 +244,7 @@ def _parts(tile: Tile) -> tuple[dict[str, int], int, int]:
 
 
 class DifferentiableMorph(torch.autograd.Function):
-    """`attentive_morph` for autograd; use that."""
+    """Autograd function behind `attentive_morph`; call that instead."""
 
     @staticmethod
     def forward(

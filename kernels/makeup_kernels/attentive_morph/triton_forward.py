@@ -1,11 +1,11 @@
-"""Attentive morph in Triton: the formula of the package's docstring, all faces in one launch.
+"""Attentive morph in Triton, by the formula of the package's docstring.
 
-Two launches a frame: `pack_cells` sorts the source's cells by region, `morph_cells` gives each
-program a tile of sorted queries and walks over the keys of their regions with a running soft-max
-that starts with the e⁰ terms. The keys and values of a reference are packed once.
+Two launches per frame: `pack_cells` sorts the source's cells by region; in `morph_cells` each
+program takes a tile of sorted queries and iterates over the keys of their regions with an online
+soft-max that starts with the e⁰ terms. The keys and values of a reference are packed once.
 
-The visual product runs on tensor cores in the dtype of the features: float16, or float32 as TF32,
-with float32 sums; everything else is float32.
+The visual product runs on tensor cores in the features' dtype (float16, or float32 as TF32) with
+float32 sums; everything else is float32.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
@@ -28,7 +28,7 @@ _LOG2_E = tl.constexpr(1.4426950408889634)
 
 @triton.jit
 def load_positions(positions, at, mask, step):
-    """The rank-3 position of some tokens: y, x and constant part, f32."""
+    """The rank-3 positions of tokens: y, x and constant term, f32."""
     y = tl.load(positions + at, mask=mask, other=0.0)
     x = tl.load(positions + step + at, mask=mask, other=0.0)
     return y, x, tl.load(positions + 2 * step + at, mask=mask, other=0.0)
@@ -36,7 +36,7 @@ def load_positions(positions, at, mask, step):
 
 @triton.jit
 def key_span(starts, ids):
-    """First and last + 1 key of each query's region; empty for cells outside all regions."""
+    """First key and end (exclusive) of each query's region; empty outside all regions."""
     inside = ids < 255
     first = tl.load(starts + ids)
     last = tl.load(starts + ids + 1, mask=inside, other=0)
@@ -45,7 +45,7 @@ def key_span(starts, ids):
 
 @triton.jit
 def tile_span(starts, ids, valid):
-    """First and last + 1 token of the other side that any token of a tile may meet."""
+    """First token and end (exclusive) on the other side that any token of a tile attends to."""
     lowest = tl.min(tl.where(valid, ids, 255), 0)
     highest = tl.minimum(tl.max(tl.where(valid, ids, 0), 0), 254)
     return tl.load(starts + lowest), tl.load(starts + highest + 1)
@@ -58,7 +58,7 @@ def visual_product(
 ):  # fmt: skip
     """Products of the features of two tiles of tokens, f32 (rows, columns).
 
-    `held` are the row features where DEPTH fits one block, so that they stay in registers.
+    `held`: the row features, kept in registers if DEPTH fits one block.
     """
     c = tl.arange(0, BLOCK_DEPTH)[None, :]
     if DEPTH == BLOCK_DEPTH:
@@ -76,7 +76,7 @@ def visual_product(
 
 @triton.jit
 def hold_features(rows, at, mask, DEPTH: tl.constexpr, BLOCK_DEPTH: tl.constexpr):
-    """The features of a tile that stays for a whole walk; one block of them."""
+    """One block of features of the tile that a program keeps in registers."""
     c = tl.arange(0, BLOCK_DEPTH)[None, :]
     return tl.load(rows + at[:, None] * DEPTH + c, mask[:, None], other=0.0)
 
@@ -144,7 +144,7 @@ def morph_cells(  # noqa: PLR0915 - one kernel, one pass
             logits = scale * visual_product(
                 queries, i, valid, keys, j, there, held, DEPTH, BLOCK_DEPTH, PRECISION
             )
-        # the visual sum is complete before the large position terms meet it
+        # the small visual sum is complete before the large position terms are added
         logits += q_1[:, None] * k_1[None, :]
         logits += q_x[:, None] * k_x[None, :]
         logits += q_y[:, None] * k_y[None, :]
@@ -174,7 +174,7 @@ def morph_cells(  # noqa: PLR0915 - one kernel, one pass
 
 
 def padded_planes(planes: int) -> int:
-    """Few planes are mixed one by one, more of them as a matrix, which takes 16 or more."""
+    """Few planes are mixed one by one; more as a matrix product, which needs at least 16."""
     padded: int = triton.next_power_of_2(planes)
     return padded if planes <= _FEW_VALUES else max(16, padded)
 
@@ -187,7 +187,7 @@ _TILES = tuple(
         (128, 64, 8, 3),
     )
 )  # fmt: skip
-"""Block shapes to try; the first is taken where nothing can be timed."""
+"""Block shapes to try; the first is the default without timing."""
 
 
 def morph_packed(
@@ -274,7 +274,7 @@ class MorphReference:
         source_regions: Tensor,
         out: Tensor | None = None,
     ) -> Tensor:
-        """Lay the references' values out on the source faces.
+        """Warp the references' values onto the source faces.
 
         Args:
             source_features: (N, C, H, W) of the references' dtype; M is N or 1.

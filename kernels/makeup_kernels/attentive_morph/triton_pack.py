@@ -1,8 +1,8 @@
-"""The cells of a face sorted by region on the device, for the attentive morph in Triton.
+"""Sort the cells of a face by region on the device, for the attentive morph in Triton.
 
-Sorting is an integer count, so that no host synchronisation is needed to learn the sizes of the
-regions, and stable, so that results do not depend on timing. Features are written token by token,
-with the rank-3 position of each cell worked out in double precision.
+The counting sort runs on the device, so the host need not wait to learn the region sizes. It is
+stable, so results do not depend on timing. Features are written token by token; the rank-3
+position of each cell is computed in double precision.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
@@ -20,7 +20,7 @@ from makeup_kernels.triton import launch
 
 _PACKED_CELLS = 32
 WIDEST_DEPTH = 256
-"""Channels of a token that are read at once, at most."""
+"""Maximum number of a token's channels that are read at once."""
 
 
 @triton.jit(do_not_specialize=["width", "cells", "points", "other_faces_step"])
@@ -105,7 +105,7 @@ def pack_cells(  # noqa: PLR0915 - one kernel, one pass
         other = other_landmarks + face * other_faces_step * points * 2 + point * 2
         other_x = tl.load(other, mask=known, other=0.0).to(tl.float64)
         other_y = tl.load(other + 1, mask=known, other=0.0).to(tl.float64)
-        # the offsets of one side sum to 0, so the other side's mean drops out
+        # one side's offsets sum to 0, so the other side's mean cancels
         coupling = tl.sum(off_x * other_x + off_y * other_y, 0)
         factor *= tl.load(options + 1)
         last = coupling * factor
@@ -128,7 +128,7 @@ def pack_cells(  # noqa: PLR0915 - one kernel, one pass
 
 @dataclass(frozen=True)
 class Packed:
-    """One side sorted by region: see `pack_cells`. `values` is empty on the source's side."""
+    """One side sorted by region; see `pack_cells`. `values` is empty for the source."""
 
     features: Tensor
     positions: Tensor
@@ -147,7 +147,7 @@ class Packed:
 
 
 def depth(channels: int) -> int:
-    """Length of a packed token: a power of two up to 256, above that a multiple of 256."""
+    """Length of a packed token: a power of two up to 256, beyond that a multiple of 256."""
     if channels == 0:
         return 0
     if channels > WIDEST_DEPTH:

@@ -1,14 +1,14 @@
-"""Composite: put a made-up crop back into the frame that it was cut from.
+"""Composite: put a crop with makeup back into the frame that it was cut from.
 
 For a frame pixel p with crop position q = matrix · (x, y, 1) inside the crop,
 
     out(p) = clip(⌊frame(p) + mask(q) · (result(q) − source(q)) + ½⌋, 0, 255)
 
-where mask, result and source are sampled bilinearly; every other pixel is copied. What is added is
-the change that the model made, so that the frame keeps its own detail finer than the crop (the
-detail step of PSGAN's post-processing, Jiang et al., CVPR 2020, folded into one pass). Where the
-mask or the change is 0 the frame stays bit-identical. Integer coordinates are pixel centres on both
-sides, as in `crop_face`.
+where mask, result and source are sampled bilinearly; every other pixel is copied. Only the model's
+change is added, so the frame keeps detail finer than the crop (the detail step of PSGAN's
+post-processing, Jiang et al., CVPR 2020, folded into one pass). Where the mask or the change is 0
+the frame stays bit-identical. Integer coordinates are pixel centres in frame and crop, as in
+`crop_face`.
 """
 
 from typing import Any
@@ -43,14 +43,14 @@ def composite(
     Args:
         frame: uint8 (H, W, 3), any strides.
         source_crop: uint8 (h, w, 3): the crop as cut from the frame (`crop_face`), h, w ≥ 2.
-        result_crop: uint8 (h, w, 3): the same crop wearing makeup.
-        mask: float32 (h, w) in [0, 1]: how much of the change to take.
+        result_crop: uint8 (h, w, 3): the same crop with makeup.
+        mask: float32 (h, w) in [0, 1]: weight of the change.
         matrix: float (2, 3), invertible: frame pixel (x, y, 1) to crop pixel (x, y).
         out: uint8 (H, W, 3) to write to; `frame` itself works in place; None allocates.
         threads: number of CPU threads; None: MAKEUP_THREADS, else one per core.
-        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
-            stay there, and an axis of faces in front of every array but the frame: faces are done
-            in order. There, values are not checked.
+        backend: "auto", "cpu", "triton" or "cuda". The last two also accept GPU arrays, which stay
+            on the GPU and whose values are not checked, and a leading axis of faces on every array
+            but the frame; faces are applied in order.
 
     Returns:
         uint8 (H, W, 3): `out`, or a new array.
@@ -95,7 +95,7 @@ def composite(
 
 
 def check_matrix(matrix: NDArray[np.float64]) -> list[float]:
-    """The six numbers of an affine transform, row by row; for this kernel and the colour map's."""
+    """The six numbers of an affine transform, row by row; `apply_color_map` uses it too."""
     transform = np.asarray(matrix, dtype=np.float64)
     if transform.shape != (2, 3):
         raise InvalidInputError(

@@ -10,7 +10,7 @@ MAKEUP_LOOP(ChangeRun, blend_run)
 
 namespace {
 
-// The pixels with a mask above 0 and one pixel around them: beyond, alpha is 0.
+// Bounding box of the pixels with a mask above 0, grown by one pixel: outside, alpha is 0.
 Box mask_box(const Plane<const float>& mask) {
     bool in_range = true;
     const Box box = grown_box(mask.rows, mask.columns, [&](std::ptrdiff_t y, std::ptrdiff_t x) {

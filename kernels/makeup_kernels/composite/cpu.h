@@ -10,7 +10,7 @@
 
 namespace makeup {
 
-// A cell of the grid, what one crop pixel adds: result - source of the three channels, the mask.
+// Floats of a grid cell: result - source of the three channels, the mask.
 constexpr int kTexelFloats = 4;
 
 // Writes into `frame` (H, W, 3), whose pixels and channels must be contiguous within a row.

@@ -8,8 +8,8 @@ namespace makeup::MAKEUP_ISA {
 
 namespace {
 
-// One texel, or what a blend of texels adds to a pixel. 16 bytes on every instruction set: the four
-// values lie side by side in the grid, so wider vectors would have to gather.
+// One texel, or a blend of texels. 16 bytes on every instruction set: the four values are adjacent
+// in the grid, so wider vectors would have to gather.
 using Texel = float __attribute__((vector_size(16)));
 
 MAKEUP_INLINE Texel texel(const float* p) {

@@ -1,5 +1,5 @@
 // Composite on NVIDIA GPUs; formula in __init__.py. One launch for all faces of a frame, in place:
-// tiles that no crop touches end at once, pixels outside every mask are not written.
+// tiles that no crop touches exit early, pixels outside every mask are not written.
 
 #include "cuda/paint.cuh"
 

@@ -19,7 +19,7 @@ def composite(
 ) -> Any:
     """`makeup_kernels.composite` of several faces, in their order.
 
-    Arrays are those of anything with `__cuda_array_interface__`; NumPy arrays are copied up.
+    Accepts any array with `__cuda_array_interface__`; NumPy arrays are copied to the GPU.
 
     Args:
         frame: uint8 (H, W, 3), rows may be strided.

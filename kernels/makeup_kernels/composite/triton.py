@@ -1,7 +1,7 @@
-"""Composite in Triton: all faces of a frame in one launch, one after the other at each pixel.
+"""Composite in Triton: one launch for all faces of a frame, applied in order per pixel.
 
-A program owns a tile of the frame: it leaves at once where the tile meets no crop, reads the crops
-only where a mask is above 0, and writes a pixel once, however many faces overlap there.
+A program owns a tile of the frame. It exits early if no crop touches the tile, reads the crops only
+where a mask is above 0, and writes each pixel once even if faces overlap.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
@@ -21,7 +21,7 @@ _BLOCK_X, _BLOCK_Y = 32, 8
 
 @triton.jit
 def channel_change(source, result, at, below, live):
-    """result − source at the four corners of some crop pixels, f32; `at` is the upper left's."""
+    """result − source at the four corners around crop positions, f32; `at`: the upper left one."""
     a = tl.load(result + at, live, other=0).to(tl.float32)
     a -= tl.load(source + at, live, other=0).to(tl.float32)
     b = tl.load(result + at + 3, live, other=0).to(tl.float32)

@@ -1,8 +1,7 @@
-"""What the CUDA kernels run on: PyCUDA and code that nvcc compiled, without torch.
+"""Shared code of the CUDA kernels: availability, compiled code, arrays and launching; no torch.
 
-The kernels lie in the operations' folders (`cuda.cu`, and `cuda.py` that launches them); here is
-what they share: whether they can run, their code, arrays and launching. Nothing is imported from
-PyCUDA before it is needed, so that the package works without it.
+The kernels are in the operations' folders (`cuda.cu`, launched by `cuda.py`). PyCUDA is imported
+only when needed, so the package works without it.
 """
 
 from makeup_kernels.cuda.arrays import to_device, to_host

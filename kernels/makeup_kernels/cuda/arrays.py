@@ -1,4 +1,4 @@
-"""Arguments of CUDA kernels: NumPy arrays, and what lies on a GPU already."""
+"""Array arguments of CUDA kernels: NumPy arrays, and arrays already on a GPU."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,21 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels.cuda.driver import Gpu, on_gpu
-from makeup_kernels.device_arrays import DeviceView, lent_view, packed_strides
+from makeup_kernels.device_arrays import DeviceView, packed_strides, strided_view
 from makeup_kernels.errors import InvalidInputError
 
 
 @dataclass(frozen=True)
 class DeviceArray:
-    """Where an array lies on a GPU.
+    """Location and layout of an array on a GPU.
 
     Attributes:
         pointer: address of its first element.
         shape: its shape.
         dtype: its dtype.
-        row_bytes: from one entry of the first axis to the next; inside, there are no gaps.
-        owner: the array itself, which must stay alive while the pointer is used.
-        lease: what it lent, which must stay alive too.
+        row_bytes: stride of the first axis; the other axes are contiguous.
+        owner: the array, which must stay alive while the pointer is used.
+        view: the view of it, which must stay alive too.
     """
 
     pointer: int
@@ -29,11 +29,11 @@ class DeviceArray:
     dtype: np.dtype[Any]
     row_bytes: int
     owner: Any
-    lease: DeviceView
+    view: DeviceView
 
 
 def to_device(array: NDArray[Any]) -> Any:
-    """A PyCUDA array with the numbers of a NumPy array.
+    """Copy a NumPy array to a new PyCUDA array.
 
     Raises:
         BackendUnavailableError: PyCUDA or a GPU is missing.
@@ -43,18 +43,18 @@ def to_device(array: NDArray[Any]) -> Any:
 
 
 def to_host(array: Any) -> NDArray[Any]:
-    """A NumPy array with the numbers of an array on the GPU, when all work there is done.
+    """Copy a GPU array to a new NumPy array, after all GPU work is done.
 
     Args:
         array: anything with `__cuda_array_interface__` or `__dlpack__`, C order.
 
     Raises:
         BackendUnavailableError: PyCUDA or a GPU is missing.
-        InvalidInputError: no array on a GPU, or gaps between its elements.
+        InvalidInputError: not an array on a GPU, or gaps between its elements.
     """
-    lent = _lent("array", array, "an array in C order")
+    found = _view("array", array, "an array in C order")
     with on_gpu() as gpu:
-        view = on_device(gpu, "array", array, lent.dtype, lent.shape)
+        view = on_device(gpu, "array", array, found.dtype, found.shape)
         return gpu.download(view.pointer, view.shape, view.dtype)
 
 
@@ -67,33 +67,33 @@ def on_device(
     *,
     rows_may_be_strided: bool = False,
 ) -> DeviceArray:
-    """Check a caller's array.
+    """Check a caller's array and bring it to the GPU.
 
     Args:
-        gpu: where; a NumPy array is copied there.
+        gpu: the GPU; a NumPy array is copied to it.
         name: the argument's name, for messages.
         array: NumPy, or anything with `__cuda_array_interface__` or `__dlpack__`.
-        dtypes: names of what is accepted; nothing is converted in silence.
+        dtypes: names of accepted dtypes; nothing is converted silently.
         shape: one entry per axis: an int is required, a str names a free axis.
         rows_may_be_strided: whether the first axis may have gaps, as in a view of a frame.
 
     Raises:
-        InvalidInputError: another dtype or shape, gaps between elements, or no array at all.
+        InvalidInputError: wrong dtype or shape, gaps between elements, or not an array.
     """
     dtypes = (dtypes,) if isinstance(dtypes, str) else dtypes
     expected = f"{' or '.join(dtypes)} ({', '.join(str(axis) for axis in shape)})"
-    lent = None if isinstance(array, np.ndarray) else _lent(name, array, expected)
-    if lent is None:
+    view = None if isinstance(array, np.ndarray) else _view(name, array, expected)
+    if view is None:
         found, found_shape = array.dtype, array.shape
     else:
-        found, found_shape = np.dtype(lent.dtype), lent.shape
+        found, found_shape = np.dtype(view.dtype), view.shape
     fits = len(found_shape) == len(shape) and all(
         isinstance(want, str) or have == want for have, want in zip(found_shape, shape, strict=True)
     )
     if found.name not in dtypes or not fits:
         raise InvalidInputError(f"{name}: got {found} {found_shape}, expected {expected}")
     packed = packed_strides(found_shape, found.itemsize)
-    steps = lent.strides if lent else packed
+    steps = view.strides if view else packed
     free = 1 if rows_may_be_strided else 0
     gaps = [
         size > 1 and have != want
@@ -104,9 +104,9 @@ def on_device(
             f"{name}: got strides {steps} of {found} {found_shape}, expected "
             f"{'rows without gaps inside' if free else 'C order without gaps'}; make it contiguous"
         )
-    owner = array if lent else gpu.upload(array)
-    lent = lent or _lent(name, owner, expected)
-    return DeviceArray(lent.pointer, found_shape, found, steps[0] if steps else 0, owner, lent)
+    owner = array if view else gpu.upload(array)
+    view = view or _view(name, owner, expected)
+    return DeviceArray(view.pointer, found_shape, found, steps[0] if steps else 0, owner, view)
 
 
 def result_array(
@@ -117,10 +117,10 @@ def result_array(
     *,
     rows_may_be_strided: bool = False,
 ) -> DeviceArray:
-    """Where a result goes: the caller's array on the GPU, or a new PyCUDA array (`owner`).
+    """The array for a result: the caller's `out` on the GPU, or a new PyCUDA array (`owner`).
 
     Raises:
-        InvalidInputError: `out` is not on the GPU, or has another dtype or shape.
+        InvalidInputError: `out` is not on the GPU, or has the wrong dtype or shape.
     """
     if out is None:
         out = gpu.empty(shape, dtype)
@@ -132,10 +132,10 @@ def result_array(
 
 
 def matrices_on_device(gpu: Gpu, matrices: Any, faces: int | str = "N") -> DeviceArray:
-    """Float64 (N, 2, 3) transforms; those on the host are checked and copied up.
+    """float64 (N, 2, 3) transforms on the GPU; those on the host are checked and copied.
 
     Raises:
-        InvalidInputError: wrong dtype or shape; on the host also one that cannot be inverted.
+        InvalidInputError: wrong dtype or shape; on the host also a singular matrix.
     """
     if isinstance(matrices, np.ndarray):
         matrices = np.asarray(matrices, np.float64)
@@ -149,11 +149,11 @@ def matrices_on_device(gpu: Gpu, matrices: Any, faces: int | str = "N") -> Devic
     return on_device(gpu, "matrices", matrices, "float64", (faces, 2, 3))
 
 
-def _lent(name: str, array: Any, expected: str) -> DeviceView:
-    lent = lent_view(array, name)
-    if lent is None:
+def _view(name: str, array: Any, expected: str) -> DeviceView:
+    view = strided_view(array, name)
+    if view is None:
         raise InvalidInputError(
             f"{name}: got {type(array).__name__}, expected a NumPy array or one on a GPU with "
             f"__cuda_array_interface__ or __dlpack__, {expected}"
         )
-    return lent
+    return view

@@ -1,7 +1,7 @@
 """Compile the CUDA kernels, without a GPU: `python -m makeup_kernels.cuda.build`.
 
 Needs nvcc of CUDA 12.8 or later (13 for sm_110). Writes one fatbin per operation with code for each
-target and a manifest; `--report` writes what each kernel takes of the GPU's registers and memories.
+target, and a manifest; `--report` writes each kernel's registers and memory use.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _SHARED = re.compile(r"(\d+) bytes smem")
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """What one kernel takes on one target.
+    """Resources of one kernel on one target.
 
     Attributes:
         operation: the folder it comes from.
@@ -43,8 +43,8 @@ class KernelFacts:
         registers: per thread.
         shared_bytes: shared memory per block.
         stack_bytes: local memory per thread.
-        spill_store_bytes: written to local memory for want of registers, per thread.
-        spill_load_bytes: read back.
+        spill_store_bytes: registers spilled to local memory, per thread.
+        spill_load_bytes: spilled bytes read back, per thread.
     """
 
     operation: str
@@ -58,14 +58,14 @@ class KernelFacts:
 
 
 class KernelBuildError(MakeupError):
-    """nvcc refuses a source or a target."""
+    """nvcc rejects a source or a target."""
 
 
 def find_nvcc(path: str | None = None) -> str:
-    """The compiler: the path given, CUDA_HOME's, the one on PATH, or the usual place.
+    """Path of nvcc: the one given, else CUDA_HOME's, PATH's, or the default location.
 
     Raises:
-        BackendUnavailableError: there is none.
+        BackendUnavailableError: not found.
     """
     home = os.environ.get("CUDA_HOME")
     for candidate in (path, home and f"{home}/bin/nvcc", "nvcc", "/usr/local/cuda/bin/nvcc"):
@@ -90,10 +90,10 @@ def compile_operation(
         nvcc: the compiler.
 
     Returns:
-        what each kernel takes on each target of the form "sm_NN".
+        the facts of each kernel on each "sm_NN" target.
 
     Raises:
-        KernelBuildError: the compiler's own words.
+        KernelBuildError: nvcc failed; the message is the compiler's.
     """
     source = PACKAGE / operation / "cuda.cu"
     if not source.is_file():
@@ -132,19 +132,19 @@ def parse_facts(operation: str, log: str) -> list[KernelFacts]:
 def build(
     targets: Sequence[str] = TARGETS, out: Path | None = None, nvcc: str | None = None
 ) -> list[KernelFacts]:
-    """Compile every operation and write the manifest; what was there before is replaced.
+    """Compile every operation and write the manifest, replacing older files.
 
     Args:
         targets: "sm_NN" and "compute_NN".
         out: the folder; None: `compiled_folder()`.
-        nvcc: the compiler; None looks for it.
+        nvcc: the compiler; None: `find_nvcc`.
 
     Returns:
         the facts of every kernel and target.
 
     Raises:
-        BackendUnavailableError: no nvcc.
-        KernelBuildError: it refuses a source or a target.
+        BackendUnavailableError: nvcc is missing.
+        KernelBuildError: nvcc rejects a source or a target.
     """
     compiler = find_nvcc(nvcc)
     folder = out or compiled_folder()
@@ -171,7 +171,7 @@ def compiler_version(nvcc: str) -> str:
 
 
 def write_report(path: Path, facts: Sequence[KernelFacts], nvcc: str) -> None:
-    """Write the facts as JSON: tool, flags, one entry a kernel and target."""
+    """Write the facts as JSON: tool, flags, one entry per kernel and target."""
     report = {
         "compiler": f"nvcc {compiler_version(nvcc)}",
         "flags": " ".join(FLAGS),

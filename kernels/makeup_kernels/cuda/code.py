@@ -1,4 +1,4 @@
-"""Compiled kernels: where they lie, for which GPUs they are, and whether they match their sources.
+"""Compiled kernels: where they are, which GPUs they support, whether they match their sources.
 
 A folder of compiled kernels holds `<operation>.fatbin` and `manifest.json` with the SHA-256 of each
 file, the targets, and the SHA-256 of the sources. `python -m makeup_kernels.cuda.build` writes one.
@@ -28,7 +28,7 @@ OPERATIONS = (
 """Folders that hold a `cuda.cu`."""
 
 FOLDER_VARIABLE = "MAKEUP_CUDA_KERNELS"
-"""Environment variable: the folder of compiled kernels instead of the package's own."""
+"""Environment variable: a folder of compiled kernels to use instead of the package's own."""
 
 BUILD_COMMAND = "python -m makeup_kernels.cuda.build"
 MANIFEST = "manifest.json"
@@ -41,8 +41,8 @@ class CompiledKernels:
     """A folder of compiled kernels.
 
     Attributes:
-        folder: where it is.
-        targets: "sm_90" (code of that GPU) or "compute_80" (PTX, for that and all later ones).
+        folder: its path.
+        targets: "sm_90" (code for that GPU) or "compute_80" (PTX, for that and all later GPUs).
         sources: SHA-256 of the sources that were compiled.
         digests: SHA-256 by file name.
     """
@@ -72,23 +72,23 @@ class CompiledKernels:
 
 
 def offer_code(code: Mapping[str, bytes]) -> None:
-    """Let this process run kernels that were compiled elsewhere, before those of any folder.
+    """Make this process use these compiled kernels instead of those of any folder.
 
     Args:
-        code: cubin, fatbin or PTX by operation; checked by who offers it.
+        code: cubin, fatbin or PTX by operation; the caller has verified it.
     """
     _offered.update(code)
 
 
 def offered_code(operation: str) -> bytes | None:
-    """The code that `offer_code` brought for an operation."""
+    """The code that `offer_code` set for an operation."""
     return _offered.get(operation)
 
 
 def compiled_folder() -> Path:
     """MAKEUP_CUDA_KERNELS, else the folder inside the package.
 
-    An editable install has two places of the package: its sources, and what CMake installed.
+    An editable install has two package folders: the sources, and what CMake installed.
     """
     import makeup_kernels
 
@@ -104,8 +104,8 @@ def compiled_kernels() -> CompiledKernels:
     """The compiled kernels of this installation.
 
     Raises:
-        BackendUnavailableError: there are none, or they are of other sources; the message has the
-            command that builds them.
+        BackendUnavailableError: there are none, or they were built from other sources; the message
+            has the command that builds them.
     """
     folder = compiled_folder()
     try:
@@ -127,9 +127,9 @@ def compiled_kernels() -> CompiledKernels:
 
 
 def source_digest() -> str:
-    """SHA-256 of the CUDA sources: of a list of their SHA-256s and paths, as sha256sum writes it.
+    """SHA-256 of a list of the CUDA sources' SHA-256s and paths, as sha256sum writes it.
 
-    Compiled kernels must have been built from the same; CMake works it out too.
+    Compiled kernels must carry the same digest; CMake computes it too.
     """
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(PACKAGE).as_posix()}\n"
@@ -139,9 +139,9 @@ def source_digest() -> str:
 
 
 def fits(targets: tuple[str, ...], compute: tuple[int, int]) -> bool:
-    """Whether one of the targets runs on a GPU of a compute capability.
+    """Whether one of the targets runs on a GPU of this compute capability.
 
-    Code runs on GPUs of its generation from its own capability on, PTX on all from its own on.
+    Code runs on GPUs of its generation with the same or a higher capability, PTX on all of them.
     """
     for target in targets:
         kind, _, number = target.partition("_")
@@ -152,7 +152,7 @@ def fits(targets: tuple[str, ...], compute: tuple[int, int]) -> bool:
 
 
 def write_manifest(folder: Path, targets: tuple[str, ...], tool: str) -> dict[str, Any]:
-    """Write the manifest of the files in a folder; it goes last, so that it vouches for all."""
+    """Write the manifest of a folder's files. Written last, so that it covers all of them."""
     digests = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.glob("*.fatbin"))

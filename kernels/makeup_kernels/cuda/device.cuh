@@ -1,8 +1,8 @@
-// What the kernels take from CUDA, and what several of them share.
+// CUDA names that the kernels use, and helpers that several of them share.
 //
 // A kernel takes one struct of arguments, so that its caller packs one buffer. The same sources
-// compile as plain C++ where the tests' emulation is included first: it supplies every name of
-// CUDA that is used here.
+// compile as plain C++ if the tests' emulation is included first: it supplies every CUDA name that
+// is used here.
 #pragma once
 
 #ifdef __CUDACC__
@@ -14,8 +14,8 @@
     extern "C" __global__ void __launch_bounds__(threads, 1) name(const Args args)
 
 // Sixteen rows times eight columns on a warp's tensor cores: sums += rows * columns over 16
-// channels. Lane (g, t) = (lane / 4, lane % 4) holds of the rows g and g + 8 two low and two high
-// channels, of column g the same, and the sums of columns 2t and 2t + 1.
+// channels. Lane (g, t) = (lane / 4, lane % 4) holds two low and two high channels of rows g and
+// g + 8 and of column g, and the sums of columns 2t and 2t + 1.
 __device__ __forceinline__ void multiply_16x8x16(float (&sums)[4], std::uint32_t row_low,
                                                  std::uint32_t next_row_low, std::uint32_t row_high,
                                                  std::uint32_t next_row_high,
@@ -34,7 +34,7 @@ namespace makeup {
 
 constexpr unsigned kWholeWarp = 0xffffffffu;
 
-// Image pixels or map cells of a block: a warp covers 32 neighbours of a row.
+// Pixels or cells per block: a warp covers 32 neighbours of a row.
 constexpr int kTileColumns = 32;
 constexpr int kTileRows = 8;
 
@@ -60,12 +60,12 @@ __device__ __forceinline__ float to_float(half value) { return __half2float(valu
 __device__ __forceinline__ void store(float* to, float value) { *to = value; }
 __device__ __forceinline__ void store(half* to, float value) { *to = __float2half_rn(value); }
 
-// A similarity or affine map of the plane in double precision, as one tile of pixels sees it: the
-// tile's first pixel is mapped in double, offsets inside the tile in float. Coordinates then keep
-// their last bits in a frame of any size without double arithmetic in every thread.
+// An affine map of a tile of pixels. The tile's first pixel is mapped in double, offsets inside the
+// tile in float: coordinates stay precise in frames of any size without double arithmetic in every
+// thread.
 struct TileMap {
-    int whole_x, whole_y;  // where the tile's first pixel goes, rounded down
-    float x, y;            // the rest
+    int whole_x, whole_y;  // position of the tile's first pixel, rounded down
+    float x, y;            // fractions
     float dx_dx, dx_dy, dy_dx, dy_dy;
 };
 
@@ -86,7 +86,7 @@ __device__ __forceinline__ TileMap tile_map(const double* matrix, int column, in
     return map;
 }
 
-// A position as the pixel at or before it and the way on to the next one.
+// A position: the pixel at or before it, and the fraction towards the next one.
 struct Position {
     int column, row;
     float right, down;

@@ -1,4 +1,4 @@
-"""Launching CUDA kernels through PyCUDA: contexts, modules, scratch memory, one call at a time."""
+"""Launch CUDA kernels through PyCUDA: contexts, modules, scratch memory, one call at a time."""
 
 import ctypes
 import importlib
@@ -22,7 +22,7 @@ _primary: list[Any] = []
 
 
 def available() -> str | None:
-    """Why the CUDA kernels cannot run here, with what mends it; None if they can."""
+    """The reason why the CUDA kernels cannot run here, with the remedy; None if they can."""
     try:
         compute = _compute_capability(_import_driver())
         if offered_code("composite") is None:
@@ -61,7 +61,7 @@ def _compute_capability(cuda: Any) -> tuple[int, int]:
 
 
 class Gpu:
-    """A CUDA context and a stream for the time of one call; made by `on_gpu`."""
+    """A CUDA context and a stream for the duration of one call; made by `on_gpu`."""
 
     def __init__(self, cuda: Any, context: Any, stream: Any) -> None:
         self._cuda, self._context, self._stream = cuda, context, stream
@@ -74,7 +74,7 @@ class Gpu:
         threads: int,
         arguments: ctypes.Structure,
     ) -> None:
-        """Enqueue a kernel on the stream; a grid without blocks does nothing.
+        """Enqueue a kernel on the stream; an empty grid does nothing.
 
         Raises:
             BackendUnavailableError: the operation's code is missing or not for this GPU.
@@ -85,7 +85,7 @@ class Gpu:
         function.prepared_async_call(grid, (threads, 1, 1), self._stream, bytes(arguments))
 
     def scratch(self, name: str, nbytes: int) -> int:
-        """Address of memory that calls on this stream share, one after another, by name."""
+        """Address of a named scratch buffer, which successive calls on this stream share."""
         key = (self._context, self._stream.handle if self._stream else 0, name)
         found = _scratch.get(key)
         if found is None or found[1] < nbytes:
@@ -98,12 +98,12 @@ class Gpu:
         return arrays.empty(tuple(shape), np.dtype(dtype))
 
     def upload(self, array: NDArray[Any]) -> Any:
-        """A new PyCUDA array with the numbers of a NumPy array."""
+        """Copy a NumPy array to a new PyCUDA array."""
         arrays = importlib.import_module("pycuda.gpuarray")
         return arrays.to_gpu(np.ascontiguousarray(array))
 
     def download(self, pointer: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-        """A NumPy array with the numbers at an address, when all work on the GPU is done."""
+        """Copy GPU memory to a new NumPy array, after all GPU work is done."""
         host: NDArray[Any] = np.empty(tuple(shape), dtype)
         self._cuda.Context.synchronize()
         if host.nbytes:
@@ -119,7 +119,7 @@ class Gpu:
         nbytes: int,
         rows: int,
     ) -> None:
-        """Enqueue a copy on the device of some rows of `nbytes`, `*_step` bytes apart."""
+        """Enqueue a device copy of rows of `nbytes` each, `*_step` bytes apart."""
         if target_step == source_step == nbytes:
             self._cuda.memcpy_dtod_async(target, source, nbytes * rows, self._stream)
             return
@@ -131,16 +131,16 @@ class Gpu:
         copy(self._stream or False)  # without a stream: not aligned
 
     def clear(self, target: int, nbytes: int) -> None:
-        """Enqueue filling memory with zeros; `nbytes` is a multiple of 4."""
+        """Enqueue a fill with zeros; `nbytes` is a multiple of 4."""
         if nbytes:
             self._cuda.memset_d32_async(target, 0, nbytes // 4, self._stream)
 
     def finish(self) -> None:
-        """Wait until the stream has done all its work."""
+        """Wait for the stream."""
         (self._stream or self._cuda.Context).synchronize()
 
     def microseconds(self, work: Callable[[], None], *, calls: int = 20, rounds: int = 5) -> float:
-        """Time on the GPU of one call of `work`, which enqueues: the least mean of some rounds."""
+        """GPU time of one call of `work`, which enqueues: the smallest mean of several rounds."""
         means = []
         for _ in range(rounds + 1):  # the first round warms up
             start, end = self._cuda.Event(), self._cuda.Event()
@@ -182,9 +182,9 @@ class Gpu:
 def on_gpu(stream: Any = None) -> Iterator[Gpu]:
     """Make a CUDA context current for one call.
 
-    That is PyCUDA's current context if there is one, else the first GPU's primary context, which
-    PyTorch, CuPy and TensorRT sessions share. Calls of several threads take turns, so that the
-    launches of one operation stay together and scratch memory is used by one call at a time.
+    Uses PyCUDA's current context if there is one, else the first GPU's primary context, which
+    PyTorch, CuPy and TensorRT sessions share. Threads take turns: the launches of one operation
+    stay together and one call at a time uses the scratch memory.
 
     Args:
         stream: a `pycuda.driver.Stream` to enqueue on; None: the default stream.

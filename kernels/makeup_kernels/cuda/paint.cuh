@@ -1,4 +1,4 @@
-// What `composite` and `apply_color_map` share: changing the pixels of a frame where faces lie.
+// Shared by `composite` and `apply_color_map`: change the pixels of a frame where faces lie.
 #pragma once
 
 #include "cuda/device.cuh"
@@ -11,7 +11,7 @@ constexpr int kFacesAtOnce = 32;
 struct PaintArgs {
     std::uint8_t* frame;     // [height][row_bytes], 3 bytes a pixel
     const double* matrices;  // [faces][2][3]: frame pixel to map cell
-    const void* first;       // per face: composite: source crops; apply_color_map: changes
+    const void* first;       // per face; composite: source crops; apply_color_map: changes
     const void* second;      // composite: result crops
     const void* third;       // composite: masks
     int width, height;       // of the frame
@@ -19,7 +19,7 @@ struct PaintArgs {
     int map_width, map_height;
 };
 
-// Whether the straight image of a tile can touch a map: its corners are not all beyond one side.
+// Whether a tile can touch a map: its mapped corners are not all beyond one side.
 __device__ __forceinline__ bool touches(const TileMap& map, int width, int height) {
     int left = 0, right = 0, above = 0, below = 0;
 #pragma unroll
@@ -34,16 +34,16 @@ __device__ __forceinline__ bool touches(const TileMap& map, int width, int heigh
     return left < 4 && right < 4 && above < 4 && below < 4;
 }
 
-// Moves a position on a map's last row or column to where it has a neighbour to the right and
-// below; false outside [0, width - 1] x [0, height - 1].
+// Moves a position on a map's last row or column back by one cell, so that it has neighbours to the
+// right and below; false outside [0, width - 1] x [0, height - 1].
 __device__ __forceinline__ bool settle(Position& at, int width, int height) {
     if (at.column == width - 1 && at.right == 0.0f) at.column = width - 2, at.right = 1.0f;
     if (at.row == height - 1 && at.down == 0.0f) at.row = height - 2, at.down = 1.0f;
     return at.column >= 0 && at.column < width - 1 && at.row >= 0 && at.row < height - 1;
 }
 
-// Faces change a pixel one after another, each from the rounded result of the one before, as calls
-// for single faces would. `change(face, position, pixel)` says whether it changed.
+// Applies the faces to a pixel in order, each to the rounded result of the one before, as calls for
+// single faces would. `change(face, position, pixel)` returns whether it changed the pixel.
 template <class Change>
 __device__ void paint(const PaintArgs& args, const Change& change) {
     __shared__ TileMap maps[kFacesAtOnce];

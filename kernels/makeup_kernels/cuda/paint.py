@@ -1,4 +1,4 @@
-"""Launching what changes a frame's pixels where faces lie: `composite` and `apply_color_map`."""
+"""Launch the kernels that change a frame in place: `composite` and `apply_color_map`."""
 
 import ctypes
 from typing import Any
@@ -39,15 +39,15 @@ class PaintArguments(ctypes.Structure):
 def paint(
     gpu: Gpu, operation: str, frame: Any, matrices: Any, maps: tuple[DeviceArray, ...], out: Any
 ) -> Any:
-    """Copy the frame to `out` unless it is the frame, and change it there.
+    """Copy the frame to `out` unless `out` is the frame, and change it there.
 
     Args:
-        gpu: where.
+        gpu: the GPU.
         operation: "composite" or "apply_color_map", also the kernel's name.
         frame: uint8 (H, W, 3), rows may be strided.
         matrices: float64 (N, 2, 3), frame pixel to map cell.
-        maps: what the kernel takes, each (N, ..., h, w) or (N, h, w, 3); the last one's last two
-            axes are h and w.
+        maps: the kernel's map arguments, each (N, ..., h, w) or (N, h, w, 3); the last one ends
+            with h, w.
         out: uint8 (H, W, 3), rows may be strided, `frame` for in place; None allocates.
 
     Returns:

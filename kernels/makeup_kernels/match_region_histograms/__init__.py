@@ -6,9 +6,9 @@ shares of source and reference pixels with a value ≤ v. Value i of the source 
     table[0] = 0, table[255] = 255,
     table[i] = the first j ≥ 1 with R(j − 1) ≤ S(i) ≤ R(j), or i where there is none  (0 < i < 255)
 
-The published code divides counts in floating point before it compares, so that equal shares of
-different counts may differ by a rounding. Here shares are compared exactly, as integers by
-cross-multiplication: R(j) ≤ S(i) where count_R(j) · n_S ≤ count_S(i) · n_R.
+The published code compares shares in floating point, where equal shares of different counts may
+differ by rounding. Here shares are compared exactly, as integers by cross-multiplication:
+R(j) ≤ S(i) where count_R(j) · n_S ≤ count_S(i) · n_R.
 
 Source: the histogram loss of BeautyGAN (Li et al., ACM MM 2018) and PSGAN (Jiang et al., CVPR
 2020).
@@ -41,7 +41,7 @@ def match_region_histograms(
     """Match the histograms of each region of `source` to those of `reference`.
 
     The table is in the module's docstring. Pixels outside the matched regions, and regions that are
-    empty on either side, stay as they are. For several sources and one reference prepare a
+    empty in source or reference, stay unchanged. For several sources and one reference, build a
     `RegionHistogram` once instead.
 
     Args:
@@ -50,8 +50,8 @@ def match_region_histograms(
         source_regions: uint8 (H, W).
         reference_regions: uint8 (H', W').
         regions: ids to match, 0..255.
-        backend: "auto", "cpu", "triton" or "cuda". The last two also take arrays on the GPU, which
-            stay there, and an axis of faces in front of every array.
+        backend: "auto", "cpu", "triton" or "cuda". The last two also accept GPU arrays, which stay
+            on the GPU, and a leading axis of faces on every array.
         threads: number of CPU threads; None: MAKEUP_THREADS, else one per core.
 
     Returns:

@@ -12,13 +12,13 @@ namespace {
 using Slots = std::array<int, 256>;
 using Table = std::array<std::array<std::uint8_t, 256>, 3>;
 
-// Two counters per bin, for even and odd pixels: neighbours are often equal, and counting the same
-// bin twice in a row would wait for the first store.
+// Two counters per bin, for even and odd pixels: neighbours are often equal, and incrementing the
+// same bin twice in a row would stall on the first store.
 struct Bins {
     std::uint32_t counts[2][3][256];
 };
 
-// Rows of one task: enough work to outweigh handing it out.
+// Pixels of one task: enough work to outweigh the cost of scheduling it.
 constexpr int kBandPixels = 1 << 14;
 
 int band_rows(std::ptrdiff_t columns) {
@@ -92,7 +92,7 @@ std::vector<RegionCounts> count_regions(const Volume<const std::uint8_t>& image,
 }
 
 // Entry i in 1..254: the first j >= 1 with ref[j-1] <= src[i] <= ref[j] as fractions, compared by
-// cross-multiplication; i itself where there is none, i.e. where src[i] < ref[0].
+// cross-multiplication; i itself if there is none, i.e. if src[i] < ref[0].
 Table matching_table(const RegionCounts& source, const RegionCounts& reference) {
     Table table;
     for (std::size_t channel = 0; channel < 3; ++channel) {

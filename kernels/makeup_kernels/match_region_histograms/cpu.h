@@ -28,7 +28,7 @@ class CpuRegionHistogram {
                const Volume<std::uint8_t>& out, int threads) const;
 
  private:
-    std::array<int, 256> slot_;  // place of a region id in reference_, -1 for "leave as it is"
+    std::array<int, 256> slot_;  // index of a region id in reference_, -1: leave unchanged
     std::vector<RegionCounts> reference_;
 };
 

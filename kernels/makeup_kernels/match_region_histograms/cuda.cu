@@ -1,5 +1,5 @@
-// Region histogram matching on NVIDIA GPUs; definition and source in __init__.py. All in integers:
-// whatever the order in which pixels are counted, results are the same bits.
+// Region histogram matching on NVIDIA GPUs; definition and source in __init__.py. All arithmetic is
+// in integers, so results do not depend on the order in which pixels are counted.
 
 #include "cuda/device.cuh"
 
@@ -19,7 +19,7 @@ struct CountArgs {
     int pixels, slots;
 };
 
-// Block (part, slot, face) counts one share of the pixels; each warp has bins of its own.
+// Block (part, slot, face) counts one part of the pixels; each warp has its own bins.
 MAKEUP_KERNEL(histogram_count, CountArgs, kCountThreads) {
     __shared__ Counts bins[kCountThreads / 32];
     const int slot = blockIdx.y, face = blockIdx.z, warp = threadIdx.x / 32;
@@ -54,7 +54,7 @@ struct TableArgs {
     int padding;
 };
 
-// Block (slot, face), one thread a bin: cumulative counts, and the table that carries them to the
+// Block (slot, face), one thread per bin: cumulative counts, and the table that maps them to the
 // reference's. Entry i is the first j >= 1 with R(j - 1) <= S(i) <= R(j), by cross-multiplication.
 MAKEUP_KERNEL(histogram_table, TableArgs, kBins) {
     __shared__ unsigned sums[kBins];
@@ -80,7 +80,7 @@ MAKEUP_KERNEL(histogram_table, TableArgs, kBins) {
             const std::uint64_t reference_pixels = reference[kBins - 1];
             const std::uint64_t pixels = sums[kBins - 1];
             const std::uint64_t share = sums[bin] * reference_pixels;
-            int low = 1, high = kBins - 1;  // the first j whose share is not below
+            int low = 1, high = kBins - 1;  // the first j whose share is not below S(i)
             while (low < high) {
                 const int middle = (low + high) / 2;
                 if (reference[middle] * pixels < share) {
@@ -101,7 +101,7 @@ struct ApplyArgs {
     const std::uint8_t* images;   // [faces][pixels][3]
     const std::uint8_t* regions;  // [faces][pixels]
     const Table* tables;          // [faces][slots]
-    const int* slot_of_id;        // [256], -1: stays as it is
+    const int* slot_of_id;        // [256], -1: leave unchanged
     std::uint8_t* out;            // [faces][pixels][3], may be the images
     int pixels, slots;
 };

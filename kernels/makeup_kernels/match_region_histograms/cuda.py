@@ -60,7 +60,7 @@ class ApplyArguments(ctypes.Structure):
 class RegionHistogram:
     """Counts of references on the GPU; counterpart of `makeup_kernels.RegionHistogram`.
 
-    Arrays are those of anything with `__cuda_array_interface__`; NumPy arrays are copied up.
+    Accepts any array with `__cuda_array_interface__`; NumPy arrays are copied to the GPU.
 
     Args:
         reference: uint8 (M, H', W', 3); M = 1 serves any number of sources.
@@ -92,7 +92,7 @@ class RegionHistogram:
             )
             image = on_device(gpu, "reference", reference, "uint8", (*region_map.shape, 3))
             self._references, self._slots = region_map.shape[0], len(ids)
-            self._ids = gpu.upload(np.array([*ids, 0], np.int32))  # never without memory
+            self._ids = gpu.upload(np.array([*ids, 0], np.int32))  # never empty
             self._slot_of_id = gpu.upload(slot_of_id)
             shape = (self._references, max(self._slots, 1), 3, 256)
             self._cumulative = gpu.empty(shape, np.uint32)
@@ -162,7 +162,7 @@ class RegionHistogram:
             return target.owner
 
     def _count(self, gpu: Gpu, image: DeviceArray, regions: DeviceArray) -> tuple[int, int]:
-        """Counts by face, slot and part of the pixels: their address, and the number of parts."""
+        """Count by face, slot and part of the pixels; the counts' address and number of parts."""
         faces, pixels = regions.shape[0], regions.shape[1] * regions.shape[2]
         parts = max(1, min(_MOST_PARTS, -(-pixels // (8 * _THREADS))))
         place = gpu.scratch("histogram parts", faces * self._slots * parts * _COUNT_BYTES)

@@ -1,4 +1,4 @@
-"""Region histogram matching as its definition reads: plain loops over Python integers."""
+"""Region histogram matching, straight from its definition: plain loops over Python integers."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,8 +1,8 @@
 """Region histogram matching in Triton: the integer table of the package's docstring, bit-exact.
 
 Three launches for all faces, regions and channels: counts per band of pixels, tables, look-up.
-Counts are integers and the bands are added in order, so the result does not depend on timing; the
-counts of a reference are kept.
+Counts are integers and the bands are added in order, so the result does not depend on timing. A
+reference is counted once.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
@@ -45,7 +45,7 @@ def build_tables(
 ):
     """tables u8 (N, slots, 3, 256); shares are compared by cross-multiplication in 64 bits.
 
-    Program (slot · 3 + channel, face). An empty side makes the table the identity.
+    Program (slot · 3 + channel, face). An empty source or reference gives the identity table.
     """
     face = tl.program_id(1).to(tl.int64)
     part = tl.program_id(0)
@@ -61,7 +61,7 @@ def build_tables(
     source_pixels, reference_pixels = tl.sum(source, 0), tl.sum(reference, 0)
     source_share = tl.cumsum(source, 0) * reference_pixels
     reference_share = tl.cumsum(reference, 0) * source_pixels
-    # how many reference shares lie below S(i), that is the first j with R(j) >= S(i), by halving
+    # number of reference shares below S(i), i.e. the first j with R(j) >= S(i), by bisection
     below = tl.zeros((256,), tl.int32)
     for halving in tl.static_range(8):
         ahead = below + (128 >> halving)

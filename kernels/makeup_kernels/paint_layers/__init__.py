@@ -1,15 +1,14 @@
-"""Paint layers: lay pigments, factors and shine over a ground, and say how its light changes.
+"""Paint layers: put pigments, factors and shine over a ground and compute how its colours change.
 
-A cell of the ground sends the light B (linear, per channel) where a light L falls on it. With its
-luminance Y(B) over that of the ground in even light, Y₀, it is taken apart into shading and
-reflectance,
+A cell of the ground reflects the light B (linear, per channel) under an illuminant L. Its luminance
+Y(B), relative to the ground's luminance in even light Y₀, separates shading and reflectance:
 
     s = max(Y(B) / Y₀, 0.001)        d = min(s, 0.6325 + 0.45 · s)        R = clip(B / (s · L))
 
-R within [0.004, 0.97]. d is the shading without reflections off the surface. Layers are put on in
-order; G is the reflectance so far, R at first, and v the levelling, 0 at first.
+R is within [0.004, 0.97]. d is the shading without specular reflections. Layers are applied in
+order; G is the reflectance so far, initially R, and v the levelling, initially 0.
 
-- A pigment of colour C (Kubelka & Munk, 1931), opacity o = min(opacity, 1) · min(amount, 1):
+- A pigment with colour C (Kubelka & Munk, 1931) and opacity o = min(opacity, 1) · min(amount, 1):
 
       C' = clip(C · max(Y(C) / max(Y(G), 0.01), 1)^(hiding − 1))        within [0.012, 0.95]
       a = (1/C' + C') / 2,  b = (1/C' − C') / 2
@@ -18,15 +17,14 @@ order; G is the reflectance so far, R at first, and v the levelling, 0 at first.
 
   where o > 0; elsewhere nothing changes.
 - A factor f: G ← G · max(f, 0.02).
-- Shine of amount m and colour T: H ← H + m · T, H at first 0.
+- Shine of amount m and colour T: H ← H + m · T, H initially 0.
 
-The light of the painted cell over that of the bare one is
+The ratio of the painted cell's light to the bare cell's is
 
     F = clip(1 + (G / R · d^(−v) − 1) · d / s + H / (s · R))        within [0.004, 12]
 
-and the result is the same on sRGB code values, which `apply_color_map` takes: the gain
-F^(1/2.4) − 1 and the offset 0.055 · 255 · gain; 0 where no channel's gain exceeds 6e-4, and on the
-border.
+The result expresses F on sRGB code values, as `apply_color_map` expects: the gain F^(1/2.4) − 1 and
+the offset 0.055 · 255 · gain; 0 where no channel's gain exceeds 6e-4, and on the border.
 """
 
 from collections.abc import Sequence
@@ -48,9 +46,9 @@ class Pigment(NamedTuple):
     Attributes:
         opacity: float32 (n, w), at least 0, of n rows of the ground.
         color: float32 (3,) or (3, n, w), linear, of a thick layer.
-        amount: strength in [0, 1.5]; beyond 1 it goes further than the paint.
-        hiding: in [0, 1]: 1 hides darker grounds as chalk does, toward 0 it barely lightens them.
-        leveling: how far a full cover evens out the ground's light and dark.
+        amount: strength in [0, 1.5]; above 1 it extrapolates beyond the paint's own effect.
+        hiding: in [0, 1]: 1 hides darker grounds like chalk; near 0 it barely lightens them.
+        leveling: how much full coverage evens out the ground's light and dark.
         top: the first row that it covers.
     """
 
@@ -72,8 +70,8 @@ class Shine(NamedTuple):
     """Reflected light.
 
     Attributes:
-        amount: float32 (n, w), as a share of the light that falls on n rows of the ground.
-        color: float32 (3,), of the surface.
+        amount: float32 (n, w), fraction of the incident light, for n rows of the ground.
+        color: float32 (3,), of the reflection.
         top: the first row that it covers.
     """
 
@@ -91,18 +89,18 @@ def paint_layers(
     base: float,
     layers: Sequence[Layer],
 ) -> NDArray[np.float32]:
-    """Change of a ground's colours by layers of paint, as `apply_color_map` takes it.
+    """Colour change of a ground under layers of paint, in the form `apply_color_map` expects.
 
     The formula is in the module's docstring. One pass over the cells, on the calling thread.
 
     Args:
         bare: float32 (h, w, 3), linear blue, green, red of the bare ground.
-        light: float32 (3,), above 0: the light that falls on it.
-        base: luminance, above 0, that the ground sends in even light.
-        layers: in the order in which they are put on; all values finite, which is not checked.
+        light: float32 (3,), above 0: the illuminant.
+        base: luminance of the ground in even light, above 0.
+        layers: in order of application; values must be finite (not checked).
 
     Returns:
-        float32 (6, h, w): gains − 1, then offsets in steps of a pixel value; blue, green, red.
+        float32 (6, h, w): gains − 1, then offsets in pixel values; blue, green, red.
 
     Raises:
         InvalidInputError: wrong dtype, rank or shape, or a light or base that is not above 0.
@@ -124,7 +122,7 @@ _Packed: TypeAlias = tuple[int, int, NDArray[np.float32], NDArray[np.float32], f
 
 
 def _packed(number: int, layer: Layer, shape: tuple[int, ...]) -> _Packed:
-    """Kind, first row, weights (1 or 3, n, w), colours (3, 1, 1) or (3, n, w), and numbers."""
+    """Kind, first row, weights (1 or 3, n, w), colours (3, 1, 1) or (3, n, w), and parameters."""
     name = f"layers[{number}]."
     if isinstance(layer, Factor):
         planes: tuple[int, ...] = (3,) if getattr(layer.values, "ndim", 0) == 3 else ()

@@ -11,14 +11,14 @@ namespace makeup {
 
 enum class LayerKind { pigment, factor, shine };
 
-// One layer over some rows of cells, each plane without gaps.
+// One layer over some rows of cells; planes are contiguous.
 struct PaintLayer {
     LayerKind kind;
     std::ptrdiff_t begin, size;   // cells that it covers; a factor covers all
     const float* weights;         // of the first channel: opacity, factor, or amount of shine
-    std::ptrdiff_t next_weights;  // to the plane of the next channel; 0: one plane for all
+    std::ptrdiff_t next_weights;  // step to the next channel's plane; 0: one plane for all
     const float* colors;          // of the first channel; not read by factors
-    std::ptrdiff_t next_colors;   // likewise
+    std::ptrdiff_t next_colors;   // step to the next channel's plane
     bool flat;                    // one colour for all cells: colors[0], colors[next_colors], ...
     float amount, hiding, leveling;  // of a pigment
 };

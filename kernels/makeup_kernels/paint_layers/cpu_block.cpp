@@ -9,7 +9,7 @@ namespace {
 
 constexpr float kLuminance[3] = {0.0722f, 0.7152f, 0.2126f};
 
-// A block of cells: planes of kPaintBlock, so that the last, partial one needs no loops of its own.
+// A block of cells in planes of kPaintBlock, so that a partial last block needs no extra loops.
 struct Block {
     float bare[3][kPaintBlock];    // reflectance R
     float ground[3][kPaintBlock];  // reflectance G
@@ -30,7 +30,7 @@ MAKEUP_INLINE Floats luminance(Floats blue, Floats green, Floats red) {
     return kLuminance[0] * blue + kLuminance[1] * green + kLuminance[2] * red;
 }
 
-// Numbers at, at + 1, ... of `size`; 0 for those that are not there.
+// Loads p[at], p[at + 1], ...; 0 beyond `size`.
 MAKEUP_INLINE Floats load_within(const float* p, std::ptrdiff_t at, std::ptrdiff_t size) {
     if (at >= 0 && at + kLanes <= size) return load(p + at);
     float lanes[kLanes] = {};
@@ -58,7 +58,7 @@ void take_ground(const Ground& ground, std::ptrdiff_t first, int count, Block& b
     for (int i = 0; i < count; ++i) {
         for (int c = 0; c < 3; ++c) block.bare[c][i] = from[3 * i + c];
     }
-    for (int c = 0; c < 3; ++c) {  // lanes beyond the last cell hold something harmless
+    for (int c = 0; c < 3; ++c) {  // lanes beyond the last cell hold harmless values
         for (int i = count; i % kLanes != 0; ++i) block.bare[c][i] = 0.1f;
     }
     const float to_shade = 1.0f / ground.base;

@@ -17,7 +17,7 @@ def paint_layers_reference(
     layers: Sequence[Layer],
     dtype: type[np.floating] = np.float64,
 ) -> NDArray[np.floating]:
-    """`paint_layers`, arguments as there, in the precision `dtype`.
+    """`paint_layers` in precision `dtype`; arguments as there.
 
     Returns:
         `dtype` (6, h, w).

@@ -1,16 +1,15 @@
 """Region maps: from a network's logits to clean maps of makeup regions.
 
-Logits are enlarged to the map bilinearly. From skin to lips, eyes and brows, a region takes the
+Logits are enlarged to the map bilinearly. In the order skin, lips, eyes, brows, a region takes the
 pixels where its logit exceeds those before it, but lips, eyes and brows only near their landmarks:
 
     region(p) = r where logit_r(p) > logit_q(p) for all q before r, and
                         distance(p, hull_r) ≤ reach_r
 
-with the hull of the region's landmarks (two of them for eyes and for brows) and the reach in shares
-of the distance between the eyes: 0.18 lips, 0.35 eyes, 0.3 brows. Then islands of paint, of pixels
-that touch at an edge or corner, smaller than 0.0008 of the map are dropped, and holes, of bare
-pixels that touch at an edge and do not reach the border, smaller than a quarter of that are filled
-as skin.
+hull_r is the convex hull of the region's landmarks (one hull per eye and per brow); reach_r is in
+pupil distances: 0.18 lips, 0.35 eyes, 0.3 brows. Then islands of paint (8-connected) smaller than
+0.0008 of the map are dropped, and holes (4-connected, not touching the border) smaller than a
+quarter of that are filled as skin.
 """
 
 from typing import Any
@@ -37,7 +36,7 @@ def region_maps(
     size: int = CROP_SIZE,
     backend: str = "auto",
 ) -> NDArray[np.uint8]:
-    """Best region per pixel, kept to where the landmarks allow it, without specks.
+    """Best region per pixel that the landmarks allow, without specks.
 
     The formula is in the module's docstring.
 
@@ -45,8 +44,8 @@ def region_maps(
         logits: float32 or float16 (5, s, s), channel = `Region`; (N, 5, s, s) for several faces.
         landmarks: float32 (68, 2), or (N, 68, 2): x then y, pixels of the map.
         size: side of the map, at least 2.
-        backend: "auto", "cpu" (OpenCV), "triton" or "cuda". The last two also take arrays on
-            the GPU, which stay there.
+        backend: "auto", "cpu" (OpenCV), "triton" or "cuda". The last two also accept GPU arrays,
+            which stay on the GPU.
 
     Returns:
         uint8 (size, size), or (N, size, size).

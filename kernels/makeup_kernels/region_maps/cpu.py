@@ -1,4 +1,4 @@
-"""Region maps on the CPU, by OpenCV."""
+"""Region maps on the CPU, with OpenCV."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from makeup_kernels.types import FloatArray, Image
 
 
 def region_map(logits: FloatArray, landmarks: FloatArray, size: int) -> Image:
-    """Best region per pixel, kept to where the landmarks allow it, without specks.
+    """Best region per pixel that the landmarks allow, without specks.
 
     Args:
         logits: float32 (5, s, s), channel = `makeup_kernels.Region`.
@@ -37,7 +37,7 @@ def _enlarge(plane: FloatArray, size: int) -> FloatArray:
 
 
 def _allowed(region: Region, landmarks: FloatArray, size: int) -> Image:
-    """255 where a region may be: the hull of its landmarks, grown by a share of the face's size."""
+    """255 where a region may be: its landmarks' hull, grown in proportion to the face."""
     unit = pupil_distance(landmarks)
     parts, reach = HOMES[region]
     mask = np.zeros((size, size), np.uint8)
@@ -55,7 +55,7 @@ def _without_specks(regions: Image) -> Image:
     contours, hierarchy = cv2.findContours(painted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     for number, contour in enumerate(contours):
         is_hole = hierarchy[0, number, 3] >= 0
-        # Pick's theorem: the contour of an island belongs to it, that of a hole does not.
+        # Pick's theorem: an island includes its contour, a hole does not.
         edge = len(contour) / 2 * (-1 if is_hole else 1)
         if cv2.contourArea(contour) + edge + 1 >= (limit / 4 if is_hole else limit):
             continue

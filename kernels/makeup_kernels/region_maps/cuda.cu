@@ -1,6 +1,6 @@
 // Region maps on NVIDIA GPUs; formula in __init__.py. Four launches for all faces: choose a region
-// per pixel, join equal neighbours, measure the pieces, drop specks. Pieces are labelled by their
-// first pixel, so that labels do not depend on the order in which pixels were joined.
+// per pixel, join equal neighbours, measure the components, drop specks. A component's label is its
+// first pixel, so labels do not depend on the order in which pixels were joined.
 
 #include "cuda/device.cuh"
 
@@ -17,13 +17,13 @@ struct MapArgs {
     const float* landmarks;   // [faces][68][2], x y, pixels of the map
     std::uint8_t* maps;       // [faces][size][size]
     int* labels;              // [faces][size][size]
-    int* sizes;               // [faces][size][size]: pixels of the piece with that label
-    std::uint8_t* at_border;  // [faces][size][size]: whether that piece meets the border
+    int* sizes;               // [faces][size][size]: pixels of the component with that label
+    std::uint8_t* at_border;  // [faces][size][size]: whether that component touches the border
     float island_limit, hole_limit;
     int side, size;
 };
 
-// Runs of iBUG's numbering: the points of each part are first[0] .. + count[0] and first[1] ...
+// The iBUG points of each part, as ranges: first[0] .. first[0] + count[0], then first[1] ...
 struct Part {
     int region, first[2], count[2];
     float reach;  // in pupil distances
@@ -46,8 +46,8 @@ __device__ __forceinline__ Part part_of(int number) {
 
 struct Hulls {
     float x[kParts][kPartPoints], y[kParts][kPartPoints];
-    int next[kParts][kPartPoints];  // the hull's next corner, -1: the point is none
-    float limit[kParts];            // how far a region may lie from its hull, in pixels
+    int next[kParts][kPartPoints];  // the hull's next corner; -1: the point is no corner
+    float limit[kParts];            // maximum distance of a region from its hull, in pixels
 };
 
 __device__ __forceinline__ float cross(float ax, float ay, float bx, float by) {
@@ -99,7 +99,7 @@ __device__ void find_hulls(const float* landmarks, Hulls& hulls) {
 }
 
 // Whether a pixel lies inside a part's hull or within its limit. A point without a next corner adds
-// nothing; where all points coincide no corner is left and the point itself counts.
+// nothing; if all points coincide there are no corners and the point itself counts.
 __device__ bool is_near(const Hulls& hulls, int part, float x, float y) {
     const float limit = hulls.limit[part] * hulls.limit[part];
     float nearest = 3e38f;
@@ -137,7 +137,7 @@ __device__ __forceinline__ bool is_allowed(const Hulls& hulls, int region, float
     }
 }
 
-// One axis of an enlargement: the pixel before and the way on to the next; the border repeats.
+// One axis of an enlargement: the pixel before, and the fraction to the next; the border repeats.
 struct Axis {
     int low, high;
     float share;
@@ -214,7 +214,7 @@ __device__ __forceinline__ int find(const volatile int* labels, int pixel) {
     return label;
 }
 
-// Labels only ever fall, towards the piece's first pixel.
+// Labels only ever decrease, towards the component's first pixel.
 __device__ void join(int* labels, int a, int b) {
     while (true) {
         a = find(labels, a);
@@ -228,7 +228,7 @@ __device__ void join(int* labels, int a, int b) {
     }
 }
 
-// Paint is joined over 8 neighbours, its absence over 4.
+// Paint is 8-connected, bare pixels are 4-connected.
 MAKEUP_KERNEL(regions_join, MapArgs, kThreads) {
     const int face = blockIdx.z, size = args.size;
     const int column = blockIdx.x * kTileColumns + threadIdx.x % kTileColumns;

@@ -35,7 +35,7 @@ def region_maps(
 ) -> Any:
     """`makeup_kernels.region_maps`: from region logits to clean region maps.
 
-    Arrays are those of anything with `__cuda_array_interface__`; NumPy arrays are copied up.
+    Accepts any array with `__cuda_array_interface__`; NumPy arrays are copied to the GPU.
 
     Args:
         logits: float32 or float16 (N, 5, s, s), channel = `makeup_kernels.Region`.

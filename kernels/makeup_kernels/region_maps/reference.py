@@ -11,10 +11,10 @@ HOMES: dict[Region, tuple[tuple[tuple[int, ...], ...], float]] = {
     Region.EYES: (((*range(17, 22), *range(36, 42)), (*range(22, 27), *range(42, 48))), 0.35),
     Region.BROWS: ((tuple(range(17, 22)), tuple(range(22, 27))), 0.3),
 }
-"""Landmarks whose hull holds a region, and how far beyond it may reach, in pupil distances."""
+"""Landmarks whose hull bounds a region, and its reach beyond the hull in pupil distances."""
 
 SPECK_SHARE = 0.0008
-"""Painted islands below this share of the map are dropped, holes below a quarter of it filled."""
+"""Islands below this fraction of the map are dropped, holes below a quarter of it are filled."""
 
 PAINTING_ORDER = (Region.SKIN, Region.LIPS, Region.EYES, Region.BROWS)
 
@@ -33,11 +33,11 @@ def region_maps_reference(
 def best_regions(
     logits: NDArray[np.floating], landmarks: NDArray[np.float32], *, size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The map before specks are removed, and how near each pixel came to another choice.
+    """The map before specks are removed, and each pixel's margin to another choice.
 
     Returns:
-        uint8 (size, size), and float64 (size, size): the least difference of two logits, or of
-        a distance and its limit, that decided the pixel.
+        uint8 (size, size), and float64 (size, size): the smallest difference of two logits, or of a
+        distance and its limit, that decided the pixel.
     """
     planes = _enlarge(logits.astype(np.float64), size)
     points = landmarks.astype(np.float64)
@@ -61,7 +61,7 @@ def best_regions(
 
 
 def _enlarge(planes: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """(5, s, s) to (5, size, size), bilinear, pixel centres at half, the border repeats."""
+    """(5, s, s) to (5, size, size): bilinear, half-pixel centres, border repeated."""
     side = planes.shape[-1]
     at = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)
     low = np.minimum(at.astype(int), max(side - 2, 0))
@@ -94,7 +94,7 @@ def hull_distance(points: NDArray[np.float64], size: int) -> NDArray[np.float64]
 
 
 def without_specks(regions: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Drop small islands of paint (8 neighbours connect) and fill small holes as skin (4 do)."""
+    """Drop small islands of paint (8-connected) and fill small holes (4-connected) as skin."""
     limit = SPECK_SHARE * regions.size
     painted = (regions > 0).astype(np.uint8)
     out: NDArray[np.uint8] = regions.copy()

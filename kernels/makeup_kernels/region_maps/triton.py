@@ -1,9 +1,9 @@
-"""Region maps in Triton: hulls, best regions and small pieces, five launches for all faces.
+"""Region maps in Triton: hulls, best regions, specks removed; five launches for all faces.
 
-Pieces are found by labels that only ever fall: each run of a row starts with the index of its first
-pixel, neighbouring runs are joined by taking the minimum of their roots. The joins race, but the
-root of a piece is the least of its indices whatever their order, and sizes are sums of integers, so
-the map does not depend on timing.
+Connected components are found by union-find with decreasing labels: each run of a row starts with
+the index of its first pixel, and touching runs take the minimum of their roots. The joins race, but
+a component's root is always its lowest index, and sizes are sums of integers, so the map does not
+depend on timing.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
@@ -26,7 +26,7 @@ _HULLS = tuple(
     (part, reach) for region in (Region.LIPS, Region.EYES, Region.BROWS)
     for part, reach in ((part, HOMES[region][1]) for part in HOMES[region][0])
 )  # fmt: skip
-"""Lips; the eyes; the brows: landmarks and reach."""
+"""Landmarks and reach of the lips, each eye and each brow."""
 
 _LIPS, _SKIN, _EYES, _BROWS = (
     tl.constexpr(int(region)) for region in (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
@@ -35,7 +35,7 @@ _LIPS, _SKIN, _EYES, _BROWS = (
 
 @triton.jit(do_not_specialize=["points"])
 def find_hulls(landmarks, members, reaches, edges, limits, points, MOST: tl.constexpr):
-    """Convex hulls: edges f32 (N, hulls, MOST, 5): start, way, 1 or 0 for none; limits (N, hulls).
+    """Convex hulls: edges f32 (N, hulls, MOST, 5): start, vector, 1 if valid; limits (N, hulls).
 
     landmarks f32 (N, points, 2); members i32 (hulls, MOST), −1 for none; reaches f32 (hulls).
     A point's edge goes to the farthest point that has all others on one side. Program (hull, face).
@@ -57,7 +57,7 @@ def find_hulls(landmarks, members, reaches, edges, limits, points, MOST: tl.cons
     longest = tl.max(length, 1)
     chosen = k[None, :] == tl.argmax(length, 1)[:, None]
     exists = longest > 0
-    # where all points coincide, the first one is the hull
+    # if all points coincide, the first one is the hull
     found = tl.sum(exists.to(tl.int32), 0)
     exists = tl.where(found == 0, k == 0, exists)
     target = edges + ((face * hulls + hull) * MOST + k) * 5
@@ -97,7 +97,7 @@ def near_hull(edges, limits, x, y, hull, MOST: tl.constexpr):
 
 @triton.jit
 def enlarged(plane, top, bottom, left, right, share_y, share_x, side, there):
-    """A row of a plane of logits, bilinear, f32."""
+    """A row of a logit plane, enlarged bilinearly, f32."""
     a = tl.load(plane + top * side + left, there, other=0.0).to(tl.float32)
     b = tl.load(plane + top * side + right, there, other=0.0).to(tl.float32)
     c = tl.load(plane + bottom * side + left, there, other=0.0).to(tl.float32)
@@ -117,7 +117,7 @@ def _lesser(a, b):
 
 @triton.jit
 def run_starts(painted, x):
-    """Where pixels of a row start a new run of painted or bare ones."""
+    """Where a new run of painted or of bare pixels starts in a row."""
     previous = tl.gather(painted, tl.maximum(x - 1, 0), 0)
     return (x == 0) | (previous != painted)
 
@@ -192,7 +192,7 @@ def choose_regions(
 
 @triton.jit
 def join(labels, a, b, active):
-    """Give the pieces of pixels a and b one root, the lesser one."""
+    """Give the components of pixels a and b one root, the lower one."""
     first = tl.load(labels + a, active, other=0)
     second = tl.load(labels + b, active, other=0)
     active = active & (first != second)
@@ -207,9 +207,9 @@ def join(labels, a, b, active):
 
 @triton.jit(do_not_specialize=["size"])
 def join_rows(regions, labels, size, ROW: tl.constexpr):
-    """Join the runs of a row with those above: paint over 8 neighbours, bare skin over 4.
+    """Join the runs of a row with those above: paint 8-connected, bare pixels 4-connected.
 
-    Of several contacts of two runs the first is enough. Program (row − 1, face).
+    Where two runs touch several times, the first contact is enough. Program (row − 1, face).
     """
     row, face = tl.program_id(0) + 1, tl.program_id(1).to(tl.int64)
     regions += face * size * size
@@ -234,7 +234,7 @@ def join_rows(regions, labels, size, ROW: tl.constexpr):
 
 @triton.jit
 def find_root(labels, at, active):
-    """The least pixel of each pixel's piece, once all joins are done."""
+    """The root (lowest index) of each pixel's component, after all joins."""
     root = tl.load(labels + at, active, other=0)
     parent = tl.load(labels + root, active, other=0)
     while tl.max((active & (parent != root)).to(tl.int32), 0) > 0:
@@ -245,9 +245,9 @@ def find_root(labels, at, active):
 
 @triton.jit(do_not_specialize=["size"])
 def count_pieces(regions, labels, counts, size, ROW: tl.constexpr):
-    """Add the length of each run of a row to the count at its piece's root. Program (row, face).
+    """Add the length of each run of a row to the count at its root. Program (row, face).
 
-    Bare skin that touches the border counts as more than the map, for it is no hole.
+    A bare component that touches the border counts as larger than the map: it is not a hole.
     """
     row, face = tl.program_id(0), tl.program_id(1).to(tl.int64)
     regions += face * size * size

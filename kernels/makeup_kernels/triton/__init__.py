@@ -1,7 +1,7 @@
-"""What the Triton kernels run on: a CUDA GPU, or the CPU under TRITON_INTERPRET=1 (for tests).
+"""Shared code of the Triton kernels: availability, transfer of arrays, launching.
 
-The kernels lie in the operations' folders (`triton.py`); here is what they share: whether they can
-run, arrays up and down, and launching.
+They run on a CUDA GPU, or on the CPU under TRITON_INTERPRET=1 (for tests). The kernels are in the
+operations' folders (`triton.py`).
 """
 
 import importlib.util
@@ -31,11 +31,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class KernelForm:
-    """One launch: what the ahead-of-time compiler needs to know of it.
+    """One launch, as the ahead-of-time compiler needs it.
 
     Attributes:
         kernel: the `triton.jit` function.
-        arguments: its values by parameter name, tensors without memory among them.
+        arguments: its values by parameter name, including meta tensors.
         constants: the values of its constexpr parameters.
         options: num_warps, num_stages.
     """
@@ -55,7 +55,7 @@ def interpreted() -> bool:
 
 
 def available() -> str | None:
-    """Why the Triton kernels cannot run here, with what mends it; None if they can."""
+    """The reason why the Triton kernels cannot run here, with the remedy; None if they can."""
     for name in ("torch", "triton"):
         if importlib.util.find_spec(name) is None:
             return f"{name} is not installed; pip install {name}"
@@ -72,7 +72,7 @@ def available() -> str | None:
 
 
 def device() -> Any:
-    """The torch device of the kernels: the current CUDA one, the CPU in the interpreter."""
+    """The kernels' torch device: the current CUDA device, or the CPU in the interpreter."""
     import torch
 
     return (
@@ -81,14 +81,14 @@ def device() -> Any:
 
 
 def to_device(array: NDArray[Any]) -> Any:
-    """A torch tensor on the kernels' device with the numbers of a NumPy array."""
+    """Copy a NumPy array to a torch tensor on the kernels' device."""
     import torch
 
     return torch.from_numpy(np.array(array, order="C")).to(device())
 
 
 def to_host(array: Any) -> NDArray[Any]:
-    """A NumPy array with the numbers of a torch tensor."""
+    """Copy a torch tensor to a NumPy array."""
     host: NDArray[Any] = array.detach().cpu().numpy()
     return host
 
@@ -101,7 +101,7 @@ def adopt(array: Any) -> Any:
 
 
 def matrices_on(device: Any, matrices: Any) -> Any:
-    """float64 (N, 6) on a device, from matrices (N, 2, 3) of NumPy or there already."""
+    """float64 (N, 6) on a device, from matrices (N, 2, 3) in NumPy or on that device."""
     import torch
 
     if isinstance(matrices, np.ndarray):
@@ -118,7 +118,7 @@ def launch(
     num_warps: int = 4,
     num_stages: int = 2,
 ) -> None:
-    """Run a kernel over a grid; inside `recorded_launches` only take note of it."""
+    """Run a kernel over a grid; inside `recorded_launches`, only record it."""
     if _recorded is not None:
         options = {"num_warps": num_warps, "num_stages": num_stages}
         _recorded.append(KernelForm(kernel, arguments, constants, options))
@@ -134,8 +134,8 @@ def launch(
 
 @contextmanager
 def recorded_launches() -> Iterator[list[KernelForm]]:
-    """Collect launches instead of running them: to compile the kernels of a call ahead of time."""
-    global _recorded  # noqa: PLW0603 - set for the time of the block only
+    """Record launches instead of running them, to compile a call's kernels ahead of time."""
+    global _recorded  # noqa: PLW0603 - set only inside the block
     _recorded = []
     try:
         yield _recorded

@@ -1,4 +1,4 @@
-"""Parts that the image kernels share: where a tile of frame pixels lies in a crop, and blending."""
+"""Shared by the image kernels: position of a tile of frame pixels in a crop, and blending."""
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 # mypy: allow-untyped-decorators, allow-subclassing-any, no-warn-return-any
@@ -16,7 +16,7 @@ def blend(a, b, c, d, right, down):
 
 @triton.jit
 def tile_meets(matrix, x0, y0, width, height, BLOCK_X: tl.constexpr, BLOCK_Y: tl.constexpr):
-    """Whether the box around a tile's corners meets a crop of that size; matrix f64 (6)."""
+    """Whether the box around a tile's mapped corners overlaps a crop; matrix f64 (6)."""
     a, b = tl.load(matrix) * (BLOCK_X - 1), tl.load(matrix + 1) * (BLOCK_Y - 1)
     d, e = tl.load(matrix + 3) * (BLOCK_X - 1), tl.load(matrix + 4) * (BLOCK_Y - 1)
     x = tl.load(matrix) * x0 + tl.load(matrix + 1) * y0 + tl.load(matrix + 2)
@@ -34,10 +34,10 @@ def tile_meets(matrix, x0, y0, width, height, BLOCK_X: tl.constexpr, BLOCK_Y: tl
 
 @triton.jit
 def crop_position(matrix, x0, y0, dx, dy, width, height):
-    """Where pixels (x0 + dx, y0 + dy) lie in a crop: cell, way to the next one, whether inside.
+    """Crop positions of pixels (x0 + dx, y0 + dy): cell, fraction to the next, whether inside.
 
-    In double for the tile's corner and in float32 from there, so that rounding stays below 1e-5 of
-    a cell at any place in the frame. matrix f64 (6); dx, dy i32.
+    The tile's corner is computed in double, offsets from it in float32, so rounding stays below
+    1e-5 of a cell anywhere in the frame. matrix f64 (6); dx, dy i32.
 
     Returns:
         column, row i32, each with a right and a lower neighbour; right, down f32 in [0, 1]; inside.

@@ -1,8 +1,8 @@
-"""Block shapes: timed once per device and problem, remembered on disk.
+"""Block shapes: timed once per device and problem, cached on disk.
 
-One JSON file per device, written aside and renamed, so that it is whole or absent; a damaged one
-is ignored and written anew. Where nothing can be timed (in the interpreter, while a CUDA graph is
-captured, while launches are only recorded) the first candidate is taken.
+One JSON file per device, written atomically; a damaged file is ignored and rewritten. When timing
+is impossible (in the interpreter, during CUDA graph capture, while launches are recorded) the first
+candidate is used.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ _known: dict[Path, dict[str, Tile]] = {}
 def tuned(
     operation: str, facts: Sequence[object], tiles: Sequence[Tile], run: Callable[[Tile], None]
 ) -> Tile:
-    """The fastest of some block shapes for an operation.
+    """The fastest block shape for an operation.
 
     Args:
         operation: its name.
-        facts: what the choice depends on, besides the device: sizes, dtypes.
-        tiles: candidates; one that needs more than the device has is passed over.
-        run: runs the operation with a candidate, to be timed.
+        facts: what the choice depends on besides the device: sizes, dtypes.
+        tiles: candidates; those that need more than the device has are skipped.
+        run: runs the operation with a candidate.
     """
     import torch
 
@@ -50,10 +50,10 @@ def tuned(
 
 
 def choices_file() -> Path:
-    """Where the choices for the current device lie.
+    """Path of the current device's choices.
 
-    In MAKEUP_CACHE, else in `makeup-sdk` of the user's cache folder; named by the device and by
-    the versions of Triton and of its CUDA driver interface.
+    In MAKEUP_CACHE, else in `makeup-sdk` of the user's cache folder; named after the device and the
+    versions of Triton and of its CUDA driver interface.
     """
     import torch
     import triton
@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, Tile]:
 
 
 def _write(path: Path, choices: Mapping[str, Tile]) -> None:
-    """A folder that cannot be written costs a timing per process."""
+    """Store the choices; if the folder is not writable, each process times again."""
     text = json.dumps({key: dict(tile) for key, tile in choices.items()}, indent=1)
     with contextlib.suppress(OutputError):
         write_atomically(path, text.encode(), make_parents=True)

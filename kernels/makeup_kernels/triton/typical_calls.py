@@ -1,6 +1,6 @@
-"""Calls that launch every Triton kernel in the forms of the shipped models, on no memory.
+"""Calls on meta tensors that launch every Triton kernel in the forms of the shipped models.
 
-A tensor on torch's "meta" device has a shape and a dtype alone: enough to record a launch.
+A tensor on torch's "meta" device has only a shape and a dtype: enough to record a launch.
 """
 
 from collections.abc import Callable, Mapping
@@ -92,4 +92,4 @@ TYPICAL_CALLS: Mapping[str, tuple[Callable[[], None], ...]] = {
     "composite": (partial(_composite, True), partial(_composite, False)),
     "apply_color_map": (partial(_color_map, True), partial(_color_map, False)),
 }
-"""By operation: its calls."""
+"""Calls by operation."""

@@ -1,6 +1,6 @@
-"""The way from starting a process to its first frame with makeup, and the memory it takes.
+"""Time from process start to the first frame with makeup, and the memory used.
 
-Measured in fresh interpreters: what this process has imported and allocated does not count.
+Measured in fresh interpreters, so imports and allocations of this process do not count.
 """
 
 import json
@@ -26,14 +26,14 @@ from makeup_sdk.bench.cold_start import first_frame
 first_frame(*started, imported, sys.argv[1])
 """
 _MEMORY_FRAMES = 20
-"""Frames after the first until the peak of memory is read."""
+"""Frames to process after the first, before the memory peak is read."""
 
 
 def cold_start(options: BenchOptions) -> tuple[ColdStart, Memory | None]:
-    """Start one fresh process and let it put makeup on a frame of the largest size.
+    """Start one fresh process that puts makeup on a frame of the largest size.
 
     Raises:
-        MakeupError: the process failed; the message has its last words.
+        MakeupError: the process failed; the message has the end of its output.
     """
     spawned = time.time()
     child = subprocess.run(
@@ -52,7 +52,7 @@ def cold_start(options: BenchOptions) -> tuple[ColdStart, Memory | None]:
 
 
 def first_frame(began: float, started: float, imported: float, settings: str) -> None:
-    """In the fresh process: go on to the first frame and some more; prints JSON.
+    """Run in the fresh process: process the first frame and some more; print JSON.
 
     Args:
         began: wall-clock seconds when the interpreter ran the first line.
@@ -92,8 +92,8 @@ def first_frame(began: float, started: float, imported: float, settings: str) ->
 def resident(field: str) -> float | None:
     """Resident memory of this process in MiB, from a field of /proc/self/status.
 
-    `VmRSS` is what is held now, `VmHWM` the most so far. None where the system does not tell.
-    (`getrusage` is no help: its peak is inherited from the process that started this one.)
+    `VmRSS` is the current value, `VmHWM` the peak. None if the system does not provide them.
+    (`getrusage` does not help: its peak is inherited from the parent process.)
     """
     status = Path("/proc/self/status")
     if not status.is_file():

@@ -1,4 +1,4 @@
-"""Compare two reports: how much faster or slower, and whether the samples are enough to tell."""
+"""Compare two reports: how much faster or slower, and whether the difference is significant."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -13,7 +13,7 @@ from makeup_sdk.bench.report import Measurement, Report, Samples, samples_of
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 WHOLE_FRAME = "end to end"
-"""`Change.what` of the frame as a whole; the others are named as their stages."""
+"""`Change.what` of the whole frame; other changes have the name of their stage."""
 
 _SEED = 0
 _MACHINE_FACTS = ("cpu", "board", "gpu", "cores", "isa", "threads", "compiler")
@@ -44,7 +44,7 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """ "faster" or "slower" where the whole interval says so, else "unclear"."""
+        """ "faster" or "slower" if the whole interval agrees, else "unclear"."""
         if self.high < 1:
             return "faster"
         return "slower" if self.low > 1 else "unclear"
@@ -52,12 +52,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Report B against report A.
+    """Report B compared with report A.
 
     Attributes:
-        changes: per scenario that both have, end to end first, then stage by stage.
-        unmatched: scenarios that only one of them has.
-        differences: facts of machine and settings that differ, as sentences.
+        changes: for each common scenario, end to end first, then stage by stage.
+        unmatched: scenarios in only one of them.
+        differences: differing facts of machine and settings, as sentences.
         cold_start: medians of A and B in milliseconds, None if one has none.
         memory: peaks of A and B in MiB, None if one has none.
     """
@@ -70,7 +70,7 @@ class Comparison:
 
 
 def compare_reports(before: Report, after: Report) -> Comparison:
-    """Compare what two reports have in common.
+    """Compare the common scenarios of two reports.
 
     Raises:
         InvalidInputError: they have no scenario in common.
@@ -98,10 +98,9 @@ def compare_reports(before: Report, after: Report) -> Comparison:
 def interval(before: Samples, after: Samples) -> tuple[float, float]:
     """95 % confidence interval of the ratio of the medians, after over before.
 
-    Percentile interval over 2000 bootstrap resamples from a fixed seed, so that the same files give
-    the same interval. Frames that follow each other are disturbed together, hence whole blocks are
-    drawn, of √n samples each, around the end to the beginning (the circular block bootstrap of
-    Politis and Romano, 1992).
+    Percentile interval over 2000 bootstrap resamples from a fixed seed, so the same files give the
+    same interval. Disturbances affect successive frames together, so it resamples circular blocks
+    of √n samples (circular block bootstrap, Politis and Romano, 1992).
     """
     rng = np.random.default_rng(_SEED)
     ratios = _medians(after, rng) / _medians(before, rng)
@@ -135,7 +134,7 @@ def _changes(before: Measurement, after: Measurement) -> tuple[Change, ...]:
 
 
 def _differences(before: Report, after: Report) -> list[str]:
-    """Facts that explain a change, where the two reports differ in them."""
+    """Facts that differ between the two reports and may explain a change."""
     pairs = [(before.machine.get(name), after.machine.get(name), name) for name in _MACHINE_FACTS]
     pairs += [(before.settings.get(name), after.settings.get(name), name) for name in _SETTINGS]
     old, new = (report.machine.get("versions") for report in (before, after))

@@ -1,4 +1,4 @@
-"""What explains the figures: processor, versions, and how busy the machine was."""
+"""Facts of the machine that explain the figures: processor, versions, load."""
 
 import os
 import platform
@@ -16,20 +16,20 @@ from makeup_kernels import cpu_features
 from makeup_kernels.dispatch import thread_count
 
 PACKAGES = ("makeup-sdk", "numpy", "onnxruntime", "tensorrt")
-"""Packages whose versions a report names, where they are installed."""
+"""Packages whose versions a report lists, if installed."""
 
 _BUSY = 0.2
-"""Share of the cores in use by others from which they disturb the figures."""
+"""Fraction of cores used by other programs above which the machine counts as busy."""
 _WATCHED = 0.3
-"""Seconds for which the other programs are watched."""
+"""Seconds over which the load of other programs is measured."""
 
 
 def machine_info(threads: int | None = None, packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
-    """Facts of this machine that JSON can hold; nothing that names its owner.
+    """Facts of this machine as JSON values; nothing that identifies its owner.
 
     Args:
-        threads: CPU threads asked for; None: the default.
-        packages: whose versions to name.
+        threads: requested CPU threads; None: the default.
+        packages: packages whose versions to list.
     """
     features = cpu_features()
     info: dict[str, Any] = {
@@ -55,7 +55,7 @@ def machine_info(threads: int | None = None, packages: Sequence[str] = PACKAGES)
 
 
 def busy_cores() -> float | None:
-    """Cores that other programs keep busy while this one sleeps a moment; None where unknown."""
+    """Cores that other programs use, measured while this one sleeps; None if unknown."""
     before = _cpu_ticks()
     time.sleep(_WATCHED)
     after = _cpu_ticks()
@@ -66,13 +66,13 @@ def busy_cores() -> float | None:
 
 
 def is_busy(machine: Mapping[str, Any]) -> bool:
-    """Whether other programs were running when a machine's facts were taken."""
+    """Whether other programs loaded the machine when its facts were taken."""
     busy, cores = machine.get("busy_cores"), machine.get("cores")
     return isinstance(busy, (int, float)) and isinstance(cores, int) and busy > _BUSY * cores
 
 
 def _cpu_ticks() -> tuple[int, int] | None:
-    """Ticks in which a core did something, and all ticks, of all cores since the start."""
+    """Busy ticks and total ticks of all cores since boot."""
     statistics = Path("/proc/stat")
     if not statistics.is_file():
         return None

@@ -17,11 +17,11 @@ from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
 _FRAME_TIME = 1 / 30
-"""Seconds between two frames of a stream, as its processor sees them."""
+"""Seconds between two frames of a stream, as passed to its processor."""
 
 
 def open_engine(options: BenchOptions) -> MakeupEngine:
-    """The engine that options ask for, without a look.
+    """Open the engine described by the options, without a look.
 
     Raises:
         BackendUnavailableError: the backend or device cannot run here.
@@ -38,7 +38,7 @@ def open_engine(options: BenchOptions) -> MakeupEngine:
 
 
 def wear_demo_look(engine: MakeupEngine) -> None:
-    """Encode the shipped reference photo and put it on."""
+    """Encode the shipped reference photo and set it as the engine's look."""
     reads = engine.model.kind != ProductMakeup.kind
     engine.look = demo_picture(REFERENCE) if reads else Look.shipped("soft-glam")
 
@@ -52,10 +52,10 @@ def measure(
     """Milliseconds of each frame and of its stages, after the warm-up.
 
     Args:
-        engine: wears a look.
-        scenario: what is shown to it.
-        options: frames and warm-up are used.
-        progress: called after every frame with their number so far, warm-up included.
+        engine: an engine with a look.
+        scenario: the frames to process.
+        options: numbers of frames and warm-up frames.
+        progress: called after every frame with the number so far, warm-up included.
 
     Raises:
         InvalidInputError: the engine did not paint every face of the scene.

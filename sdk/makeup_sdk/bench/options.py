@@ -1,4 +1,4 @@
-"""What is measured: one engine, on pictures and streams of some sizes and numbers of faces."""
+"""Options of a benchmark: the engine, and the sizes and numbers of faces of its frames."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from types import MappingProxyType
 from makeup_kernels import InvalidInputError
 
 PATHS = ("image", "stream")
-"""How frames come in: `image` finds the faces of each frame anew (`MakeupEngine.process`), `stream`
-follows them and keeps the makeup still (`MakeupEngine.stream`)."""
+"""How frames are processed: `image` detects the faces of each frame (`MakeupEngine.process`);
+`stream` tracks and smooths them (`MakeupEngine.stream`)."""
 
 MAX_FACES = 16
 _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
@@ -24,7 +24,7 @@ _SIDES = (64, 8192)
 
 @dataclass(frozen=True)
 class Scenario:
-    """One thing measured: frames of one size with some faces, on one path (see `PATHS`)."""
+    """One measurement: frames of one size and number of faces, on one path (see `PATHS`)."""
 
     path: str
     width: int
@@ -40,19 +40,19 @@ class Scenario:
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What `run_bench` measures.
+    """Options of `run_bench`.
 
     Attributes:
-        model: as `MakeupEngine` takes it: a name or the path of a bundle; None: its default.
-        backend: what runs the model's networks: "auto", or a name of `makeup_engines.BACKENDS`.
-        device: where frames are worked on, as `MakeupEngine` takes it: "cpu" or "cuda".
-        sizes: (width, height) of the frames, 64..8192 pixels a side.
-        faces: how many faces they show, 1..16.
+        model: as in `MakeupEngine`: a name or the path of a bundle; None: the default.
+        backend: runs the model's networks: "auto", or one of `makeup_engines.BACKENDS`.
+        device: processes the frames, as in `MakeupEngine`: "cpu" or "cuda".
+        sizes: (width, height) of the frames, 64..8192 pixels per side.
+        faces: numbers of faces per frame, 1..16.
         paths: see `PATHS`.
         threads: CPU threads; None: one per core.
-        frames: frames timed per scenario, at least 2.
-        warmup: frames before them that are not timed.
-        cold_starts: fresh processes that time the way from start to first frame; 0 for none.
+        frames: timed frames per scenario, at least 2.
+        warmup: untimed frames before them.
+        cold_starts: number of fresh processes that time start to first frame; 0 for none.
     """
 
     model: str | None = None
@@ -88,7 +88,7 @@ class BenchOptions:
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:
-        """Every path, size and number of faces, in the order in which they are shown."""
+        """All combinations of path, size and number of faces, in display order."""
         return tuple(
             Scenario(path, width, height, count)
             for path in self.paths
@@ -105,15 +105,15 @@ PRESETS: Mapping[str, BenchOptions] = MappingProxyType(
             sizes=((640, 480), (1280, 720), (1920, 1080)),
             paths=("stream",),
             frames=600,
-            warmup=120,  # clocks rise and settle
+            warmup=120,  # until the clocks settle
         ),
     }
 )
-"""Options for a kind of machine, by name."""
+"""Options by kind of machine."""
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """`1280x720`, or one of 480p, 720p, 1080p, 4k, to (width, height).
+    """Parse `1280x720`, or one of 480p, 720p, 1080p, 4k, to (width, height).
 
     Raises:
         InvalidInputError: neither.

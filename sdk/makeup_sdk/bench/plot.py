@@ -1,4 +1,4 @@
-"""A report as a picture: SVG that follows the reader's light or dark theme."""
+"""Plot a report as SVG that follows the reader's light or dark theme."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -16,7 +16,7 @@ _GAP = 56
 _BAR = 22
 _BINS = 48
 COLORS = ("#3f86d9", "#1e9e87", "#d4722a", "#c04a8a", "#8a6fd1", "#8a8f98")
-"""Of the stages in their order; light enough on black and dark enough on white (3:1 and more)."""
+"""Colours of the stages in order; contrast of at least 3:1 on black and on white."""
 
 STYLE = """
 svg { --ground: #ffffff; --text: #1c2330; --faint: #5d6675; --line: #d5dae2; --shape: #7d8899; }
@@ -32,11 +32,11 @@ text { font: 13px system-ui, sans-serif; fill: var(--text); }
 .mark { stroke: var(--text); stroke-width: 1.5; }
 .curve { fill: none; stroke-width: 2; }
 """
-"""Style sheet of all our plots: colours by the reader's theme, and kinds of text and lines."""
+"""Style sheet of all plots: colours by theme, kinds of text and lines."""
 
 
 def save_plot(path: str | Path, report: Report) -> None:
-    """Write the plot of a report, whole or not at all.
+    """Write the plot of a report atomically.
 
     Raises:
         InvalidInputError: the suffix is not .svg, or the folder does not exist.
@@ -48,7 +48,7 @@ def save_plot(path: str | Path, report: Report) -> None:
 
 
 def plot(report: Report) -> str:
-    """SVG: per scenario a bar of its stages' medians, and how its latencies are distributed."""
+    """SVG: per scenario a bar of its stages' medians, and the distribution of its latencies."""
     rows = report.results
     stages = list(dict.fromkeys(name for row in rows for name in row.stages))
     colors = {name: COLORS[min(i, len(COLORS) - 1)] for i, name in enumerate(stages)}

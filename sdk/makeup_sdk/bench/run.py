@@ -1,4 +1,4 @@
-"""Measure everything that options ask for."""
+"""Run all measurements of a benchmark."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from makeup_sdk.bench.options import BenchOptions
 from makeup_sdk.bench.report import Report
 
 Progress = Callable[[str, float], None]
-"""Called with what is being measured and the share of it that is done."""
+"""Called with the current measurement's label and the fraction done."""
 
 
 def run_bench(options: BenchOptions, progress: Progress = lambda what, share: None) -> Report:
@@ -19,7 +19,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, share: No
 
     Raises:
         BackendUnavailableError: the backend or device cannot run here.
-        InvalidInputError: an option is out of range, or a scene cannot be made up.
+        InvalidInputError: an option is out of range, or not all faces of a scene get painted.
         BundleError: the model's bundle is missing or damaged.
     """
     created = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Frames to measure on: the shipped demo faces, moving a little from frame to frame."""
+"""Frames for measurements: the shipped demo faces, moving slightly from frame to frame."""
 
 from importlib import resources
 
@@ -14,7 +14,7 @@ REFERENCE = "red-classic.jpg"
 _FACES = ("light.jpg", "medium.jpg", "dark.jpg")
 _BACKGROUND = 118
 _SHARE = 0.8
-"""Share of the frame's height that a face's picture takes at most; the face fills half of that."""
+"""Maximum height of a demo picture, as a fraction of the frame; the face fills half of it."""
 _MOTION = ((0.0, 0.0), (0.7, 0.4), (1.0, 1.0), (0.3, 0.6))
 """Offsets of the faces in a cycle of frames, in 1/500 of the picture's side."""
 _SMALLEST_PICTURE = 96
@@ -27,10 +27,10 @@ def demo_picture(file: str) -> Image:
 
 
 def scene(scenario: Scenario) -> list[Image]:
-    """A cycle of 4 frames, uint8 (height, width, 3), BGR: faces in rows on plain ground.
+    """A cycle of 4 frames, uint8 (height, width, 3), BGR: faces in rows on a plain background.
 
     Raises:
-        InvalidInputError: the faces would come out too small to be found.
+        InvalidInputError: the faces would be too small to be detected.
     """
     width, height, count = scenario.width, scenario.height, scenario.faces
     columns, rows = min(

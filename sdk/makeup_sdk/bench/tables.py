@@ -1,4 +1,4 @@
-"""Reports and comparisons as tables on the terminal."""
+"""Print reports and comparisons as tables."""
 
 from statistics import median
 
@@ -72,7 +72,7 @@ def _lines(report: Report) -> list[str]:
 
 
 def describe_machine(report: Report) -> str:
-    """One line that names model, processor, threads and versions."""
+    """One line with model, processor, threads and versions."""
     machine, settings = report.machine, report.settings
     versions = machine.get("versions") or {}
     facts = [

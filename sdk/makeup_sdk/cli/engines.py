@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from makeup_engines import Bundle, default_cache
+from makeup_engines import default_cache
 from makeup_engines.cache import read_entry
 from makeup_engines.tensorrt.build import BuildRequest, Step, build, plan_steps
 from makeup_engines.tensorrt.kernels import build_kernels
@@ -21,6 +21,7 @@ from makeup_engines.tensorrt.plans import (
 )
 from makeup_engines.tensorrt.targets import TARGETS, target_of
 from makeup_kernels import InvalidInputError, MakeupError
+from makeup_sdk.models.registry import bundle_of
 from makeup_sdk.serving.repository import RepositoryOptions, write_repository
 
 app = typer.Typer(help="List, verify and clean built engines.", no_args_is_help=True)
@@ -31,7 +32,7 @@ CacheFolder = Annotated[
 
 
 def build_command(
-    bundle: Annotated[Path, typer.Argument(help="Bundle: a folder or a .zip.")],
+    model: Annotated[str, typer.Argument(help="Shipped model, or a bundle: a folder or a .zip.")],
     backend: Annotated[
         str | None,
         typer.Option(
@@ -71,26 +72,31 @@ def build_command(
 ) -> None:
     """Build the TensorRT engines of a bundle; what is built already stays as it is.
 
-    With --server triton: write a model repository for Triton Inference Server instead, of a bundle
-    or a shipped model.
+    With --server triton: write a model repository for Triton Inference Server instead.
 
-    makeup build psgan.bundle
+    makeup build psgan
 
     makeup build psgan.bundle --target orin --plan
     """
     if server is not None:
         networks = backend, kind, batch or 8
-        _write_repository(server, str(bundle), output, networks, instances, threads)
+        _write_repository(server, model, output, networks, instances, threads)
         return
     backend = backend or "tensorrt"
     if backend != "tensorrt":
         raise InvalidInputError(
             f"--backend {backend}: there is nothing to build, as only tensorrt is built ahead of "
-            f"time; use the bundle as it is: --model {bundle}"
+            f"time; use the model as it is: --model {model}"
         )
     chosen = target_of(target)
+    bundle = bundle_of(model)
+    if bundle is None:
+        raise InvalidInputError(
+            f"{model}: has no networks of its own, so there is nothing to build; use it as it is: "
+            f"--model {model}"
+        )
     request = BuildRequest(
-        Bundle.open(bundle),
+        bundle,
         chosen,
         BuildOptions(batch or 1, workspace or chosen.workspace_mib),
         timing_cache,

@@ -29,6 +29,13 @@ def serve(
         str | None, typer.Option(help="Behind a proxy: its address, e.g. https://try.example.")
     ] = None,
     threads: ThreadsOption = None,
+    session_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MAKEUP_SESSION_KEY",
+            help="Shared by replicas: live sessions can then move from one to another.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the try-on page and the JSON API. Nothing of a visitor's pictures is stored.
 
@@ -53,6 +60,7 @@ def serve(
             key=key,
             https=https,
             threads=threads,
+            session_key=session_key,
         )
     )
     console = Console()

@@ -1,6 +1,6 @@
 """Face analysis: find faces, their landmarks and region maps.
 
-`BundledFaceAnalyzer` runs the shipped networks; an app may plug in anything that satisfies the
+`BundledFaceAnalyzer` runs the shipped networks; an app may use its own class that implements the
 `FaceAnalyzer` protocol.
 """
 

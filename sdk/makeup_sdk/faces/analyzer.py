@@ -14,19 +14,18 @@ from makeup_sdk.faces.types import Detection, FaceAnalysis
 from makeup_sdk.weights import open_shipped
 
 _SUFFIXES = {"int8": "_int8", "fp32": ""}
-"""Of the name of the shipped bundle, by precision."""
+"""Suffix of the shipped bundle's name, by precision."""
 
 
 class BundledFaceAnalyzer:
     """`FaceAnalyzer` with the networks that ship with the package, on the CPU.
 
     Args:
-        threads: CPU threads; None takes one per core.
-        precision: of the landmark, region and lip networks: "int8", which a CPU runs faster, or
-            "fp32".
+        threads: CPU threads; None: one per core.
+        precision: of the landmark, region and lip networks: "int8" (faster on CPUs) or "fp32".
 
     Raises:
-        InvalidInputError: another precision.
+        InvalidInputError: an unknown precision.
         BundleError: the shipped models are missing or damaged.
     """
 
@@ -55,14 +54,14 @@ class BundledFaceAnalyzer:
     def analyze(self, frame: Image, start: Detection | FloatArray) -> FaceAnalysis:
         """Analyse one face, from a detection or from its landmarks in the previous frame.
 
-        A detection costs a first pass on an upright crop, whose landmarks align the second.
+        A detection needs an extra pass on an upright crop, whose landmarks align the second.
 
         Args:
             frame: uint8 (H, W, 3), BGR.
             start: a detection, or float32 (68, 2) landmarks in frame pixels.
 
         Raises:
-            InvalidInputError: landmarks of another shape, non-finite, or all at one place.
+            InvalidInputError: landmarks with a wrong shape, non-finite, or all equal.
         """
         landmarks = self._locate(frame, start) if isinstance(start, Detection) else start
         matrix = crop_matrix(landmarks)

@@ -1,7 +1,7 @@
-"""The canonical face: where a look's maps lie, and the warp between it and any other face.
+"""The canonical face, on which a look's maps are stored, and the warps to and from other faces.
 
 The canonical face is the landmark template, made symmetric. A thin-plate spline of the 68 landmarks
-(Bookstein, 1989; regularised, since landmarks are noisy) leads from it to a face and back:
+(Bookstein, 1989; regularised, since landmarks are noisy) maps it to a face and back:
 
     f(x) = A·(1, x) + Σ_k w_k · U(‖x − p_k‖),   U(r) = r² log r²
 
@@ -21,20 +21,20 @@ from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.types import CropGrid
 
 _SMOOTHNESS = 20.0
-"""λ of the spline, squared crop pixels: landmarks are off by a pixel or two."""
+"""λ of the spline, squared crop pixels: landmarks have errors of a pixel or two."""
 
 _NODE_STEP = 8
-"""Crop pixels between the places at which the spline itself is evaluated; bilinear between."""
+"""Crop pixels between evaluations of the spline; bilinear interpolation between them."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the canonical face as a grid of cells, symmetric about its middle, x = 128.
+    """A part of the canonical face as a grid of cells, symmetric about x = 128.
 
     Attributes:
         top, left: centre of the first cell, canonical pixels.
-        rows, columns: cells.
-        cell: canonical pixels from one cell to the next.
+        rows, columns: number of cells.
+        cell: canonical pixels between neighbouring cells.
     """
 
     top: int
@@ -55,10 +55,10 @@ def canonical_landmarks() -> NDArray[np.float64]:
 
 
 def places_on_face(window: Window, landmarks: FloatArray) -> FloatArray:
-    """Where the cells of a canonical window lie on a face.
+    """Positions of a canonical window's cells on a face.
 
     Args:
-        window: of the canonical face.
+        window: window of the canonical face.
         landmarks: float32 (68, 2), crop pixels.
 
     Returns:
@@ -69,7 +69,7 @@ def places_on_face(window: Window, landmarks: FloatArray) -> FloatArray:
 
 
 class CanonicalPlaces:
-    """Where the pixels of a face's crop lie on the canonical face.
+    """Positions of a crop's pixels on the canonical face.
 
     Args:
         landmarks: float32 (68, 2), crop pixels.
@@ -85,7 +85,7 @@ class CanonicalPlaces:
         self._nodes = nodes.reshape(len(steps), len(steps), 2).astype(np.float32)
 
     def cells(self, window: Window, grid: CropGrid) -> tuple[FloatArray, FloatArray]:
-        """Where the cells of a grid of the crop lie in a canonical window.
+        """Positions of a crop grid's cells in a canonical window.
 
         Returns:
             x, y: float32 (grid.rows, grid.columns), in cells of the window.
@@ -109,12 +109,12 @@ def _bend(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def _basis(places: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the spline's coefficients are multiplied with at places, (len(places), 71)."""
+    """The spline's basis functions at places, (len(places), 71)."""
     return np.concatenate([_bend(places, points), np.ones((len(places), 1)), places], axis=1)
 
 
 def _system(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix whose solution the spline's coefficients are, (71, 71)."""
+    """The matrix of the linear system for the spline's coefficients, (71, 71)."""
     count = len(points)
     system = np.zeros((count + 3, count + 3))
     system[:count] = _basis(points, points)
@@ -125,7 +125,7 @@ def _system(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @cache
 def _landmark_shares(window: Window) -> NDArray[np.float64]:
-    """(cells, 68): what each landmark of a face counts in the place of each cell of a window."""
+    """(cells, 68): weight of each landmark of a face in the position of each cell of a window."""
     points = canonical_landmarks()
     y, x = np.mgrid[: window.rows, : window.columns] * float(window.cell)
     cells = np.stack([x.ravel() + window.left, y.ravel() + window.top], axis=1)

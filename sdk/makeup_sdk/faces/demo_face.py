@@ -1,4 +1,4 @@
-"""A bare face that ships with the package, to show makeup on."""
+"""A bare face that ships with the package, for showing makeup."""
 
 from functools import cache
 from pathlib import Path

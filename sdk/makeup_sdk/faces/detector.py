@@ -1,4 +1,4 @@
-"""The face detector: frame to boxes."""
+"""The face detector: from a frame to boxes."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ _CANDIDATES = 400
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where a frame lies in the network's input: at the top left; right and below it is black.
+    """Placement of a frame in the network's input: top left, black to the right and below.
 
     Attributes:
-        scale: of the frame.
-        height, width: of the shrunk frame, pixels.
+        scale: scale of the frame.
+        height, width: size of the scaled frame, pixels.
     """
 
     scale: float
@@ -60,7 +60,7 @@ class FaceDetector:
         return self.boxes(cells, place, max_faces, threshold)
 
     def letterbox(self, height: int, width: int) -> Letterbox:
-        """Where a frame of this size lies in the network's input."""
+        """Placement of a frame of this size in the network's input."""
         scale = self._long_side / max(height, width)
         return Letterbox(scale, max(1, round(height * scale)), max(1, round(width * scale)))
 
@@ -71,7 +71,7 @@ class FaceDetector:
         max_faces: int,
         threshold: float = SCORE_THRESHOLD,
     ) -> list[Detection]:
-        """Faces of the network's output float32 (5, N), best first, at most `max_faces`."""
+        """Faces from the network's output float32 (5, N), best first, at most `max_faces`."""
         logit = float(np.log(threshold / (1 - threshold)))
         chosen = np.flatnonzero(cells[0] > logit)
         if chosen.size > _CANDIDATES:
@@ -85,7 +85,7 @@ class FaceDetector:
         return [Detection(boxes[k].astype(np.float32), float(scores[k])) for k in kept]
 
     def _centres(self, height: int, width: int) -> tuple[FloatArray, FloatArray]:
-        """Centre (N, 2) and size (N,) of every cell, in the order of the network's output."""
+        """Centres (N, 2) and sizes (N,) of the cells, in the order of the network's output."""
         centres, sizes = [], []
         for stride in self._strides:
             rows, columns = height // stride, width // stride
@@ -97,7 +97,7 @@ class FaceDetector:
 
 
 def _drawn(frame: Image, place: Letterbox) -> FloatArray:
-    """Network input float32 (1, 3, h, w), BGR in 0..1."""
+    """The network's input, float32 (1, 3, h, w), BGR in 0..1."""
     size = (place.width, place.height)
     method = cv2.INTER_AREA if place.scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(frame, size, interpolation=method)
@@ -109,7 +109,7 @@ def _drawn(frame: Image, place: Letterbox) -> FloatArray:
 def _best_of_each(
     boxes: NDArray[np.floating], scores: NDArray[np.floating], max_faces: int
 ) -> list[int]:
-    """Greedy suppression of boxes that overlap a better one, or lie within it."""
+    """Greedy non-maximum suppression of boxes that overlap a better one, or lie within it."""
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     order = np.argsort(-scores, kind="stable")
     kept: list[int] = []

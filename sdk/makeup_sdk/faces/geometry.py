@@ -1,4 +1,4 @@
-"""Geometry of faces: from a detector's box to a crop, head turn, how much of a face is visible."""
+"""Geometry of faces: crop from a detector's box, yaw, visible share of a face."""
 
 import cv2
 import numpy as np
@@ -16,9 +16,9 @@ _PUPIL_RISE = 0.045
 
 
 def box_crop_matrix(box: FloatArray, size: int) -> NDArray[np.float64]:
-    """Upright crop around a detector's box, framed as the aligned crop of that face would be.
+    """Upright crop around a detector's box, framed like the aligned crop of that face.
 
-    Side = 1.606 · √(box area), centre 0.022 sides above the box's: medians over the labelled
+    Side = 1.606 · √(box area), centre 0.022 sides above the box's centre: medians over the labelled
     pictures.
 
     Args:
@@ -38,8 +38,8 @@ def box_crop_matrix(box: FloatArray, size: int) -> NDArray[np.float64]:
 def pupils(landmarks: FloatArray) -> FloatArray:
     """Estimated pupils, float32 (2, 2): the eye on the picture's left, then the other.
 
-    The mean of an eye's six points lies lower than its pupil, which the upper lid hangs over: it
-    is raised by 0.045 eye widths, the median over the labelled irises of the training pictures.
+    The mean of an eye's six points lies below the pupil because the upper lid covers part of the
+    iris. It is raised by 0.045 eye widths, the median over the training pictures' labelled irises.
     """
     points = np.asarray(landmarks, np.float64)
     eyes = np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0)])
@@ -52,11 +52,11 @@ def pupils(landmarks: FloatArray) -> FloatArray:
 
 
 def yaw_degrees(landmarks: FloatArray) -> float:
-    """Turn of the head to the side, degrees; positive when the nose points to the frame's right.
+    """Yaw of the head in degrees; positive if the nose points to the frame's right.
 
-    arcsin of the nose's offset from the middle of the outer eye corners, across the line from the
-    bridge of the nose to the chin and in units of its length. Fitted to the points that the shipped
-    network finds on the labelled faces: mean error below 2° up to 25°, 4° up to 35°, 9° beyond.
+    arcsin of the nose's offset from the midpoint of the outer eye corners, perpendicular to the
+    line from nose bridge to chin and in units of its length. Fitted to the shipped network's points
+    on labelled faces: mean error below 2° up to 25°, 4° up to 35°, 9° beyond.
     """
     points = np.asarray(landmarks, np.float64)
     upward = points[27] - points[8]
@@ -71,8 +71,8 @@ def yaw_degrees(landmarks: FloatArray) -> float:
 def visible_share(analysis: FaceAnalysis) -> float:
     """Share of the face, from brows to chin, that is not covered, in 0..1.
 
-    Counts the pixels of the region map that carry a region inside the outline of jaw and brows;
-    eyeballs and the inside of the mouth are left out. Parts beyond the crop do not count.
+    Counts pixels with a region inside the outline of jaw and brows, except eyeballs and the inside
+    of the mouth. Parts beyond the crop do not count.
     """
     points = analysis.crop_landmarks
     outline = np.vstack([points[:17], points[26:16:-1]])
@@ -87,7 +87,7 @@ def visible_share(analysis: FaceAnalysis) -> float:
 
 
 def mirrored_landmarks(landmarks: FloatArray) -> FloatArray:
-    """float32 (68, 2), crop pixels: those of the same face in a flipped crop."""
+    """float32 (68, 2), crop pixels: landmarks of the same face in a mirrored crop."""
     mirrored: FloatArray = landmarks[MIRRORED_POINTS]
     mirrored[:, 0] = CROP_SIZE - 1 - mirrored[:, 0]
     return mirrored

@@ -1,4 +1,4 @@
-"""The landmark + region network: face crop to 68 points, a confidence and a region map."""
+"""The landmark and region network: face crop to 68 points, a confidence and a region map."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class CropAnalysis:
 
 
 class LandmarkRegionModel:
-    """The network on crops of any side, resampled to its own.
+    """The network on crops of any side; they are resampled to its input size.
 
     Args:
         session: the graph `model` of the bundle `face_landmarks_regions`.

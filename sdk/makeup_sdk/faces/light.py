@@ -1,8 +1,8 @@
 """Log-linear light: the domain in which a change of light is a sum.
 
-In the logarithm of linear RGB a change of light, a colour cast or a pigment is a sum. What a
-reference's lips are relative to its skin is therefore free of the reference's light, and added to
-another face's skin it takes on that face's light.
+In the logarithm of linear RGB, a change of light, a colour cast or a pigment is an added constant.
+The difference between a reference's lips and its skin therefore does not depend on the reference's
+light; added to another face's skin, it takes on that face's light.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from makeup_kernels.types import FloatArray, Image
 
 _FLOOR = 0.012
-"""Added to linear light in [0, 1] before the logarithm, so that black stays finite."""
+"""Added to linear light in [0, 1] before the logarithm, to keep black finite."""
 
 LUMINANCE = np.array([0.0722, 0.7152, 0.2126], np.float32)
 """Rec. 709 luminance weights, in BGR order."""
@@ -38,7 +38,7 @@ _FROM_LOG = np.round(
 
 
 LIGHT_SLOPE: FloatArray = np.gradient(_TO_LOG)
-"""float32 (256,): by how much log light rises with one step of a pixel value, at each of them."""
+"""float32 (256,): derivative of log light with respect to the pixel value."""
 
 
 def to_log(image: Image) -> FloatArray:
@@ -55,6 +55,6 @@ def from_log(light: FloatArray) -> Image:
 
 
 def luminance(light: FloatArray) -> FloatArray:
-    """float32 (..., 3) log light to (...): log luminance, taken as the weighted mean of logs."""
+    """float32 (..., 3) log light to (...): log luminance, as the weighted mean of logs."""
     weighted: FloatArray = light @ LUMINANCE
     return weighted

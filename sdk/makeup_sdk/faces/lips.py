@@ -1,4 +1,4 @@
-"""A second look at the mouth, for the lips' exact outline."""
+"""Refines the lips' outline with a second network at full resolution."""
 
 import cv2
 import numpy as np
@@ -11,14 +11,14 @@ from makeup_sdk.faces.planes import normalized_planes
 
 _COARSE = 4
 _RING = np.ones((7, 7), np.uint8)
-"""Around the lips, in cells of 4 crop pixels."""
+"""Dilation that gives the ring around the lips, in cells of 4 crop pixels."""
 _LEAST_SKIN = 0.3
-"""Share of skin around lips that are seen: of 260 bare portraits, turned heads and beards among
-them, none has less, and lips that the net sees on a surgical mask nearly always have."""
+"""Minimum fraction of skin around visible lips: none of 260 bare portraits, including turned heads
+and beards, has less; lips detected on a surgical mask nearly always have."""
 
 
 def without_covered_lips(regions: Image) -> Image:
-    """A region map without lips that have no skin around them: they are on a mask.
+    """A region map without lips that have no skin around them: those are on a face mask.
 
     Args:
         regions: uint8 (256, 256); changed in place.
@@ -32,7 +32,7 @@ def without_covered_lips(regions: Image) -> Image:
 
 
 class LipModel:
-    """The lip net: the mouth in full resolution to the region logits of its lips.
+    """The lip net: from the mouth at full resolution to region logits of the lips.
 
     Args:
         session: the graph `lips` of the bundle `face_landmarks_regions`.
@@ -42,7 +42,7 @@ class LipModel:
         self.session = session
 
     def refine(self, crop: Image, logits: FloatArray) -> FloatArray:
-        """Region logits whose lips are those of the lip net.
+        """Region logits with the lips replaced by the lip net's.
 
         Args:
             crop: uint8 (256, 256, 3), BGR.

@@ -1,4 +1,4 @@
-"""The classes of a face parser, drawn from the region map and the landmarks."""
+"""Face parsing classes, drawn from the region map and the landmarks."""
 
 import cv2
 import numpy as np
@@ -12,26 +12,26 @@ from makeup_sdk.faces.types import CropGrid
 _SKIN, _BROWS, _EYES, _NOSE, _UPPER, _INSIDE, _LOWER, _HAIR = 1, (2, 3), (4, 5), 6, 7, 8, 9, 10
 _EYE_POINTS = (range(36, 42), range(42, 48))
 _BRIDGE, _WINGS = 0.12, 0.25
-"""Half the width of the nose's bridge, and how far its wings reach beyond points 31 and 35, in
-units of the way from one to the other. Overlap with hand-drawn noses: 0.88."""
+"""Half the width of the nose's bridge, and how far the nostrils reach beyond points 31 and 35, in
+units of the distance between them. IoU with hand-drawn noses: 0.88."""
 _INSIDE_POINTS = range(60, 68)
 _FOREHEAD, _HAIR_ARC = (0.6, 1.0), (0.95, 1.35)
-"""Arcs over forehead and hair: height in units of the way from chin to ears, width in those of the
-jaw."""
+"""Arcs over forehead and hair: height in units of the chin-to-ear distance, width in units of the
+jaw's width."""
 
 _WHOLE, _PERIOD = Window(0, 0, CROP_SIZE, CROP_SIZE, 1), 230.0
 """The canonical face, and the period of `place_planes`, canonical pixels."""
 PLACE_PLANES = slice(6, 10)
-"""Planes of glasses and ears in the 19 classes of face-parsing.PyTorch, which `face_classes` never
-draws; networks of ours have `place_planes` there."""
+"""Planes of glasses and ears in the 19 classes of face-parsing.PyTorch. `face_classes` never draws
+these classes; our networks get `place_planes` there."""
 
 
 def face_classes(points: FloatArray, regions: Image) -> Image:
-    """What a face parser would say, from the region map and the landmarks.
+    """Parsing classes of a face, from the region map and the landmarks.
 
-    Skin, brows and lips are those of the region map, so that hands and hair before the face stay
-    out. Eyes, nose and the inside of the mouth come from the landmarks; hair is a band over the
-    forehead. Ears and neck cannot be told from the background.
+    Skin, brows and lips come from the region map, so hands and hair in front of the face are
+    excluded. Eyes, nose and the inside of the mouth come from the landmarks; hair is a band above
+    the forehead. Ears and neck are background.
 
     Args:
         points: float32 (68, 2), landmarks, pixels of the crop.
@@ -65,10 +65,10 @@ def face_classes(points: FloatArray, regions: Image) -> Image:
 
 
 def place_planes(points: FloatArray, size: int) -> FloatArray:
-    """Where each pixel lies on the canonical face, as four planes in [0, 1].
+    """Each pixel's position on the canonical face, encoded as four planes in [0, 1].
 
-    Cosine and sine, across and down; a period is a little wider than a face. Places that lie near
-    to each other have like values, so that a product of them is a correspondence.
+    Cosine and sine of x and of y; a period is slightly wider than a face. Nearby positions have
+    similar codes, so the dot product of two codes measures correspondence.
 
     Args:
         points: float32 (68, 2), landmarks, pixels of the crop.
@@ -88,7 +88,7 @@ def place_planes(points: FloatArray, size: int) -> FloatArray:
 
 
 def _nose(points: FloatArray) -> NDArray[np.floating]:
-    """Outline from the bridge down around the wings."""
+    """Outline from the bridge down around the nostrils."""
     across, down = points[35] - points[31], points[33] - points[27]
     right, left = points[31] - _WINGS * across, points[35] + _WINGS * across
     top, rise = points[27], 0.075 * down

@@ -1,4 +1,4 @@
-"""Pixels as networks read them."""
+"""Network inputs from pixels."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def normalized_planes(
         image: (H, W, 3), BGR.
         color: channel order of the result, "bgr" or "rgb".
         mean, scale: per channel of the result; default: pixels in [0, 1].
-        out: float32 (1, 3, H, W), also a view with gaps; None allocates.
+        out: float32 (1, 3, H, W), may be a strided view; None allocates.
 
     Returns:
         float32 (1, 3, H, W): `out`, or a new array.

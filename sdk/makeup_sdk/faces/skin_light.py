@@ -1,8 +1,8 @@
-"""A face's own light: its crop in standard light, and changes of colour as factors on light.
+"""Normalise a crop's light by its cheeks; express colour changes as factors on light.
 
 Makeup is reflectance. Each crop is scaled in linear light so that its cheeks have a standard
-luminance, and a little towards a standard hue; colours are read and changed as CIELAB there.
-Brighter or coloured light cancels out, and a change becomes a factor on linear light:
+luminance and move slightly towards a standard hue. Colours are read and changed there in CIELAB.
+The brightness and colour of the light cancel out, and a change becomes a factor on linear light:
 process(light(x)) = light(process(x)).
 """
 
@@ -25,32 +25,32 @@ _STANDARD_HUE = np.array([0.6, 0.88, 1.54])
 """Linear B, G, R of skin, relative to its luminance."""
 
 _HUE_SHARE = 0.3
-"""How far the hue of the cheeks is taken for that of the light; the rest is the skin's own."""
+"""Fraction of the cheeks' hue that is attributed to the light; the rest is the skin's own."""
 
 _CHEEK_ROWS = slice(100, 190)
-"""Rows of the crop from eyes to mouth, whose skin is measured."""
+"""Rows of the crop, from eyes to mouth, in which skin is measured."""
 
 _MIN_CHEEK_PIXELS = 50
 
 _DARKEST_SKIN = 1e-3
 _DARKEST = 4e-3
-"""Linear light that is taken for the darkest, so that factors stay finite."""
+"""Minimum linear light, to keep factors finite."""
 
 _LAB_STEP = np.array([100 / 255, 1, 1], np.float32)
 _LAB_ZERO = np.array([0, 128, 128], np.float32)
-"""Of OpenCV's 8-bit CIELAB."""
+"""Zero of OpenCV's 8-bit CIELAB."""
 
 _LINEAR = decode_srgb(np.arange(256) / 255.0)
 
 
 @dataclass(frozen=True)
 class CheekLight:
-    """The light on a face, as its cheeks show it.
+    """The light on a face, estimated from its cheeks.
 
     Attributes:
         skin: float64 (3,): linear B, G, R of the cheeks, in [0, 1].
-        exposure_share: how much of its brightness is taken for light, in [0, 1]: at 1 every face
-            comes to the standard luminance.
+        exposure_share: fraction of the brightness attributed to the light, in [0, 1]: at 1 every
+            face gets the standard luminance.
     """
 
     skin: NDArray[np.float64]
@@ -60,7 +60,7 @@ class CheekLight:
     def measure(
         cls, crop: Image, regions: NDArray[np.uint8], exposure_share: float = 1.0
     ) -> "CheekLight":
-        """Measure the cheeks: the median of each channel, to a fraction of a step.
+        """Measure the cheeks: the median of each channel, interpolated between pixel values.
 
         Args:
             crop: uint8 (256, 256, 3), BGR.
@@ -78,7 +78,7 @@ class CheekLight:
 
     @cached_property
     def gains(self) -> FloatArray:
-        """float32 (3,): factors on linear B, G, R that lead to standard light."""
+        """float32 (3,): factors on linear B, G, R that give standard light."""
         luminance = float(self.skin @ LUMINANCE)
         hue = self.skin / luminance
         balance = (_STANDARD_HUE / hue) ** _HUE_SHARE
@@ -101,7 +101,7 @@ class CheekLight:
         return np.asarray(cv2.cvtColor(lit, cv2.COLOR_BGR2LAB), np.uint8)
 
     def relative(self, lab: NDArray[Any]) -> FloatArray:
-        """float32 (..., 3): CIELAB relative to the cheeks, of 8-bit values or means of them."""
+        """float32 (..., 3): CIELAB relative to the cheeks, from 8-bit values or their means."""
         return np.asarray(lab * _LAB_STEP - (_LAB_ZERO + self.skin_lab), np.float32)
 
 
@@ -116,11 +116,11 @@ def _linear_median(values: NDArray[np.uint8]) -> float:
 
 
 def log_factors(lab: FloatArray, change: FloatArray) -> FloatArray:
-    """What a change of CIELAB is in the logarithm of linear light.
+    """Convert a change of CIELAB to log factors on linear light.
 
     Args:
         lab: float32 (H, W, 3), colours before, in standard light.
-        change: float32 (H, W, 3), to be added to them.
+        change: float32 (H, W, 3), added to them.
 
     Returns:
         float32 (H, W, 3): log of the factor on linear B, G, R.
@@ -130,7 +130,7 @@ def log_factors(lab: FloatArray, change: FloatArray) -> FloatArray:
 
 
 def _linear(lab: FloatArray) -> FloatArray:
-    """float32 (H, W, 3): linear B, G, R, no darker than the darkest."""
+    """float32 (H, W, 3): linear B, G, R, at least `_DARKEST`."""
     lit = lab.copy()
     np.maximum(lit[..., 0], 2.0, out=lit[..., 0])
     rgb = cv2.cvtColor(lit, cv2.COLOR_LAB2LRGB)

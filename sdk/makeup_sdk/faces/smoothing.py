@@ -1,7 +1,7 @@
-"""Temporal smoothing of one face in a stream: averages that move along with it.
+"""Temporal smoothing of one face in a stream: motion-compensated averages.
 
-Where the picture stands still, values are averaged, which removes flicker from sensor noise. Where
-the picture changes, new values count at once.
+Where the picture is still, values are averaged, which removes flicker from sensor noise. Where it
+changes, new values take effect at once.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,23 @@ from numpy.typing import NDArray
 from makeup_kernels import CROP_SIZE, Region, similarity
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.arguments import above, at_least
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 
 _PICTURE_GRID = CropGrid(0, 0, CROP_SIZE // 4, CROP_SIZE // 4, cell=4)
-"""Of the picture in which change is looked for."""
+"""Grid of the picture used to detect change."""
 _REGION_GRID = CropGrid(0, 0, CROP_SIZE // 2, CROP_SIZE // 2, cell=2)
-"""Of the averaged region map."""
+"""Grid of the averaged region map."""
 _CHANGE = (9.0, 22.0)
-"""Grey steps: a cell that differs by less from the last frame stands still, by more it is new."""
+"""Grey levels: below the first difference a cell is still, above the second it is new."""
 _PICTURE_SECONDS = 0.3
-"""Time constant of the picture that a frame is compared with."""
+"""Time constant of the averaged picture that a frame is compared with."""
 _UNNOTICED = 0.05
-"""Crop pixels of motion that a map is not carried along."""
+"""Motion in crop pixels below which a map is not shifted."""
 _FULL_SHIFT, _MOVING_SHARE = 1.5, 0.35
-"""Crop pixels per frame from which a face moves, and the least weight of new values then."""
+"""Crop pixels per frame from which a face counts as moving; minimum weight of new values then."""
+_MOST_FRAMES = 1000
+"""Number of frames in an average from which on it makes no difference."""
 _REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 
 
@@ -37,9 +40,9 @@ class SmoothingOptions:
     Attributes:
         rest_cutoff: Hz; landmarks at rest are low-passed at this frequency.
         speed_gain: Hz per pupil distance per second; how fast that frequency rises with motion.
-        regions: seconds over which region maps are averaged where the picture stands still.
-        colors: seconds over which the bare skin's colour is averaged while the light is steady.
-        layer: seconds over which the paint itself is averaged where the picture stands still.
+        regions: seconds; averaging time of region maps where the picture is still.
+        colors: seconds; averaging time of the bare skin's colour in constant light.
+        layer: seconds; averaging time of the paint itself where the picture is still.
     """
 
     rest_cutoff: float = 0.35
@@ -58,14 +61,14 @@ class SmoothingOptions:
 
 @dataclass(frozen=True)
 class Step:
-    """What happened to a face from one frame to the next.
+    """Motion and change of a face from one frame to the next.
 
     Attributes:
-        seconds: the time between them.
-        motion: float64 (2, 3), crop pixel then to crop pixel now.
-        shift: length of that motion at the face's middle, crop pixels.
-        news: float32 (64, 64) in [0, 1]: 0 where the picture is what it was, 1 where it is new: a
-            hand came, the mouth opened.
+        seconds: time between the frames.
+        motion: float64 (2, 3), previous crop pixel to current crop pixel.
+        shift: length of that motion at the face's centre, crop pixels.
+        news: float32 (64, 64) in [0, 1]: 0 where the picture is unchanged, 1 where it is new, for
+            example because a hand appeared or the mouth opened.
     """
 
     seconds: float
@@ -74,8 +77,8 @@ class Step:
     news: FloatArray
 
     def share(self, seconds: float, grid: CropGrid) -> FloatArray:
-        """float32 (rows, columns) in [0, 1]: what new values of a grid count in an average over
-        seconds."""
+        """float32 (rows, columns) in [0, 1]: weight of a grid's new values in an average over
+        `seconds`."""
         still = 1 - np.exp(-self.seconds / seconds)
         least = np.float32(max(still, min(self.shift / _FULL_SHIFT, 1) * _MOVING_SHARE))
         rows, columns = (
@@ -92,7 +95,7 @@ class Step:
 
 
 class StepEstimator:
-    """Compares a face's picture with its past, along the motion of its landmarks."""
+    """Compares a face's picture with its past, compensated for the landmarks' motion."""
 
     def __init__(self) -> None:
         self._picture: FloatArray | None = None
@@ -112,7 +115,7 @@ class StepEstimator:
         shift = float(np.hypot(*(landmarks.mean(axis=0) - before.mean(axis=0))))
         last = _moved(last, motion, _PICTURE_GRID)
         change = picture - last
-        light = np.median(change, axis=(1, 2), keepdims=True)  # a lamp went on: the same face
+        light = np.median(change, axis=(1, 2), keepdims=True)  # a change of light is not news
         distance = cv2.GaussianBlur(np.abs(change - light).max(axis=0), (0, 0), 1.0)
         low, high = _CHANGE
         news = np.clip((distance - low) / (high - low), 0, 1).astype(np.float32)
@@ -120,16 +123,32 @@ class StepEstimator:
         self._picture = last + step.share(_PICTURE_SECONDS, _PICTURE_GRID) * change
         return step
 
+    def remember(self, memory: Memory) -> None:
+        """Keep what the next frame is compared with."""
+        if self._picture is not None:
+            memory.put_map("picture", self._picture)
+            memory.put("landmarks", self._landmarks)
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from there.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        if "picture" in memory:
+            self._picture = memory.take_map("picture", (3, *_PICTURE_GRID.shape))
+            self._landmarks = memory.take("landmarks", (68, 2))
+
 
 class MovingAverage:
-    """A recursive average of a map of the crop, carried along with the face.
+    """A motion-compensated recursive average of a crop map.
 
-    Where the picture is new, the new values count at once; elsewhere slowly, so that they do not
-    tremble with the sensor's noise. In motion they count more, since carrying blurs.
+    New values take effect at once where the picture is new, and slowly elsewhere, which suppresses
+    sensor noise. During motion they get more weight, because compensation blurs.
 
     Args:
-        seconds: time constant of a still face.
-        grid: where the map's cells lie.
+        seconds: time constant for a still face.
+        grid: grid of the map.
     """
 
     def __init__(self, seconds: float, grid: CropGrid) -> None:
@@ -142,25 +161,42 @@ class MovingAverage:
         if self._values is not None and step is not None and self._seconds > 0:
             kept = _moved(self._values, step.motion, self._grid)
             share = step.share(self._seconds, self._grid)
-            share = np.maximum(share, np.float32(1 / (self._count + 1)))  # at first a plain mean
+            share = np.maximum(share, np.float32(1 / (self._count + 1)))  # plain mean at first
             values = values - kept
             values *= share
             values += kept
         else:
-            values = values.copy()  # whoever gave them may reuse the memory
+            values = values.copy()  # the caller may reuse the memory
         self._values = values
         self._count += 1
         return values
 
     def forget(self) -> None:
-        """Start anew with the next values: what was averaged is gone from sight."""
+        """Restart with the next values, when the face was lost from view."""
         self._values, self._count = None, 0
 
     def carry(self, step: Step) -> FloatArray:
-        """The average of the frames before, float32 (C, rows, columns), where the face is now."""
+        """The previous average, float32 (C, rows, columns), moved to where the face is now."""
         assert self._values is not None, "there is no frame before"
         if step.shift > _UNNOTICED:
             self._values = _moved(self._values, step.motion, self._grid)
+        return self._values
+
+    def remember(self, memory: Memory, name: str) -> None:
+        """Keep the average."""
+        if self._values is not None:
+            memory.put_map(name, self._values)
+            memory.put(f"{name} count", min(self._count, _MOST_FRAMES))
+
+    def recall(self, memory: Memory, name: str, planes: int) -> FloatArray | None:
+        """Go on from an average of so many planes; gives it, or None if there is none.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        if name in memory:
+            self._values = memory.take_map(name, (planes, *self._grid.shape))
+            self._count = memory.take_count(f"{name} count", _MOST_FRAMES)
         return self._values
 
 
@@ -168,7 +204,7 @@ class RegionSmoother:
     """Averages the region maps of one face.
 
     Args:
-        seconds: time constant of a still face.
+        seconds: time constant for a still face.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -178,9 +214,21 @@ class RegionSmoother:
         """Take the uint8 (256, 256) region map of a frame; returns the smoothed one."""
         return _best_regions(self._shares(_shares(regions), step))
 
+    def remember(self, memory: Memory) -> None:
+        """Keep the average."""
+        self._shares.remember(memory, "regions")
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from it.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        self._shares.recall(memory, "regions", len(_REGIONS))
+
 
 def _shares(regions: Image) -> FloatArray:
-    """float32 (4, 128, 128): share of each makeup region in each cell of 2 × 2 pixels."""
+    """float32 (4, 128, 128): fraction of each makeup region in each cell of 2 × 2 pixels."""
     size = (_REGION_GRID.columns, _REGION_GRID.rows)
     shares = np.empty((len(_REGIONS), *size), np.float32)
     for region, plane in zip(_REGIONS, shares, strict=True):
@@ -190,7 +238,7 @@ def _shares(regions: Image) -> FloatArray:
 
 
 def _best_regions(shares: FloatArray) -> Image:
-    """uint8 (256, 256): the region with the largest share, none included."""
+    """uint8 (256, 256): the region with the largest fraction, or none."""
     size = (CROP_SIZE, CROP_SIZE)
     planes = [cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in shares]
     best = 1 - (planes[0] + planes[1] + planes[2] + planes[3])
@@ -203,8 +251,8 @@ def _best_regions(shares: FloatArray) -> Image:
 
 
 def _moved(values: FloatArray, motion: NDArray[np.float64], grid: CropGrid) -> FloatArray:
-    """Values (C, rows, columns) of a grid, carried along a motion in crop pixels."""
-    matrix = motion.copy()  # cell c has its centre at crop pixel first + cell · c
+    """Values (C, rows, columns) of a grid, moved by a motion in crop pixels."""
+    matrix = motion.copy()  # the centre of cell c is crop pixel first + cell · c
     first = np.array([grid.left, grid.top]) + grid.cell / 2 - 0.5
     matrix[:, 2] = (motion[:, :2] @ first + motion[:, 2] - first) / grid.cell
     moved = np.empty_like(values)

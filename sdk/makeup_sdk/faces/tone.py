@@ -1,7 +1,7 @@
-"""The bare skin of a face: a smooth model of its tone and light, fitted robustly to the skin.
+"""A smooth model of a face's bare skin and light, fitted robustly to the skin.
 
-Makeup is what differs from it. The model takes up one-sided light and colour casts, so that these
-stay with the face they belong to.
+Makeup is the difference from this model. The model includes side light and colour casts, so that
+these are not transferred.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ _STEP = 4
 _MIN_CELLS = 40
 _ROUNDS = 4
 _RIDGE = np.array([1e-3, 0.02, 0.02, 0.3, 0.3, 0.3], np.float32)
-"""Pull of each term towards 0, per cell: keeps the model tame where no skin supports it."""
+"""Ridge penalty of each term, per cell: stabilises the model where no skin is visible."""
 _DARKEST, _BRIGHTEST = 1.6, 1.2
-"""Log light: how far the model may go from the mean skin where it extrapolates."""
+"""Log light: maximum deviation from the mean skin, for extrapolation."""
 
 
 @cache
@@ -35,10 +35,10 @@ def _basis(size: int) -> FloatArray:
 
 @dataclass(frozen=True)
 class SkinTone:
-    """Bare skin as a polynomial of the place in the crop, in log light.
+    """Bare skin as a polynomial of the crop position, in log light.
 
-    Lightness is of second order, for the roundness of a face; colour is of first order, since two
-    lights of different colour shade it from side to side, and anything rounder is blush.
+    Lightness is of second order because a face is round. Colour is of first order: coloured light
+    from two sides shades it from side to side, and any curvature is blush.
 
     Attributes:
         coefficients: float32 (6, 3), of 1, x, y, x², xy, y² per channel.
@@ -50,10 +50,10 @@ class SkinTone:
 
     @classmethod
     def fit(cls, light: FloatArray, regions: NDArray[np.uint8]) -> "SkinTone | None":
-        """Fit to the skin of a crop; None where fewer than 40 cells of 4×4 pixels show skin.
+        """Fit to the skin of a crop; None if fewer than 40 cells of 4×4 pixels show skin.
 
         Iteratively re-weighted ridge regression with Tukey's biweight, so that shadows, beards,
-        jewellery and blush count little.
+        jewellery and blush have little weight.
 
         Args:
             light: float32 (256, 256, 3), log light.
@@ -85,8 +85,7 @@ class SkinTone:
     def over_crop(self) -> FloatArray:
         """float32 (256, 256, 3): the bare skin's log light over the whole crop.
 
-        Worked out on the cells and interpolated; between two cells a parabola of this size is
-        straight.
+        Computed on the cells and interpolated linearly.
         """
         size = CROP_SIZE // _STEP
         cells = (_basis(size) @ self.coefficients).reshape(size, size, 3)

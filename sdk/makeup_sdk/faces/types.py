@@ -1,4 +1,4 @@
-"""What face analysis returns, and the protocol that an app implements to plug in its own."""
+"""Results of face analysis, and the protocol of custom analysers."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ class FaceStatus(Enum):
 
     OK = "ok"
     TOO_SMALL = "too_small"
-    """The pupils are so near to each other that makeup would be a smear; not painted."""
+    """The pupils are too close together for visible makeup; not painted."""
     SIDE_VIEW = "side_view"
-    """Turned too far away; makeup is faded out, or not painted at all."""
+    """Turned too far to the side; makeup is faded out, or not painted at all."""
     OCCLUDED = "occluded"
     """Most of the face is covered; not painted."""
     UNSURE = "unsure"
-    """The detector saw a face, the landmark network did not; not painted."""
+    """The detector found a face, the landmark network did not confirm it; not painted."""
 
 
 @dataclass(frozen=True)
 class CropGrid:
-    """Where the cells of a map lie in the crop.
+    """A grid of cells in the crop, for a map.
 
     Attributes:
         top, left: the crop pixel where the first cell begins.
-        rows, columns: cells.
-        cell: crop pixels per cell, each way.
+        rows, columns: number of cells.
+        cell: side of a cell in crop pixels.
     """
 
     top: int
@@ -45,13 +45,18 @@ class CropGrid:
     cell: int
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows, self.columns
+
+    @property
     def pixels(self) -> tuple[slice, slice]:
         """Rows and columns of the crop that it covers."""
         bottom, right = self.top + self.cell * self.rows, self.left + self.cell * self.columns
         return slice(self.top, bottom), slice(self.left, right)
 
     def cells_of(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Frame pixel to crop pixel, float64 (2, 3), to frame pixel to cell."""
+        """Convert a frame-to-crop matrix, float64 (2, 3), to a frame-to-cell matrix."""
         cells = matrix / self.cell
         cells[:, 2] += 0.5 / self.cell - 0.5 - np.array([self.left, self.top]) / self.cell
         return cells
@@ -72,7 +77,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class FaceAnalysis:
-    """Everything the generators need to know of one face.
+    """Everything that models need to know about one face.
 
     Attributes:
         landmarks: float32 (68, 2), x then y, frame pixels, iBUG order.
@@ -101,11 +106,11 @@ class FaceAnalysis:
         return {}
 
     def once(self, key: Hashable, work_out: Callable[[], T]) -> T:
-        """What is worked out of this face alone, remembered for the next look on it.
+        """A value that depends only on this face, cached for the next look on it.
 
         Args:
-            key: names it.
-            work_out: called the first time; nobody may change what it returns.
+            key: key of the value.
+            work_out: computes the value at the first call; the value must not be modified.
         """
         if key not in self._worked_out:
             self._worked_out[key] = work_out()
@@ -121,8 +126,8 @@ class Face:
         landmarks: float32 (68, 2), x then y, frame pixels.
         box: float32 (4,): x0, y0, x1, y1 in frame pixels.
         score: confidence in [0, 1].
-        track_id: in a stream, stays with the face; in a single image, its number in `Result.faces`.
-        status: what stands in the way of makeup, if anything.
+        track_id: in a stream, constant for a face; in a single image, its index in `Result.faces`.
+        status: why it was painted or not.
         painted: whether makeup was put on it.
     """
 

@@ -1,4 +1,4 @@
-"""Frames on a GPU, for the pipeline."""
+"""The pipeline's backend for frames on a GPU."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,13 +22,13 @@ class GpuBackend:
     """Frames on the current CUDA device, painted there. See `FrameBackend`.
 
     Args:
-        model: puts the makeup on.
-        options: of the sessions.
+        model: the makeup model.
+        options: options of the sessions.
         color: channel order of the frames, "bgr" or "rgb".
-        device: where.
+        device: the device.
 
     Raises:
-        BackendUnavailableError: the model has no way to paint there.
+        BackendUnavailableError: the model cannot paint on a GPU.
     """
 
     def __init__(self, model: Model, options: ModelOptions, color: str, device: Device) -> None:
@@ -42,9 +42,9 @@ class GpuBackend:
         """See `FrameBackend.canvas`.
 
         Args:
-            frame: uint8 (H, W, 3): NumPy, or an array on the GPU of torch, CuPy or PyCUDA, on which
-                no other work is under way but on the default stream; each row without gaps.
-            out: of the same kind.
+            frame: uint8 (H, W, 3): NumPy, or a GPU array of torch, CuPy or PyCUDA. Pending work on
+                a GPU array must be on the default stream; its rows must be contiguous.
+            out: an array of the same kind.
         """
         return GpuCanvas(frame, out, self.color, self._device)
 
@@ -57,12 +57,12 @@ class GpuBackend:
         return gpu_painter(self._model, look, self._device)
 
     def brush(self, painter: GpuPainter, smoothing: SmoothingOptions | None) -> GpuPainter:
-        """See `FrameBackend.brush`; the paint itself is not smoothed, landmarks and regions are."""
+        """See `FrameBackend.brush`; smooths landmarks and regions, not the paint itself."""
         return painter
 
 
 class GpuCanvas:
-    """A frame on the GPU that is being made up. See `Canvas`."""
+    """A frame on the GPU during painting. See `Canvas`."""
 
     def __init__(self, frame: Any, out: Any, color: str, device: Device) -> None:
         self._device = device
@@ -71,7 +71,7 @@ class GpuCanvas:
         self._result, self._image = self._target(frame, self.view, out)
 
     def paint(self, strokes: Sequence[Stroke], lap: Lap) -> None:
-        """See `Canvas.paint`; the faces of one look in one batch."""
+        """See `Canvas.paint`; paints the faces of one look in one batch."""
         by_look: dict[int, list[Stroke]] = {}
         for stroke in strokes:
             by_look.setdefault(id(stroke.brush), []).append(stroke)
@@ -94,7 +94,7 @@ class GpuCanvas:
         return self._result
 
     def _take(self, frame: Any, name: str) -> Tensor:
-        """A frame as a tensor on the device: NumPy goes up, an array that is there is adopted."""
+        """A frame as a tensor on the device: NumPy is uploaded, a GPU array is used in place."""
         if isinstance(frame, np.ndarray):
             return self._device.upload(check_frame(frame, name))
         tensor = self._device.adopt(frame, name)
@@ -108,9 +108,9 @@ class GpuCanvas:
         return tensor
 
     def _target(self, frame: Any, taken: Tensor, out: Any) -> tuple[Any, Tensor]:
-        """The result, of the frame's kind and holding the frame, and the tensor to paint on.
+        """The result array, of the frame's kind, and the tensor to paint on, which has the frame.
 
-        For a frame on the host the two are apart: the tensor comes down at the end.
+        For a frame on the host these differ: the tensor is downloaded at the end.
         """
         if isinstance(frame, np.ndarray):
             return output(frame, out), taken.clone()

@@ -1,4 +1,4 @@
-"""A GPU as the frame path sees it: torch tensors, the Triton kernels, sessions."""
+"""The GPU operations of the frame path: torch tensors, the Triton kernels, sessions."""
 
 import importlib
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from makeup_kernels.region_maps import region_maps
 from makeup_sdk.models.base import FACES_AT_ONCE
 
 Tensor = Any
-"""A torch tensor on the device; torch is imported only where a device is used."""
+"""A torch tensor on the device; torch is imported only if a device is used."""
 
 _TAKE_TENSORS = ("torch", "tensorrt")
 
@@ -42,26 +42,26 @@ class Device:
         self._device = triton.device()
 
     def upload(self, array: NDArray[Any]) -> Tensor:
-        """A copy on the device, through pinned memory."""
+        """Copy an array to the device through pinned memory."""
         host = self._on_host(array.shape, getattr(self._torch, array.dtype.name))
         np.copyto(host.numpy(), array)
         return host.to(self._device, non_blocking=True)
 
     def download(self, tensor: Tensor) -> NDArray[Any]:
-        """A copy on the host, when all work before it is done."""
+        """Copy a tensor to the host, after all earlier work is done."""
         copied: NDArray[Any] = self._on_host(tensor.shape, tensor.dtype).copy_(tensor).numpy()
         return copied
 
     def _on_host(self, shape: Any, dtype: Any) -> Tensor:
-        """A new tensor on the host, in pinned memory where there is a GPU."""
+        """A new tensor on the host, in pinned memory if there is a GPU."""
         pinned = self._device.type == "cuda"
         return self._torch.empty(shape, dtype=dtype, pin_memory=pinned)
 
     def adopt(self, array: Any, name: str) -> Tensor:
-        """A tensor over the memory of an array of torch, CuPy or PyCUDA; no copy.
+        """A tensor that shares the memory of a torch, CuPy or PyCUDA array.
 
         Raises:
-            InvalidInputError: it is not on the GPU.
+            InvalidInputError: the array is not on the GPU.
         """
         if not is_device_array(array):
             raise InvalidInputError(
@@ -77,17 +77,17 @@ class Device:
     def session(
         self, bundle: Bundle, graph: str, threads: int | None, *, batch: int = 1
     ) -> Session:
-        """A graph that takes tensors: on TensorRT where a plan was built for it, else on torch.
+        """Open a graph that accepts tensors: on TensorRT if a plan was built for it, else on torch.
 
         Args:
-            bundle: holds the graph.
+            bundle: the bundle with the graph.
             graph: its name.
             threads: CPU threads.
-            batch: faces per call that it must take, where its batch is free.
+            batch: faces per call that it must accept, if its batch is free.
 
         Raises:
             BundleError: no such graph, or the graph does not load.
-            BackendUnavailableError: onnx, which torch reads graphs with, is missing.
+            BackendUnavailableError: onnx, which reads the graphs for torch, is missing.
         """
         options = SessionOptions(threads=threads, batch=batch)
         best = bundle.session(graph, backend="auto", options=options)
@@ -96,9 +96,9 @@ class Device:
         return bundle.session(graph, backend="torch", options=options)
 
     def run(self, session: Session, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Run a graph on any number of faces, `FACES_AT_ONCE` a call, or one where it takes one.
+        """Run a graph on any number of faces: `FACES_AT_ONCE` per call, or one if its batch is 1.
 
-        Sessions that take NumPy arrays alone are run through the host.
+        Sessions that accept only NumPy arrays run via the host.
         """
         faces = max(int(tensor.shape[0]) for tensor in inputs.values())
         step = FACES_AT_ONCE if session.spec.any_batch else 1

@@ -1,4 +1,4 @@
-"""Faces of a frame on the device."""
+"""Face analysis of a frame on the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class DeviceFaces:
     Attributes:
         frame: uint8 (H, W, 3) on the device, without makeup.
         color: its channel order, "bgr" or "rgb".
-        analyses: of each face, on the host.
+        analyses: one per face, on the host.
         regions: uint8 (N, 256, 256) on the device.
     """
 
@@ -41,19 +41,19 @@ class DeviceFaces:
 
 
 class GpuFaceAnalyzer:
-    """The shipped face networks on crops that the device cuts.
+    """The shipped face networks, on crops cut on the device.
 
-    Where no TensorRT plan was built for them, torch runs the two small networks. The landmark
-    network sees faces in batches where its bundle takes any batch, else one by one.
+    Without TensorRT plans for them, torch runs the two small networks. The landmark network runs on
+    batches of faces if its bundle accepts any batch, else on one face at a time.
 
     Args:
-        device: where frames lie.
-        options: of the sessions.
+        device: the device of the frames.
+        options: options of the sessions.
         color: channel order of the frames, "bgr" or "rgb".
 
     Raises:
         BundleError: the shipped models are missing or damaged.
-        BackendUnavailableError: onnx, which torch reads them with, is missing.
+        BackendUnavailableError: onnx, which reads them for torch, is missing.
     """
 
     def __init__(self, device: Device, options: ModelOptions, color: str) -> None:
@@ -96,11 +96,11 @@ class GpuFaceAnalyzer:
     ) -> list[FaceAnalysis]:
         """Landmarks and region maps of several faces.
 
-        Those that start from a detection take two passes: rough, then aligned.
+        Faces that start from a detection need two passes: rough, then aligned.
 
         Args:
             frame: uint8 (H, W, 3) on the device.
-            starts: of each face a detection, or its float32 (68, 2) landmarks in the last frame.
+            starts: for each face a detection, or its float32 (68, 2) landmarks in the last frame.
         """
         landmarks = [start for start in starts if not isinstance(start, Detection)]
         boxes = [start.box for start in starts if isinstance(start, Detection)]
@@ -158,7 +158,7 @@ class GpuFaceAnalyzer:
 
 
 def _resized(matrices: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Frame to the aligned crop, to frame to that crop resized to another side."""
+    """Convert frame-to-crop matrices to frame-to-resized-crop matrices of another side."""
     scale = size / CROP_SIZE
     resized = matrices * scale
     resized[:, :, 2] += (scale - 1) / 2

@@ -15,12 +15,12 @@ from makeup_sdk.models.mobile.paint import MobilePainter
 class DeviceMobilePainter:
     """Counterpart of `MobilePainter`.
 
-    The factors are worked out on the host, from the crop that the face analysis brought down; the
-    frame stays on the device.
+    The factors are computed on the host, from the crop that the face analysis downloaded; the frame
+    stays on the device.
 
     Args:
-        device: where frames lie.
-        makeup: the look's.
+        device: the device of the frames.
+        makeup: the look's makeup.
     """
 
     def __init__(self, device: Device, makeup: Appearance) -> None:
@@ -28,7 +28,7 @@ class DeviceMobilePainter:
         self._painter = MobilePainter(makeup)
 
     def paint(self, image: Tensor, faces: DeviceFaces, strengths: list[Strength]) -> None:
-        """See `DevicePainter.paint`."""
+        """See `GpuPainter.paint`."""
         painted: dict[CropGrid, list[tuple[FloatArray, NDArray[np.float64]]]] = {}
         for face, strength in zip(faces.analyses, strengths, strict=True):
             for grid, change in self._painter.paint(face, strength).changes(faces.color):

@@ -23,24 +23,24 @@ _ON_DEVICE = "psgan"
 
 
 class GpuPainter(Protocol):
-    """A look, prepared to be painted on faces of frames on the device."""
+    """A look, prepared for painting on faces of frames on the device."""
 
     def paint(self, image: Tensor, faces: DeviceFaces, strengths: list[Strength]) -> None:
         """Paint all faces in one batch.
 
         Args:
             image: uint8 (H, W, 3) on the device, a copy of `faces.frame`; written in place.
-            faces: those to paint.
-            strengths: of each; see `Strength`.
+            faces: the faces to paint.
+            strengths: one per face; see `Strength`.
         """
         ...
 
 
 def check_paints(model: Model) -> None:
-    """Check that a model's looks can be painted on the device.
+    """Check that a model can paint on the device.
 
     Raises:
-        BackendUnavailableError: the model has no way to paint there.
+        BackendUnavailableError: the model cannot.
     """
     on_device = isinstance(model, MobileModel | ProductsModel) or (
         isinstance(model, ReferenceModel) and model.name == _ON_DEVICE
@@ -53,7 +53,7 @@ def check_paints(model: Model) -> None:
 
 
 def gpu_painter(model: Model, look: Look, device: Device) -> GpuPainter:
-    """Prepare a look to be painted on the device.
+    """Prepare a look for painting on the device.
 
     Raises:
         BackendUnavailableError: the model cannot paint this makeup there.

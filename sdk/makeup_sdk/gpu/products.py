@@ -1,4 +1,4 @@
-"""Products on the device: painted on the host, put into the frame there."""
+"""Products on the device: painted on the host, put into the frame on the device."""
 
 from typing import Protocol
 
@@ -20,13 +20,13 @@ class _Base(Protocol):
 class DeviceProductsPainter:
     """Counterpart of `ProductsPainter`.
 
-    Layers are laid on the host, on the crop that the face analysis brought down; what goes up are
-    gains and offsets, some 1 MB a face, and the frame stays on the device. That costs what it costs
-    on the CPU, for each face and frame.
+    Layers are painted on the host, on the crop that the face analysis downloaded. Gains and
+    offsets, about 1 MB per face, are uploaded; the frame stays on the device. Painting takes the
+    same time per face and frame as on the CPU.
 
     Args:
-        device: where frames lie.
-        painter: lays the products.
+        device: the device of the frames.
+        painter: paints the products.
     """
 
     def __init__(self, device: Device, painter: ProductsPainter) -> None:
@@ -40,12 +40,12 @@ class DeviceProductsPainter:
     def paint_over(
         self, image: Tensor, face: FaceAnalysis, made_up: Image, color: str, strength: Strength
     ) -> None:
-        """Paint one face that wears another makeup already.
+        """Paint one face that already has another makeup.
 
         Args:
             image: uint8 (H, W, 3) on the device, written in place.
             face: the bare face.
-            made_up: uint8 (256, 256, 3), BGR, its crop in that makeup.
+            made_up: uint8 (256, 256, 3), BGR, its crop with that makeup.
             color: channel order of the image, "bgr" or "rgb".
             strength: see `Strength`.
         """
@@ -55,13 +55,13 @@ class DeviceProductsPainter:
 
 
 class DeviceLayeredPainter:
-    """Counterpart of `LayeredPainter`: the crops of the made-up faces come down in between.
+    """Counterpart of `LayeredPainter`; downloads the crops with the base makeup in between.
 
     Args:
-        device: where frames lie.
+        device: the device of the frames.
         base: paints the makeup below.
-        regions: that it may paint.
-        over: lays the products.
+        regions: the regions that it may paint.
+        over: paints the products.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""PSGAN on the device: all faces of a frame in one batch, nothing but masks goes up."""
+"""PSGAN on the device: all faces of a frame in one batch; only masks are uploaded."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class DevicePSGANPainter:
     """Counterpart of `PSGANPainter`.
 
     Raises:
-        BackendUnavailableError: the bundle's crops are not those of the frame path.
+        BackendUnavailableError: the bundle's crop size differs from the frame path's.
     """
 
     def __init__(self, device: Device, graphs: Graphs, references: References) -> None:
@@ -33,7 +33,7 @@ class DevicePSGANPainter:
         self._references = [self._encode(face) for face in references.faces]
 
     def paint(self, image: Tensor, faces: DeviceFaces, strengths: list[Strength]) -> None:
-        """See `DevicePainter.paint`."""
+        """See `GpuPainter.paint`."""
         crops, inputs = self._device.align_faces(
             faces.frame,
             faces.matrices,
@@ -85,7 +85,7 @@ class DevicePSGANPainter:
         return self._device.run(self._graphs.sessions[name], inputs)
 
     def _pixels(self, result: Tensor, color: str) -> Tensor:
-        """float (N, 3, S, S) of the network to uint8 (N, S, S, 3) in the frame's channel order."""
+        """The network's float (N, 3, S, S) to uint8 (N, S, S, 3) in the frame's channel order."""
         scale, offset = self._graphs.output
         planes = result if self._graphs.color == color else result.flip(1)
         pixels = (planes * scale + offset).round().clamp(0, 255)

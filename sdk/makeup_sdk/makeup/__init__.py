@@ -1,1 +1,1 @@
-"""What a look holds: data only, one module per kind of makeup."""
+"""The data of a look, one module per kind of makeup."""

@@ -1,4 +1,4 @@
-"""What a `mobile` look consists of: the appearance of a reference's regions, as maps."""
+"""The data of a `mobile` look: the appearance of a reference's regions, as maps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ WINDOWS: Mapping[Region, Window] = {
     Region.EYES: _AROUND_EYES,
     Region.BROWS: _AROUND_EYES,
 }
-"""Where each region's map lies on the canonical face."""
+"""Window of each region's map on the canonical face."""
 
 EXPOSURE_SHARE = 0.35
-"""How much of a reference's brightness is taken for light. A dark photo of deep colours means
-deep colours; a face that wears them is brought to standard light whole."""
+"""Fraction of a reference's brightness that is attributed to the light, so that a dark photo of
+deep colours keeps them deep. Painted faces are normalised to standard light completely."""
 
 _LARGEST = 150.0
-"""No colour lies further from another, per axis of CIELAB."""
+"""Maximum difference of two colours, per axis of CIELAB."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class RegionAppearance:
 
     Attributes:
         lab: float32 (rows, columns, 3): CIELAB relative to the cheeks.
-        seen: float32 (rows, columns) in [0, 1]: how much of it the photo shows.
+        seen: float32 (rows, columns) in [0, 1]: visible fraction of each cell in the photo.
     """
 
     lab: FloatArray
@@ -44,10 +44,10 @@ class RegionAppearance:
 
 @dataclass(frozen=True)
 class Appearance:
-    """How the regions of one reference look, relative to its own skin.
+    """Appearance of one reference's regions, relative to its own skin.
 
     Attributes:
-        maps: of the regions that the reference shows.
+        maps: maps of the regions that the reference shows.
         skin: float32 (3,): CIELAB of its cheeks in standard light (`faces.skin_light`).
     """
 

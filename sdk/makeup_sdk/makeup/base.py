@@ -1,4 +1,4 @@
-"""What all kinds of makeup have in common."""
+"""The protocol of all kinds of makeup, and its parts and strengths."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
@@ -8,40 +8,40 @@ from numpy.typing import NDArray
 from makeup_kernels import Region
 
 MAKEUP_REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
-"""Regions that can wear makeup."""
+"""Regions that can have makeup."""
 
 TONE: Final = "tone"
-"""What a strength calls the shade of the whole face, which is an amount of its own."""
+"""Key, in strengths, of the shade of the whole face."""
 
 DETAIL: Final = "detail"
-"""Fine detail that small faces lack: no amount of its own, it is worn as far as the makeup is."""
+"""Key of the fine detail that is added to small faces; it has no strength of its own."""
 
 Part: TypeAlias = Region | Literal["tone", "detail"]
-"""What is painted apart: a makeup region, the shade of the face, or the face's detail."""
+"""A part that is painted separately: a makeup region, the shade of the face, or its detail."""
 
 MAX_STRENGTH = 1.5
-"""Most that a strength may be; 1 is the whole look, more goes on in its direction."""
+"""Maximum strength; 1 is the full look, more extrapolates it."""
 
 
 class Makeup(Protocol):
-    """What a look consists of, for the models of one kind. Immutable.
+    """The data of a look, for the models of one kind. Immutable.
 
     Attributes:
-        kind: models that wear the same kind can exchange looks.
+        kind: models with the same kind can exchange looks.
     """
 
     kind: ClassVar[str]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """What a look file keeps: arrays without objects, by name."""
+        """The content of a look file: arrays by name, without objects."""
         ...
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Makeup":
-        """The inverse of `to_arrays`, on arrays of unknown origin.
+        """The inverse of `to_arrays`; validates untrusted arrays.
 
         Raises:
-            ValueError, KeyError: an array is missing, or has another dtype, shape or range.
+            ValueError, KeyError: an array is missing, or has the wrong dtype, shape or range.
         """
         ...
 

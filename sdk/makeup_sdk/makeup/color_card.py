@@ -5,7 +5,7 @@ from makeup_sdk.colors import Color, parse_color
 from makeup_sdk.makeup.products import Blush, Brows, EyeShadow, Lipstick, Product
 
 _FINISHES = {"natural": "satin", "matte": "matte", "gloss": "gloss"}
-"""Of the lipstick, by the name that cards use."""
+"""Finish of the lipstick by the card's finish."""
 
 
 def color_card(

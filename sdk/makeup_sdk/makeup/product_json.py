@@ -1,4 +1,4 @@
-"""Looks that are products, and their JSON form with its schema."""
+"""Looks made of products, and their JSON form with its schema."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -23,11 +23,11 @@ FORMAT = 1
 """Version of the JSON form."""
 
 MOST_PRODUCTS = 64
-"""In one look; each costs time in every frame."""
+"""Maximum number of products in one look; each costs time in every frame."""
 
 
 def to_json(products: Iterable[Product], title: str = "products") -> str:
-    """Products as JSON text, those fields left out that have their default value.
+    """Products as JSON text, without fields that have their default value.
 
     >>> from makeup_sdk.cosmetics import Lipstick
     >>> print(to_json([Lipstick("#b3123a", finish="matte")], "red"))
@@ -48,11 +48,11 @@ def from_json(text: str, name: str = "products") -> tuple[tuple[Product, ...], s
     """Products and title from JSON text.
 
     Args:
-        text: as `to_json` writes it.
-        name: what the text is, in messages.
+        text: JSON text as written by `to_json`.
+        name: names the text in messages.
 
     Raises:
-        InvalidInputError: no JSON, an unknown product or key, a missing or wrong value.
+        InvalidInputError: not JSON, an unknown product or key, a missing or wrong value.
     """
     try:
         data = json.loads(text)
@@ -142,7 +142,7 @@ def _schema_of(name: str, kind: type[Product]) -> dict[str, Any]:
 
 
 def product_lines(products: Iterable[Product]) -> list[str]:
-    """Products for people to read: a line each, in words, without default values."""
+    """Products in words, one line each, without default values."""
     lines = []
     for product in products:
         name, *values = _to_entry(product).items()
@@ -180,7 +180,7 @@ def _from_entry(entry: object, place: str) -> Product:
 
 
 def _plain(value: object) -> object:
-    """A JSON list as the tuple that a colour is."""
+    """Convert a JSON list, as used for colours, to a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -192,10 +192,10 @@ def _check_keys(data: Mapping[str, Any], known: tuple[str, ...], place: str) -> 
 
 @dataclass(frozen=True)
 class ProductMakeup:
-    """A makeup that consists of products. A `Makeup`, which every model can put on.
+    """A makeup made of products. A `Makeup` that every model supports.
 
     Attributes:
-        products: what is worn.
+        products: the products.
     """
 
     kind: ClassVar[str] = "products"
@@ -204,7 +204,7 @@ class ProductMakeup:
 
     @property
     def regions(self) -> frozenset[Region]:
-        """Those that the products are for."""
+        """The regions of the products."""
         return frozenset(product.region for product in self.products)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -218,7 +218,7 @@ class ProductMakeup:
 
     @classmethod
     def mix(cls, shares: Mapping[Region, list[tuple["ProductMakeup", float]]]) -> "ProductMakeup":
-        """All products, each as strong as its share."""
+        """All products, each scaled by its share."""
         mixed: list[Product] = []
         for region, parts in shares.items():
             total = sum(share for _, share in parts)
@@ -235,7 +235,7 @@ def checked_products(products: Iterable[Product]) -> tuple[Product, ...]:
     """Products as a tuple.
 
     Raises:
-        InvalidInputError: something else than products, or too many.
+        InvalidInputError: not products, or too many.
     """
     if isinstance(products, (str, Product)) or not isinstance(products, Iterable):
         raise InvalidInputError(

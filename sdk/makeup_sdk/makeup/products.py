@@ -1,8 +1,8 @@
-"""Products as people buy them: what is worn, in which colour and finish, how much; never on whom.
+"""Cosmetic products: kind, colour, finish and amount, independent of the face.
 
 A colour is that of a thick layer of the product under white light: `"#b3123a"`, a CSS name, or a
-tuple of red, green and blue in 0–255. `opacity` says how much the product hides of what is below
-it, `intensity` how much of its effect arrives; both are fractions, and 0 is "nothing".
+tuple of red, green and blue in 0–255. `opacity` is how much the product hides what is below it;
+`intensity` scales the product's effect. Both are fractions; 0 means "nothing".
 """
 
 import difflib
@@ -14,12 +14,12 @@ from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.colors import Color, parse_color
 
 FINISHES = ("matte", "satin", "gloss", "metallic", "shimmer", "glitter")
-"""How a product's surface shines: not at all; as skin does; as a wet film; as metal foil; with fine
-mica; with single flakes."""
+"""How a product's surface shines: not at all; like skin; like a wet film; like metal foil; with
+fine mica; with single flakes."""
 
 BLUSH_PLACEMENTS = ("apple", "lifted", "draped", "sunkissed")
-"""Where blush sits: round on the cheek's apple; along the cheekbone; up to the temple; over the
-nose."""
+"""Placement of blush: round on the apple of the cheek; along the cheekbone; up to the temple; over
+the nose."""
 
 _CHOICES = {"finish": FINISHES, "placement": BLUSH_PLACEMENTS}
 _RANGES = {"lightness": (-1.0, 1.0), "warmth": (-1.0, 1.0), "angle": (0.0, 60.0)}
@@ -28,7 +28,7 @@ _COLORS = ("color", "crease", "outer", "inner", "lower_color")
 
 @dataclass(frozen=True)
 class Product:
-    """What all products share: checked values, and the region whose strength scales them."""
+    """Base of all products: validated values, and the region whose strength scales them."""
 
     region: ClassVar[Region]
     optional: ClassVar[tuple[str, ...]] = ()
@@ -50,11 +50,11 @@ class Product:
 
     @property
     def strength(self) -> float:
-        """`intensity`, which every product has."""
+        """The product's `intensity`."""
         return float(vars(self)["intensity"])
 
     def weaker(self, share: float) -> "Product":
-        """The same product at a share of its intensity, in [0, 1]."""
+        """The same product with its intensity times `share`, in [0, 1]."""
         changed: dict[str, Any] = {"intensity": self.strength * share}
         return replace(self, **changed)
 
@@ -64,12 +64,12 @@ class Lipstick(Product):
     """Lip colour.
 
     Attributes:
-        color: of the bullet.
+        color: colour of the lipstick.
         finish: one of `FINISHES`.
         opacity: 0.2 is a balm, 0.5 a sheer stick, 0.9 a full-cover lipstick.
-        intensity: how much of the effect arrives.
-        shine: how strongly a finish that shines does.
-        blur: 0 is a crisp edge, 1 a "blurred lips" gradient that fades toward the outline.
+        intensity: scales the whole effect.
+        shine: strength of a shining finish.
+        blur: 0 is a crisp edge, 1 a "blurred lips" gradient that fades towards the outline.
     """
 
     region: ClassVar[Region] = Region.LIPS
@@ -87,10 +87,10 @@ class LipLiner(Product):
     """A line along the lips' outline, blended inward.
 
     Attributes:
-        color: of the pencil.
-        width: 0 is a hair line, 1 reaches half way into the lips.
-        opacity: of the line.
-        intensity: how much of the effect arrives.
+        color: colour of the pencil.
+        width: 0 is a hairline, 1 reaches halfway into the lips.
+        opacity: opacity of the line.
+        intensity: scales the whole effect.
     """
 
     region: ClassVar[Region] = Region.LIPS
@@ -103,20 +103,20 @@ class LipLiner(Product):
 
 @dataclass(frozen=True)
 class EyeShadow(Product):
-    """Eye shadow: up to five colours blended into one another.
+    """Eye shadow: up to five colours, blended.
 
     Attributes:
         color: on the lid.
         crease: along the crease, or None.
         outer: in the outer corner ("outer V"), or None.
         inner: highlight at the inner corner, or None.
-        lower_color: smudged under the lower lashes, or None for `outer`, else `color`.
+        lower_color: smudged under the lower lashes; None: `outer`, else `color`.
         lower: how much is smudged under the lower lashes.
-        finish: one of `FINISHES`, of the lid.
-        opacity: of the whole.
-        intensity: how much of the effect arrives.
-        extent: 0 keeps to the lid, 1 reaches the brow.
-        shine: how strongly a finish that shines does.
+        finish: finish of the lid, one of `FINISHES`.
+        opacity: overall opacity.
+        intensity: scales the whole effect.
+        extent: 0 covers only the lid, 1 reaches the brow.
+        shine: strength of a shining finish.
     """
 
     region: ClassVar[Region] = Region.EYES
@@ -140,13 +140,13 @@ class Eyeliner(Product):
     """A line along the lashes.
 
     Attributes:
-        color: of the liner.
-        width: 0 is a hair line, 1 a bold line.
-        wing: length of the wing, 1 is 45 % of the eye's width.
-        angle: of the wing above the line through the eye's corners, degrees in [0, 60].
+        color: colour of the liner.
+        width: 0 is a hairline, 1 a bold line.
+        wing: length of the wing; 1 is 45 % of the eye's width.
+        angle: angle of the wing above the line through the eye's corners, degrees in [0, 60].
         lower: line under the lower lashes.
-        opacity: of the line.
-        intensity: how much of the effect arrives.
+        opacity: opacity of the line.
+        intensity: scales the whole effect.
     """
 
     region: ClassVar[Region] = Region.EYES
@@ -165,11 +165,11 @@ class Lashes(Product):
     """Mascara or false lashes.
 
     Attributes:
-        color: of the mascara.
+        color: colour of the mascara.
         length: 0 is short and natural, 1 is false lashes.
-        volume: how many and how thick.
-        lower: lower lashes.
-        intensity: how much of the effect arrives.
+        volume: number and thickness of the lashes.
+        lower: amount on the lower lashes.
+        intensity: scales the whole effect.
     """
 
     region: ClassVar[Region] = Region.EYES
@@ -186,9 +186,9 @@ class Brows(Product):
     """Brow pencil or gel.
 
     Attributes:
-        color: of the pencil.
+        color: colour of the pencil.
         opacity: 1 fills the brow fully.
-        intensity: how much of the effect arrives.
+        intensity: scales the whole effect.
     """
 
     region: ClassVar[Region] = Region.BROWS
@@ -203,12 +203,12 @@ class Blush(Product):
     """Blush.
 
     Attributes:
-        color: of the powder.
+        color: colour of the powder.
         placement: one of `BLUSH_PLACEMENTS`.
         finish: one of `FINISHES`.
-        opacity: at its strongest point.
-        intensity: how much of the effect arrives.
-        shine: how strongly a finish that shines does.
+        opacity: opacity at its strongest point.
+        intensity: scales the whole effect.
+        shine: strength of a shining finish.
     """
 
     region: ClassVar[Region] = Region.SKIN
@@ -226,10 +226,10 @@ class Contour(Product):
     """Shading of the face's hollows, relative to the wearer's own skin.
 
     Attributes:
-        opacity: how deep.
-        cheeks, jaw, temples, nose: share of it in the hollows below the cheekbones, along the jaw,
-            at the temples and beside the ridge of the nose.
-        intensity: how much of the effect arrives.
+        opacity: depth of the shading.
+        cheeks, jaw, temples, nose: amount in the hollows below the cheekbones, along the jaw, at
+            the temples and beside the ridge of the nose.
+        intensity: scales the whole effect.
     """
 
     region: ClassVar[Region] = Region.SKIN
@@ -247,11 +247,11 @@ class Highlighter(Product):
     """Sheen on cheekbones, the ridge of the nose and the cupid's bow.
 
     Attributes:
-        color: of the powder.
+        color: colour of the powder.
         finish: one of `FINISHES`.
-        opacity: how bright.
-        cheeks, nose, bow: share of it on each.
-        intensity: how much of the effect arrives.
+        opacity: brightness.
+        cheeks, nose, bow: amount on each.
+        intensity: scales the whole effect.
     """
 
     region: ClassVar[Region] = Region.SKIN
@@ -270,12 +270,12 @@ class Foundation(Product):
     """Foundation.
 
     Attributes:
-        color: of a shade, or None for the wearer's own.
-        finish: one of `FINISHES`; matte takes the skin's shine away, gloss ("dewy") adds to it.
-        opacity: coverage; how far blotches are evened out, and how far the shade arrives.
+        color: colour of the shade; None: the wearer's own.
+        finish: one of `FINISHES`; matte removes the skin's shine, gloss ("dewy") adds to it.
+        opacity: coverage: how much blotches are evened out and the shade is applied.
         lightness: -1 is two shades darker, 1 two shades lighter than `color`.
         warmth: -1 cooler (pink), 1 warmer (golden) than `color`.
-        intensity: how much of the effect arrives.
+        intensity: scales the whole effect.
     """
 
     region: ClassVar[Region] = Region.SKIN
@@ -301,7 +301,7 @@ PRODUCTS: Mapping[str, type[Product]] = {
     "lipliner": LipLiner,
     "lipstick": Lipstick,
 }
-"""Products by their name in JSON and catalogues, in the order in which they are put on."""
+"""Products by their name in JSON and catalogues, in order of application."""
 
 NAMES: Mapping[type[Product], str] = {kind: name for name, kind in PRODUCTS.items()}
 

@@ -1,4 +1,4 @@
-"""Looks of models that read a whole reference face: the faces themselves."""
+"""Looks made of reference faces, for models that read a whole face."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ _ARRAYS: dict[str, tuple[tuple[int, ...], type]] = {
 
 @dataclass(frozen=True)
 class References:
-    """Reference faces, and what share each has in the makeup of each region.
+    """Reference faces, and the share of each in the makeup of each region.
 
-    Kept in place of what a network made of them, so that a look fits every network and every
-    version of its weights; a network reads them once, when the look is put on.
+    Stores faces instead of network features, so that a look works with every network and every
+    version of its weights. A network reads the faces once, when the look is applied.
 
     Attributes:
         faces: at most 16, in coordinates of their own crops (`matrix` is the identity).
         shares: float32 (faces, 5) by region id; a region's shares sum to 1, or are 0.
-        bare: the faces wear no makeup and lend their bare skin: the look takes makeup off.
+        bare: whether the faces have no makeup: then the look removes makeup.
     """
 
     kind: ClassVar[str] = "reference"
@@ -44,7 +44,7 @@ class References:
 
     @classmethod
     def of(cls, *faces: FaceAnalysis, bare: bool = False) -> "References":
-        """Faces that share evenly in the makeup of every region."""
+        """Faces with equal shares in every region."""
         shares = np.zeros((len(faces), len(Region)), np.float32)
         shares[:, list(MAKEUP_REGIONS)] = 1 / len(faces)
         own = (_on_its_crop(face.crop_landmarks, face.crop, face.regions) for face in faces)
@@ -55,7 +55,7 @@ class References:
         """Average region by region; the shares of a region are normalised to sum 1.
 
         Raises:
-            InvalidInputError: more than 16 faces, or bare ones among others.
+            InvalidInputError: more than 16 faces, or bare faces mixed with others.
         """
         worn = {id(part): part for parts in shares.values() for part, _ in parts}
         faces = {id(face): face for part in worn.values() for face in part.faces}
@@ -75,7 +75,7 @@ class References:
         return cls(tuple(faces.values()), mixed, any(part.bare for part in worn.values()))
 
     def with_mirrored(self) -> "References":
-        """The same faces and each in a mirror, half as much, so that light from a side cancels."""
+        """The faces and their mirror images with half the share each, to cancel side light."""
         turned = (
             _on_its_crop(
                 mirrored_landmarks(face.crop_landmarks),
@@ -90,14 +90,14 @@ class References:
     def weights(self) -> FloatArray:
         """float32 (faces, 5) by region id: shares that sum to 1 for each id.
 
-        Regions without makeup, and what lies outside all regions, take the mean of the others.
+        Regions without makeup, and the area outside all regions, use the mean of the others.
         """
         worn = self.shares.sum(axis=0) > 0
         mean = self.shares[:, worn].mean(axis=1, keepdims=True)
         return np.asarray(np.where(worn, self.shares, mean), np.float32)
 
     def encoded(self, encode: Callable[[FaceAnalysis], Any]) -> Any:
-        """The same look in another kind of `Makeup`, which `encode` reads of one face."""
+        """Convert to another kind of `Makeup`; `encode` reads it from one face."""
         makeups = [encode(face) for face in self.faces]
         if len(makeups) == 1:
             return makeups[0]
@@ -112,7 +112,7 @@ class References:
         return type(makeups[0]).mix({region: part for region, part in parts.items() if part})
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """See `Makeup.to_arrays`. The file shows the faces to whoever opens it."""
+        """See `Makeup.to_arrays`. The file contains the faces' pictures."""
         return {
             "crops": np.stack([face.crop for face in self.faces]),
             "regions": np.stack([face.regions for face in self.faces]),

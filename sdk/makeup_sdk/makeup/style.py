@@ -1,4 +1,4 @@
-"""Looks that are a style's name."""
+"""Looks given by the name of a style."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from makeup_kernels import InvalidInputError, Region
 
 STYLE_REGIONS = frozenset((Region.EYES, Region.LIPS, Region.SKIN))
-"""What styles make up; brows stay bare."""
+"""Regions that styles paint; brows stay bare."""
 
 _LONGEST = 256
 
@@ -21,7 +21,7 @@ class Style:
     """A style that a network has learned. A `Makeup`.
 
     Attributes:
-        name: of the style, as the network's bundle has it.
+        name: name of the style in the network's bundle.
     """
 
     kind: ClassVar[str] = "style"
@@ -42,10 +42,10 @@ class Style:
 
     @classmethod
     def mix(cls, shares: Mapping[Region, list[tuple["Style", float]]]) -> "Style":
-        """One style alone; styles cannot be averaged.
+        """A single style; styles cannot be mixed.
 
         Raises:
-            InvalidInputError: there are several.
+            InvalidInputError: several styles.
         """
         styles = {style for parts in shares.values() for style, _ in parts}
         if len(styles) > 1:

@@ -1,1 +1,1 @@
-"""Models: how the makeup of a reference is read, and how it is put on faces."""
+"""Models: they read the makeup of a reference and put it on faces."""

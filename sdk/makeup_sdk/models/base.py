@@ -1,35 +1,36 @@
-"""Models: how the makeup of a reference is read, kept in a look, and put on faces.
+"""Protocols of models: read makeup from a reference, and paint it on faces.
 
-A `Model` reads a face into a `Makeup`, which a `Look` holds, and makes a `Painter` of a look; a
-painter paints analysed faces, one `Paint` each, and a paint is put into the frame. The engine, the
-streams and the look files know nothing else of a model.
+A `Model` reads a face into a `Makeup`, which a `Look` stores, and creates a `Painter` from a
+`Makeup`. A painter paints analysed faces, one `Paint` each, and a paint is put into the frame. The
+engine, streams and look files use only these protocols.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from makeup_kernels import Region, composite
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import Makeup, Part
 
 FACES_AT_ONCE = 8
-"""Faces that graphs on a GPU take in one batch."""
+"""Batch size of graphs on a GPU."""
 
 Strength: TypeAlias = Mapping[Part, float]
-"""How much arrives per part, in [0, 1.5]; a part that is not named stays bare. What has no shade of
-the whole face pays no heed to `TONE`."""
+"""Strength by part, in [0, 1.5]; other parts stay bare. Makeups without a shade of the whole face
+ignore `TONE`."""
 
 
 class Paint(Protocol):
     """The makeup of one face, painted."""
 
     def put(self, image: Image, face: FaceAnalysis, *, color: str, threads: int | None) -> None:
-        """Put it into a frame, in place. Pixels outside the makeup stay as they are, bit for bit.
+        """Put it into a frame, in place. Pixels outside the makeup stay bit-identical.
 
-        Paints of one face may be put on one after another; their changes add up.
+        Several paints may be put on one face; their changes add up.
 
         Args:
             image: uint8 (H, W, 3), the frame that `face` was found in.
@@ -41,7 +42,7 @@ class Paint(Protocol):
 
 
 class Follower(Protocol):
-    """One look on one face of a stream; may remember the frames before. For one thread."""
+    """One look on one face of a stream; may keep state between frames. Not thread-safe."""
 
     def paint(
         self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
@@ -49,19 +50,36 @@ class Follower(Protocol):
         """Paint the face of the next frame.
 
         Args:
-            face: the analysed face; its landmarks and regions are smoothed already.
-            step: what happened to the face since the last frame; None at first.
+            face: the analysed face, with smoothed landmarks and regions.
+            step: motion and change since the last frame; None for the first frame.
             strength: see `Strength`.
-            opacity: in (0, 1]: how far the look is faded in. It changes from frame to frame, so
-                that averages are taken before it.
+            opacity: in (0, 1]: how far the look is faded in. It changes from frame to frame, so it
+                must be applied after temporal averaging.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """What a `Follower` is, too, if it can go on in another process; others begin anew there."""
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the averages over the frames before."""
+        ...
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from them, before the first frame.
+
+        Raises:
+            InvalidInputError: they are not of this kind.
         """
         ...
 
 
 class Painter(Protocol):
-    """A makeup, prepared to be painted on faces. Immutable; may be shared by threads.
+    """A makeup, prepared for painting on faces. Immutable; may be shared by threads.
 
-    Painters of models inherit it, for `follow`.
+    Models' painters inherit it to get `follow`.
     """
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> Paint:
@@ -74,16 +92,16 @@ class Painter(Protocol):
         ...
 
     def follow(self, options: SmoothingOptions) -> Follower:
-        """Start to follow one face of a stream: the hook for temporal smoothing of the paint.
+        """Start following one face of a stream: the hook for temporal smoothing of the paint.
 
-        By default each frame is painted for itself.
+        By default each frame is painted independently.
         """
         return FrameByFrame(self)
 
 
 @dataclass(frozen=True)
 class FrameByFrame:
-    """A `Follower` that remembers nothing."""
+    """A `Follower` without state."""
 
     painter: Painter
 
@@ -103,10 +121,10 @@ class Model(Protocol):
     """A way to put makeup on. Immutable; may be shared by threads and engines.
 
     Attributes:
-        name: for messages.
-        kind: of the `Makeup` that it reads, and wears.
-        wears: kinds that it can put on without reading a photo, its own among them.
-        regions: those that it can make up.
+        name: name of the model, for messages.
+        kind: kind of the `Makeup` that it reads and paints.
+        wears: kinds of makeup that it can paint, including its own.
+        regions: regions that it can paint.
     """
 
     @property
@@ -131,16 +149,16 @@ class Model(Protocol):
         ...
 
     def painter(self, makeup: Any) -> Painter:
-        """Prepare a makeup, of a kind that the model wears, to be painted."""
+        """Prepare a makeup, of a kind in `wears`, for painting."""
         ...
 
 
 class CropPaint(NamedTuple):
-    """A painted crop: what sets it apart from the face's own crop comes into the frame.
+    """A painted crop; its difference from the face's crop is added to the frame.
 
     Attributes:
         crop: uint8 (256, 256, 3), BGR.
-        mask: float32 (256, 256) in [0, 1]: how much of the change arrives.
+        mask: float32 (256, 256) in [0, 1]: weight of the change.
     """
 
     crop: Image
@@ -156,12 +174,12 @@ class CropPaint(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """How a model runs.
+    """Options for running a model.
 
     Attributes:
-        backend: of the model's graphs: "auto", or a name of `makeup_engines.BACKENDS`.
+        backend: of the model's graphs: "auto", or one of `makeup_engines.BACKENDS`.
         threads: CPU threads; None: one per core.
-        device: where frames are worked on: "cpu" or "cuda".
+        device: processes the frames: "cpu" or "cuda".
     """
 
     backend: str = "auto"

@@ -1,4 +1,4 @@
-"""Makeup as factors on light, part by part: how it is put on, and averaged in streams."""
+"""Makeup as factors on light, by part: painting, and averaging in streams."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ import numpy as np
 from makeup_kernels import Region, apply_color_map
 from makeup_kernels.geometry import to_fixed_point
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
@@ -25,30 +26,30 @@ GRIDS: Mapping[Part, CropGrid] = {
     TONE: CropGrid(0, 0, 128, 128, cell=2),
     DETAIL: CropGrid(48, 32, 192, 192, cell=1),
 }
-"""Where factors are worked out in the crop."""
+"""Crop grids on which factors are computed, by part."""
 
 SKIN_LIGHTNESS = 0.15
-"""Share of a change of the skin's lightness that is painted: the rest is light."""
+"""Fraction of a change of the skin's lightness that is painted; the rest is light."""
 
 LARGEST = (-2.4, 1.5)
-"""Log factors that are not exceeded."""
+"""Range of log factors."""
 
 _NECK, _LIKE_SKIN = 14.0, 14.0
-"""Crop pixels beyond the face's outline over which its shade fades, and the distance in CIELAB from
-the cheeks at which a colour there is skin by a third: necks are, hair and background are not."""
+"""Crop pixels beyond the face's outline over which its shade fades, and the CIELAB distance from
+the cheeks at which a colour there counts as skin by a third: includes necks, not hair or
+background."""
 
 _DETAIL_EDGE = 10.0
-"""Crop pixels over which detail fades out towards the face's outline, all of them inside it."""
+"""Width in crop pixels of the soft edge of detail, inside the face's outline."""
 
 _EVERY = 4
-"""Frames of a stream after which the factors of a still face are worked out again; between them
-they are carried along."""
+"""Frames of a stream after which a still face's factors are recomputed; between them they are moved
+with the face."""
 _CALM = 6.0
-"""The factors of a still face are averaged over so many times the time of other paint: they do not
-depend on the light, and what is new counts at once."""
+"""A still face's factors are averaged this many times longer than other paint: they do not depend
+on the light, and new content takes effect at once."""
 _MOVED, _NEWS = 1.0, 0.03
-"""Crop pixels per frame, and share of the picture that is new, from which they are worked out at
-once."""
+"""Crop pixels per frame, and fraction of new picture, from which factors are recomputed at once."""
 
 _GAMMA = 2.4
 _OFFSET = 0.055 * 255
@@ -67,13 +68,13 @@ class FactorPaint:
     gains: Mapping[CropGrid, FloatArray]
 
     def put(self, image: Image, face: FaceAnalysis, *, color: str, threads: int | None) -> None:
-        """See `Paint.put`; the frame's own detail is kept, since it is what is multiplied."""
+        """See `Paint.put`; keeps the frame's detail, because its own pixels are multiplied."""
         for grid, change in self.changes(color):
             matrix = grid.cells_of(face.matrix)
             apply_color_map(image, change, matrix, out=image, threads=threads)
 
     def changes(self, color: str) -> list[tuple[CropGrid, FloatArray]]:
-        """What `apply_color_map` takes, float32 (6, rows, columns), for a channel order."""
+        """Inputs of `apply_color_map`, float32 (6, rows, columns), for a channel order."""
         found = []
         for grid, gains in self.gains.items():
             planes = gains if color == "bgr" else gains[::-1]
@@ -82,28 +83,28 @@ class FactorPaint:
 
 
 Factors = Mapping[Part, FloatArray]
-"""Per part, float32 (3, rows, columns) on its grid: log factors of linear B, G, R, unmasked."""
+"""By part, float32 (3, rows, columns) on its grid: log factors of linear B, G, R, unmasked."""
 
 
 class FactorPainter(Protocol):
-    """Works out the makeup of a face as factors on light."""
+    """Computes a face's makeup as factors on light."""
 
     def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
-        """The full change of a face; what it says outside the parts means nothing.
+        """The full change of a face; values outside the parts are meaningless.
 
         Args:
             face: the analysed face.
-            tone: whether the shade of the skin is among the parts, where the painter has one.
+            tone: whether to include the shade of the skin, if the painter has one.
         """
         ...
 
 
 class SmoothedFactors:
-    """One face's makeup of one look over a stream. See `Follower`.
+    """One look on one face of a stream, with averaged factors. See `Follower`.
 
     Args:
-        painter: of the look.
-        options: seconds of the averages.
+        painter: the look's painter.
+        options: averaging times.
     """
 
     def __init__(self, painter: FactorPainter, options: SmoothingOptions) -> None:
@@ -137,13 +138,33 @@ class SmoothedFactors:
         }
         return worn(self._factors, covers, scaled(strength, opacity))
 
+    def remember(self, memory: Memory) -> None:
+        """See `Remembering.remember`."""
+        for part in self._factors:
+            self._averages[part].remember(memory, f"{_name(part)} factors")
+            self._covers[part].remember(memory, f"{_name(part)} cover")
+
+    def recall(self, memory: Memory) -> None:
+        """See `Remembering.recall`; factors are worked out again with the next frame."""
+        found: dict[Part, FloatArray] = {}
+        for part, average in self._averages.items():
+            factors = average.recall(memory, f"{_name(part)} factors", 3)
+            self._covers[part].recall(memory, f"{_name(part)} cover", 1)
+            if factors is not None:
+                found[part] = factors
+        self._factors, self._frames = found, _EVERY
+
+
+def _name(part: Part) -> str:
+    return part.name.lower() if isinstance(part, Region) else part
+
 
 def worn(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:
-    """Factors as far as each region wears them.
+    """Factors masked by coverage and scaled by strength.
 
     Args:
-        factors: of the parts.
-        covers: of the same, see `coverage`.
+        factors: factors of the parts.
+        covers: `coverage` of the same parts.
         strength: see `Strength`.
     """
     logs: dict[CropGrid, FloatArray] = {}
@@ -159,11 +180,11 @@ def worn(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:
 
 
 def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
-    """float32 (rows, columns) in [0, 1]: how much of a part's makeup each cell of its grid wears.
+    """float32 (rows, columns) in [0, 1]: coverage of a part's makeup in each cell of its grid.
 
-    Lips and brows fade over a pixel beyond their outlines. Shadow fades softly, but meets the
-    lashes, and stays off eyeball and hair. The shade of the face goes on into the neck. Detail is
-    worn by the whole face, eyes and mouth too, and fades out inside its outline.
+    Lips and brows fade over a pixel beyond their outlines. Eye shadow fades softly but reaches the
+    lashes, and excludes eyeball and hair. The shade of the face extends to the neck. Detail covers
+    the whole face, with eyes and mouth, and fades out inside its outline.
     """
     if part == TONE:
         return _tone_coverage(face)
@@ -194,7 +215,7 @@ def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
 
 
 def cover_of(face: FaceAnalysis, part: Part) -> FloatArray:
-    """`coverage`, worked out once for all looks on a face."""
+    """`coverage`, cached for all looks on a face."""
     return face.once(("coverage", part), partial(coverage, face, part))
 
 
@@ -214,7 +235,7 @@ def _tone_coverage(face: FaceAnalysis) -> FloatArray:
     size = (grid.columns, grid.rows)
     light = CheekLight.measure(face.crop, face.regions)
     colors = light.relative(cv2.resize(light.lab(face.crop), size, interpolation=cv2.INTER_AREA))
-    colors[..., 0] *= np.float32(0.5)  # necks lie in the chin's shadow
+    colors[..., 0] *= np.float32(0.5)  # necks are in the chin's shadow
     skin_like = np.exp(-np.square(colors).sum(axis=2) / np.float32(_LIKE_SKIN**2))
     on_face = np.minimum(face.regions, 1) * np.uint8(255)
     inside = np.asarray(cv2.resize(on_face, size, interpolation=cv2.INTER_AREA), np.uint8)

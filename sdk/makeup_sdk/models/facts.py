@@ -1,4 +1,4 @@
-"""What each model is for, for people who choose one."""
+"""Short descriptions of the models, for users who choose one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ class ModelFacts:
     """One model.
 
     Attributes:
-        does: what it does, in a few words.
-        takes: what a look of it is made of.
+        does: its purpose in a few words.
+        takes: the input of its looks.
     """
 
     does: str
@@ -27,6 +27,6 @@ FACTS: Mapping[str, ModelFacts] = {
     "region-gan": ModelFacts("a style on chosen regions", "the name of a style"),
     "portrait-edit": ModelFacts("eyes, mouth and skin of another face; edits portraits", "photos"),
 }
-"""All models by name, whether their weights ship or not."""
+"""All models by name, with or without shipped weights."""
 MODELS = ("mobile", "products")
-"""Those that need no weights."""
+"""Models that need no weights."""

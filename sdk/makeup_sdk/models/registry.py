@@ -17,33 +17,33 @@ from makeup_sdk.models.papers.graphs import Graphs
 from makeup_sdk.models.papers.reference_model import PAINTERS, ReferenceModel, painter_class
 from makeup_sdk.models.papers.region_gan import StyleModel
 from makeup_sdk.models.products.model import ProductsModel
-from makeup_sdk.weights import FOLDER, shipped_names
+from makeup_sdk.weights import open_shipped, shipped_names
 
 DEFAULT_MODEL = "mobile"
 
 MAKEUPS: dict[str, type[Makeup]] = {
     makeup.kind: makeup for makeup in (Appearance, ProductMakeup, References, Style)
 }
-"""What look files may hold, by kind."""
+"""Kinds of makeup that look files may contain."""
 
 
 def shipped_models() -> tuple[str, ...]:
-    """Names that `open_model` takes here: models without weights, and those whose weights ship."""
+    """Names for `open_model`: models without weights, and those with shipped weights."""
     folders = shipped_names()
     return tuple(name for name in FACTS if name in MODELS or name in folders)
 
 
 def open_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
-    """A model by name or bundle; one that is open already is returned as it is.
+    """Open a model by name or bundle; an open model is returned unchanged.
 
     Args:
         model: one of `shipped_models`, the path of a bundle (a directory or a zip), or a model.
-        options: see there; a model that is open keeps its own.
+        options: see `ModelOptions`; an open model keeps its own.
 
     Raises:
         InvalidInputError: no model of this name, and no such bundle; or a backend for a model
             without networks.
-        BundleError: the bundle is damaged, or not one of a makeup model.
+        BundleError: the bundle is damaged, or not a makeup model's.
         BackendUnavailableError: the backend cannot run here.
     """
     if not isinstance(model, (str, Path)):
@@ -61,12 +61,28 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
                 "could run; choose another model, or leave the backend out"
             )
         return MobileModel() if model == "mobile" else ProductsModel()
-    shipped = shipped_models()
-    if model in shipped:
-        return _open_bundle(FOLDER / model, options)
+    bundle = bundle_of(model)
+    assert bundle is not None  # only those of MODELS have none
+    return _open_bundle(bundle, options)
+
+
+def bundle_of(model: str | Path) -> Bundle | None:
+    """The bundle of a model, by its name or path; None for models without networks.
+
+    Args:
+        model: a shipped model or network, or the path of a bundle (a directory or a zip).
+
+    Raises:
+        InvalidInputError: no model of this name, and no such bundle.
+        BundleError: the bundle is damaged.
+    """
+    if model in MODELS:
+        return None
+    if model in shipped_names():
+        return open_shipped(str(model))
     if as_path(model, "model").exists():
-        return _open_bundle(model, options)
-    known = f"expected one of {', '.join(shipped)}, or the path of a bundle"
+        return Bundle.open(model)
+    known = f"expected one of {', '.join(shipped_models())}, or the path of a bundle"
     if model in FACTS:
         raise InvalidInputError(
             f"model: no weights of {str(model)!r} ship with this version; {known} that "
@@ -75,22 +91,21 @@ def open_model(model: str | Path | Model, options: ModelOptions | None = None) -
     raise InvalidInputError(f"model: {str(model)!r} is unknown; {known}")
 
 
-def _open_bundle(path: str | Path, options: ModelOptions) -> Model:
-    """A model from its bundle, a directory or a `.zip`.
+def _open_bundle(bundle: Bundle, options: ModelOptions) -> Model:
+    """A model from its bundle.
 
     Raises:
-        BundleError: the bundle is damaged, or not one of a makeup model of ours.
+        BundleError: the bundle is damaged, or not a known makeup model's.
         BackendUnavailableError: the backend cannot run here.
     """
-    bundle = Bundle.open(path)
     name = bundle.manifest.model
     if name == StyleModel.name:
         return StyleModel(Graphs.open(bundle, StyleModel.SIGNATURE, options))
     if name not in PAINTERS:
         known = ", ".join([*PAINTERS, StyleModel.name])
         raise BundleError(
-            f"{path}: a bundle of {name!r}, which the engine cannot put on faces; expected one of "
-            f"{known}"
+            f"{bundle.path}: a bundle of {name!r}, which the engine cannot put on faces; expected "
+            f"one of {known}"
         )
     signature = painter_class(name, bundle.manifest.graphs).SIGNATURE
     return ReferenceModel(name, Graphs.open(bundle, signature, options))

@@ -1,4 +1,4 @@
-"""Temporal smoothing of makeup that is a layer of log light, and of the bare skin's colour."""
+"""Temporal smoothing of makeup layers in log light, and of the bare skin's colour."""
 
 from collections.abc import Callable
 
@@ -14,24 +14,24 @@ from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.models.base import CropPaint, Strength
 
 Layer = Callable[[FaceAnalysis, FloatArray, SkinTone, Strength], tuple[FloatArray, FloatArray]]
-"""Paints the makeup of a face alone, before it is laid over the crop.
+"""Paints a face's makeup as a layer, before it is blended into the crop.
 
-Takes the face, the log light of its crop, float32 (256, 256, 3), its bare skin (steady over time)
-and the strength. Gives the change of log light, float32 (256, 256, 3), and float32 (256, 256), 1
+Takes the face, the log light of its crop, float32 (256, 256, 3), its bare skin (smoothed over time)
+and the strength. Returns the change of log light, float32 (256, 256, 3), and float32 (256, 256), 1
 where it is not 0, else 0."""
 
 _GRID = CropGrid(0, 0, CROP_SIZE, CROP_SIZE, cell=1)
 _NEW_LIGHT = (0.06, 0.2)
-"""Log light by which the skin may drift from its average, and from which the light has changed."""
+"""Deviation of the skin's log light from its average: tolerated drift, and a change of light."""
 _FAINTEST_CHANGE = 1e-3
-"""Log light: less than this changes no pixel by a whole step."""
+"""Log light: smaller changes do not change any pixel value."""
 
 
 class ToneSmoother:
-    """Averages the bare skin's colour over time; a change of light counts at once.
+    """Averages the bare skin's colour over time; a change of light takes effect at once.
 
     Args:
-        seconds: time constant while the light is steady.
+        seconds: time constant in constant light.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -48,7 +48,7 @@ class ToneSmoother:
             low, high = _NEW_LIGHT
             new = np.clip((distance - low) / (high - low), 0, 1)
             slow = 1 - np.exp(-dt / self._seconds) if self._seconds > 0 else 1.0
-            slow = max(slow, 1 / (self._count + 1))  # at first a plain mean
+            slow = max(slow, 1 / (self._count + 1))  # plain mean at first
             share = np.float32(slow + (1 - slow) * new)
             tone = SkinTone(
                 last.coefficients + share * drift, last.mean + share * (tone.mean - last.mean)
@@ -59,11 +59,11 @@ class ToneSmoother:
 
 
 class SmoothedLayer:
-    """One face's makeup of one look over a stream. See `Follower`.
+    """One look on one face of a stream, with an averaged layer. See `Follower`.
 
     Args:
         layer: paints the makeup of a frame.
-        options: seconds of the averages.
+        options: averaging times.
     """
 
     def __init__(self, layer: Layer, options: SmoothingOptions) -> None:

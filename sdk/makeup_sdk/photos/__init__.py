@@ -1,4 +1,4 @@
-"""Picture files: frames for the engine, with all else that the file held kept beside them."""
+"""Picture files: frames for the engine, plus the file's other content (profile, EXIF, alpha)."""
 
 from makeup_sdk.photos.decode import decode_photo
 from makeup_sdk.photos.encode import encode_photo

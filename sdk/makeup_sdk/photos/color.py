@@ -1,4 +1,4 @@
-"""Between the colours of a file's samples and the sRGB that the engine works in."""
+"""Convert between a file's colour space and the engine's sRGB."""
 
 import logging
 from io import BytesIO
@@ -16,16 +16,16 @@ _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _BLACK_POINT = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _SAME = 1
-"""Steps by which an embedded sRGB profile may differ from sRGB itself."""
+"""Tolerance, in pixel values, for recognising an embedded profile as sRGB."""
 
 
 class ColorSpace:
-    """Samples of one mode and profile, as sRGB and back; 8 bits a channel.
+    """Conversion of samples of one mode and profile to sRGB and back; 8 bits per channel.
 
     Args:
         mode: "L", "RGB" or "CMYK".
         profile: ICC profile, or None for plain grey, sRGB, or CMYK as Pillow reads it.
-        name: stands for the file in messages. A profile that cannot be used is told and left out.
+        name: names the file in messages. An unusable profile is ignored with a warning.
     """
 
     def __init__(self, mode: str, profile: bytes | None, name: str) -> None:
@@ -49,7 +49,7 @@ class ColorSpace:
 
     @property
     def plain(self) -> bool:
-        """Whether the samples are sRGB as they are."""
+        """Whether the samples are already sRGB."""
         return self.mode == "RGB" and self._there is None
 
     def to_srgb(self, samples: Samples) -> Samples:
@@ -60,7 +60,7 @@ class ColorSpace:
         return np.asarray(image.convert("RGB"))
 
     def from_srgb(self, rgb: Samples) -> Samples:
-        """The inverse of `to_srgb`, as far as the samples' colours reach."""
+        """The inverse of `to_srgb`, clipped to the samples' gamut."""
         image = Pillow.fromarray(np.ascontiguousarray(rgb), "RGB")
         image = image.convert(self.mode) if self._back is None else _apply(self._back, image)
         return np.asarray(image)
@@ -73,7 +73,7 @@ def _apply(transform: ImageCms.ImageCmsTransform, image: Pillow.Image) -> Pillow
 
 
 def _is_srgb(there: ImageCms.ImageCmsTransform) -> bool:
-    """Whether a transform leaves a grid of all colours as it is."""
+    """Whether a transform leaves a grid of colours unchanged."""
     steps = np.linspace(0, 255, 17).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, -1, 3)
     made = np.asarray(_apply(there, Pillow.fromarray(grid, "RGB"))).astype(int)

@@ -1,4 +1,4 @@
-"""Decode picture files: size checked first, profile converted, alpha composed, turned upright."""
+"""Decode picture files: check the size, convert the profile, compose alpha, rotate upright."""
 
 from io import BytesIO
 
@@ -48,12 +48,12 @@ def decode_photo(data: bytes, name: str) -> Photo:
 
     Args:
         data: the whole file.
-        name: stands for it in messages.
+        name: names the file in messages.
 
     Raises:
-        InvalidInputError: empty, damaged, not a still picture, too large, or claiming more than
-            its bytes can hold.
-        BackendUnavailableError: HEIC, AVIF or JPEG XL, and the library for it is not installed.
+        InvalidInputError: empty, damaged, not a still picture, too large, or claiming more pixels
+            than its bytes can encode.
+        BackendUnavailableError: HEIC, AVIF or JPEG XL, and its library is not installed.
     """
     limits.check_file_size(len(data), name)
     start = data[:4096]
@@ -75,7 +75,7 @@ def decode_photo(data: bytes, name: str) -> Photo:
         ) from error
     except UnidentifiedImageError as error:
         raise InvalidInputError(f"{name}: not an image that can be read; {_KNOWN}") from error
-    except Exception as error:  # decoders meet damaged bytes with errors of every kind
+    except Exception as error:  # decoders raise many classes on damaged bytes
         raise InvalidInputError(
             f"{name}: not an image that can be read, or a damaged one ({error}); {_KNOWN}"
         ) from error
@@ -87,7 +87,7 @@ def _decode(data: bytes, opened: Pillow.Image, name: str) -> Photo:
     if _is_deep(data, opened):
         samples, alpha = _deep_samples(data, opened, metadata.orientation(exif), name)
     else:
-        turn = 1 if opened.format == "TIFF" else metadata.orientation(exif)  # Pillow turns TIFFs
+        turn = 1 if opened.format == "TIFF" else metadata.orientation(exif)  # Pillow rotates TIFFs
         samples, alpha = _samples(opened, turn, name)
     mode = "L" if samples.ndim == 2 else {3: "RGB", 4: "CMYK"}[samples.shape[2]]
     space = ColorSpace(mode, profile, name)
@@ -105,9 +105,9 @@ def _decode(data: bytes, opened: Pillow.Image, name: str) -> Photo:
 
 
 def _check_single(opened: Pillow.Image, name: str) -> None:
-    """Refuse animations and documents: all but the first picture would be lost."""
+    """Refuse animations and multi-page files: all but the first picture would be lost."""
     count = getattr(opened, "n_frames", 1)
-    if count == 1 or opened.format in ("MPO", "HEIF"):  # the others are not for showing
+    if count == 1 or opened.format in ("MPO", "HEIF"):  # their extra pictures are auxiliary
         return
     if opened.format == "TIFF":
         raise InvalidInputError(f"{name}: a TIFF of {count} pages; save the one page as a file")
@@ -118,7 +118,7 @@ def _check_single(opened: Pillow.Image, name: str) -> None:
 
 
 def _metadata(opened: Pillow.Image) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """ICC profile, EXIF and XMP as bytes; of a TIFF, EXIF made of its tags."""
+    """ICC profile, EXIF and XMP as bytes; for a TIFF, EXIF built from its tags."""
     info = opened.info
     xmp = info.get("xmp")
     if isinstance(xmp, str):
@@ -130,7 +130,7 @@ def _metadata(opened: Pillow.Image) -> tuple[bytes | None, bytes | None, bytes |
 
 
 def _tiff_exif(opened: Pillow.Image) -> bytes | None:
-    """The tags that tell of the picture, without those that tell how it is stored."""
+    """The tags that describe the picture, without those that describe its storage."""
     tags = opened.getexif()
     kept = Pillow.Exif()
     for tag in (270, 271, 272, _TIFF_ORIENTATION, 305, 306, 315, 33432):
@@ -145,7 +145,7 @@ def _tiff_exif(opened: Pillow.Image) -> bytes | None:
 
 
 def _is_deep(data: bytes, opened: Pillow.Image) -> bool:
-    """Whether the file has 16 bits a channel."""
+    """Whether the file has 16 bits per channel."""
     if opened.format == "PNG":
         return data[24] == 16
     if opened.format == "TIFF":
@@ -175,7 +175,7 @@ def _deep_samples(
 
 
 def _turned(read: NDArray[np.uint16], turn: int) -> NDArray[np.uint16]:
-    """An array brought upright, by the number of its EXIF orientation."""
+    """Rotate an array upright, by its EXIF orientation."""
     if turn >= 5:
         read = read.swapaxes(0, 1)
     if turn in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""Encode pictures: profile, EXIF, XMP, alpha and depth come along where the format holds them."""
+"""Encode pictures; keep profile, EXIF, XMP, alpha and bit depth if the format supports them."""
 
 import logging
 import struct
@@ -25,25 +25,25 @@ _QUALITY: dict[str, dict[str, Any]] = {
     "JXL": {"quality": 95},
 }
 _JPEG_SEGMENT = 65_500
-"""Bytes of EXIF or XMP that a JPEG can hold."""
+"""Maximum bytes of EXIF or XMP in a JPEG."""
 _ICC_TAG, _XMP_TAG = 34675, 700
 _TIFF_BYTES, _TIFF_UNDEFINED = 1, 7
 
 
 def encode_photo(photo: Photo, suffix: str, name: str) -> bytes:
-    """The bytes of a picture file.
+    """Encode a picture file.
 
-    Alpha is composed on white, samples are brought to sRGB or to 8 bits, and metadata is left out,
-    where the format has no room for them.
+    If the format does not support them, alpha is composed on white, samples are converted to sRGB
+    or to 8 bits, and metadata is dropped.
 
     Args:
-        photo: what to write.
-        suffix: chooses the format, out of `WRITE_SUFFIXES`.
-        name: stands for the file in messages.
+        photo: the picture.
+        suffix: selects the format; one of `WRITE_SUFFIXES`.
+        name: names the file in messages.
 
     Raises:
-        InvalidInputError: the format cannot hold a picture of this size.
-        BackendUnavailableError: the library for the format is not installed.
+        InvalidInputError: the format does not support this size.
+        BackendUnavailableError: the format's library is not installed.
     """
     wanted = written_format(suffix)
     samples, profile = _representation(photo, wanted)
@@ -79,7 +79,7 @@ def encode_photo(photo: Photo, suffix: str, name: str) -> bytes:
 
 
 def _representation(photo: Photo, wanted: Format) -> tuple[Samples, bytes | None]:
-    """What is written of a picture: samples (H, W) or (H, W, C), and their ICC profile."""
+    """Samples to write, (H, W) or (H, W, C), and their ICC profile."""
     mode = photo.space.mode + ("A" if photo.alpha is not None else "")
     plain = photo.space.plain or (photo.space.mode == "L" and photo.profile is None)
     own = photo.space.mode in wanted.modes and (wanted.metadata or plain)
@@ -108,7 +108,7 @@ def _mode(photo: Photo, samples: Samples) -> str:
 
 
 def _encode(suffix: str, samples: Samples) -> bytes:
-    """Encode by OpenCV, which is faster at PNG and knows 16 bits."""
+    """Encode with OpenCV, which is faster at PNG and supports 16 bits."""
     if samples.ndim == 3:
         order = {3: (2, 1, 0), 4: (2, 1, 0, 3)}[samples.shape[2]]
         samples = np.ascontiguousarray(samples[..., order])
@@ -119,7 +119,7 @@ def _encode(suffix: str, samples: Samples) -> bytes:
 
 
 def _with_chunks(png: bytes, kept: dict[str, bytes]) -> bytes:
-    """A PNG with its metadata, put in behind the header (8 bytes, and IHDR of 25)."""
+    """Insert metadata into a PNG after its signature (8 bytes) and IHDR (25)."""
     chunks = b""
     if "icc_profile" in kept:
         chunks += _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(kept["icc_profile"]))
@@ -136,7 +136,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _with_tags(tiff: bytes, kept: dict[str, bytes]) -> bytes:
-    """A little-endian TIFF of one page with profile and XMP; EXIF has no room in it."""
+    """Add profile and XMP to a little-endian TIFF of one page; EXIF is not supported."""
     (directory,) = struct.unpack_from("<I", tiff, 4)
     (count,) = struct.unpack_from("<H", tiff, directory)
     first = directory + 2

@@ -1,4 +1,4 @@
-"""Which picture formats are read and written, and what of a picture each can hold."""
+"""Supported picture formats and their features."""
 
 import importlib
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from makeup_kernels import BackendUnavailableError
 
 @dataclass(frozen=True)
 class Format:
-    """What a file of one format can hold.
+    """Features of one format.
 
     Attributes:
         name: Pillow's name of the format.
-        modes: Pillow's modes of 8 bits a channel that can be written.
-        deep: 16 bits a channel can be written.
-        metadata: ICC profile, EXIF and XMP can be written.
-        library: distribution that must be installed for it, beside Pillow; None needs none.
-        extra: the extra of this package that brings the library.
+        modes: writable Pillow modes with 8 bits per channel.
+        deep: whether 16 bits per channel can be written.
+        metadata: whether ICC profile, EXIF and XMP can be written.
+        library: distribution that it needs besides Pillow, or None.
+        extra: the extra of this package that installs the library.
     """
 
     name: str
@@ -53,9 +53,9 @@ _WRITTEN = {
     ".jxl": _JXL,
 }
 WRITE_SUFFIXES = tuple(_WRITTEN)
-"""Suffixes of picture files that can be written."""
+"""Suffixes of writable picture files."""
 READ_SUFFIXES = (*WRITE_SUFFIXES, ".gif")
-"""Suffixes by which pictures are found in folders. A single file is read whatever its name."""
+"""Suffixes of pictures found in folders. A single file may have any name."""
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
@@ -63,10 +63,10 @@ _PLAIN = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 
 def written_format(suffix: str) -> Format:
-    """The format of a suffix out of `WRITE_SUFFIXES`, ready to be written.
+    """The format of a suffix of `WRITE_SUFFIXES`, ready for writing.
 
     Raises:
-        BackendUnavailableError: the library for it is not installed.
+        BackendUnavailableError: its library is not installed.
     """
     found = _WRITTEN[suffix]
     _prepare(found, suffix)
@@ -74,10 +74,10 @@ def written_format(suffix: str) -> Format:
 
 
 def readable_formats(start: bytes, name: str) -> tuple[str, ...]:
-    """Pillow's names of the formats that a file with these first bytes may have.
+    """Pillow's names of the possible formats of a file with these first bytes.
 
     Raises:
-        BackendUnavailableError: HEIC, AVIF or JPEG XL, and the library for it is not installed.
+        BackendUnavailableError: HEIC, AVIF or JPEG XL, and its library is not installed.
     """
     if start.startswith(_JXL_STARTS):
         _prepare(_JXL, name)
@@ -95,7 +95,7 @@ def readable_formats(start: bytes, name: str) -> tuple[str, ...]:
 
 
 def _prepare(wanted: Format, name: str) -> None:
-    """Let Pillow know a format that a library of its own brings."""
+    """Register a format with Pillow that needs its own library."""
     if wanted is _AVIF and not features.check("avif"):
         raise BackendUnavailableError(
             f"{name}: this Pillow was built without AVIF; run: pip install --upgrade 'pillow>=11.3'"

@@ -1,4 +1,4 @@
-"""What a picture file claims, checked before anything is allocated for it."""
+"""Check the claimed size of a picture file before allocating memory for it."""
 
 import re
 import struct
@@ -6,19 +6,19 @@ import struct
 from makeup_kernels import InvalidInputError
 
 MAX_PIXELS = 178_956_970
-"""Pillow's own limit: what three bytes a pixel make half a gigabyte of."""
+"""Pillow's own limit: half a gigabyte at three bytes per pixel."""
 MAX_BYTES = 1 << 30
-"""Size of a file."""
+"""Maximum file size."""
 _MAX_SCANS = 100
-"""Scans of a JPEG; encoders write a dozen, and each goes over the whole picture."""
+"""Maximum scans of a JPEG; encoders write about twelve, and each covers the whole picture."""
 _MAX_SCANNED = 2_000_000_000
-"""Pixels that all scans go over together: a dozen scans of the largest picture."""
+"""Maximum pixels of all scans together: about twelve scans of the largest picture."""
 _JPEG_PIXELS_PER_BYTE = 512
-"""A first scan spends at least a bit per block of 64 pixels and plane."""
+"""A first scan needs at least one bit per block of 64 pixels and plane."""
 _PNG_RATIO = 1032
-"""Deflate cannot shrink by more."""
+"""Maximum compression ratio of Deflate."""
 _SLACK = 1 << 16
-"""Bytes that a small file may claim beyond these ratios: pictures of one colour."""
+"""Bytes that a small file may claim beyond these ratios, for pictures of one colour."""
 
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
@@ -29,7 +29,7 @@ def check_size(width: int, height: int, name: str) -> None:
     """Refuse a picture of more than 179 megapixels.
 
     Raises:
-        InvalidInputError: it has more.
+        InvalidInputError: too large.
     """
     if width * height > MAX_PIXELS:
         raise InvalidInputError(
@@ -38,10 +38,10 @@ def check_size(width: int, height: int, name: str) -> None:
 
 
 def check_file_size(size: int, name: str) -> None:
-    """Refuse an empty file and one of more than 1 GiB.
+    """Refuse an empty file, or one of more than 1 GiB.
 
     Raises:
-        InvalidInputError: it is either.
+        InvalidInputError: empty or too large.
     """
     if size == 0:
         raise InvalidInputError(f"{name}: the file is empty (0 bytes); give an image")
@@ -52,10 +52,10 @@ def check_file_size(size: int, name: str) -> None:
 
 
 def check_jpeg(data: bytes, width: int, height: int, name: str) -> None:
-    """Refuse a JPEG of too many scans, or of more pixels than its bytes can tell.
+    """Refuse a JPEG with too many scans, or with more pixels than its bytes can encode.
 
     Raises:
-        InvalidInputError: it is either.
+        InvalidInputError: either of these.
     """
     if width * height > _JPEG_PIXELS_PER_BYTE * (len(data) + _SLACK):
         _refuse_claim(data, width, height, name)
@@ -68,10 +68,10 @@ def check_jpeg(data: bytes, width: int, height: int, name: str) -> None:
 
 
 def check_png(data: bytes, name: str) -> None:
-    """Refuse a PNG of more pixels than its bytes can hold, by its first header.
+    """Refuse a PNG with more pixels than its bytes can encode, by its first header.
 
     Raises:
-        InvalidInputError: its pixels do not fit, or are too many.
+        InvalidInputError: more pixels than its bytes can encode, or too many.
     """
     width, height, depth, kind = struct.unpack(">IIBB", data[16:26])
     check_size(width, height, name)
@@ -82,7 +82,7 @@ def check_png(data: bytes, name: str) -> None:
 
 
 def count_scans(data: bytes, most: int) -> int:
-    """How many scans a JPEG has, counted up to one more than `most`."""
+    """Number of scans of a JPEG, counted up to `most` + 1."""
     at, scans = 2, 0
     while scans <= most:
         found = _MARKER.search(data, at)

@@ -1,4 +1,4 @@
-"""EXIF and XMP as bytes: which way up, and set upright once the pixels are."""
+"""Read the orientation from EXIF bytes, and reset it in EXIF and XMP after rotation."""
 
 import re
 import struct
@@ -10,7 +10,7 @@ _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))\d")
 
 
 def orientation(exif: bytes | None) -> int:
-    """1 to 8, as EXIF numbers them; 1 (upright) where it says nothing or is damaged."""
+    """EXIF orientation, 1 to 8; 1 (upright) if missing or damaged."""
     place = _find(exif or b"")[0]
     if place is None:
         return 1
@@ -20,7 +20,7 @@ def orientation(exif: bytes | None) -> int:
 
 
 def upright_exif(exif: bytes | None) -> bytes | None:
-    """The same EXIF for turned pixels: orientation 1, and no thumbnail of the bare face."""
+    """The EXIF for rotated pixels: orientation 1, and no thumbnail of the bare face."""
     if not exif:
         return None
     changed = bytearray(exif)
@@ -33,12 +33,12 @@ def upright_exif(exif: bytes | None) -> bytes | None:
 
 
 def upright_xmp(xmp: bytes | None) -> bytes | None:
-    """The same XMP with orientation 1 where it names one."""
+    """The XMP with its orientation, if any, set to 1."""
     return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp) if xmp else None
 
 
 def _find(exif: bytes) -> tuple[tuple[str, int] | None, int | None]:
-    """Byte order and place of the orientation's value; place of the pointer to the thumbnail."""
+    """Byte order and offset of the orientation's value; offset of the pointer to the thumbnail."""
     start = len(_PREFIX) if exif.startswith(_PREFIX) else 0
     order = {b"II": "<", b"MM": ">"}.get(exif[start : start + 2])
     if order is None:
@@ -53,6 +53,6 @@ def _find(exif: bytes) -> tuple[tuple[str, int] | None, int | None]:
             tag, kind, values = struct.unpack_from(order + "HHI", exif, entry)
             if (tag, kind, values) == (_ORIENTATION, _SHORT, 1):
                 place = (order, entry + 8)
-    except struct.error:  # cut short
+    except struct.error:  # truncated
         return None, None
     return place, end

@@ -1,4 +1,4 @@
-"""A picture: the frame that the engine works on, and what else its file holds."""
+"""A picture: the frame for the engine, and the file's other content."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,7 @@ Samples = NDArray[Any]
 """uint8 or uint16."""
 
 PAPER = 255
-"""Grey value on which transparent places are shown."""
+"""Grey value of the background of transparent pixels."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Photo:
     """A picture file's content, upright.
 
     Attributes:
-        image: uint8 (H, W, 3), BGR in sRGB, transparent places on white: a frame for the engine.
-        space: what the samples mean.
-        samples: uint8 or uint16 (H, W) or (H, W, C), the file's own; None where they are `image`.
+        image: uint8 (H, W, 3), BGR in sRGB, composed on white: a frame for the engine.
+        space: colour space of the samples.
+        samples: uint8 or uint16 (H, W) or (H, W, C), the file's own; None if equal to `image`.
         alpha: (H, W) of the samples' dtype, or None.
         profile: ICC profile of the samples.
         exif: as bytes, orientation 1.
@@ -39,10 +39,10 @@ class Photo:
     xmp: bytes | None = None
 
     def wearing(self, result: Image) -> "Photo":
-        """The same picture with a frame that the engine made of its `image`.
+        """The same picture with the engine's result for its `image`.
 
-        The change alone is carried over to the file's samples, so that whatever was not painted
-        keeps its depth, its colours outside sRGB and what lies under transparent places.
+        Only the change is transferred to the file's samples, so unpainted pixels keep their bit
+        depth, colours outside sRGB, and content under transparency.
 
         Args:
             result: uint8 (H, W, 3), BGR.
@@ -62,7 +62,7 @@ class Photo:
         )
         top = np.iinfo(self.samples.dtype).max
         change = (after - before) * (top // 255)
-        if self.alpha is not None:  # what is seen through shows less of a change
+        if self.alpha is not None:  # a change of a transparent pixel is less visible
             share = self.alpha[box].astype(np.float32) / np.float32(top)
             share = share.reshape(share.shape + (1,) * (change.ndim - 2))
             change = np.rint(change / np.maximum(share, 1 / top)).astype(np.int32)
@@ -74,7 +74,7 @@ class Photo:
 
 
 def on_paper(space: ColorSpace, samples: Samples, alpha: Samples | None) -> Image:
-    """Samples as they look on white paper: uint8 (H, W, 3), BGR in sRGB, contiguous."""
+    """Samples composed on white: uint8 (H, W, 3), BGR in sRGB, contiguous."""
     shown = to_bytes(samples) if space.plain else space.to_srgb(to_bytes(samples))
     if alpha is not None:
         share = to_bytes(alpha)[..., None].astype(np.uint16)
@@ -84,7 +84,7 @@ def on_paper(space: ColorSpace, samples: Samples, alpha: Samples | None) -> Imag
 
 
 def to_bytes(samples: Samples) -> Image:
-    """Samples of 8 or 16 bits as 8, rounded."""
+    """Convert samples of 8 or 16 bits to 8 bits, rounded."""
     if samples.dtype == np.uint8:
         return np.asarray(samples, np.uint8)
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)

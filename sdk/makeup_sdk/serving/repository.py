@@ -21,8 +21,7 @@ from makeup_engines.session import SessionOptions
 from makeup_engines.tensorrt.plans import find_plan, read_plan
 from makeup_kernels import BundleError, InvalidInputError
 from makeup_kernels.files import aside, write_synced
-from makeup_sdk.models.facts import MODELS
-from makeup_sdk.models.registry import shipped_models
+from makeup_sdk.models.registry import bundle_of
 from makeup_sdk.weights import FOLDER, open_shipped
 
 BACKENDS = ("onnxruntime", "tensorrt")
@@ -109,7 +108,7 @@ def write_repository(
     output = Path(output)
     if output.exists():
         raise BundleError(f"{output}: already exists; remove it or choose another place")
-    bundle = _bundle(model)
+    bundle = bundle_of(model)
     files: dict[str, bytes] = {}
     name = str(model) if bundle is None or bundle.path.parent == FOLDER else "bundle"
     if bundle is not None and name == "bundle":
@@ -126,20 +125,6 @@ def write_repository(
             (place / file).parent.mkdir(parents=True, exist_ok=True)
             write_synced(place / file, data)
     return names
-
-
-def _bundle(model: str | Path) -> Bundle | None:
-    """The bundle of a model; None for those without networks."""
-    if str(model) in MODELS:
-        return None
-    if str(model) in shipped_models():
-        return open_shipped(str(model))
-    if not Path(model).exists():
-        raise InvalidInputError(
-            f"{model}: no such bundle or model; expected a bundle that `makeup export` wrote, or "
-            f"one of {', '.join(shipped_models())}"
-        )
-    return Bundle.open(model)
 
 
 def _graphs(bundle: Bundle | None) -> Iterator[tuple[str, GraphSpec, bytes]]:

@@ -4,6 +4,7 @@ import numpy as np
 
 from makeup_kernels import CROP_SIZE, crop_matrix
 from makeup_kernels.types import DoubleArray, FloatArray
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.stream.options import SmoothingOptions
 
 _SPEED_CUTOFF = 1.0
@@ -52,6 +53,22 @@ class OneEuro:
         self._value = self._value + _share(self._rest_cutoff + self._speed_gain * speed, dt) * step
         return self._value
 
+    def remember(self, memory: Memory) -> None:
+        """Keep value and speed."""
+        if self._value is not None:
+            memory.put("value", self._value)
+            memory.put("speed", self._speed)
+
+    def recall(self, memory: Memory, shape: tuple[int, int]) -> None:
+        """Go on from value and speed of (N, D) rows.
+
+        Raises:
+            InvalidInputError: they are not of this kind.
+        """
+        if "value" in memory:
+            self._value = memory.take("value", shape).astype(np.float64)
+            self._speed = memory.take("speed", shape).astype(np.float64)
+
 
 class LandmarkFilter:
     """One-Euro on a face's landmarks: one filter for its pose, one for each point in its own frame.
@@ -77,6 +94,20 @@ class LandmarkFilter:
         pupils = float(np.hypot(*(ends[1] - ends[0])))
         ends = self._pose(ends.reshape(1, 4), dt, pupils).reshape(2, 2)
         return _place(self._shape(shape, dt, _PUPILS), ends)
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the state of both filters."""
+        self._pose.remember(memory.below("pose"))
+        self._shape.remember(memory.below("shape"))
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from it.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        self._pose.recall(memory.below("pose"), (1, 4))
+        self._shape.recall(memory.below("shape"), (68, 2))
 
 
 def _place(shape: DoubleArray, ends: DoubleArray) -> FloatArray:

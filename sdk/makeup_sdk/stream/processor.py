@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from makeup_sdk.faces import FaceStatus
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.smoothing import RegionSmoother, Step, StepEstimator
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.frame import Outfit, Result, judge
 from makeup_sdk.makeup.base import Part
+from makeup_sdk.models.base import Remembering
 from makeup_sdk.pipeline import Brush, FaceToPaint, FramePipeline, Lap, Stroke
 from makeup_sdk.stream.options import FadeOptions, StreamOptions
-from makeup_sdk.stream.tracker import TrackedFace, Tracker
+from makeup_sdk.stream.tracker import MOST_TRACKS, TrackedFace, Tracker
 
 _SMALLEST_STEP = 1e-3
 """Seconds from one frame to the next, at least."""
@@ -72,6 +74,31 @@ class FrameProcessor:
         faces = self._dresser.dress(tracked, self._clock.step)
         lap("analyze")
         return faces
+
+    def remember(self) -> Memory:
+        """What it knows of the frames so far: some KB of numbers and some 10 KB of maps a face.
+
+        Looks and options are not part of it.
+        """
+        memory = Memory()
+        self._tracker.remember(memory.below("tracker"), self._clock.time)
+        self._dresser.remember(memory.below("dresser"))
+        return memory
+
+    def recall(self, memory: Memory, time: float, *, same_looks: bool) -> None:
+        """Go on where another processor was, before the first frame.
+
+        Args:
+            memory: of the other one, which had the same options.
+            time: when it was taken, in seconds of this processor's frames.
+            same_looks: whether faces wear what they wore then; else their paint begins anew.
+
+        Raises:
+            InvalidInputError: it is no memory of a processor. Take another processor then.
+        """
+        self._clock.advance(time)
+        self._tracker.recall(memory.below("tracker"), time)
+        self._dresser.recall(memory.below("dresser"), same_looks=same_looks)
 
 
 class FrameClock:
@@ -135,6 +162,22 @@ class Dresser:
         self._started = True
         return faces
 
+    def remember(self, memory: Memory) -> None:
+        """Keep who wears how much."""
+        memory.put("wearers", list(self._wearers))
+        memory.put("count", len(self._wearers))
+        for track_id, wearer in self._wearers.items():
+            wearer.remember(memory.below(str(track_id)))
+
+    def recall(self, memory: Memory, *, same_looks: bool) -> None:
+        """Go on from there; see `FrameProcessor.recall`."""
+        for track_id in memory.take("wearers", (memory.take_count("count", MOST_TRACKS),)):
+            wearer = _Wearer(self._options, self._engine, appeared=True)
+            outfit = self._engine.outfit(int(track_id)) if same_looks else None
+            wearer.recall(memory.below(str(int(track_id))), outfit)
+            self._wearers[int(track_id)] = wearer
+        self._started = True
+
 
 class _Wearer:
     """A face's makeup over time: how far it is faded in, and which looks it changes between."""
@@ -163,6 +206,29 @@ class _Wearer:
         self._dress(self._engine.outfit(tracked.track_id), dt)
         place = (face.landmarks, tracked.box, face.score, tracked.track_id)
         return FaceToPaint(*place, status, tuple(self._strokes(face, step)))
+
+    def remember(self, memory: Memory) -> None:
+        """Keep how far it is faded in, and the averages of face and paint."""
+        memory.put("opacity", self._opacity)
+        self._estimate.remember(memory)
+        if self._smooth is not None:
+            self._smooth.remember(memory)
+        if self._worn and isinstance(self._worn[-1].brush, Remembering):
+            self._worn[-1].brush.remember(memory.below("paint"))
+
+    def recall(self, memory: Memory, outfit: Outfit | None) -> None:
+        """Go on from there, in an outfit that was worn then; None if it was another one.
+
+        A change of looks that was on its way is over.
+        """
+        self._opacity = min(max(float(memory.take("opacity")), 0.0), 1.0)
+        self._estimate.recall(memory)
+        if self._smooth is not None:
+            self._smooth.recall(memory)
+        if outfit is not None:
+            self._worn = [self._put_on(outfit, 1.0)]
+            if isinstance(self._worn[0].brush, Remembering):
+                self._worn[0].brush.recall(memory.below("paint"))
 
     def _dress(self, outfit: Outfit | None, dt: float) -> None:
         """Move on from the looks worn until now to one outfit."""

@@ -9,6 +9,7 @@ import numpy as np
 from makeup_kernels import crop_face, crop_matrix
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import Detection, FaceAnalysis, FaceAnalyzer, pupil_distance
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.stream.one_euro import LandmarkFilter
 from makeup_sdk.stream.options import SmoothingOptions, TrackerOptions
 
@@ -41,6 +42,12 @@ _VELOCITY_SHARE = 0.4
 """Weight of the newest frame in the running mean of a face's velocity."""
 _CELLS = 20
 """Side of the thumbnail by which faces are re-identified, cells."""
+_APPEARANCE = (_CELLS - 4) * (_CELLS - 6) * 3
+"""Numbers of its middle."""
+MOST_TRACKS = 64
+"""Faces that a memory holds at most, lost ones included."""
+_MOST_IDS = 1 << 24
+"""Ids that a memory can tell apart."""
 _AHEAD = 0.05
 """Motion per frame from which the next crop is shifted ahead, in pupil distances."""
 
@@ -84,6 +91,41 @@ class _Track:
     def box(self) -> FloatArray:
         """float32 (4,): x0, y0, x1, y1 around the landmarks, frame pixels."""
         return _box(self.landmarks)
+
+    def remember(self, memory: Memory, time: float) -> None:
+        """Keep the track; times count back from `time`. A doubt is not kept: the match holds."""
+        memory.put("id", self.track_id)
+        memory.put("landmarks", self.landmarks)
+        memory.put("appearance", self.appearance)
+        memory.put("age", time - self.seen)
+        memory.put("frame size", self.frame_size)
+        memory.put("velocity", self.velocity)
+        memory.put("lost", self.lost)
+        if self.course is not None:
+            since, start, velocity = self.course
+            memory.put("course", [time - since, *start, *velocity])
+        if self.smooth is not None:
+            self.smooth.remember(memory.below("smooth"))
+
+    @classmethod
+    def recalled(cls, memory: Memory, time: float, smooth: LandmarkFilter | None) -> "_Track":
+        """The track that was kept at a time; `smooth` is a new filter, which goes on, too."""
+        if smooth is not None:
+            smooth.recall(memory.below("smooth"))
+        track = cls(
+            memory.take_count("id", _MOST_IDS),
+            memory.take("landmarks", (68, 2)),
+            memory.take("appearance", (_APPEARANCE,)),
+            time - float(memory.take("age")),
+            memory.take("frame size", (2,)),
+            smooth,
+            memory.take("velocity", (2,)),
+            bool(memory.take("lost")),
+        )
+        if "course" in memory:
+            since, *rest = memory.take("course", (5,))
+            track.course = time - float(since), np.array(rest[:2]), np.array(rest[2:])
+        return track
 
     def off_course(self, place: FloatArray, time: float) -> float:
         """Distance of a place from the predicted path, in pupil distances.
@@ -168,6 +210,7 @@ class Tracker:
         self._next_id = 0
         self._last_time: float | None = None
         self._since_detect = 0
+        self._places_are_known = True
         self._said_too_many = False
 
     def update(self, frame: Image, time: float, lap: Lap = lambda stage: None) -> list[TrackedFace]:
@@ -186,14 +229,14 @@ class Tracker:
         looks = {
             track.track_id: self._look(frame, track.next_landmarks(dt))
             for track in self._tracks
-            if not track.lost or time - track.seen <= _PROBE
+            if self._places_are_known and (not track.lost or time - track.seen <= _PROBE)
         }
         found = self._follow(looks, time)
         lap("analyze")
         if self._detector_is_due():
             detections = self._analyzer.detect(frame, self._max_faces + 1)
             lap("detect")
-            self._since_detect = 0
+            self._since_detect, self._places_are_known = 0, True
             strangers = self._strangers(frame, detections, list(found.values()))
             found |= self._enter(strangers, found, time)
         self._since_detect += 1
@@ -232,6 +275,27 @@ class Tracker:
             return None
         return find.analysis
 
+    def remember(self, memory: Memory, time: float) -> None:
+        """Keep the tracks, as they are at a time."""
+        tracks = self._tracks[-MOST_TRACKS:]
+        memory.put("count", len(tracks))
+        memory.put("next id", self._next_id)
+        for number, track in enumerate(tracks):
+            track.remember(memory.below(str(number)), time)
+
+    def recall(self, memory: Memory, time: float) -> None:
+        """Go on from tracks that were kept at a time.
+
+        Raises:
+            InvalidInputError: they are not of this kind.
+        """
+        self._next_id = memory.take_count("next id", _MOST_IDS)
+        self._tracks = [
+            _Track.recalled(memory.below(str(number)), time, self._filter())
+            for number in range(memory.take_count("count", MOST_TRACKS))
+        ]
+        self._last_time, self._places_are_known = time, False  # they may have gone on meanwhile
+
     def _look(self, frame: Image, start: Detection | FloatArray) -> _Find:
         return _Find(self._analyzer.analyze(frame, start), frame)
 
@@ -263,7 +327,7 @@ class Tracker:
         return self._tracks[best] if likeness[best] > _ALIKE else None
 
     def _detector_is_due(self) -> bool:
-        if not self._tracks:
+        if not self._tracks or not self._places_are_known:
             return True
         missing = any(track.lost for track in self._tracks)
         if not missing and len(self._tracks) >= self._max_faces:

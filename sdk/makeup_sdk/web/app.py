@@ -22,6 +22,7 @@ from makeup_sdk.web.live import LiveClient
 from makeup_sdk.web.outfits import photo_models
 from makeup_sdk.web.places import Places, Workers
 from makeup_sdk.web.requests import ApplyRequest, LookRequest
+from makeup_sdk.web.session import Sessions
 from makeup_sdk.web.studio import Studio
 
 _STATIC = resources.files("makeup_sdk") / "web" / "static"
@@ -35,6 +36,7 @@ def create_app(
     token: str | None = None,
     origin: str | None = None,
     threads: int | None = None,
+    session_key: str | None = None,
 ) -> FastAPI:
     """Build the application. It keeps looks of the gallery in memory and nothing of its visitors.
 
@@ -45,13 +47,17 @@ def create_app(
         origin: address under which a proxy in front shows the page, such as
             "https://try.example".
         threads: CPU threads of one frame; default all cores.
+        session_key: shared by replicas, so that live sessions can move from one to another; None
+            makes one that no other has.
 
     Raises:
         BundleError: the shipped face models are missing or damaged.
-        InvalidInputError: an empty or unusual token, or an origin that is no address.
+        InvalidInputError: an empty or unusual token, an origin that is no address, or a session key
+            of less than 16 characters.
     """
     limits = limits or Limits()
     guard = GuardOptions(loopback, token, origin, limits)
+    sessions = Sessions(session_key, limits.session_seconds)
     app = FastAPI(
         title="makeup-sdk",
         description='Makeup try-on. Pictures are base64; errors are {"error": "..."}.',
@@ -62,13 +68,15 @@ def create_app(
     app.add_middleware(Guard, options=guard)
     app.add_exception_handler(MakeupError, _explain)
     app.add_exception_handler(HTTPException, _explain_status)
-    _add_routes(app, Studio(limits, threads), limits, threads)
+    _add_routes(app, Studio(limits, threads), limits, threads, sessions)
     app.mount("/", StaticFiles(directory=str(_STATIC), html=True))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
 
-def _add_routes(app: FastAPI, studio: Studio, limits: Limits, threads: int | None) -> None:
+def _add_routes(
+    app: FastAPI, studio: Studio, limits: Limits, threads: int | None, sessions: Sessions
+) -> None:
     places = Places(limits.clients, limits.clients_per_address)
     workers = Workers(max(usable_cores() // thread_count(threads), 1))
 
@@ -149,7 +157,7 @@ def _add_routes(app: FastAPI, studio: Studio, limits: Limits, threads: int | Non
     @app.websocket("/v1/live")
     async def live(socket: WebSocket) -> None:
         """Live frames: see `makeup_sdk.web.live`."""
-        await LiveClient(socket, studio, limits, places, workers).serve()
+        await LiveClient(socket, studio, limits, places, workers, sessions).serve()
 
 
 def _described(look: Look) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Limits:
         body_seconds: until a request has sent its whole body.
         answer_seconds: until a client has taken the next part of an answer.
         idle_seconds: after which a socket without a message is closed, and its place is free.
+        session_seconds: age from which a live session that a client brings is refused.
     """
 
     body_bytes: int = 12 << 20
@@ -44,6 +45,7 @@ class Limits:
     body_seconds: float = 60.0
     answer_seconds: float = 60.0
     idle_seconds: float = 90.0
+    session_seconds: float = 30.0
 
     @property
     def request_bytes(self) -> int:

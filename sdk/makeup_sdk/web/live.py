@@ -1,13 +1,18 @@
 """Live frames over a WebSocket.
 
 The client sends
-- text: an `Outfit` as JSON, whenever what is worn changes;
+- text: an `Outfit` as JSON, whenever what is worn changes; and in it, if the session shall be able
+  to move to another replica, `session`: at first "", later what the last one has sealed;
 - binary: a frame as JPEG, PNG or WebP; one at a time, the next after the answer. A frame that
   comes sooner takes the place of one that still waits.
 
 The server answers each frame it processes with one binary message: 4 bytes, big-endian, length of a
-JSON header {"faces", "skin", "milliseconds", "dropped"}; that header; the frame as JPEG. What
-cannot be done is answered with text {"error": "..."}; a client that sends nonsense 20 times is
+JSON header {"faces", "skin", "milliseconds", "dropped"}; that header; the frame as JPEG. About once
+a second a header holds `session`, too, where the client has asked for it: brought to a new socket,
+here or at another replica with the same key, it goes on without a jump. One that is refused is
+answered, and a session begins anew.
+
+What cannot be done is answered with text {"error": "..."}; a client that sends nonsense 20 times is
 closed (code 1008), and so is one that sends nothing for a while (code 4408), so that others get its
 place.
 """
@@ -18,6 +23,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -31,10 +37,13 @@ from makeup_sdk.web.limits import Limits
 from makeup_sdk.web.outfits import Outfit
 from makeup_sdk.web.pictures import encode_picture, open_picture
 from makeup_sdk.web.places import Places, Workers
-from makeup_sdk.web.requests import parse
+from makeup_sdk.web.requests import LiveRequest, parse
+from makeup_sdk.web.session import Sessions
 from makeup_sdk.web.studio import Studio
 
 _MAX_NONSENSE = 20
+_SESSION_EVERY = 1.0
+"""Seconds from one sealed session to the next; what a move may cost of what is remembered."""
 _TRY_AGAIN_LATER, _POLICY, _IDLE = 1013, 1008, 4408
 _log = logging.getLogger("makeup_sdk.web")
 
@@ -43,13 +52,21 @@ class LiveClient:
     """One socket: its tracker, its outfit, and the newest frame that waits."""
 
     def __init__(
-        self, socket: WebSocket, studio: Studio, limits: Limits, places: Places, workers: Workers
+        self,
+        socket: WebSocket,
+        studio: Studio,
+        limits: Limits,
+        places: Places,
+        workers: Workers,
+        sessions: Sessions,
     ) -> None:
         self._socket = socket
         self._studio = studio
         self._limits = limits
         self._places = places
         self._workers = workers
+        self._sessions = sessions
+        self._sealed: float | None = None
         self._waiting: bytes | None = None
         self._arrived = asyncio.Event()
         self._busy = False
@@ -141,7 +158,7 @@ class LiveClient:
 
     def _wear(self, text: bytes) -> None:
         self._check_size(text)
-        outfit = parse(Outfit, text)
+        outfit = parse(LiveRequest, text)
         if not outfit.same_makeup(self._outfit):
             look = self._studio.gallery.dress(outfit)
             if outfit.model != (self._outfit.model if self._outfit else DEFAULT_MODEL):
@@ -151,6 +168,22 @@ class LiveClient:
             self._outfit = outfit
         self._engine.strength = outfit.strength.by_region()
         self._engine.tone = outfit.tone
+        if outfit.session is not None:
+            self._sealed = float("-inf")
+        if outfit.session:
+            self._go_on(outfit.session)
+
+    def _go_on(self, session: str) -> None:
+        """Take up what another socket has left."""
+        moved = self._sessions.open(session)
+        processor = FrameProcessor(self._engine, StreamOptions())
+        then = time.perf_counter() - moved.age
+        processor.recall(moved.memory, then, same_looks=moved.outfit == self._makeup())
+        self._processor = processor
+
+    def _makeup(self) -> bytes:
+        """SHA-256 of what is worn."""
+        return sha256(self._outfit.makeup().encode() if self._outfit else b"").digest()
 
     def _process(self, data: bytes) -> bytes:
         start = time.perf_counter()
@@ -158,13 +191,15 @@ class LiveClient:
         frame = open_picture(data, self._limits)
         result = self._processor.process(frame, start)
         image = encode_picture(result.image, "jpeg")
-        header = json.dumps(
-            {
-                **self._studio.describe(frame, result.faces),
-                "milliseconds": round((time.perf_counter() - start) * 1e3, 2),
-                "dropped": self._dropped,
-            }
-        ).encode()
+        told = {
+            **self._studio.describe(frame, result.faces),
+            "milliseconds": round((time.perf_counter() - start) * 1e3, 2),
+            "dropped": self._dropped,
+        }
+        if self._sealed is not None and start - self._sealed >= _SESSION_EVERY:
+            told["session"] = self._sessions.seal(self._processor.remember(), self._makeup())
+            self._sealed = start
+        header = json.dumps(told).encode()
         return len(header).to_bytes(4, "big") + header + image
 
     def _check_size(self, message: bytes) -> None:

@@ -36,6 +36,8 @@ Products = Annotated[
 
 SKINS = ("light", "medium", "dark")
 """The bare faces that ship, by their skin."""
+_MAKEUP = {"model", "look", "second", "share", "products", "colors"}
+"""Fields of an outfit that say what is worn."""
 _FACE = (slice(112, 468), slice(78, 434))
 """Where the face is in them."""
 _THUMBNAIL = 192
@@ -102,8 +104,11 @@ class Outfit(BaseModel):
 
     def same_makeup(self, other: "Outfit | None") -> bool:
         """Whether both wear the same by the same model, however strong."""
-        plain = {"strength": Strength(), "tone": 0.0}
-        return other is not None and self.model_copy(update=plain) == other.model_copy(update=plain)
+        return other is not None and self.makeup() == other.makeup()
+
+    def makeup(self) -> str:
+        """What is worn and by which model, however strong, as JSON."""
+        return self.model_dump_json(include=_MAKEUP)
 
 
 def photo_models() -> dict[str, str]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from makeup_kernels import InvalidInputError
 from makeup_sdk.web.outfits import ColorCard, Outfit
+from makeup_sdk.web.session import MOST_TEXT
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -31,6 +32,16 @@ class LookRequest(BaseModel):
     photo: str | None = Field(default=None, description="JPEG, PNG or WebP file, base64.")
     colors: ColorCard | None = None
     title: str = Field(default="look", max_length=80)
+
+
+class LiveRequest(Outfit):
+    """What a live client wears, and the session that it brings to a new socket, if any."""
+
+    session: str | None = Field(
+        default=None,
+        max_length=MOST_TEXT,
+        description="The last one that an answer held, or empty to be told some from now on.",
+    )
 
 
 def parse(kind: type[Parsed], data: bytes) -> Parsed:

@@ -30,6 +30,7 @@ class ServerOptions:
         certificate, key: PEM files; both or none.
         https: make a certificate of a local authority.
         threads: CPU threads of one frame; default all cores.
+        session_key: see `create_app`.
         limits: what is taken from clients.
     """
 
@@ -41,6 +42,7 @@ class ServerOptions:
     key: Path | None = None
     https: bool = False
     threads: int | None = None
+    session_key: str | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -75,6 +77,7 @@ class TryOnServer:
             token=token,
             origin=options.origin,
             threads=options.threads,
+            session_key=options.session_key,
         )
         self._tls_options = tls
         name = f"[{host}]" if ":" in host else host

@@ -140,7 +140,7 @@ def test_gpu_and_tensorrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_refusals(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="none: no such bundle or model; expected a bundle"):
+    with pytest.raises(InvalidInputError, match="'none' is unknown; expected one of"):
         write_repository("none", tmp_path / "r")
     (tmp_path / "there").mkdir()
     with pytest.raises(BundleError, match="already exists"):

@@ -21,6 +21,7 @@ from makeup_sdk.web.app import create_app
 from makeup_sdk.web.limits import Limits
 from makeup_sdk.web.live import LiveClient
 from makeup_sdk.web.places import Places
+from makeup_sdk.web.session import Sessions
 from makeup_sdk.web.studio import Studio
 
 RED_LIPS = {"colors": {"lips": "#c00020"}}
@@ -259,7 +260,9 @@ def test_a_server_that_stops_while_a_client_leaves_stops_quietly() -> None:
     async def stop() -> bool:
         with anyio.CancelScope() as scope:
             scopes.append(scope)
-            await LiveClient(Leaver(), studio, Limits(), Places(1, 1), Busy()).serve()
+            await LiveClient(
+                Leaver(), studio, Limits(), Places(1, 1), Busy(), Sessions(None, 30)
+            ).serve()
         return scope.cancelled_caught
 
     assert anyio.run(stop)

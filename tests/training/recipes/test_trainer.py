@@ -1,6 +1,7 @@
 """The trainer: exact resume after a kill, checkpoints, configuration, errors."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -318,15 +319,67 @@ def test_weights_say_where_they_come_from(faces_layout, tmp_path):
     assert named["licence"] == "MIT"
 
 
-def test_command_lists_recipes():
-    done = CliRunner().invoke(cli.app, ["--list"])
-    assert "psgan-quick" in done.output.split()
+def test_recipes_are_listed_without_torch():
+    """In a process of its own, in which PyTorch cannot be imported."""
+    code = "import sys; sys.modules['torch'] = None; from makeup_training.cli import main; main()"
+
+    def listed(*more):
+        command = [sys.executable, "-c", code, "--list", *more]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert {"psgan-quick", "region-gan", "ssat-mobile"} < set(listed().split())
+    assert json.loads(listed("--json")) == listed("--quiet").split() == listed().split()
 
 
-@pytest.mark.parametrize("arguments", [["--list"], ["psgan", "--data", "faces"]])
-def test_command_without_the_extra(arguments, monkeypatch, capsys):
+def test_an_interrupted_run_says_how_to_go_on(faces_layout, tmp_path, monkeypatch, capsys):
+    """Ctrl-C comes in the middle of a step; the command that is printed finishes the run."""
+    out = tmp_path / "my run"
+    command = ["makeup-train", "region-gan", "--data", str(faces_layout), "--out", str(out)]
+    command += ["--width", "2", "--size", "64", "--steps", "3", "--triples", "1"]
+    command += ["--set", "validation_examples=1", "--licence", "MIT"]
+    whole = Trainer._train_step
+
+    def interrupted(trainer, batch):
+        signal.raise_signal(signal.SIGINT)
+        return whole(trainer, batch)
+
+    def status(words):
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_train_step", interrupted)
+        assert status(command) == 130
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2] == f"interrupted; the run is kept in {out}, go on with it:"
+    again = shlex.split(said[-1])
+    assert again == [*command, "--resume"]
+    assert [path.name for path in checkpoints(out / "checkpoints")] == ["step-00000001"]
+    assert status(again) == 0
+    (last,) = checkpoints(out / "checkpoints")
+    facts = read_metadata(last / "generator.safetensors")
+    assert (facts["licence"], facts["step"]) == ("MIT", 3)
+
+
+def test_an_interruption_before_the_first_step(faces_layout, tmp_path, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("makeup_training.data.readers.open_collection", stop)
+    words = ["makeup-train", "psgan", "--data", str(faces_layout), "--out", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["interrupted before the first step was kept; start again:", shlex.join(words)]
+
+
+def test_command_without_the_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(sys, "argv", ["makeup-train", *arguments])
+    monkeypatch.setattr(sys, "argv", ["makeup-train", "psgan", "--data", "faces"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 1

@@ -1,5 +1,9 @@
 """The training of the mobile-class systems: what is wanted, what is drawn, and that runs learn."""
 
+import json
+import shlex
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,14 +11,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import typer
 from safetensors.torch import load_file
 
 from makeup_kernels import Region
 from makeup_sdk.faces.light import decode_srgb
 from makeup_sdk.models.mobile.paint import MobilePainter
 from makeup_training.checkpoints import read_metadata
-from makeup_training.cli import app
+from makeup_training.cli import main
 from makeup_training.data.portraits import BadDataError
 from makeup_training.networks.inputs import FaceBatch
 from makeup_training.systems import train
@@ -29,13 +32,22 @@ from makeup_training.systems.pairs import (
     Shares,
     light_image,
 )
+from makeup_training.systems.plans import Plan
 from makeup_training.systems.portrait_edit import LabelSampler, Portraits
 from makeup_training.systems.region_gan import Asked, StyleSampler
 from makeup_training.systems.styles import STYLES, StyleFaces
-from makeup_training.systems.train import Plan, RunOptions
+from makeup_training.systems.train import RunOptions
 from makeup_training.systems.truth import change_on, lent_by
 
 SIZE = 48
+
+
+def status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run `makeup-train ARGUMENTS` in this process; returns the exit status."""
+    monkeypatch.setattr(sys, "argv", ["makeup-train", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
 
 
 def test_measured_references_are_never_trained_on(faces_folder: Path) -> None:
@@ -244,32 +256,67 @@ def test_a_run_goes_on_where_it_was(store: FaceStore, tmp_path: Path) -> None:
 
 
 def test_the_recipe_writes_what_the_export_reads(
-    faces_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    faces_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def recipe(*more: str) -> None:
-        arguments = ["psgan-pose-mobile", "--data", str(faces_folder), "--out", str(tmp_path / "a")]
-        arguments += ["--width", "8", "--size", str(SIZE), "--steps", "2", *more]
-        app(arguments, standalone_mode=False)
+    out = tmp_path / "a"
 
-    recipe()
-    facts = read_metadata(tmp_path / "a" / "weights" / "generator.safetensors")
-    assert facts["recipe"] == "psgan-pose"
-    assert facts["view"] == {"offset": 1.0, "range": 2.4, "left": 32, "top": 48, "side": 192}
-    assert (facts["warp"], facts["size"], facts["step"]) == ("maps", SIZE, 2)
+    def recipe(*more: str) -> int:
+        arguments = ["psgan-pose-mobile", "--data", str(faces_folder), "--out", str(out)]
+        arguments += ["--width", "8", "--size", str(SIZE), *more]
+        return status(monkeypatch, *arguments)
+
+    def facts() -> dict[str, object]:
+        return read_metadata(out / "weights" / "generator.safetensors")
+
+    assert recipe("--steps", "2") == 0
+    made = facts()
+    assert made["recipe"] == "psgan-pose"
+    assert made["view"] == {"offset": 1.0, "range": 2.4, "left": 32, "top": 48, "side": 192}
+    assert (made["warp"], made["size"], made["step"]) == ("maps", SIZE, 2)
+    assert {name: made[name] for name in train.ORIGIN} == train.ORIGIN
     assert (tmp_path / "faces" / "crop.npy").is_file()
-    assert "makeup export psgan-pose --weights" in capsys.readouterr().out.replace("\n", " ")
-    with pytest.raises(typer.BadParameter, match="--triples, --set: psgan-pose-mobile has none"):
-        recipe("--triples", "2", "--set", "seed=1")
+    said = capsys.readouterr().out
+    assert f"makeup export psgan-pose --weights {out / 'weights'} --half-weights" in said
+    assert recipe("--triples", "2", "--set", "seed=1", "--workers", "1") == 2
+    said = capsys.readouterr().err
+    assert "--triples, --set, --workers: psgan-pose-mobile has none" in said
     with pytest.raises(BadDataError, match="no run to start from, state"):
         train.train("psgan", Plan(1), RunOptions(tmp_path, tmp_path / "b", tmp_path))
 
 
-def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    app(["--list"], standalone_mode=False)
-    listed = capsys.readouterr().out.split()
-    assert {"psgan-mobile", "psgan-pose-mobile", "region-gan-mobile", "portrait-edit-mobile"} < set(
-        listed
-    )
+def test_an_interrupted_run_goes_on_and_keeps_its_licence(
+    faces_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Ctrl-C comes in the middle of a step; the command that is printed finishes the run."""
+    out = tmp_path / "my run"
+    command = ["psgan-mobile", "--data", str(faces_folder), "--out", str(out), "--width", "8"]
+    command += ["--size", str(SIZE), "--steps", "3", "--licence", "MIT", "--data-name", "Mine"]
+    whole = train.Run.advance
+
+    def interrupted(run: train.Run, batch: object, steps: int) -> dict[str, float]:
+        signal.raise_signal(signal.SIGINT)
+        return whole(run, batch, steps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Run, "advance", interrupted)
+        assert status(monkeypatch, *command) == 130
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2] == f"interrupted; the run is kept in {out}, go on with it:"
+    again = shlex.split(said[-1])
+    assert again == ["makeup-train", *command, "--resume"]
+    assert read_metadata(out / train.STATE)["step"] == 1
+    without_licence = [word for word in again[1:] if word not in ("--licence", "MIT")]
+    assert status(monkeypatch, *without_licence, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["weights"] == str(out / "weights")
+    facts = read_metadata(out / "weights" / "generator.safetensors")
+    assert (facts["licence"], facts["step"]) == ("MIT", 3)
+    assert facts["training_data"] == [{"name": "Mine", "licence": "not stated"}]
 
 
 def test_a_psgan_copies_colours_before_it_has_learnt_anything(store: FaceStore) -> None:

@@ -1,7 +1,7 @@
-"""A cosmetics renderer: paints a described makeup onto a face from its landmarks.
+"""A cosmetics renderer: paints a described makeup onto a face, using its landmarks.
 
-It gives unlimited training triples with exact ground truth: a bare source, another person wearing a
-makeup, and the source wearing the same.
+It generates unlimited training triples with exact ground truth: a bare source face, another person
+with makeup, and the source with the same makeup.
 
     >>> import numpy as np
     >>> from makeup_training.cosmetics import random_makeup

@@ -1,8 +1,8 @@
-"""The description of a makeup: what is worn, in which colour, how much; never on whom.
+"""Description of a makeup: products, their colours and amounts, independent of the face.
 
-Colours are sRGB `"#rrggbb"` strings: the colour of a thick layer of the product under the light in
-which skin of medium reflectance looks normally exposed. Amounts are fractions in [0, 1] unless said
-otherwise; opacity 0 is "nothing". A product that is not worn is `None`.
+Colours are sRGB `"#rrggbb"` strings: the colour of a thick layer of the product under light that
+exposes medium skin normally. Amounts are fractions in [0, 1] unless stated otherwise; opacity 0
+means "nothing". A missing product is `None`.
 """
 
 import re
@@ -19,7 +19,7 @@ _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 def linear_rgb(color: str) -> NDArray[np.float32]:
-    """Turn `"#rrggbb"` into linear light.
+    """Convert `"#rrggbb"` to linear light.
 
     Args:
         color: sRGB hex string.
@@ -37,7 +37,7 @@ def linear_rgb(color: str) -> NDArray[np.float32]:
 
 
 def _check(product: object) -> None:
-    """Validate every field of a product: hex colours and numbers within their ranges."""
+    """Validate all fields of a product: hex colours, and numbers within their ranges."""
     name = type(product).__name__
     for field in fields(product):  # type: ignore[arg-type]
         value = getattr(product, field.name)
@@ -57,8 +57,8 @@ def _check(product: object) -> None:
 
 
 BLUSH_PLACEMENTS = ("apple", "lifted", "draped", "sunkissed")
-"""Where blush sits: round on the cheek's apple; along the cheekbone; up to the temple; over the
-nose."""
+"""Placement of blush: round on the apple of the cheek; along the cheekbone; up to the temple; over
+the nose."""
 
 _RANGES = {
     "Foundation.lightness": (-1.0, 1.0),
@@ -72,11 +72,11 @@ class Lipstick:
     """Lip colour.
 
     Attributes:
-        color: of the bullet.
+        color: colour of the lipstick.
         opacity: 0.2 is a balm, 0.5 a satin, 0.9 a full-cover lipstick.
-        gloss: 0 leaves the lips' own shine, 1 is lacquer.
-        matte: how much of the lips' own shine is taken away.
-        liner_color: of a lip liner, or None.
+        gloss: 0 keeps the lips' own shine, 1 is lacquer.
+        matte: how much of the lips' own shine is removed.
+        liner_color: colour of a lip liner, or None.
         blur: 0 is a crisp edge, 1 a "blurred lips" gradient that fades toward the outline.
     """
 
@@ -93,18 +93,17 @@ class Lipstick:
 
 @dataclass(frozen=True)
 class EyeShadow:
-    """Eye shadow: up to four colours blended into one another.
+    """Eye shadow: up to four colours, blended.
 
     Attributes:
         lid_color: on the mobile lid.
         crease_color: along the crease, or None.
         outer_color: in the outer corner ("outer V"), or None.
         inner_color: highlight at the inner corner, or None.
-        opacity: of the whole.
-        extent: 0 keeps to the lid, 1 reaches the brow.
+        opacity: overall opacity.
+        extent: 0 covers only the lid, 1 reaches the brow.
         shimmer: sparkle of the lid colour.
-        lower: how much of the outer (without one, the lid) colour is smudged under the lower
-            lashes.
+        lower: how much of the outer colour (else the lid colour) is smudged under the lower lashes.
     """
 
     lid_color: str
@@ -125,11 +124,11 @@ class Liner:
     """Eye liner and mascara.
 
     Attributes:
-        color: of the liner.
-        opacity: of the liner.
-        width: 0 is a hair line along the lashes, 1 a bold line.
-        wing: length of the wing, 1 is 45 % of the eye's width.
-        wing_angle: of the wing above the line through the eye's corners, degrees in [0, 60].
+        color: colour of the liner.
+        opacity: opacity of the liner.
+        width: 0 is a hairline along the lashes, 1 a bold line.
+        wing: length of the wing; 1 is 45 % of the eye's width.
+        wing_angle: angle of the wing above the line through the eye's corners, degrees in [0, 60].
         lower: line under the lower lashes.
         lashes: mascara.
     """
@@ -151,7 +150,7 @@ class BrowTint:
     """Brow colour.
 
     Attributes:
-        color: of the pencil or gel.
+        color: colour of the pencil or gel.
         opacity: 1 fills the brow fully.
     """
 
@@ -167,8 +166,8 @@ class Blush:
     """Blush.
 
     Attributes:
-        color: of the powder.
-        opacity: at its strongest point.
+        color: colour of the powder.
+        opacity: opacity at its strongest point.
         placement: one of `BLUSH_PLACEMENTS`.
     """
 
@@ -182,12 +181,12 @@ class Blush:
 
 @dataclass(frozen=True)
 class Contour:
-    """Shading and lighting of the face's form; relative to the wearer's own skin.
+    """Contour and highlighter; relative to the wearer's own skin.
 
     Attributes:
         shade: darkening of cheek hollows, jaw line, temples and the sides of the nose.
         highlight: sheen on cheekbones, nose ridge, brow bone and cupid's bow.
-        highlight_color: of the highlighter.
+        highlight_color: colour of the highlighter.
     """
 
     shade: float = 0.3
@@ -203,10 +202,10 @@ class Foundation:
     """Foundation; relative to the wearer's own skin.
 
     Attributes:
-        coverage: evening out of blotches.
+        coverage: how much blotches are evened out.
         lightness: -1 is two shades darker, 1 two shades lighter.
         warmth: -1 cooler (pink), 1 warmer (golden).
-        matte: how much of the skin's shine is taken away.
+        matte: how much of the skin's shine is removed.
     """
 
     coverage: float = 0.4
@@ -220,7 +219,7 @@ class Foundation:
 
 @dataclass(frozen=True)
 class Makeup:
-    """A whole makeup; every product may be missing."""
+    """A complete makeup; any product may be missing."""
 
     lipstick: Lipstick | None = None
     shadow: EyeShadow | None = None
@@ -240,7 +239,7 @@ class Makeup:
                 )
 
     def products(self) -> tuple[products.Product, ...]:
-        """The same as products of the run time."""
+        """The same makeup as the SDK's products."""
         worn = (
             _foundation(self.foundation),
             _contour(self.contour),

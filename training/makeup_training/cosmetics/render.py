@@ -1,6 +1,6 @@
-"""Paint a described makeup onto a photo of a face, and make training triples of it.
+"""Paint a described makeup onto a photo of a face, and make training triples from it.
 
-The paint is that of the run time (`makeup_sdk.cosmetics`), put on by an unsteady hand.
+Uses the SDK's cosmetics (`makeup_sdk.cosmetics`), with random hand tremor.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _SKIN, _BROW, _EYE, _LIP, _MOUTH = 1, 2, 4, 7, 8
 """Classes of the 12-class face parse."""
 _BROWS = ((17, 22), (22, 27))
 _KEEP_CLEAR = (0, 10, 11)
-"""Those that never take paint: background, hair and beard, rest of the person."""
+"""Classes that are never painted: background, hair and beard, rest of the person."""
 
 
 def render(
@@ -39,14 +39,14 @@ def render(
     Args:
         image: uint8 (H, W, 3), sRGB, BGR order; not modified.
         landmarks: float (68, 2), iBUG order, x then y, pixels of `image`.
-        makeup: what to wear.
+        makeup: the makeup to paint.
         rng: hand tremor, powder grain, glitter; the same state gives the same picture.
         parse: uint8 (H, W), 12-class face parse (0 background, 1 skin, 2/3 brows, 4/5 eyes, 6 nose,
             7 upper lip, 8 mouth inside, 9 lower lip, 10 hair, 11 rest of the person). Keeps paint
-            off hair and teeth; without it the landmarks alone decide.
+            off hair and teeth; without it only the landmarks decide.
 
     Returns:
-        uint8 (H, W, 3). Pixels outside the face outline are those of `image`.
+        uint8 (H, W, 3). Pixels outside the face outline are unchanged.
 
     Raises:
         InvalidInputError: wrong shapes or dtypes, landmarks outside the image or degenerate.
@@ -78,7 +78,7 @@ def render(
 
 
 def check_landmarks(landmarks: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return landmarks as float64 (68, 2) after checking that they can be painted on.
+    """Check landmarks and return them as float64 (68, 2).
 
     Raises:
         InvalidInputError: wrong shape, non-finite, degenerate, or no point inside the image.
@@ -96,7 +96,7 @@ def check_landmarks(landmarks: NDArray[np.floating], shape: tuple[int, ...]) -> 
 
 
 def _drawn_classes(points: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """uint8 (256, 256): a face parse by the landmarks alone, crop pixels."""
+    """uint8 (256, 256): a face parse drawn from the landmarks only, crop pixels."""
     unit = float(np.hypot(*(points[45] - points[36])))
     classes = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
     brows = [np.vstack([points[i:j], points[i:j][::-1] + (0, 0.06 * unit)]) for i, j in _BROWS]
@@ -118,9 +118,9 @@ class Triple:
     """A training example with exact ground truth, uint8 (H, W, 3) BGR each.
 
     Attributes:
-        source: the bare source.
-        reference: another person wearing `makeup`.
-        painted: the source wearing `makeup`: what a transfer from `reference` should give.
+        source: the bare source face.
+        reference: another person with `makeup`.
+        painted: the source with `makeup`: the ideal transfer from `reference`.
         makeup: the makeup.
     """
 
@@ -147,12 +147,12 @@ def triple(
 
     Args:
         rng: source of all randomness.
-        source: who is to wear the makeup.
-        reference: who lends it.
-        makeup: what to wear; drawn by `random_makeup` if None.
+        source: the source face.
+        reference: the reference face.
+        makeup: the makeup; None: drawn by `random_makeup`.
 
     Returns:
-        The bare source, the painted reference, and the source in the reference's makeup.
+        The bare source, the painted reference, and the source with the reference's makeup.
     """
     makeup = makeup or random_makeup(rng)
     hands = [np.random.default_rng(seed) for seed in rng.integers(0, 2**63, size=2)]

@@ -1,4 +1,4 @@
-"""Random makeups with natural variety, drawn by style."""
+"""Random, naturally varied makeups by style."""
 
 import cv2
 import numpy as np
@@ -44,7 +44,7 @@ _LINERS = ("#14100f", "#14100f", "#14100f", "#2a1a14", "#1a1f3a")
 
 
 def _vary(rng: np.random.Generator, color: str, spread: float = 4.0, darken: float = 0.0) -> str:
-    """Move a colour by a few CIELAB units, and down in lightness."""
+    """Shift a colour randomly by a few CIELAB units, and darken it."""
     bgr = np.array([[[int(color[i : i + 2], 16) for i in (5, 3, 1)]]], np.float32) / 255.0
     lab = cv2.cvtColor(bgr, cv2.COLOR_BGR2LAB)
     lab += rng.normal(0.0, spread, 3).astype(np.float32) - np.float32([darken, 0, 0])
@@ -63,14 +63,14 @@ def _span(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def random_makeup(rng: np.random.Generator, style: str | None = None) -> Makeup:
-    """Draw a makeup.
+    """Draw a random makeup.
 
     Args:
         rng: source of all randomness; the same state gives the same makeup.
         style: one of `STYLES`, or None for any.
 
     Returns:
-        A makeup with lipstick, and with each other product as often as the style wears it.
+        A makeup with lipstick; other products appear as often as in the style.
 
     Raises:
         InvalidInputError: an unknown style.

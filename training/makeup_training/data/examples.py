@@ -1,7 +1,7 @@
 """Training examples: pairs of faces, styled faces, and how they become batches.
 
-Example number i of a data set is a pure function of its settings and i. A run that resumes at step
-n therefore sees what it would have seen, whatever number of workers reads ahead.
+Example i of a data set is a pure function of its settings and i. So a resumed run sees the same
+examples as an uninterrupted one, with any number of workers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,20 +29,20 @@ WARP_ONLY: Mapping[Region, float] = {
     Region.EYES: 1.0,
     Region.BROWS: 1.0,
 }
-"""SSAT's pseudo pairs: the warped reference alone."""
+"""SSAT's pseudo pairs: only the warped reference."""
 
 
 class Pair(NamedTuple):
-    """A bare and a made-up face; tensors of a batch have a leading B.
+    """A bare face and a face with makeup; tensors of a batch have a leading B.
 
     Attributes:
         source: the bare face.
-        reference: the made-up face.
+        reference: the face with makeup.
         source_parsing, reference_parsing: uint8 (B, S, S), MT classes.
-        transfer: float (B, 3, S, S) in [−1, 1], the source in the reference's makeup, exactly; None
-            where nobody knows.
-        removal: float (B, 3, S, S), the reference without makeup; None where nobody knows.
-        pseudo_transfer, pseudo_removal: float (B, 3, S, S), pseudo pairs; None if not asked for.
+        transfer: float (B, 3, S, S) in [−1, 1], ground truth: the source with the reference's
+            makeup; None if unknown.
+        removal: float (B, 3, S, S), ground truth: the reference without makeup; None if unknown.
+        pseudo_transfer, pseudo_removal: float (B, 3, S, S), pseudo pairs; None if not requested.
     """
 
     source: FaceBatch
@@ -56,17 +56,17 @@ class Pair(NamedTuple):
 
 
 class StyledFace(NamedTuple):
-    """A face in one style and the style it shall wear; tensors of a batch have a leading B.
+    """A face in one style, and its target style; tensors of a batch have a leading B.
 
     Attributes:
-        face: the face as it is.
+        face: the given face.
         classes: uint8 (B, S, S), the four classes of the mask network.
         style, target_style: int64 (B,).
         region_bits: int64 (B, 3), eye shadow, lips, base; at least one is 1.
-        other: float (B, 3, S, S) in [−1, 1], the face wholly in the target style; None where nobody
-            knows.
+        other: float (B, 3, S, S) in [−1, 1], the face with the target style in all regions; None if
+            unknown.
         attribute_image: float (B, 3, S, S), a face of the attributes' data set; None without one.
-        attributes, target_attributes: int64 (B, A), 0 or 1; None likewise.
+        attributes, target_attributes: int64 (B, A), 0 or 1; None without such a data set.
     """
 
     face: FaceBatch
@@ -82,14 +82,14 @@ class StyledFace(NamedTuple):
 
 @dataclass(frozen=True)
 class ExampleOptions:
-    """What the examples of a data set are like.
+    """Options of a data set's examples.
 
     Attributes:
         size: side of the crops in pixels.
-        seed: of all draws.
+        seed: seed of all random draws.
         regions: the rule of `portraits.regions_of`.
         augment: whether faces are augmented.
-        triples: repeat the first so many examples for ever, unaugmented; 0 for no limit.
+        triples: repeat only this many first examples, unaugmented; 0 for no limit.
         pseudo_share: shares of the pseudo pairs; None leaves them out.
     """
 
@@ -101,7 +101,7 @@ class ExampleOptions:
     pseudo_share: Mapping[Region, float] | None = None
 
     def draw(self, index: int) -> np.random.Generator:
-        """The stream of example `index`."""
+        """The random generator of example `index`."""
         number = index % self.triples if self.triples else index
         return np.random.default_rng([self.seed, number])
 
@@ -111,12 +111,12 @@ class ExampleOptions:
 
 
 class PairDataset(Dataset[Pair]):
-    """Pairs painted by the renderer, or drawn from bare and made-up photos.
+    """Pairs painted by the renderer, or drawn from photos without and with makeup.
 
     Args:
         bare: faces without makeup.
-        made_up: faces with makeup; None has the renderer paint bare ones, with ground truth.
-        options: of the examples.
+        made_up: faces with makeup; None: the renderer paints bare ones, with ground truth.
+        options: options of the examples.
 
     Raises:
         BadDataError: too few faces.
@@ -192,11 +192,11 @@ class StyleOptions:
     """The styles of the region-sensitive GAN.
 
     Attributes:
-        names: of the styles; the first is bare skin, the others are the renderer's, or (on photos
-            of makeup) there is one other.
-        one_look_each: a style is one exact makeup instead of a family of them, so that style and
-            region bits say all about the ground truth.
-        attribute_faces: of the joint training; may be empty.
+        names: names of the styles; the first is bare skin, the others are the renderer's, or (with
+            photos of makeup) a single other one.
+        one_look_each: a style is one exact makeup instead of a family, so that style and region
+            bits determine the ground truth.
+        attribute_faces: faces of the joint training; may be empty.
     """
 
     names: Sequence[str]
@@ -205,16 +205,16 @@ class StyleOptions:
 
 
 class StyledFaceDataset(Dataset[StyledFace]):
-    """Faces in a style, and another style for some of their regions.
+    """Faces in a style, and another target style for some of their regions.
 
-    With the renderer, one of the two styles is always bare and the truth is exact; with photos no
-    truth is known.
+    With the renderer, one of the two styles is always bare and the truth is exact; with photos the
+    truth is unknown.
 
     Args:
         bare: faces without makeup.
-        made_up: faces with makeup; None has the renderer paint bare ones.
-        options: of the examples.
-        styles: of the labels.
+        made_up: faces with makeup; None: the renderer paints bare ones.
+        options: options of the examples.
+        styles: the styles.
 
     Raises:
         BadDataError: no faces.
@@ -234,13 +234,13 @@ class StyledFaceDataset(Dataset[StyledFace]):
 
     def __getitem__(self, index: int) -> StyledFace:
         bare, worn, style = self._faces(index)
-        # which way and which regions changes from round to round, also with a fixed set of faces
+        # direction and regions vary from epoch to epoch, even with a fixed set of faces
         rng = np.random.default_rng([self.options.seed, index, 1])
         forth = bool(rng.random() < 0.5)
         bits = np.zeros(REGION_BITS, np.int64)
         while not bits.any():
             bits = rng.integers(0, 2, REGION_BITS) if rng.random() < 0.5 else bits + 1
-        if worn is None:  # a photo: whichever style it wears, the other is asked for
+        if worn is None:  # a photo: the target is the style that it does not wear
             face, other, styles = bare, None, (style, 1 - style)
         else:
             face, other = (bare, worn) if forth else (worn, bare)
@@ -257,7 +257,7 @@ class StyledFaceDataset(Dataset[StyledFace]):
         )
 
     def _faces(self, index: int) -> tuple[Portrait, Portrait | None, int]:
-        """A bare face, the same painted (None for a photo), and the style."""
+        """A bare face, the same face painted (None for a photo), and the style."""
         limit = self.options.triples
         if limit and index % limit in self._kept:
             return self._kept[index % limit]
@@ -294,12 +294,12 @@ class StyledFaceDataset(Dataset[StyledFace]):
 
 
 def painted(portrait: Portrait, makeup: Makeup, rng: np.random.Generator) -> Portrait:
-    """The portrait wearing a makeup.
+    """The portrait with a makeup.
 
     Raises:
         BadDataError: a face that cannot be painted.
     """
-    # background and ears, which MT tells apart, are all "keep clear" to the renderer
+    # ears and neck are background to the renderer: it never paints them
     parse = np.where(portrait.parsing > 10, 0, portrait.parsing).astype(np.uint8)
     face = Face(portrait.image, portrait.landmarks, parse)
     image = render(face.image, face.landmarks, makeup, rng, face.parse)
@@ -322,7 +322,7 @@ def image_tensor(image: NDArray[np.uint8]) -> Tensor:
 
 
 def collate(examples: Sequence[Any]) -> Any:
-    """Examples of one kind to a batch: tensors stacked, named tuples kept, None stays None."""
+    """Collate examples of one kind: tensors are stacked, named tuples kept, None stays None."""
     first = examples[0]
     if first is None:
         return None
@@ -332,7 +332,7 @@ def collate(examples: Sequence[Any]) -> Any:
 
 
 def moved(batch: Any, device: torch.device) -> Any:
-    """A batch on a device."""
+    """Move a batch to a device."""
     if batch is None:
         return None
     if isinstance(batch, Tensor):

@@ -1,7 +1,7 @@
-"""The class numberings of face parsings, converted to one: the 14 classes of the MT data set.
+"""Convert the class numberings of face parsings to and from the 14 classes of the MT data set.
 
 MT: 0 background, 1 skin, 2/3 left/right brow, 4/5 left/right eye, 6 nose, 7 upper lip, 8 mouth
-inside, 9 lower lip, 10 hair, 11/12 ears, 13 neck. Left and right are those of the picture.
+inside, 9 lower lip, 10 hair, 11/12 ears, 13 neck. Left and right are as seen in the picture.
 """
 
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from makeup_kernels.errors import InvalidInputError
 
 MT_CLASSES = 14
 LEFT_RIGHT_PAIRS = ((2, 3), (4, 5), (11, 12))
-"""MT classes that change places when a picture is mirrored."""
+"""MT classes that swap when a picture is mirrored."""
 
 EARS_AND_NECK = (11, 12, 13)
 
@@ -22,7 +22,7 @@ _RAW19_TO_MT = (0, 1, 2, 3, 4, 5, 0, 11, 12, 0, 6, 8, 7, 9, 13, 0, 0, 10, 0)
 _MT_TO_RAW19 = (0, 1, 2, 3, 4, 5, 10, 12, 11, 13, 17, 7, 8, 14)
 _FACES12_TO_MT = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0)
 _MT_TO_HELEN11 = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 0)
-# 3, 5, 12 do not occur; 8 and 10, which SCGAN joins with the skin, cannot be told apart here
+# 3, 5, 12 do not occur; SCGAN counts 8 and 10 as skin
 _SCGAN_TO_MT = (0, 5, 3, 0, 1, 0, 4, 2, 1, 7, 1, 8, 0, 9)
 
 TO_MT = MappingProxyType(
@@ -78,7 +78,7 @@ def region_gan_classes(regions: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def mirrored_classes(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """MT classes (H, W) of the left-right mirrored picture."""
+    """MT classes (H, W) of the mirrored picture."""
     table = np.arange(MT_CLASSES, dtype=np.uint8)
     for left, right in LEFT_RIGHT_PAIRS:
         table[[left, right]] = right, left

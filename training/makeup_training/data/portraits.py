@@ -1,4 +1,4 @@
-"""One labelled face: loading with checks, and the one pipeline that frames and augments it."""
+"""Load and check one labelled face; frame and augment it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +20,8 @@ PSGAN_SIDE = 256
 """Side of the crop on which PSGAN's eye rectangles are defined."""
 
 REACH = 0.05
-"""How far outside its picture a landmark may lie, as a share of the side: a chin that is cut off is
-no reason to leave a face out."""
+"""How far outside the picture a landmark may lie, as a fraction of the side, so that faces with a
+cut-off chin are kept."""
 
 
 class BadDataError(MakeupError):
@@ -46,14 +46,14 @@ class Portrait:
 
 
 class PortraitFile(Protocol):
-    """A face of a data set that has not been read yet."""
+    """A face of a data set, not read yet."""
 
     @property
     def name(self) -> str:
         """Unique in its data set."""
 
     def load(self) -> Portrait:
-        """Read it, or raise `BadDataError` with the file's name."""
+        """Read the face, or raise `BadDataError` with the file's name."""
 
 
 def load_portrait(
@@ -62,11 +62,11 @@ def load_portrait(
     """Read one face and check that its parts fit.
 
     Args:
-        name: of the face.
+        name: name of the face.
         image_path: any picture OpenCV reads.
         mask_path: single-channel class ids, same size as the picture.
         landmarks: (68, 2), x then y, pixels of the picture.
-        numbering: of the mask, a key of `parsing_classes.TO_MT`.
+        numbering: class numbering of the mask, a key of `parsing_classes.TO_MT`.
 
     Raises:
         BadDataError: a missing or corrupt file, sizes that differ, unknown classes, or landmarks
@@ -105,7 +105,7 @@ def load_portrait(
 def usable(
     files: Sequence[PortraitFile], *, skip_bad: bool, advance: Callable[[], None]
 ) -> tuple[list[PortraitFile], list[str]]:
-    """Read every face once.
+    """Read every face once to find the usable ones.
 
     Args:
         files: the faces.
@@ -113,7 +113,7 @@ def usable(
         advance: called after each face, for a progress bar.
 
     Returns:
-        the faces that can be used, and one message for each that was left out.
+        the usable faces, and one message for each that was left out.
 
     Raises:
         BadDataError: a bad face without `skip_bad`.
@@ -136,15 +136,15 @@ def usable(
 
 
 def framed(portrait: Portrait, size: int, rng: np.random.Generator | None) -> Portrait:
-    """The aligned square crop that every network sees, augmented if asked.
+    """The aligned square crop that every network reads, augmented with `rng`.
 
-    One resampling: the similarity onto the mean face, then (with `rng`) a turn of up to 10°, a
-    scale of ±6 %, a shift of ±3 %, a mirroring, and a change of exposure, contrast and colour.
+    One resampling: the similarity to the mean face, then (with `rng`) a rotation of up to 10°, a
+    scale of ±6 %, a shift of ±3 %, mirroring, and a change of exposure, contrast and colour.
 
     Args:
-        portrait: the face as it was read.
+        portrait: the face as read.
         size: side of the crop in pixels.
-        rng: draws the augmentation; None leaves it out.
+        rng: draws the augmentation; None: no augmentation.
     """
     matrix = crop_matrix(portrait.landmarks, size)
     mirror = False
@@ -168,7 +168,7 @@ def framed(portrait: Portrait, size: int, rng: np.random.Generator | None) -> Po
 
 
 def mirrored(portrait: Portrait) -> Portrait:
-    """The face in a mirror: points and classes are renamed, so that left stays left."""
+    """The mirrored face; points and classes are renamed, so that left stays left."""
     landmarks = portrait.landmarks[MIRRORED_POINTS].copy()
     landmarks[:, 0] = portrait.image.shape[1] - 1 - landmarks[:, 0]
     return Portrait(
@@ -184,9 +184,9 @@ def regions_of(portrait: Portrait, rule: str) -> NDArray[np.uint8]:
 
     Args:
         portrait: an aligned crop.
-        rule: `sdk` is the product's own map, with brows and an eye-shadow area drawn from the
-            landmarks; `psgan` is the published one, with rectangles around the eyes; `psgan+brows`
-            is that with the brows as a fourth region.
+        rule: `sdk`: the SDK's map, with brows and an eye-shadow area drawn from the landmarks;
+            `psgan`: the published map, with rectangles around the eyes; `psgan+brows`: the same
+            with the brows as a fourth region.
     """
     if rule == "sdk":
         return region_map(portrait.parsing, portrait.landmarks)

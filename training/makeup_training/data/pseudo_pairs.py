@@ -1,4 +1,4 @@
-"""Pseudo pairs: what a transfer should roughly look like, where no ground truth exists."""
+"""Pseudo pairs: approximate transfer targets for data without ground truth."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from makeup_training.data.portraits import Portrait
 from makeup_training.networks.warp import thin_plate_positions, visible
 
 FEATHER = 1.5
-"""Standard deviation in pixels (at 256) of the border between warped and own pixels."""
+"""Standard deviation in pixels (at 256) of the blend between warped and source pixels."""
 
 
 def pseudo_pair(
@@ -23,21 +23,20 @@ def pseudo_pair(
     reference_regions: NDArray[np.uint8],
     warped_share: Mapping[Region, float],
 ) -> NDArray[np.uint8]:
-    """The source in the reference's makeup, put together from both pictures.
+    """The source with the reference's makeup, composed from both pictures.
 
     Each region is a mix of two pictures: the reference warped onto the source's landmarks, and the
-    source with its histogram matched to the reference's. Ears and neck are matched to the colour of
-    the new face skin. All else is the source.
-    Source: SSAT (Sun et al., 2022; the warp alone, ears and neck), EleGANt (Yang et al., 2022; the
-    mix).
+    source histogram-matched to the reference. Ears and neck are matched to the new colour of the
+    face skin. The rest is the source.
+    Source: SSAT (Sun et al., 2022; warp only, ears and neck), EleGANt (Yang et al., 2022; the mix).
 
     Args:
-        source: lends the face, aligned crop.
-        reference: lends the makeup, same size.
+        source: the source face, aligned crop.
+        reference: the reference face, same size.
         source_regions: uint8 (S, S), region ids.
         reference_regions: uint8 (S, S).
-        warped_share: share of the warped picture in a region, the rest is histogram matching; a
-            region that is not named stays the source's.
+        warped_share: weight of the warped picture by region, the rest is histogram matching; other
+            regions stay unchanged.
 
     Returns:
         uint8 (S, S, 3), BGR.
@@ -72,7 +71,7 @@ def pseudo_pair(
 def _with_matching_neck(
     image: NDArray[np.uint8], parsing: NDArray[np.uint8], regions: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Ears and neck in the colour of the face skin of the same picture."""
+    """Match ears and neck to the colour of the face skin in the same picture."""
     own = np.isin(parsing, EARS_AND_NECK).astype(np.uint8)
     skin = (regions == Region.SKIN).astype(np.uint8)
     return match_region_histograms(image, image, own, skin, regions=(1,))

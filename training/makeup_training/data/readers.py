@@ -23,9 +23,9 @@ class Collection:
 
     Attributes:
         bare: without makeup, for training.
-        made_up: wearing makeup, for training; empty where only the renderer paints.
+        made_up: with makeup, for training; empty if only the renderer paints.
         held_bare: without makeup, for validation.
-        held_made_up: wearing makeup, for validation.
+        held_made_up: with makeup, for validation.
     """
 
     bare: list[PortraitFile]
@@ -35,7 +35,7 @@ class Collection:
 
 
 def open_collection(folder: Path) -> Collection:
-    """Find out which layout a folder has, and list its faces.
+    """Detect the layout of a folder and list its faces.
 
     Raises:
         BadDataError: neither layout, or a layout without faces.
@@ -73,8 +73,8 @@ class LabelledFace:
 class MTFace:
     """A face of the MT layout: the same relative name in `images/`, `segs/` and `landmarks/`.
 
-    A landmark file is what PSGAN's tools write: a pickled array of 68 points, y then x, in pixels
-    of the picture. Only arrays are unpickled from it.
+    A landmark file is a pickled array of 68 points, y then x, in pixels of the picture, as PSGAN's
+    tools write it. Only arrays are unpickled from it.
     """
 
     name: str
@@ -116,11 +116,11 @@ def open_celeba(folder: Path, attributes: list[str]) -> list[AttributeFace]:
     """CelebA: `list_attr_celeba.txt` beside `img_align_celeba/`.
 
     Args:
-        folder: holds both.
+        folder: contains both.
         attributes: column names, in the order of the label vector.
 
     Raises:
-        BadDataError: a missing or malformed list, or a column that it does not have.
+        BadDataError: a missing or malformed list, or an unknown column.
     """
     path = folder / "list_attr_celeba.txt"
     if not path.is_file():
@@ -163,7 +163,7 @@ def _faces_folder(folder: Path) -> Collection:
             raise BadDataError(f"{path}: {name} has no landmarks68")
         face = LabelledFace(name, folder, np.array(label["landmarks68"], np.float32))
         lists["akeup" in name, held_back(name)].append(face)
-    # the few strongly made-up portraits have no bare counterpart: only the renderer's are used
+    # the few portraits with strong makeup have no bare counterparts: the renderer paints instead
     return Collection(lists[False, False], [], lists[False, True], [])
 
 
@@ -189,7 +189,7 @@ def _mt(folder: Path) -> Collection:
 
 
 def _listed(folder: Path, domain: str, files: tuple[str, ...]) -> list[str] | None:
-    """Names of the first list file there is, relative to images/."""
+    """Names in the first list file that exists, relative to images/."""
     for file in files:
         path = folder / file
         if path.is_file():
@@ -204,14 +204,14 @@ def _pickled_landmarks(path: Path) -> NDArray[np.float32]:
     try:
         points = np.asarray(_ArrayUnpickler(io.BytesIO(path.read_bytes())).load(), np.float32)
         return np.ascontiguousarray(points[:, ::-1])
-    except Exception as error:  # damaged pickles make the reader raise nearly anything
+    except Exception as error:  # the reader raises almost any class on damaged pickles
         raise BadDataError(
             f"{path}: not a pickled array of landmarks: {type(error).__name__}: {error}"
         ) from error
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Rebuilds NumPy arrays and nothing else, so that a foreign file cannot run code."""
+    """Unpickles only NumPy arrays, so that an untrusted file cannot run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         arrays = {"numpy.core.multiarray", "numpy._core.multiarray", "numpy", "_codecs"}

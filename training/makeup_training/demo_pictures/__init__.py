@@ -1,13 +1,13 @@
-"""Make the demo pictures that ship with the SDK: faces that look real and belong to nobody.
+"""Make the demo pictures that ship with the SDK: realistic faces of no real person.
 
 Each bare face is an average of CC0 portraits: every portrait is warped onto the group's mean shape
-(piecewise-affine over the dense face mesh), then averaged class by class, so that hair is averaged
-with hair and cloth with cloth, before a plain studio backdrop. The references wear makeup painted
-by `makeup_training.cosmetics`.
+(piecewise-affine over the dense face mesh), then averaged class by class (hair with hair, cloth
+with cloth) in front of a plain studio backdrop. `makeup_training.cosmetics` paints the references'
+makeup.
 
     python -m makeup_training.demo_pictures --data DIR --out DIR
 
-`--data` is the folder that holds `train/` (images, masks, labels.json, landmarks478.npz). `--out`
+`--data` is the folder with `train/` (images, masks, labels.json, landmarks478.npz). `--out`
 receives the JPEG files and `demo.json`.
 """
 
@@ -38,7 +38,7 @@ QUALITY = 86
 
 @dataclass(frozen=True)
 class Picture:
-    """One shipped picture: the portraits that it averages and what the face wears."""
+    """One shipped picture: the portraits it averages and the makeup."""
 
     name: str
     title: str
@@ -132,7 +132,7 @@ PICTURES = (
 
 
 def make(portraits: Portraits, out: Path, pictures: Sequence[Picture] = PICTURES) -> list[Path]:
-    """Write the pictures and their listing `demo.json`; return the files written."""
+    """Write the pictures and their index `demo.json`; return the written files."""
     out.mkdir(parents=True, exist_ok=True)
     entries, files = [], []
     for picture in pictures:

@@ -15,16 +15,15 @@ SIZE = 512
 """Side of a picture in pixels."""
 
 _ZOOM, _TOP = 0.84, 0.105
-"""The template crop's share of the picture's side, and the free space above it."""
+"""Side of the template crop and space above it, as fractions of the picture's side."""
 
 _LAYERS = ((1, 2, 3, 4, 5, 6, 7, 8, 9), (10,), (11,))
-"""Parse classes averaged with their like: face, hair, the rest of the person."""
+"""Parse classes averaged together: face, hair, the rest of the person."""
 
 
 @dataclass(frozen=True)
 class AverageFace:
-    """A face that belongs to nobody: image uint8 (S, S, 3) BGR, landmarks float64 (68, 2), parse
-    uint8 (S, S)."""
+    """An average face: image uint8 (S, S, 3) BGR, landmarks float64 (68, 2), parse uint8 (S, S)."""
 
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float64]
@@ -46,7 +45,7 @@ class Portraits:
             ) from error
 
     def load(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], "_Shape"]:
-        """Image, parse and shape of a portrait; raises InvalidInputError if it is not there."""
+        """Image, parse and shape of a portrait; raises InvalidInputError if a file is missing."""
         image = cv2.imread(str(self.folder / "images" / f"{name}.jpg"), cv2.IMREAD_COLOR)
         parse = cv2.imread(str(self.folder / "masks" / f"{name}.png"), cv2.IMREAD_GRAYSCALE)
         if image is None or parse is None or name not in self.labels or name not in self.meshes:
@@ -59,7 +58,7 @@ class Portraits:
 
 
 class _Shape:
-    """Landmarks and mesh of one portrait, and the transform that lays them into the picture."""
+    """Landmarks and mesh of one portrait, and its transform into the picture."""
 
     def __init__(self, landmarks: NDArray[np.float64], mesh: NDArray[np.float64]) -> None:
         matrix = crop_matrix(landmarks.astype(np.float32), SIZE) * _ZOOM
@@ -74,10 +73,10 @@ def average_face(portraits: Portraits, names: Sequence[str]) -> AverageFace:
 
     Args:
         portraits: the data.
-        names: of the portraits; two or more.
+        names: names of two or more portraits.
 
     Returns:
-        The average, before a grey studio backdrop.
+        The average, in front of a grey studio backdrop.
     """
     loaded = [portraits.load(name) for name in names]
     mean_mesh = np.mean([shape.mesh for *_, shape in loaded], axis=0)
@@ -107,7 +106,7 @@ def average_face(portraits: Portraits, names: Sequence[str]) -> AverageFace:
 
 
 def _surround(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fixed points around the face that tie hair and shoulders to the similarity transform."""
+    """Fixed points around the face that make hair and shoulders follow the similarity transform."""
     steps = np.linspace(-0.05 * SIZE, 1.05 * SIZE, 9)
     grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
     away = np.sqrt(((grid[:, None] - mesh) ** 2).sum(axis=-1)).min(axis=1)
@@ -130,7 +129,7 @@ def _triangles(points: NDArray[np.float64]) -> NDArray[np.int64]:
 def _backward_map(
     target: NDArray[np.float64], source: NDArray[np.float64], triangles: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where each pixel of the picture comes from: x and y, float32 (S, S), affine per triangle."""
+    """Source position of each pixel: x and y, float32 (S, S), affine per triangle."""
     owner = np.zeros((SIZE, SIZE), np.int32)
     for index, corners in enumerate(triangles):
         outline = np.round(target[corners] * 16).astype(np.int32)
@@ -150,7 +149,7 @@ def _soft_layers(
 ) -> NDArray[np.float32]:
     """Soft masks of face, hair, rest and backdrop, float32 (4, S, S); all 0 beyond the portrait."""
     masks = [np.isin(parse, classes).astype(np.float32) for classes in (*_LAYERS, (0,))]
-    # a pixel of each border shows two layers at once
+    # pixels at a border mix two layers
     soft = [cv2.GaussianBlur(cv2.erode(mask, np.ones((3, 3))), (0, 0), 1.0) for mask in masks]
     return np.stack([cv2.remap(mask, *where, cv2.INTER_LINEAR, borderValue=0) for mask in soft])
 
@@ -167,7 +166,7 @@ def _match_exposure(images: NDArray[np.float32], parses: NDArray[np.uint8]) -> N
 def _blend_layers(
     images: NDArray[np.float32], layers: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Average each layer over the portraits that show it, then lay the layers together.
+    """Average each layer over the portraits that show it, then compose the layers.
 
     Args:
         images: float32 (N, S, S, 3).
@@ -178,7 +177,7 @@ def _blend_layers(
     """
     share = layers.mean(axis=0)
     share = share / np.maximum(share.sum(axis=0), 1e-3)
-    # smooth the steps that single portraits leave, then raise the majority: one clean outline
+    # smooth the steps between portraits, then sharpen by majority: one clean outline
     rough = np.stack([cv2.GaussianBlur(layer, (0, 0), 0.014 * SIZE) for layer in share[1:]])
     face = cv2.GaussianBlur(share[0], (0, 0), 0.004 * SIZE)
     sharp = np.stack([face, *rough]) ** 6
@@ -189,7 +188,7 @@ def _blend_layers(
         if index == 0:
             weight = _feather(weight) * _agreement(images, weight)
         mean = (images * weight).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-3)
-        if index == 2:  # clothes of all patterns: soft focus
+        if index == 2:  # clothes have different patterns: soft focus
             mean = cv2.GaussianBlur(mean, (0, 0), 0.006 * SIZE)
         color += sharp[index][..., None] * mean
     alpha = sharp[:-1].sum(axis=0)
@@ -197,15 +196,15 @@ def _blend_layers(
 
 
 def _feather(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Let each portrait's face mask (N, S, S, 1) fade in over some pixels, so that no seam shows
-    where one portrait's hair ends another's forehead."""
+    """Fade each portrait's face mask (N, S, S, 1) in over some pixels, to avoid seams where one
+    portrait's hair covers another's forehead."""
     soft = np.stack([cv2.GaussianBlur(mask, (0, 0), 0.03 * SIZE) for mask in weight[..., 0]])
     return weight * (np.clip(2.0 * soft - 1.0, 0.0, 1.0) + 0.02)[..., None]
 
 
 def _agreement(images: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weight (N, S, S, 1) of each portrait by how near its pixel is to the group's median: a wisp
-    of hair or a birthmark of one does not show in the average."""
+    """Weight (N, S, S, 1) of each portrait by how close its pixel is to the group's median, to
+    suppress single strands of hair and birthmarks."""
     inside = np.clip(cv2.GaussianBlur(weight.min(axis=0), (0, 0), 2.0) * 4.0 - 2.6, 0.0, 1.0)
     away = np.linalg.norm(images - np.median(images, axis=0), axis=-1)
     away = np.stack([cv2.GaussianBlur(single, (0, 0), 2.5) for single in away]) * inside
@@ -215,7 +214,7 @@ def _agreement(images: NDArray[np.float32], weight: NDArray[np.float32]) -> NDAr
 def _restore_contrast(
     average: NDArray[np.float32], images: NDArray[np.float32], where: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Give the average back part of the fine contrast that single portraits have.
+    """Restore part of the fine contrast that averaging removes.
 
     In each of three bands of luminance the average's local energy is raised to 80 % of the
     portraits' mean, at most doubled.
@@ -250,7 +249,7 @@ def _backdrop() -> NDArray[np.float32]:
 
 
 def _bust_fade() -> NDArray[np.float32]:
-    """Let the shoulders dissolve toward the lower border: float32 (S, S), 1 above."""
+    """Weights that fade the shoulders out towards the lower border: float32 (S, S), 1 above."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32) / SIZE
     depth = np.clip((y - 0.88 + 0.2 * (x - 0.5) ** 2) / 0.2, 0.0, 1.0)
     return 1.0 - depth * depth * (3.0 - 2.0 * depth)

@@ -1,4 +1,4 @@
-"""What both face trainings share: moving-average weights, atomic checkpoints, the step schedule."""
+"""Shared by the face trainings: moving-average weights, atomic checkpoints, learning rates."""
 
 import math
 from pathlib import Path
@@ -18,7 +18,7 @@ class WeightAverage:
         self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
 
     def update(self, network: nn.Module, step: int) -> None:
-        """Move towards the network's present weights."""
+        """Move towards the network's current weights."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         for name, value in network.state_dict().items():
             if value.dtype.is_floating_point:
@@ -28,7 +28,7 @@ class WeightAverage:
 
 
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 200) -> float:
-    """Linear warm-up, then a cosine down to 1 % of the peak."""
+    """Linear warm-up, then cosine decay to 1 % of the peak."""
     if step < warm_up:
         return peak * (step + 1) / warm_up
     done = min(1.0, (step - warm_up) / max(1, steps - warm_up))
@@ -36,7 +36,7 @@ def learning_rate(step: int, steps: int, peak: float, warm_up: int = 200) -> flo
 
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that a reader or a resumed run never sees half a file."""
+    """Write a checkpoint atomically."""
     with aside(path) as place:
         torch.save(state, place)
 
@@ -48,7 +48,7 @@ def save_training(
     average: WeightAverage,
     facts: dict[str, int],
 ) -> None:
-    """Everything that `load_training` and export need; `facts` holds at least the step."""
+    """Save what `load_training` and export need; `facts` includes at least the step."""
     states = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
     save_atomically(states | {"average": average.state} | facts, path)
 
@@ -56,7 +56,7 @@ def save_training(
 def load_training(
     path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, average: WeightAverage
 ) -> int:
-    """Take up a training where its checkpoint left it; returns the step, 0 without a checkpoint."""
+    """Resume a training from its checkpoint; returns the step, 0 without a checkpoint."""
     if not path.exists():
         return 0
     saved = torch.load(path, weights_only=True)

@@ -1,4 +1,4 @@
-"""The faces folder: pictures and labels in memory, and the split that holds a tenth back."""
+"""The faces folder: pictures and labels in memory, and the split that holds back a tenth."""
 
 import json
 import zlib
@@ -19,7 +19,7 @@ class FacePicture:
     """One labelled picture.
 
     `image` uint8 (H, W, 3) BGR; `landmarks` float32 (68, 2) pixels; `regions` uint8 (H', W') with
-    H' / H = `region_scale` (labelled pixels per pixel), or None where there is no mask;
+    H' / H = `region_scale` (labelled pixels per pixel), or None without a mask;
     `box` float32 (4,) x0 y0 x1 y1 or None.
     """
 
@@ -32,9 +32,9 @@ class FacePicture:
 
 
 def held_back(name: str) -> bool:
-    """Whether a picture is kept out of training: a tenth, by a stable hash of its name.
+    """Whether a picture is held back from training: a tenth, by a stable hash of its name.
 
-    `train/` and `detect/` share names, so a picture is held back from both or from neither.
+    `train/` and `detect/` share names, so a picture is held back in both or in neither.
     """
     return zlib.crc32(name.encode()) % 1000 < 1000 * HELD_BACK_SHARE
 
@@ -66,7 +66,7 @@ def load_crops(folder: Path, *, side: int, held: bool | None) -> list[FacePictur
 
 
 def load_pictures(folder: Path, *, held: bool | None, single: bool = True) -> list[FacePicture]:
-    """The whole pictures of `detect/`; with `single`, only those with exactly one face found."""
+    """The whole pictures of `detect/`; with `single`, only those with exactly one labelled face."""
     pictures = []
     for name, label in json.loads((folder / "labels.json").read_text()).items():
         if held is not None and held_back(name) != held:

@@ -10,7 +10,7 @@ from makeup_training.faces.detector_samples import Scene
 from makeup_training.faces.networks import STRIDES
 
 SIDE_RANGES = ((0.0, 56.0), (40.0, 128.0), (92.0, 1e9))
-"""Faces (√area, input pixels) that each level answers for; neighbours overlap."""
+"""Face sizes (√area, input pixels) assigned to each level; neighbours overlap."""
 
 CENTRE_RADIUS = 1.5
 POSITIVE, NEGATIVE, UNJUDGED = 1, 0, -1
@@ -21,8 +21,8 @@ def level_targets(
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Per cell of one level: its kind int8 (h, w) and its face's box float32 (h, w, 4).
 
-    A cell is positive when its centre lies in a face and within 1.5 strides of the face's centre;
-    cells in ignored faces are left unjudged.
+    A cell is positive if its centre lies in a face and within 1.5 strides of the face's centre;
+    cells in ignored faces have no loss.
     """
     rows, columns = scene.image.shape[0] // stride, scene.image.shape[1] // stride
     kind = np.zeros((rows, columns), np.int8)
@@ -82,7 +82,7 @@ def decode_boxes(output: Tensor, stride: int) -> Tensor:
 
 
 def overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """IoU and generalised IoU (Rezatofighi et al., 2019) of boxes (N, 4) pair by pair."""
+    """IoU and generalised IoU (Rezatofighi et al., 2019) of pairs of boxes (N, 4)."""
     shared = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0)
     intersection = shared.prod(1)
     union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - intersection

@@ -1,4 +1,4 @@
-"""Training pictures of the detector: whole pictures laid on a canvas at any size and angle."""
+"""Training pictures of the detector: pictures pasted on a canvas at any size and angle."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ VISIBLE, PARTLY_VISIBLE = 0.55, 0.15
 @dataclass(frozen=True)
 class Scene:
     """image uint8 (H, W, 3) BGR; boxes float32 (N, 4) x0 y0 x1 y1, pixels, may leave the picture;
-    ignored bool (N,): faces so hidden that neither finding nor missing them counts."""
+    ignored bool (N,): faces so hidden that they do not count either way."""
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -72,7 +72,7 @@ def _lay(
     pictures: list[FacePicture],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Put one picture on the canvas so that its face's longer side is `side`; returns its box."""
+    """Paste one picture so that its face's longer side is `side`; returns the face's box."""
     assert picture.box is not None
     height, width = canvas.shape[:2]
     angle = np.deg2rad(rng.uniform(-45, 45) if rng.random() < 0.5 else rng.normal(0, 5))
@@ -119,7 +119,7 @@ def _lay(
 
 
 def _visible_share(ids: NDArray[np.uint8], number: int, box: NDArray[np.float64]) -> float:
-    """Share of a box that lies in the canvas and is not covered by later pictures."""
+    """Fraction of a box inside the canvas and not covered by later pictures."""
     x0, y0, x1, y1 = np.round(box).astype(int)
     inside = ids[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
     return float((inside == number).sum()) / max(1, (x1 - x0) * (y1 - y0))
@@ -132,7 +132,7 @@ def _side(box: NDArray[np.float64]) -> float:
 def _background(
     pictures: list[FacePicture], height: int, width: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A canvas without faces: strips beside faces of other pictures, stretched and tiled."""
+    """A canvas without faces: strips beside the faces of other pictures, stretched and tiled."""
     if rng.random() < 0.15:
         colour = rng.integers(0, 256, 3).astype(np.uint8)
         return np.full((height, width, 3), colour, np.uint8)
@@ -170,7 +170,7 @@ def _faceless_part(
 
 
 def _stray_hand(canvas: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """A hand-like shape anywhere: skin colour alone is no face."""
+    """Paint a hand-like shape anywhere: skin colour alone is not a face."""
     height, width = canvas.shape[:2]
     unit = rng.uniform(0.05, 0.2) * max(height, width)
     points = rng.uniform((0, 0), (width, height)) + rng.normal(0, 0.1, (68, 2)) * unit

@@ -1,14 +1,13 @@
-"""Fine-tune the landmark + region net so that makeup, light and noise do not move its answer.
+"""Fine-tune the landmark and region net to be stable under makeup, light and noise.
 
     python -m makeup_training.faces.finetune_landmarks --data DIR --bundle BUNDLE --out RUN
 
-Every face is shown twice, bare and in makeup or in two makeups, framed nearly alike and lit and
-recorded differently. Beside the losses of `train_landmarks` there is one on how much a point's
-error differs between the two. What is exported in the end is the mean of the weights before and
-after (Wortsman et al., 2022): its points move less than before, and are more exact than
-either's.
+Every face is shown twice, bare and with makeup or in two makeups, with nearly the same framing but
+different light and noise. Besides the losses of `train_landmarks`, one loss penalises differences
+of a point's error between the two. The exported weights are the mean of those before and after
+(Wortsman et al., 2022): more stable than before, and more accurate than either.
 
-Starts from the exported bundle; resumes from the checkpoint in --out when there is one, and leaves
+Starts from the exported bundle; resumes from the checkpoint in --out if there is one, and writes
 the mean beside it, as `mean.pt`. DIR is the faces folder (train/, detect/).
 """
 
@@ -120,7 +119,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def mean_weights(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Half of each; of counters the second."""
+    """The mean of two sets of weights; counters are those of the second."""
     return {
         name: torch.lerp(value, other[name], 0.5) if value.is_floating_point() else other[name]
         for name, value in one.items()
@@ -130,7 +129,7 @@ def mean_weights(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict
 def in_makeup(
     crops: list[FacePicture], data: Path, count: int, seed: int
 ) -> list[list[FacePicture]]:
-    """Each crop in `count` random makeups; in none if it already wears one or is badly labelled."""
+    """Each crop in `count` random makeups; none if it already has makeup or is badly labelled."""
     files = {file.name: file for file in open_collection(data).bare}
     found = []
     for number, crop in enumerate(crops):
@@ -144,7 +143,7 @@ def in_makeup(
 
 
 def _made_up(crop: FacePicture, face: Portrait, rng: np.random.Generator) -> FacePicture:
-    """The crop of a face, in a random makeup."""
+    """The crop of a face, with a random makeup."""
     worn = render(face.image, face.landmarks, random_makeup(rng), rng, face.parsing)
     small = cv2.resize(worn, crop.image.shape[1::-1], interpolation=cv2.INTER_AREA)
     return replace(crop, image=np.asarray(small, np.uint8))
@@ -171,8 +170,8 @@ def _halves(samples: list[CropSample], pairs: int) -> list[tuple[CropSample, Cro
 def start_from_bundle(bundle: Path) -> tuple[LandmarkRegionNet, int, int]:
     """The network of an exported bundle in evaluation mode, its input's side, and its width.
 
-    Export has folded batch normalisation into the convolutions before it: here it does nothing but
-    add the bias, until `measure_statistics`.
+    Export folded batch normalisation into the preceding convolutions: here it only adds the bias,
+    until `measure_statistics`.
     """
     graph = onnx.load(bundle / "model.onnx").graph
     stored = {
@@ -203,7 +202,7 @@ def start_from_bundle(bundle: Path) -> tuple[LandmarkRegionNet, int, int]:
 
 @torch.no_grad()
 def measure_statistics(network: LandmarkRegionNet, batches: list[list[CropSample]]) -> None:
-    """Give batch normalisation the statistics of these batches, so that no answer changes."""
+    """Give batch normalisation the statistics of these batches, without changing any output."""
     side = len(batches[0][0].image)
     layers = [(c, n) for c, n in _layers_in_order(network, side) if n is not None]
     means: dict[nn.Module, list[Tensor]] = {convolution: [] for convolution, _ in layers}
@@ -232,7 +231,7 @@ def measure_statistics(network: LandmarkRegionNet, batches: list[list[CropSample
 def _layers_in_order(
     network: LandmarkRegionNet, size: int
 ) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
-    """The convolutions as they run, each with the batch normalisation behind it."""
+    """The convolutions in running order, each with the batch normalisation after it."""
     run: list[nn.Module] = []
     hooks = [
         module.register_forward_pre_hook(lambda module, _: run.append(module))

@@ -1,4 +1,4 @@
-"""Training samples of the landmark + region net: jittered crops, occluded and relit."""
+"""Training samples of the landmark and region net: jittered crops, occluded and relit."""
 
 from dataclasses import dataclass, replace
 
@@ -15,13 +15,13 @@ from makeup_training.faces.occluders import OCCLUDERS, occlude
 IGNORED = 255
 
 ROUGH_SHARE = 0.3
-"""Share of the faces framed as roughly as by a detector's box; the rest as in tracking."""
+"""Fraction of faces framed as roughly as by a detector's box; the rest as in tracking."""
 
 
 @dataclass(frozen=True)
 class CropSample:
-    """image uint8 (S, S, 3) BGR; landmarks float32 (68, 2) as fractions of S; regions uint8 (S, S)
-    with 255 = not labelled; is_face 1, 0 or -1 (no confidence label)."""
+    """image uint8 (S, S, 3) BGR; landmarks float32 (68, 2) as fractions of S; regions uint8 (S, S),
+    255 = not labelled; is_face 1, 0 or -1 (no confidence label)."""
 
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
@@ -45,11 +45,11 @@ def face_pair(
     size: int,
     rng: np.random.Generator,
 ) -> tuple[CropSample, CropSample]:
-    """One face twice, framed nearly alike, lit and recorded differently.
+    """One face twice: nearly the same framing, different light and noise.
 
     Args:
-        pair: the same picture in different makeup, or none: their labels are the same.
-        pictures: lend backgrounds and textures.
+        pair: the same picture in different makeup, or bare: both have the same labels.
+        pictures: sources of backgrounds and textures.
         size: side of the crops.
         rng: source of all randomness.
     """
@@ -80,7 +80,7 @@ def _crop_sample(
     rng: np.random.Generator,
     relighting: np.random.Generator | None = None,
 ) -> CropSample:
-    """The crop before another background or not, occluded or not, relit."""
+    """The crop, perhaps with another background, perhaps occluded, relit."""
     image = cv2.warpPerspective(
         picture.image, homography, (size, size), flags=cv2.INTER_LINEAR, borderMode=_border(rng)
     )
@@ -109,7 +109,7 @@ _KIND_SHARES = np.array([0.22, 0.12, 0.2, 0.12, 0.16, 0.06, 0.12])
 
 
 def faceless_sample(pictures: list[FacePicture], size: int, rng: np.random.Generator) -> CropSample:
-    """A crop without a usable face: background, clothes, or the face far off its place."""
+    """A crop without a usable face: background, clothes, or a face far off centre."""
     picture = pictures[rng.integers(len(pictures))]
     centre = picture.landmarks.mean(axis=0)
     extent = float(np.ptp(picture.landmarks, axis=0).max())
@@ -146,9 +146,9 @@ def faceless_sample(pictures: list[FacePicture], size: int, rng: np.random.Gener
 def mirrored(picture: FacePicture) -> FacePicture:
     """The picture flipped left to right.
 
-    The labels count x from the picture's edge, so that the middle of the first pixel is 0.5: a
-    point at x goes to width - x. As pixel indices, which all else here takes them for, that is
-    one labelled pixel beyond the plain flip, for points and masks alike.
+    The labels measure x from the picture's edge (the first pixel's centre is 0.5), so a point at x
+    moves to width - x. All other code here treats them as pixel indices, where this is one labelled
+    pixel more than a plain flip, for points and masks alike.
     """
     width = picture.image.shape[1]
     landmarks = picture.landmarks[MIRRORED_POINTS].copy()
@@ -180,7 +180,7 @@ def _jittered(
 
 
 def _nudge(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """3x3: what framing differs by from one picture of a face to the next."""
+    """3x3: difference in framing between successive pictures of a face."""
     scale, angle = np.exp(rng.normal(0, 0.015)), np.deg2rad(rng.normal(0, 1.0))
     return _similarity(size, scale, angle, rng.normal(0, 0.01, 2) * size)
 
@@ -188,7 +188,7 @@ def _nudge(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def _similarity(
     size: int, scale: float, angle: float, shift: NDArray[np.float64], stretch: float = 1.0
 ) -> NDArray[np.float64]:
-    """3x3: scaled and turned about the middle of the crop, then shifted."""
+    """3x3: scaling and rotation about the crop's centre, then a shift."""
     middle = size / 2
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     matrix = np.array(
@@ -203,12 +203,12 @@ def without_doubtful_labels(
 ) -> FacePicture:
     """The picture with labels that a half-trained network rejects set to 255 (ignored).
 
-    The masks know nothing of hats and glasses: they call them skin, eye shadow or brow. A network
-    that has learned from painted ones says "none" there. Only patches count, not outlines.
+    The masks label hats and glasses as skin, eye shadow or brow. A network trained on painted
+    occluders says "none" there. Only patches are ignored, not outlines.
 
     Args:
-        picture: with regions.
-        logits: float (5, size, size), the network's answer to `aligned_sample(picture, size)`.
+        picture: a picture with regions.
+        logits: float (5, size, size), the network's output for `aligned_sample(picture, size)`.
         size: side of that sample.
     """
     assert picture.regions is not None
@@ -254,7 +254,7 @@ def _swap_background(
     pictures: list[FacePicture],
     rng: np.random.Generator,
 ) -> None:
-    """Behind the face (and a margin that keeps hair, eyes and mouth) put another picture."""
+    """Put another picture behind the face (and a margin that keeps hair, eyes and mouth)."""
     keep = cv2.morphologyEx(
         (regions > 0).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((25, 25), np.uint8)
     )
@@ -270,7 +270,7 @@ def _border(rng: np.random.Generator) -> int:
 
 
 def aligned_sample(picture: FacePicture, size: int) -> CropSample:
-    """The crop of one face as the run time cuts it once it tracks, unchanged otherwise."""
+    """The crop of one face as cut by the SDK during tracking, otherwise unchanged."""
     homography = np.vstack([crop_matrix(picture.landmarks, size), [0, 0, 1]])
     image = cv2.warpPerspective(picture.image, homography, (size, size), flags=cv2.INTER_LINEAR)
     landmarks = ((_project(picture.landmarks, homography) + 0.5) / size).astype(np.float32)

@@ -46,7 +46,7 @@ def _saturate(image: Image, factor: float) -> Image:
 
 
 def _light_field(image: Image, rng: np.random.Generator) -> Image:
-    """Side light and shadows: a smooth random gain, for each channel a little different."""
+    """Side light and shadows: a smooth random gain, slightly different per channel."""
     cells = int(rng.integers(2, 5))
     strength = rng.uniform(0.1, 0.5)
     coarse = np.exp(

@@ -1,4 +1,4 @@
-"""Training samples of the lip net: mouths as the product's own face analysis frames them."""
+"""Training samples of the lip net: mouths framed by the SDK's face analysis."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ OCCLUDED_SHARE = 0.35
 @dataclass(frozen=True)
 class LipSamples:
     """image uint8 (N, 64, 96, 3) BGR; regions float16 (N, 5, 40, 60), logits; lips bool
-    (N, 64, 96), what is lip indeed."""
+    (N, 64, 96), ground truth."""
 
     image: NDArray[np.uint8]
     regions: NDArray[np.float16]
@@ -35,8 +35,8 @@ def lip_samples(
     *,
     clear: bool = False,
 ) -> LipSamples:
-    """Several views of each picture, mirrored or not, jittered, occluded, relit; with `views` 0 the
-    picture as it is; with `clear` neither occluded nor relit."""
+    """Several views of each picture, randomly mirrored, jittered, occluded and relit; with `views`
+    0 the unchanged picture; with `clear` neither occluded nor relit."""
     found: list[tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.bool_]]] = []
     for number, picture in enumerate(pictures):
         for view in range(max(1, views)):
@@ -78,7 +78,7 @@ def _sample(
 
 
 def _regions(picture: FacePicture) -> NDArray[np.uint8]:
-    """The mask on the picture's pixels; without one, the lips between their landmarks."""
+    """The mask at the picture's size; without one, lips drawn from their landmarks."""
     if picture.regions is not None:
         size = picture.image.shape[1::-1]
         return np.asarray(
@@ -92,7 +92,7 @@ def _regions(picture: FacePicture) -> NDArray[np.uint8]:
 
 
 def _jittered(landmarks: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Turned, scaled, shifted, and each point moved on its own: as tracking starts from."""
+    """Randomly rotated, scaled and shifted, plus noise per point, as at the start of tracking."""
     middle, unit = landmarks.mean(axis=0), pupil_distance(landmarks)
     angle, scale = rng.normal(0, 0.05), np.exp(rng.normal(0, 0.04))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

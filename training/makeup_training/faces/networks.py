@@ -1,6 +1,6 @@
-"""The networks of face analysis: a face detector, the landmark + region net, and the lip net.
+"""The networks of face analysis: face detector, landmark and region net, lip net.
 
-Both are plain 3x3 convolutions with few channels (on CPUs faster than depthwise ones) and batch
+They use plain 3x3 convolutions with few channels (on CPUs faster than depthwise ones) and batch
 normalisation, which export folds away. Input: float32 (B, 3, H, W), BGR, 0..1.
 """
 
@@ -13,7 +13,7 @@ LANDMARKS = 68
 REGIONS = 5
 
 LOGIT_LIMIT = 10.0
-"""Region logits beyond it say no more to the lip net."""
+"""Region logits are clipped to this before the lip net."""
 
 
 def convolution(inputs: int, outputs: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
@@ -82,8 +82,8 @@ class LandmarkRegionNet(nn.Module):
     as fractions of the crop's side (pixel centre i at (i + 0.5) / S; may leave 0..1), the
     confidence's logit (B,), and region logits (B, 5, S, S).
 
-    Landmarks are the expectation of a softmax heatmap at stride 4 plus a global correction, which
-    reaches the points that the crop cuts off.
+    Landmarks are the expectation of a softmax heatmap at stride 4 plus a global correction, for
+    points outside the crop.
     """
 
     def __init__(self, width: int = 16) -> None:
@@ -128,12 +128,13 @@ class LandmarkRegionNet(nn.Module):
 
 
 class LipNet(nn.Module):
-    """Where exactly the lips are: a second look at the mouth, in the crop's full resolution.
+    """Refines the lip region at the crop's full resolution.
 
-    Lips are some 10 pixels high in the input of `LandmarkRegionNet`, and 16 in the crop.
+    Lips are about 10 pixels high in the input of `LandmarkRegionNet`, and 16 in the crop.
 
     Inputs: image (B, 3, 64, 96), the mouth's window of the 256×256 crop; regions (B, 5, 40, 60),
-    the same window of the landmark + region net's logits. Returns the lips' log odds, (B, 40, 60).
+    the same window of the landmark and region net's logits. Returns the lips' log odds,
+    (B, 40, 60).
     """
 
     def __init__(self, widths: tuple[int, int, int] = (32, 64, 96)) -> None:

@@ -1,7 +1,7 @@
-"""Things in front of a face, painted on pictures: glasses, masks, hands, hair, hats, shapes.
+"""Occluders painted on pictures: glasses, masks, hands, hair, hats, shapes.
 
-Every painter gets the face's landmarks and draws into an 8-bit coverage mask; `occlude` lays the
-colour or texture over the picture. Sizes are in units of the pupil distance.
+Every painter gets the face's landmarks and draws into an 8-bit coverage mask; `occlude` blends the
+colour or texture over the picture. Sizes are in pupil distances.
 """
 
 from collections.abc import Callable
@@ -30,10 +30,10 @@ def occlude(
 
     Args:
         image: uint8 (H, W, 3) BGR.
-        landmarks: float (68, 2) of the face that it covers, pixels.
-        rng: source of all choices.
-        texture: another picture, uint8, whose pattern some occluders wear.
-        kind: a key of `OCCLUDERS`; by default one is drawn.
+        landmarks: float (68, 2) of the covered face, pixels.
+        rng: source of all randomness.
+        texture: another picture, uint8, used as the pattern of some occluders.
+        kind: a key of `OCCLUDERS`; None: random.
     """
     kind = kind or str(rng.choice(list(OCCLUDERS)))
     mask = np.zeros(image.shape[:2], np.uint8)
@@ -102,7 +102,7 @@ def _lenses(points: Points, rng: np.random.Generator) -> list[NDArray[np.floatin
 def _tint_lenses(
     image: NDArray[np.uint8], frame: NDArray[np.bool_], points: Points, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Fill the lenses that the frame encloses: sunglasses (counted as cover) or a faint glare."""
+    """Fill the lenses: sunglasses (counted as covered) or a faint glare."""
     inside = np.zeros(frame.shape, np.uint8)
     outlines, _ = cv2.findContours(frame.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     unit = pupil_distance(points)
@@ -321,7 +321,7 @@ def _shaded(
 def _texture(
     picture: NDArray[np.uint8], width: int, height: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """A patch along the picture's border, where portraits show cloth, hair, surroundings."""
+    """A patch from the picture's border, where portraits show clothes, hair or background."""
     tall, wide = picture.shape[:2]
     side = int(rng.integers(16, max(18, int(0.3 * min(tall, wide)))))
     y, x = (int(rng.integers(0, length - side + 1)) for length in (tall, wide))

@@ -1,4 +1,4 @@
-"""What the landmark, region and lip networks are given on pictures: to calibrate int8 on.
+"""Record the inputs of the landmark, region and lip networks, to calibrate int8.
 
 python -m makeup_training.faces.record_inputs --faces PICTURES --out inputs.npz
 makeup quantise BUNDLE --inputs inputs.npz --cpu --output BUNDLE_int8
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from makeup_sdk.faces import BundledFaceAnalyzer
 
 PICTURES = 64
-"""Faces to calibrate on; more change nothing that can be seen."""
+"""Number of faces to calibrate on; more make no visible difference."""
 
 
 class _Recorder:
-    """A session that keeps what it was given."""
+    """A session that records its inputs."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -43,17 +43,17 @@ def main() -> None:
 
 
 def record(pictures: list[Path], faces: int = PICTURES) -> dict[str, NDArray[np.float32]]:
-    """The inputs of both graphs on the first faces of pictures taken evenly.
+    """The inputs of both graphs on the first face of evenly spaced pictures.
 
     Args:
-        pictures: what is no picture, or shows no face, is passed over.
-        faces: how many to take.
+        pictures: files; those that are no picture or show no face are skipped.
+        faces: number of faces.
 
     Returns:
-        float32 arrays `GRAPH/INPUT`, whose first axis counts the runs.
+        float32 arrays `GRAPH/INPUT`; the first axis counts the runs.
 
     Raises:
-        SystemExit: too few of the pictures show a face.
+        SystemExit: too few pictures show a face.
     """
     analyzer = BundledFaceAnalyzer(threads=1, precision="fp32")
     network, lips = _Recorder(analyzer.network.session), _Recorder(analyzer.lips.session)

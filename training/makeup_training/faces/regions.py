@@ -1,4 +1,4 @@
-"""Region labels: from the 12-class face masks to the five regions that the product paints."""
+"""Region labels: from the 12-class face masks to the SDK's five regions."""
 
 import cv2
 import numpy as np
@@ -14,9 +14,9 @@ MASK_LIPS = (7, 9)
 def eye_shadow_outline(landmarks: NDArray[np.floating]) -> list[NDArray[np.float32]]:
     """Smooth outlines of the two eye-shadow areas: float32 (N, 2) each, landmark pixels.
 
-    Around each eye, w being its width: up to just below the brow's points, outward to a wing
-    0.38 w beyond the outer corner, inward to 0.1 w before the inner corner, and down to a band of
-    about 0.2 w under the lower lid.
+    For an eye of width w: up to just below the brow's points, outward to a wing 0.38 w beyond the
+    outer corner, inward to 0.1 w before the inner corner, and down to a band of about 0.2 w under
+    the lower lid.
     """
     points = np.asarray(landmarks, np.float64)
     outlines = []
@@ -45,10 +45,10 @@ def eye_shadow_outline(landmarks: NDArray[np.floating]) -> list[NDArray[np.float
 
 
 def eye_shadow_area(landmarks: NDArray[np.floating], size: int) -> NDArray[np.bool_]:
-    """Where eye shadow goes, from the landmarks alone: bool (size, size).
+    """The eye-shadow area, from the landmarks only: bool (size, size).
 
-    The inside of `eye_shadow_outline`. The caller keeps of it the pixels that are skin, so that
-    eyeballs, brows, hair and whatever covers the face stay out.
+    The inside of `eye_shadow_outline`. The caller keeps only skin pixels, which excludes eyeballs,
+    brows, hair and occluders.
 
     Args:
         landmarks: float (68, 2), x then y, pixels of the square picture.

@@ -65,7 +65,7 @@ def train(options: argparse.Namespace) -> None:
 
 @torch.no_grad()
 def evaluate(state: Mapping[str, Tensor], width: int, held: list[FacePicture]) -> dict[str, float]:
-    """How often the best-scoring cell's box meets the label (IoU >= 0.5), and how sure it is."""
+    """Share of faces where the best-scoring box matches the label (IoU >= 0.5), and its score."""
     network = FaceDetector(width)
     network.load_state_dict(state)
     network.eval()
@@ -85,7 +85,7 @@ def evaluate(state: Mapping[str, Tensor], width: int, held: list[FacePicture]) -
 
 
 def letterbox(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """Longer side to 320, then zeros right and below up to multiples of 32; and the scale."""
+    """Resize the longer side to 320 and pad with zeros to multiples of 32; also the scale."""
     scale = LONG_SIDE / max(image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

@@ -1,6 +1,6 @@
-"""Train the landmark + region net: `python -m makeup_training.faces.train_landmarks --data DIR`.
+"""Train the landmark and region net: `python -m makeup_training.faces.train_landmarks --data DIR`.
 
-DIR is the faces folder (train/, detect/). Resumes from the checkpoint in --out when there is one.
+DIR is the faces folder (train/, detect/). Resumes from the checkpoint in --out if there is one.
 """
 
 import argparse
@@ -29,21 +29,21 @@ from makeup_training.faces.training import Ahead, Schedule, Training
 from makeup_training.precision import has_bfloat16
 
 LIP_WEIGHT, BROW_WEIGHT, NEAR = 3.0, 1.0, 7
-"""Extra weight of the pixels within a window of 7 that holds lips or brows, on either side."""
+"""Extra weight of pixels whose 7 × 7 window contains lips or brows."""
 
 WING, WING_CURVE = 0.10, 0.02
 FACELESS_SHARE = 0.12
 SIDE = 320
-"""Of the crops in memory, pixels."""
+"""Side of the crops in memory, pixels."""
 
 LEAST_WIDTH = 70
-"""Of a face in a whole picture, pixels."""
+"""Minimum width of a face in a whole picture, pixels."""
 
 WHOLE_SHARE = 0.35
-"""How often a whole picture is drawn for each time that a crop is."""
+"""Probability of drawing a whole picture, relative to a crop."""
 
 COARSE_SHARE = 0.45
-"""Share of the steps that run on crops 32 pixels smaller, at two thirds of the cost. After them the
+"""Fraction of steps on crops 32 pixels smaller, at two thirds of the cost. After these steps the
 network reads its training crops once and doubtful labels are dropped."""
 
 
@@ -97,13 +97,13 @@ def train(options: argparse.Namespace) -> None:
 
 
 def whole_pictures(data: Path) -> list[FacePicture]:
-    """Those of `detect/` whose face is not tiny, cut to its surroundings; without region maps."""
+    """Pictures of `detect/` with a large enough face, cut to its surroundings; no region maps."""
     whole = [with_room(p) for p in load_pictures(data / "detect", held=False)]
     return [p for p in whole if np.ptp(p.landmarks[:, 0]) > LEAST_WIDTH]
 
 
 def shares_of(crops: int, pictures: int) -> NDArray[np.float64]:
-    """How often each picture is drawn, the crops being the first of them."""
+    """Probability of each picture; the crops come first."""
     shares = np.array([1.0] * crops + [WHOLE_SHARE] * (pictures - crops))
     return shares / shares.sum()
 
@@ -114,7 +114,7 @@ def batch_losses(network: LandmarkRegionNet, samples: list[CropSample]) -> dict[
 
 
 def answers(network: LandmarkRegionNet, samples: list[CropSample]) -> tuple[Tensor, Tensor, Tensor]:
-    """Landmarks, confidences and region logits of a batch, in half precision where it serves."""
+    """Landmarks, confidences and region logits of a batch, in half precision where useful."""
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(torch.device("cpu"))):
         found: tuple[Tensor, Tensor, Tensor] = network(to_input([s.image for s in samples]))
     return found
@@ -123,7 +123,7 @@ def answers(network: LandmarkRegionNet, samples: list[CropSample]) -> tuple[Tens
 def answer_losses(
     answer: tuple[Tensor, Tensor, Tensor], samples: list[CropSample]
 ) -> dict[str, Tensor]:
-    """`batch_losses` of what `answers` gave."""
+    """`batch_losses`, given the results of `answers`."""
     points, confidence, logits = answer
     landmarks = torch.from_numpy(np.stack([s.landmarks for s in samples]))
     regions = torch.from_numpy(np.stack([s.regions for s in samples])).long()
@@ -143,7 +143,7 @@ def region_losses(logits: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy weighted near lips and brows, and 1 - soft Dice of the four regions.
 
     Both over the whole batch.
-    logits (B, 5, S, S); regions int64 (B, S, S), where 255 is left out of both.
+    logits (B, 5, S, S); regions int64 (B, S, S), 255 is ignored.
     """
     log_share = F.log_softmax(logits.float().contiguous(), dim=1).transpose(0, 1).flatten(1)
     target = regions.flatten()
@@ -158,7 +158,7 @@ def region_losses(logits: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pixel_weights(regions: Tensor) -> Tensor:
-    """(B, S, S): 1, more near the thin regions, whose edges decide their overlap."""
+    """(B, S, S): 1, larger near the thin regions, whose IoU depends on their edges."""
     thin = torch.stack([regions == Region.LIPS, regions == Region.BROWS], dim=1).float()
     near = F.max_pool2d(thin, NEAR, stride=1, padding=NEAR // 2)
     return 1 + LIP_WEIGHT * near[:, 0] + BROW_WEIGHT * near[:, 1]
@@ -187,7 +187,7 @@ def to_input(images: list[NDArray[np.uint8]]) -> Tensor:
 def cleaned(
     crops: list[FacePicture], state: Mapping[str, Tensor], width: int, size: int
 ) -> list[FacePicture]:
-    """The crops without the region labels that the network so far contradicts."""
+    """The crops without the region labels that the network currently contradicts."""
     network = LandmarkRegionNet(width)
     network.load_state_dict(state)
     network.eval()

@@ -1,9 +1,9 @@
 """Train the lip net: `python -m makeup_training.faces.train_lips --data DIR --out DIR`.
 
-DIR is the faces folder (train/, detect/). The shipped landmark + region net frames the mouths, so
-that one is trained first. Resumes from the checkpoint in --out when there is one. The masks are
-rough: a net that learns from them and from what two earlier ones say in the mean (`--teachers`)
-comes nearer to held-back ones than either.
+DIR is the faces folder (train/, detect/). The shipped landmark and region net frames the mouths, so
+train it first. Resumes from the checkpoint in --out if there is one. The masks are rough: a net
+trained on them and on the mean output of two earlier nets (`--teachers`) matches held-back masks
+better than either.
 """
 
 import argparse
@@ -27,15 +27,15 @@ from makeup_training.precision import has_bfloat16
 ENTROPY_WEIGHT = 4.0
 
 TEACHERS_WEIGHT = 0.5
-"""Of the teachers' mean answer in the cross-entropy's target; the rest is the mask's."""
+"""Weight of the teachers' mean output in the cross-entropy's target; the rest is the mask."""
 
 OUTLINED_SHARE, OUTLINED_UNTIL = 0.3, 0.6
-"""Share of the steps on faces whose lips are known by their landmarks only, and until when. They
-double the number of faces; masks are finer."""
+"""Fraction of steps on faces whose lips are labelled only by landmarks, and until which fraction of
+the training. They double the number of faces; masks are more precise."""
 
 CLEAR_SHARE, CLEAR_FROM = 0.7, 0.8
-"""Share of the steps on faces that are neither occluded nor relit, and from when: for the last
-fraction of a pixel."""
+"""Fraction of steps on faces neither occluded nor relit, and from which fraction of the training:
+for sub-pixel accuracy."""
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def train(options: argparse.Namespace) -> None:
 def lip_losses(
     network: LipNet, samples: LipSamples, rows: list[int], teachers: Sequence[LipNet] = ()
 ) -> dict[str, Tensor]:
-    """Cross-entropy, with teachers to what they and the mask say; 1 - soft IoU of each face."""
+    """Cross-entropy against the mask (mixed with the teachers, if any); 1 - soft IoU per face."""
     image, regions, lips = _batch(samples, rows)
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16(torch.device("cpu"))):
         odds = network(image, regions)

@@ -1,4 +1,4 @@
-"""What the face trainings share: batches drawn ahead, and the loop."""
+"""Shared by the face trainings: batches prepared ahead, and the loop."""
 
 import json
 import time
@@ -25,12 +25,12 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast a network learns.
+    """Length and learning rate of a training.
 
     Attributes:
-        steps: in all.
+        steps: number of steps.
         rate: the highest learning rate.
-        clip: largest norm of the gradient.
+        clip: maximum norm of the gradient.
         save_every: steps between checkpoints.
         report_every: steps between reports.
     """
@@ -43,10 +43,10 @@ class Schedule:
 
 
 class Ahead(Generic[Batch]):
-    """Draws the batch of the next step in a thread of its own while this one's is learned from.
+    """Draws the next step's batch in its own thread while the current one is used.
 
     Args:
-        draw: the batch of a step.
+        draw: draws the batch of a step.
     """
 
     def __init__(self, draw: Callable[[int], Batch]) -> None:
@@ -55,24 +55,24 @@ class Ahead(Generic[Batch]):
         self._following: Future[Batch] | None = None
 
     def batch(self, step: int) -> Batch:
-        """That of `step`, which is one more than at the last call."""
+        """The batch of `step`, which must be one more than at the last call."""
         batch = self._following.result() if self._following else self._draw(step)
         self._following = self._painter.submit(self._draw, step + 1)
         return batch
 
 
 class Training:
-    """A network under AdamW with averaged weights, from its checkpoint on where there is one.
+    """AdamW training of a network with averaged weights; resumes from a checkpoint.
 
     Args:
         network: in channels-last form.
-        path: of the checkpoint.
-        schedule: see there.
-        facts: saved beside the weights, with the step.
+        path: path of the checkpoint.
+        schedule: see `Schedule`.
+        facts: saved with the weights and the step.
 
     Attributes:
-        first: the step it goes on from.
-        average: of the weights so far.
+        first: the step it resumes from.
+        average: moving average of the weights.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class Training:
         """Train to the last step, printing mean losses and reports.
 
         Args:
-            losses_of: a step's losses by name; their sum is what the step lowers.
-            report: figures of averaged weights on held-back pictures.
+            losses_of: returns a step's losses by name; their sum is minimised.
+            report: returns figures of averaged weights on held-back pictures.
         """
         steps = self.schedule.steps
         totals: dict[str, float] = {}

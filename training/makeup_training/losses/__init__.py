@@ -1,1 +1,1 @@
-"""Losses: primitives by kind, and one training objective a system with its published weights."""
+"""Losses: primitives by kind, and one objective per system with its published weights."""

@@ -10,7 +10,7 @@ from torch.nn import functional
 def least_squares(scores: Tensor, *, real: bool) -> Tensor:
     """LSGAN: mean squared distance to 1 (real) or 0 (Mao et al., 2017).
 
-    A generator's term asks for `real=True` on its own images.
+    The generator uses `real=True` on its own images.
     """
     return (scores - float(real)).square().mean()
 
@@ -18,8 +18,8 @@ def least_squares(scores: Tensor, *, real: bool) -> Tensor:
 def logistic(scores: Tensor, *, real: bool) -> Tensor:
     """Log GAN on logits: −log σ(s) for real, −log(1 − σ(s)) for fake (Goodfellow et al., 2014).
 
-    With `real=True` on its own images it is the generator's non-saturating term; minus the loss
-    with `real=False` is the saturating one, log(1 − σ(s)).
+    The generator uses `real=True` on its own images (non-saturating); the saturating form
+    log(1 − σ(s)) is minus the loss with `real=False`.
     """
     return functional.softplus(-scores if real else scores).mean()
 
@@ -27,7 +27,7 @@ def logistic(scores: Tensor, *, real: bool) -> Tensor:
 def wasserstein(scores: Tensor, *, real: bool) -> Tensor:
     """WGAN: the critic's loss is −mean for real and +mean for fake images (Arjovsky et al., 2017).
 
-    A generator's term asks for `real=True` on its own images.
+    The generator uses `real=True` on its own images.
     """
     return -scores.mean() if real else scores.mean()
 

@@ -17,12 +17,12 @@ def matched_to_reference(fake: FaceBatch, reference: FaceBatch, regions: tuple[i
 
     Args:
         fake: generated images with the source's regions.
-        reference: the faces whose makeup they should wear.
+        reference: the reference faces.
         regions: the regions to match.
 
     Returns:
         float (B, 3, H, W) on the 0–255 scale, whole numbers, without gradient; pixels outside the
-        regions are those of the fake, rounded down.
+        regions are the fake's, rounded down.
     """
     matched = [
         match_region_histograms(*pair, regions=regions)
@@ -43,13 +43,13 @@ def region_histogram_losses(
 ) -> dict[Region, Tensor]:
     """L1 distance of each region to its histogram match, on the 0–255 scale.
 
-    The mean runs over the full B×3×H×W, not the region. The matched image is made of the fake of
-    this step and gets no gradient. Published weights: `PUBLISHED_REGION_WEIGHTS`.
+    The mean runs over the full B×3×H×W, not the region. The matched image is made from the current
+    fake and gets no gradient. Published weights: `PUBLISHED_REGION_WEIGHTS`.
     Source: PSGAN (Jiang et al., 2020), after BeautyGAN (Li et al., 2018).
 
     Args:
         fake: generated images in [−1, 1] with the source's regions.
-        reference: the faces whose makeup they should wear.
+        reference: the reference faces.
         regions: the regions to compare.
 
     Returns:
@@ -67,7 +67,7 @@ def weighted_histogram_loss(
     reference: FaceBatch,
     weights: Mapping[Region, float] = PUBLISHED_REGION_WEIGHTS,
 ) -> Tensor:
-    """The sum of `region_histogram_losses` with a weight for each region."""
+    """The weighted sum of `region_histogram_losses`."""
     losses = region_histogram_losses(fake, reference, tuple(weights))
     return torch.stack([weights[region] * loss for region, loss in losses.items()]).sum()
 
@@ -75,7 +75,7 @@ def weighted_histogram_loss(
 def region_makeup_loss(fake: FaceBatch, reference: FaceBatch) -> Tensor:
     """Low-resolution PSGAN's form: mean squared distance in lips, skin and eyes, images in [−1, 1].
 
-    The published ‖·‖₂ does not say how it is scaled; a mean keeps it free of the image size.
+    The paper does not say how its ‖·‖₂ is scaled; a mean does not depend on the image size.
     """
     target = matched_to_reference(fake, reference, tuple(PUBLISHED_REGION_WEIGHTS))
     inside = (fake.regions > 0) & (fake.regions <= Region.EYES)
@@ -89,7 +89,7 @@ def _to_range(image: Tensor) -> Tensor:
 
 def _to_bytes(image: Tensor) -> list[np.ndarray]:
     """Images as uint8 (H, W, 3): bin i of the histogram holds values in [i, i + 1)."""
-    # the margin keeps a byte that went through [−1, 1] and its rounding in its own bin
+    # the margin keeps a byte that was converted to [−1, 1] and rounded in its own bin
     values = (_to_range(image.detach()) + 1e-3).to(torch.uint8).permute(0, 2, 3, 1)
     return [np.ascontiguousarray(v) for v in values.cpu().numpy()]
 

@@ -1,4 +1,4 @@
-"""Losses that a mask steers: what must not change, and where a comparison may be loose."""
+"""Losses weighted by masks: areas that must not change, and areas compared less strictly."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def mask_invariance(result: Tensor, original: Tensor, invariant: Tensor) -> Tensor:
-    """mean |(result − original) ∘ mask|: what lies outside the painted parts stays.
+    """mean |(result − original) ∘ mask|: keeps everything outside the painted parts.
 
     Published weight 10 (region-sensitive GAN).
 
@@ -18,13 +18,13 @@ def mask_invariance(result: Tensor, original: Tensor, invariant: Tensor) -> Tens
 
 
 def soft_inverse_mask(parts: Tensor, *, floor: float = 0.3, sigma: float = 4.0) -> Tensor:
-    """mask′ of the improved PSGAN: 1 away from the made-up parts, down to `floor` inside them.
+    """mask′ of the improved PSGAN: 1 outside the parts with makeup, down to `floor` inside them.
 
-    mask′ = a + (1 − a)·blur(1 − M) with a Gaussian blur. The paper asks for a in (0, 1] and blurred
-    edges and gives neither number; the defaults are ours.
+    mask′ = a + (1 − a)·blur(1 − M) with a Gaussian blur. The paper requires a in (0, 1] and blurred
+    edges without giving numbers; the defaults are ours.
 
     Args:
-        parts: float (B, 1, H, W), 1 on made-up parts, 0 elsewhere.
+        parts: float (B, 1, H, W), 1 on parts with makeup, 0 elsewhere.
         floor: a.
         sigma: standard deviation of the blur in pixels.
 

@@ -1,6 +1,6 @@
-"""Perceptual losses on VGG features, with the structure loss as their stand-in.
+"""Perceptual losses on VGG features, with the structure loss as a substitute.
 
-VGG weights are not shipped: give the path of a file in torchvision's form (`features.N.weight`).
+VGG weights are not shipped: pass the path of a file in torchvision's format (`features.N.weight`).
 """
 
 import logging
@@ -23,7 +23,7 @@ _CONVOLUTIONS: dict[VGGName, tuple[int, ...]] = {
     "vgg16": (2, 2, 3, 3, 3),
     "vgg19": (2, 2, 4, 4, 4),
 }
-"""Convolutions in each of the five stages."""
+"""Number of convolutions in each of the five stages."""
 
 _WIDTHS = (64, 128, 256, 512, 512)
 
@@ -40,7 +40,7 @@ VGG19_RELU_1_TO_5 = (1, 6, 11, 20, 29)
 
 
 class Perceptual(Protocol):
-    """Compares what an image shows with what another shows.
+    """Compares the content of two images.
 
     Args:
         result: float (B, 3, H, W) in [−1, 1].
@@ -63,7 +63,7 @@ class VGGFeatures(nn.Module):
 
     Args:
         name: which network.
-        layers: indices into `features` whose outputs are wanted, rising.
+        layers: ascending indices into `features` of the returned outputs.
     """
 
     def __init__(self, name: VGGName, layers: Sequence[int]) -> None:
@@ -80,7 +80,7 @@ class VGGFeatures(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), fed as it is, in [−1, 1] and without ImageNet's normalisation."""
+        """(B, 3, H, W) in [−1, 1], without ImageNet normalisation."""
         outputs = []
         x = image
         for i, layer in enumerate(self.features[: self.layers[-1] + 1]):
@@ -93,7 +93,7 @@ class VGGFeatures(nn.Module):
     def load(
         cls, name: VGGName, layers: Sequence[int], path: str | os.PathLike[str]
     ) -> "VGGFeatures":
-        """Build the network with weights in torchvision's form; its classifier is left out.
+        """Build the network with weights in torchvision's format, without the classifier.
 
         Raises:
             CheckpointError: an unreadable or unfitting file.
@@ -108,7 +108,7 @@ class VGGFeatures(nn.Module):
 
 
 class VGGPerceptual(nn.Module):
-    """Mean squared difference of VGG features, weighted per pixel if asked; see `Perceptual`."""
+    """Mean squared difference of VGG features, optionally weighted per pixel; see `Perceptual`."""
 
     def __init__(self, features: VGGFeatures) -> None:
         super().__init__()
@@ -129,9 +129,9 @@ class VGGPerceptual(nn.Module):
 
 
 class StructureStandIn(nn.Module):
-    """SPL's gradient profiles in the place of a perceptual loss; see `Perceptual`.
+    """SPL's gradient profiles as a substitute for a perceptual loss; see `Perceptual`.
 
-    Weighted, it compares the images' differences from mid-grey times the weight.
+    With a weight, it compares the images' differences from mid-grey times the weight.
     """
 
     def forward(self, result: Tensor, original: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -145,15 +145,15 @@ def perceptual_loss(
     name: VGGName = "vgg16",
     layer: int = VGG16_POOL5,
 ) -> nn.Module:
-    """The perceptual loss on VGG weights, or without them the structure loss, and a log line.
+    """The perceptual loss on VGG weights; without weights the structure loss, and a log line.
 
     Args:
-        path: VGG weights in torchvision's form, or None if there are none.
-        name: which VGG the file holds.
+        path: VGG weights in torchvision's format, or None.
+        name: the VGG in the file.
         layer: index into its features.
 
     Returns:
-        a module that fulfils `Perceptual`.
+        a module that implements `Perceptual`.
 
     Raises:
         CheckpointError: a path whose file is missing or does not fit.
@@ -168,7 +168,7 @@ class MaskedSlices(nn.Module):
     """Portrait editing's VGG-19 loss: L1 of five layers, under each part's mask.
 
     Σ_parts w_part Σ_layers w_layer · mean |φ(result∘mask) − φ(original∘mask)|, layers ¼, ¼, ¼, ⅛,
-    ⅛; published parts' weights 10, 10, 5, 5, 10 (eyes, skin, hair, mouth) and ×30 in all.
+    ⅛; published part weights 10, 10, 5, 5, 10 (eyes, skin, hair, mouth), all times 30.
 
     Args:
         features: VGG-19 with the layers `VGG19_RELU_1_TO_5`.
@@ -195,7 +195,7 @@ class MaskedSlices(nn.Module):
 
 
 class MaskedStructure(nn.Module):
-    """SPL's gradient profiles under each part's mask, in the place of `MaskedSlices`."""
+    """SPL's gradient profiles under each part's mask: the substitute for `MaskedSlices`."""
 
     def forward(
         self, result: Tensor, original: Tensor, masks: Tensor, weights: Sequence[float]
@@ -209,10 +209,10 @@ class MaskedStructure(nn.Module):
 
 
 def masked_perceptual_loss(path: str | os.PathLike[str] | None) -> nn.Module:
-    """Portrait editing's loss on VGG-19 weights, or without them its stand-in, and a log line.
+    """Portrait editing's loss on VGG-19 weights; without them its substitute, and a log line.
 
     Args:
-        path: VGG-19 weights in torchvision's form, or None if there are none.
+        path: VGG-19 weights in torchvision's format, or None.
 
     Returns:
         `MaskedSlices` or `MaskedStructure`.

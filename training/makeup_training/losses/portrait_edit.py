@@ -1,4 +1,4 @@
-"""Training objective of mask-guided portrait editing (Gu et al., 2019), as its code executes it."""
+"""Training objective of mask-guided portrait editing (Gu et al., 2019), as in its code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,16 +30,16 @@ from makeup_training.networks.portrait_edit_inputs import (
 
 @dataclass(frozen=True)
 class PortraitWeights:
-    """Weights as executed; the paper states local 10, global 1, GAN 1 and parsing 1 instead.
+    """Weights of the code; the paper states local 10, global 1, GAN 1 and parsing 1 instead.
 
     Attributes:
-        local: of the part reconstructions (500 · 10 per part).
-        parsing: of the cross-entropy (10 · 10).
-        feature_matching: of the L1 between discriminator layers.
-        vgg: of the masked perceptual loss.
-        image: of the squared errors under the part masks and of the whole image.
-        parts: inside `vgg` and `image`, in the order of `PARTS`.
-        whole: inside `image`.
+        local: weight of the part reconstructions (500 · 10 per part).
+        parsing: weight of the cross-entropy (10 · 10).
+        feature_matching: weight of the L1 between discriminator layers.
+        vgg: weight of the masked perceptual loss.
+        image: weight of the squared errors under the part masks and of the whole image.
+        parts: weights of the parts inside `vgg` and `image`, in the order of `PARTS`.
+        whole: weight of the whole image inside `image`.
     """
 
     local: float = 5000.0
@@ -67,8 +67,8 @@ class PortraitBatch(NamedTuple):
 class PortraitObjective:
     """Losses of editor and discriminators; paired and unpaired batches alternate.
 
-    Unpaired results wear the parts of another face of the batch; only they are judged by
-    `shuffled_discriminator`, and paired ones only by `discriminator`.
+    Unpaired results have parts of another face in the batch. `shuffled_discriminator` judges only
+    unpaired results, `discriminator` only paired ones.
 
     Attributes:
         editor: part networks and generator.
@@ -76,7 +76,7 @@ class PortraitObjective:
         shuffled_discriminator: judges unpaired results (`D2`).
         parser: the fixed `FaceParser`.
         perceptual: see `losses.perceptual.masked_perceptual_loss`.
-        weights: of the terms.
+        weights: weights of the terms.
     """
 
     editor: PortraitEditor

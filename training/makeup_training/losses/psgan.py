@@ -1,6 +1,6 @@
-"""PSGAN's training objective (Jiang et al., 2020), and the one of its pose-corrected form.
+"""Training objectives of PSGAN (Jiang et al., 2020) and of its pose-corrected variant.
 
-Terms are returned by name, weighted; their sum is the loss.
+They return weighted terms by name; the sum is the loss.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ Generator = Callable[[FaceBatch, FaceBatch], Tensor]
 
 @dataclass(frozen=True)
 class PSGANWeights:
-    """Published weights; cycle, perceptual and identity terms are halved on top, as published."""
+    """Published weights; cycle, perceptual and identity terms are also halved, as published."""
 
     adversarial: float = 1.0
     cycle: float = 10.0
@@ -38,11 +38,11 @@ class PSGANObjective:
     """Losses of a generator and the discriminators of both domains.
 
     Attributes:
-        generator: PSGAN, or any network with its call.
-        makeup_discriminator: judges made-up faces (D_A).
+        generator: PSGAN, or a network with the same call signature.
+        makeup_discriminator: judges faces with makeup (D_A).
         bare_discriminator: judges bare faces (D_B).
         perceptual: see `losses.perceptual.perceptual_loss`.
-        weights: of the terms.
+        weights: weights of the terms.
     """
 
     generator: Generator
@@ -56,7 +56,7 @@ class PSGANObjective:
 
         Args:
             source: bare faces.
-            reference: made-up faces.
+            reference: faces with makeup.
         """
         made_up, bared = _transferred(self.generator, source, reference)
         identity = [l1_loss(self.generator(f, f), f.image) for f in (source, reference)]
@@ -66,7 +66,7 @@ class PSGANObjective:
         }
 
     def discriminator_terms(self, source: FaceBatch, reference: FaceBatch) -> dict[str, Tensor]:
-        """½ (real + fake) of either discriminator; the generator gets no gradient."""
+        """½ (real + fake) of each discriminator; the generator gets no gradient."""
         with torch.no_grad():
             made_up, bared = _transferred(self.generator, source, reference)
         return {
@@ -77,7 +77,7 @@ class PSGANObjective:
 
 @dataclass(frozen=True)
 class PoseCorrectedWeights:
-    """Weights of the pose-corrected form; the paper gives none: PSGAN's, and 1 for MakeupGAN."""
+    """Weights of the pose-corrected variant. The paper gives none: PSGAN's, and 1 for MakeupGAN."""
 
     adversarial: float = 1.0
     cycle: float = 10.0
@@ -88,14 +88,14 @@ class PoseCorrectedWeights:
 
 @dataclass(frozen=True)
 class PoseCorrectedObjective:
-    """The improved PSGAN: mask′-weighted cycle and perceptual losses, and three part judges.
+    """The improved PSGAN: mask′-weighted cycle and perceptual losses, three part discriminators.
 
     Attributes:
         generator: `PoseCorrectedGenerator`.
-        makeup_discriminator, bare_discriminator: judges of whole faces, as in PSGAN.
+        makeup_discriminator, bare_discriminator: judge whole faces, as in PSGAN.
         part_discriminators: `MakeupDiscriminator` of each part.
-        perceptual: takes a per-pixel weight.
-        weights: of the terms.
+        perceptual: accepts a per-pixel weight.
+        weights: weights of the terms.
     """
 
     generator: Generator
@@ -110,7 +110,7 @@ class PoseCorrectedObjective:
 
         Args:
             source: bare faces.
-            reference: made-up faces.
+            reference: faces with makeup.
         """
         made_up, bared = _transferred(self.generator, source, reference)
         masks = [
@@ -144,7 +144,7 @@ class PoseCorrectedObjective:
 def _transferred(
     generator: Generator, source: FaceBatch, reference: FaceBatch
 ) -> tuple[FaceBatch, FaceBatch]:
-    """The source in the reference's makeup, and the reference in the source's."""
+    """The source with the reference's makeup, and the reference with the source's."""
     made_up = source.with_image(generator(source, reference))
     return made_up, reference.with_image(generator(reference, source))
 
@@ -155,12 +155,12 @@ def _whole_face_terms(
     fakes: Sequence[FaceBatch],
     masks: Sequence[Tensor | None],
 ) -> dict[str, Tensor]:
-    """The terms that both forms have, over both directions.
+    """The terms common to both variants, over both directions.
 
     Args:
-        objective: generator, judges and weights.
+        objective: generator, discriminators and weights.
         faces: source and reference.
-        fakes: each of them in the other's makeup.
+        fakes: each of them with the other's makeup.
         masks: (B, 1, H, W) mask′ of each for cycle and perceptual loss, or None for 1 everywhere.
     """
     weights = objective.weights

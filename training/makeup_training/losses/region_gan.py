@@ -27,7 +27,7 @@ from makeup_training.networks.region_gan import (
 
 @dataclass(frozen=True)
 class RegionGANWeights:
-    """Published weights (λ_cls, λ_mask, λ_rec, gradient penalty), and ours for parsing (mask)."""
+    """Published weights (λ_cls, λ_mask, λ_rec, gradient penalty), and our own for the mask net."""
 
     classification: float = 1.0
     invariance: float = 10.0
@@ -37,14 +37,14 @@ class RegionGANWeights:
 
 
 class RegionBatch(NamedTuple):
-    """A batch of made-up faces and what to make of them.
+    """A batch of faces with makeup, and their targets.
 
     Attributes:
         image: float (B, 3, 256, 256) in [−1, 1].
         classes: integer (B, 256, 256), mask classes of a parser (0 unchanged, 1 eye shadow,
             2 base, 3 lips).
-        style: int64 (B,), the style the image wears.
-        target_style: int64 (B,), the style it shall wear.
+        style: int64 (B,), the image's style.
+        target_style: int64 (B,), the target style.
         region_bits: (B, 3), 0 or 1: eye shadow, lips, base.
     """
 
@@ -56,12 +56,12 @@ class RegionBatch(NamedTuple):
 
 
 class AttributeBatch(NamedTuple):
-    """A batch of the second data set of the joint training, faces with attributes (CelebA).
+    """A batch of the joint training's second data set, faces with attributes (CelebA).
 
     Attributes:
         image: float (B, 3, 256, 256) in [−1, 1].
-        attributes: (B, A), 0 or 1, those of the image.
-        target_attributes: (B, A), those it shall have.
+        attributes: (B, A), 0 or 1, the image's attributes.
+        target_attributes: (B, A), the target attributes.
     """
 
     image: Tensor
@@ -73,9 +73,9 @@ class AttributeBatch(NamedTuple):
 class RegionGANObjective:
     """WGAN-GP of a global and a local critic, classification, reconstruction, mask invariance.
 
-    The local critic is shared by the parts and names their style; it sees the selected parts only.
-    In joint training its second head names the attributes of the other data set's faces, which it
-    sees whole, reduced to the size of a part; their masks are nobody's, so neither invariance nor
+    The parts share the local critic, which classifies their style and sees only the selected parts.
+    In joint training its second head classifies the attributes of the other data set's faces; it
+    sees these faces whole, resized to a part's size. They have no masks, so neither invariance nor
     the local critic's score applies.
 
     Attributes:
@@ -84,8 +84,8 @@ class RegionGANObjective:
         global_discriminator: whole images, no classes.
         local_discriminator: part crops, `layout.styles` classes.
         layout: of the label vectors.
-        crop_size: side of the part crops, the side of the local discriminator.
-        weights: of the terms.
+        crop_size: side of the part crops and of the local discriminator.
+        weights: weights of the terms.
     """
 
     generator: RegionGenerator
@@ -193,7 +193,7 @@ class RegionGANObjective:
         return distance + self.weights.gradient_penalty * penalty
 
     def _selected_crops(self, images: Tensor, parts: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
-        """Crops (N, 3, s, s) of the selected parts, and which they are: bool (3, B)."""
+        """Crops (N, 3, s, s) of the selected parts, and the selection, bool (3, B)."""
         present = bits.bool().t()
         if not present.any():
             raise InvalidInputError(
@@ -204,5 +204,5 @@ class RegionGANObjective:
 
 
 def _per_image(part_scores: Tensor, batch: RegionBatch) -> float:
-    """Parts per image: turns a mean over all parts into the mean of each image's sum."""
+    """Parts per image: converts a mean over parts to the mean of the sum per image."""
     return len(part_scores) / len(batch.image)

@@ -1,4 +1,4 @@
-"""SSAT's training objective (Sun et al., 2022), with its weights as executed: all 1, colour 2."""
+"""SSAT's training objective (Sun et al., 2022), with its code's weights: all 1, colour 2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from makeup_training.networks.ssat import SSATGenerator, SSATOutput, warp
 
 @dataclass(frozen=True)
 class SSATWeights:
-    """Weights as the published code executes them; each pair of directions is halved in the terms.
+    """Weights of the published code; the terms average the two directions.
 
-    The code parses an option of 0 for the latent term but never multiplies by it.
+    The code reads an option of 0 for the latent term but never multiplies by it.
     """
 
     adversarial: float = 1.0
@@ -35,7 +35,7 @@ class SSATBatch(NamedTuple):
 
     Attributes:
         source: float (B, 3, H, W) in [−1, 1], bare faces.
-        reference: float (B, 3, H, W) in [−1, 1], made-up faces.
+        reference: float (B, 3, H, W) in [−1, 1], faces with makeup.
         source_parsing, reference_parsing: float (B, 18, H, W), one-hot.
         transfer_target: float (B, 3, H, W), the reference warped onto the source.
         removal_target: float (B, 3, H, W), the source warped onto the reference.
@@ -56,7 +56,7 @@ class SSATObjective:
     Attributes:
         generator: SSAT.
         makeup_discriminator, bare_discriminator: `SSATDiscriminator`.
-        weights: of the terms.
+        weights: weights of the terms.
     """
 
     generator: SSATGenerator
@@ -91,7 +91,7 @@ class SSATObjective:
         colour = colour + colour_profile_loss(output.removal, batch.removal_target)
         gradient = gradient_profile_loss(output.transfer, batch.source)
         gradient = gradient + gradient_profile_loss(output.removal, batch.reference)
-        # the cycle makes the removal up again (the reference) and bares the transfer (the source)
+        # the cycle puts makeup back on the removal (reference), and removes it from the transfer
         cycles = l1_loss(cycle.transfer, batch.reference) + l1_loss(cycle.removal, batch.source)
         return {
             "adversarial": weights.adversarial * 0.5 * adversarial,
@@ -121,8 +121,8 @@ class SSATObjective:
     def _latent(self, batch: SSATBatch, output: SSATOutput) -> Tensor:
         """½ [½ Σ content L1 (2 terms) + ¼ Σ makeup L1 (4 terms)].
 
-        Content of each result against its input; makeup of each result against the warped makeup
-        it was decoded from, and warped back against the makeup of the face it came from.
+        Compares each result's content with its input's; each result's makeup with the warped makeup
+        it was decoded from and, warped back, with the makeup of the face it came from.
         """
         network = self.generator
         content = l1_loss(network.enc_c(output.transfer)[-1], network.enc_c(batch.source)[-1])

@@ -1,7 +1,7 @@
 """The spatial profile loss (SPL) of Sarfraz et al. (2019), as SSAT uses it.
 
-Images are (B, 3, H, W) in [−1, 1] here and are mapped to [0, 1] inside. Values are means over the
-batch, sums over channels; a perfect match is the minimum, which is negative.
+Images are (B, 3, H, W) in [−1, 1] and are mapped to [0, 1] inside. Values are means over the batch
+and sums over channels; the minimum, a perfect match, is negative.
 """
 
 import torch
@@ -15,7 +15,7 @@ def profile_similarity_loss(x: Tensor, y: Tensor) -> Tensor:
     """T(x, y) = −[Σ_columns cos(column profiles) + Σ_rows cos(row profiles)] / H.
 
     Args:
-        x, y: float (B, C, H, W); H of these very tensors divides.
+        x, y: float (B, C, H, W); the sum is divided by this H.
 
     Returns:
         a scalar, averaged over B and summed over C; −C·(W + H)/H for equal images.
@@ -34,7 +34,7 @@ def gradient_profile_loss(result: Tensor, original: Tensor) -> Tensor:
 
 
 def colour_profile_loss(result: Tensor, target: Tensor) -> Tensor:
-    """CP: T of RGB, of YUV and of YUV's differences; carries the target's colours.
+    """CP: T of RGB, of YUV and of YUV's differences; transfers the target's colours.
 
     Published weight 2 (SSAT). Compares a result with a pseudo target (a warped reference).
     """

@@ -13,27 +13,27 @@ PARSING_CLASS_WEIGHTS = (0.2, 1.0, 5.0, 5.0, 5.0, 5.0, 3.0, 8.0, 8.0, 8.0, 1.0)
 
 
 def style_classification(logits: Tensor, layout: LabelLayout, styles: Tensor) -> Tensor:
-    """Cross-entropy of the makeup head; the attributes' head is ignored.
+    """Cross-entropy of the style head; the attribute head is ignored.
 
     Published weight 1 (region-sensitive GAN), on real images for the discriminator, on generated
     ones for the generator.
 
     Args:
         logits: float (B, styles + attributes).
-        layout: says how many of them are styles.
+        layout: defines the number of styles.
         styles: int64 (B,), style ids.
     """
     return functional.cross_entropy(logits[:, : layout.styles], styles)
 
 
 def attribute_classification(logits: Tensor, layout: LabelLayout, attributes: Tensor) -> Tensor:
-    """Binary cross-entropy of the attributes' head, summed over attributes, mean over the batch.
+    """Binary cross-entropy of the attribute head, summed over attributes, mean over the batch.
 
-    The makeup head is ignored. Source: StarGAN (Choi et al., 2018).
+    The style head is ignored. Source: StarGAN (Choi et al., 2018).
 
     Args:
         logits: float (B, styles + attributes).
-        layout: says how many of them are styles.
+        layout: defines the number of styles.
         attributes: (B, attributes), 0 or 1.
     """
     total = functional.binary_cross_entropy_with_logits(
@@ -45,8 +45,8 @@ def attribute_classification(logits: Tensor, layout: LabelLayout, attributes: Te
 def parsing_cross_entropy(probabilities: Tensor, label: Tensor) -> Tensor:
     """Class-weighted cross-entropy on the parser's probabilities.
 
-    The published code soft-maxes the parser's soft-max once more; kept, as the weight (10 · 10)
-    was chosen with it.
+    Like the published code, applies a second soft-max to the parser's; the weight (10 · 10) was
+    chosen with it.
 
     Args:
         probabilities: float (B, 11, H, W) of `FaceParser`.
@@ -76,9 +76,9 @@ def semantic_correspondence(
     Published: half of it for each direction (SSAT).
 
     Args:
-        parsing: float (B, 18, H, W), one-hot, the face that receives.
-        other_parsing: float (B, 18, H, W), one-hot, the face that is gathered from.
-        correspondence: float (B, N, N), N = H·W/16, column i sums the gathered cells for cell i.
+        parsing: float (B, 18, H, W), one-hot, of the receiving face.
+        other_parsing: float (B, 18, H, W), one-hot, of the face gathered from.
+        correspondence: float (B, N, N), N = H·W/16; column i has the gathering weights for cell i.
     """
     own, other = (p[..., ::4, ::4].flatten(2) for p in (parsing, other_parsing))
     return (other @ correspondence - own).abs().mean()

@@ -1,1 +1,1 @@
-"""Makeup networks, one file a system; `blocks`, `attention`, `crops` and `warp` are shared."""
+"""Makeup networks, one file per system; `blocks`, `attention`, `crops` and `warp` are shared."""

@@ -19,7 +19,7 @@ def attentive_morph(
     temperature: float = 200.0,
     pixel_stride: int = 4,
 ) -> Tensor:
-    """Lay per-pixel values of a reference face out on a source face.
+    """Warp per-pixel values of a reference face onto a source face by attention.
 
     For a source cell i in region r, over the reference cells R_r of the same region:
 
@@ -29,10 +29,10 @@ def attentive_morph(
     with N' the number of reference cells: each cell outside the region weighs e⁰, as in the
     published soft-max over all cells. P̂ and Q̂ are the unit vectors of the differences to the 2·K
     landmarks, whose product has the rank-3 form of `position_vectors`. Cells outside all regions,
-    and regions that one face lacks, give 0. The batched, differentiable counterpart of
+    and regions that one face lacks, give 0. This is the batched, differentiable counterpart of
     `makeup_kernels.attentive_morph`; memory is that of one region's pairs, never (H·W)².
-    Logits reach ±temperature, so the computation is in float32 (float64 for float64 input) also
-    under autocast.
+    Logits reach ±temperature, so it computes in float32 (float64 for float64 input) even under
+    autocast.
 
     Source: PSGAN (Jiang et al., 2020), attentive makeup morphing, and its published code.
 
@@ -45,7 +45,7 @@ def attentive_morph(
         reference_regions: integer (B, H', W').
         values: float (B, V, H', W'), for example gamma and beta.
         visual_weight: weight of the features in queries and keys.
-        temperature: factor of the logits.
+        temperature: scale of the logits.
         pixel_stride: cell (r, c) stands for crop pixel (r·pixel_stride, c·pixel_stride).
 
     Returns:
@@ -84,8 +84,9 @@ def position_vectors(
 ) -> tuple[Tensor, Tensor]:
     """The rank-3 form of the unit position vectors: ⟨P̂_i, Q̂_j⟩ = ⟨queries_i, keys_j⟩.
 
-    With landmarks a_k, b_k of means ā, b̄, u = p − ā, v = q − b̄, S the summed squared spreads and
-    C = Σ_k ⟨a_k − ā, b_k − b̄⟩: ⟨P, Q⟩ = K⟨u, v⟩ + C, ‖P‖² = K‖u‖² + S_a, ‖Q‖² = K‖v‖² + S_b.
+    For landmarks a_k, b_k with means ā, b̄, let u = p − ā, v = q − b̄, S_a = Σ_k ‖a_k − ā‖² (S_b
+    likewise) and C = Σ_k ⟨a_k − ā, b_k − b̄⟩. Then ⟨P, Q⟩ = K⟨u, v⟩ + C, ‖P‖² = K‖u‖² + S_a and
+    ‖Q‖² = K‖v‖² + S_b.
     Computed in float64.
 
     Args:
@@ -140,7 +141,7 @@ def _morph_one(
         i = (regions[0] == region).nonzero().squeeze(1)
         j = (regions[1] == region).nonzero().squeeze(1)
         logits = visual_weight**2 * (queries[i] @ keys[:, j])
-        # term by term, not a product of matrices: those may run in TF32, too coarse for positions
+        # term by term: a matrix product may run in TF32, too coarse for positions
         for axis in range(3):
             logits = logits + query_positions[i, axis, None] * key_positions[None, j, axis]
         logits = temperature * logits

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Normalisation = Callable[[int], nn.Module]
-"""Makes a normalisation layer for a number of channels."""
+"""Builds a normalisation layer for a number of channels."""
 
 
 def plain_instance_norm(channels: int) -> nn.Module:
@@ -22,7 +22,7 @@ def affine_instance_norm(channels: int) -> nn.Module:
 
 
 def no_norm(channels: int) -> nn.Module:
-    """What networks that keep the picture's own colour have in place of instance norm."""
+    """Identity in place of instance norm, for networks that keep the picture's own colour."""
     return nn.Identity()
 
 
@@ -61,8 +61,8 @@ class SpectralConv2d(nn.Module):
     Args:
         in_channels, out_channels, kernel_size, stride, padding, bias: as in `torch.nn.Conv2d`.
         weight_name: key of the raw weight, as the published checkpoint has it.
-        iterate_in_eval: PSGAN runs the power iteration in every forward, also at test;
-            torch's own layer (SSAT) only in training.
+        iterate_in_eval: whether to run the power iteration in evaluation mode too, as PSGAN does;
+            torch's own layer (SSAT) runs it only in training.
     """
 
     weight_u: Tensor
@@ -97,7 +97,7 @@ class SpectralConv2d(nn.Module):
         return weight
 
     def normalised_weight(self) -> Tensor:
-        """W/σ, (out, in, k, k), after one power iteration where this pass runs one."""
+        """W/σ, (out, in, k, k), after one power iteration if this pass runs one."""
         weight = self.raw_weight
         matrix = weight.flatten(1)
         if self.training or self.iterate_in_eval:
@@ -106,7 +106,7 @@ class SpectralConv2d(nn.Module):
                 u = functional.normalize(matrix.mv(v), dim=0, eps=1e-12)
                 self.weight_v.copy_(v)
                 self.weight_u.copy_(u)
-        # clones: a second pass before the backward one must not change what this pass saved
+        # clones: a second forward pass before backward must not change the saved tensors
         sigma = self.weight_u.clone().dot(matrix.mv(self.weight_v.clone()))
         return weight / sigma
 
@@ -159,7 +159,7 @@ def _psgan_conv(in_channels: int, out_channels: int, stride: int, *, bias: bool)
 
 
 def initialise(network: nn.Module, method: Literal["xavier", "normal", "kaiming"]) -> None:
-    """Fill a network, in place, the first two ways as the published trainings did.
+    """Initialise a network's weights in place; `xavier` and `normal` as published.
 
     Args:
         network: any network of this package.

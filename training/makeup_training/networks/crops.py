@@ -42,7 +42,7 @@ def crop_boxes(images: Tensor, boxes: Tensor, size: tuple[int, int], mode: str) 
     height, width = images.shape[2:]
     x0, y0, x1, y1 = boxes.to(images.dtype).unbind(1)
     zero = torch.zeros_like(x0)
-    # the box as an affine map of grid_sample's [−1, 1] squares
+    # the box as an affine transform in grid_sample's [−1, 1] coordinates
     transforms = torch.stack(
         [
             torch.stack([(x1 - x0) / width, zero, (x0 + x1) / width - 1], 1),
@@ -57,7 +57,7 @@ def crop_boxes(images: Tensor, boxes: Tensor, size: tuple[int, int], mode: str) 
 
 
 def crop_parts(images: Tensor, part_masks: Tensor, size: int) -> Tensor:
-    """The masked parts of each image, cut to their boxes: what a local discriminator judges.
+    """The masked parts of each image, cropped to their boxes: a local discriminator's input.
 
     Args:
         images: float (B, 3, H, W).
@@ -65,8 +65,7 @@ def crop_parts(images: Tensor, part_masks: Tensor, size: int) -> Tensor:
         size: side of the crops.
 
     Returns:
-        float (P, B, 3, size, size); zero outside the part, and all zero for a part that is not
-        there.
+        float (P, B, 3, size, size); zero outside the part, all zero for a missing part.
     """
     crops = []
     for mask in part_masks.unbind(1):

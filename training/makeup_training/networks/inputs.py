@@ -1,4 +1,4 @@
-"""What the networks take: a batch of aligned faces, and PSGAN's rules for its regions."""
+"""Inputs of the networks: a batch of aligned faces, and PSGAN's rules for regions."""
 
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class FaceBatch(NamedTuple):
     landmarks: Tensor
 
     def with_image(self, image: Tensor) -> "FaceBatch":
-        """The same faces with another image, for example one that a generator made of them."""
+        """The same faces with another image, for example a generator's result."""
         return self._replace(image=image)
 
 
@@ -52,14 +52,14 @@ def feature_regions(regions: Tensor) -> Tensor:
 def psgan_regions(
     parsing: NDArray[np.integer], landmarks: NDArray[np.floating]
 ) -> NDArray[np.uint8]:
-    """PSGAN's lip, skin and eye-shadow masks as one region map, quirks included.
+    """PSGAN's lip, skin and eye-shadow masks as one region map, including its quirks.
 
     Lips are classes 7 and 9, skin 1 and 6 of the MT parsing (0 background, 1 skin, 2/3 brows,
     4/5 eyes, 6 nose, 7 upper lip, 8 mouth inside, 9 lower lip, 10 hair, 11/12 ears, 13 neck).
     Around each eye (points 42–47 first, then 36–41) the skin inside the landmarks' rectangle
     enlarged by 16 px becomes eye shadow; eyeballs and brows are in no region. Two quirks of the
-    published code are kept: a rectangle that starts left of or above the crop is empty, and where
-    the two rectangles overlap the second finds no skin left, so the overlap is in no region.
+    published code are kept: a rectangle that starts left of or above the crop is empty, and an
+    overlap of the two rectangles is in no region.
 
     Source: PSGAN (Jiang et al., 2020), published preprocessing.
 
@@ -95,7 +95,7 @@ def psgan_regions(
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Class maps as planes; a class id ≥ `classes` gives an all-zero pixel.
+    """Class maps as one-hot planes; a class id ≥ `classes` gives an all-zero pixel.
 
     Args:
         labels: integer (B, H, W), ids ≥ 0.

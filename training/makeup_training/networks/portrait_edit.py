@@ -1,8 +1,8 @@
 """Mask-guided portrait editing with conditional GANs (Gu et al., 2019).
 
-Five auto-encoders embed the face's parts; a generator lays the decoded part features out on a
-target mask, and the background of the target image is fused in. The networks are named as the
-published files (`latest_net_<name>.pth`). Shapes are those of 256×256 crops and width 64.
+Five auto-encoders embed the face's parts; a generator places the decoded part features on a target
+mask and fuses in the target image's background. The networks are named like the published files
+(`latest_net_<name>.pth`). Shapes are for 256×256 crops and width 64.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class PartSpec:
         size: height and width of the crop.
         stages: stride-2 stages of the encoder.
         decoder_bias: whether the decoders' linear layers have a bias (those of the eyes do not).
-        placed: half height and half width of the features at 1/4 size, None for the full frame.
+        placed: half height and half width of the features at 1/4 size; None: the full frame.
     """
 
     size: tuple[int, int]
@@ -80,7 +80,7 @@ class PortraitEditor(nn.Module):
     def decode_features(self, latents: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Latents (B, 512) of each part to features (B, 256, h, w) at 1/4 size.
 
-        Take a part's features from another face to transfer that component.
+        To transfer a component, use that part's features from another face.
         """
         return {name: self.get_submodule(f"decoder_{name}")(latents[name]) for name in PARTS}
 
@@ -91,13 +91,13 @@ class PortraitEditor(nn.Module):
     def forward(
         self, parts: Mapping[str, Tensor], label: Tensor, centres: Tensor, target: Tensor
     ) -> Tensor:
-        """The parts' face in the target's pose, inference form (latent = mean).
+        """The source's parts in the target's pose; inference form (latent = mean).
 
         Args:
             parts: crops of the source face, (B, 3, h, w) each.
             label: integer (B, 256, 256), the target's enlarged label.
             centres: int64 (B, 3, 2), part centres of the target, y then x.
-            target: float (B, 3, 256, 256) in [−1, 1], the image that lends the background.
+            target: float (B, 3, 256, 256) in [−1, 1], the image with the background.
 
         Returns:
             float (B, 3, 256, 256) in [−1, 1].
@@ -214,7 +214,7 @@ class PortraitGenerator(nn.Module):
         return self.fuse(self.foreground(features, label, centres), label, target)
 
     def foreground(self, features: Mapping[str, Tensor], label: Tensor, centres: Tensor) -> Tensor:
-        """Part features laid out on the label: (B, 64, H, W) features, not yet an image."""
+        """Part features placed on the label: (B, 64, H, W) features, not yet an image."""
         label_planes = one_hot(label, LABEL_CLASSES).to(features["skin"].dtype)
         planes = [self.downsample_model(label_planes)]
         for name, spec in PARTS.items():
@@ -239,7 +239,7 @@ def place(
 ) -> Tensor:
     """Put each part's features into an empty map around its centre.
 
-    Rows int(cy/4 + ½) ± half height, columns likewise; what would lie outside the map is cut off.
+    Rows int(cy/4 + ½) ± half height, columns likewise; parts outside the map are cut off.
 
     Args:
         features: float (B, C, 2·half[0], 2·half[1]).

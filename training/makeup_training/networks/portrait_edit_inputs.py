@@ -15,15 +15,16 @@ PART_CLASSES = {
 """Label classes of each part; brows and nose belong to the skin."""
 
 FALLBACK_CENTRES = {"left_eye": (116, 96), "right_eye": (116, 160), "mouth": (184, 128)}
-"""Centres (y, x) of parts that a label does not show."""
+"""Centres (y, x) of parts that are missing from a label."""
 
 ENLARGEMENT = 1.1
 
 
 def part_centres(label: Tensor) -> Tensor:
-    """Middles of the bounding boxes of the eyes and the mouth.
+    """Centres of the bounding boxes of the eyes and the mouth.
 
-    Centres closer to the border than half a part are moved inside, so that every crop is full.
+    Centres closer to the border than half a part are moved inside, so that crops stay inside the
+    image.
 
     Args:
         label: integer (B, 256, 256), 11 classes.
@@ -71,7 +72,7 @@ def enlarge_label(label: Tensor, centres: Tensor) -> Tensor:
 
 
 def part_crops(image: Tensor, label: Tensor, centres: Tensor) -> dict[str, Tensor]:
-    """What the part encoders read: eye rectangles, and masked mouth, skin and hair.
+    """Inputs of the part encoders: eye rectangles, and masked mouth, skin and hair.
 
     Args:
         image: float (B, 3, 256, 256) in [−1, 1].
@@ -98,7 +99,7 @@ def part_crops(image: Tensor, label: Tensor, centres: Tensor) -> dict[str, Tenso
 
 
 def part_masks(label: Tensor) -> dict[str, Tensor]:
-    """Where each part is: bool (B, H, W) for each part of `PARTS`, from a label (B, H, W)."""
+    """Mask of each part of `PARTS`, bool (B, H, W), from a label (B, H, W)."""
     return {name: _mask(label, name) for name in PARTS}
 
 

@@ -1,4 +1,4 @@
-"""What judges portrait editing in training: the face parser and the multi-scale discriminator."""
+"""Networks used only in training portrait editing: face parser and multi-scale discriminator."""
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,8 @@ class FaceParser(nn.Module):
     """U-Net of six stride-2 stages that parses a face into 11 classes (`P`, kept fixed).
 
     The last layer is a tanh followed by a soft-max, so the probabilities are soft. The published
-    transposed convolutions make one row and column too many and cut them off; here they make the
-    right size at once, which is equal in evaluation mode. 29,260,427 parameters at width 64.
+    transposed convolutions produce one extra row and column and cut them off; these produce the
+    final size, with the same result in evaluation mode. 29,260,427 parameters at width 64.
     Keys: `model.model.{0,1,3}` and, nested at each `…1` and `…3`, `.model.{1,2,3,5,6}`; innermost
     `.model.{1,3,4}`.
 
@@ -69,7 +69,7 @@ class _UNetLevel(nn.Module):
         self.model = nn.Sequential(nn.LeakyReLU(0.2), down, *between, *up, *tail)
 
     def forward(self, x: Tensor) -> Tensor:
-        # published: the activation works in place, so the skip carries its result
+        # as published: the activation is in place, so the skip connection carries its result
         activated = self.model[0](x)
         return torch.cat([activated, self.model[1:](activated)], 1)
 

@@ -1,8 +1,8 @@
-"""Portrait editing of mobile class: a face parser.
+"""Mobile-class portrait editing: a face parser.
 
-The published editor squeezes each part into a vector and draws it anew, which takes a wide network
-and many faces. The editor of mobile class lays out the parts' own pixels instead
-(`makeup_sdk.editor`), so that what it needs of a network is the label.
+The published editor encodes each part as a vector and decodes it, which needs a wide network and
+many faces. The mobile-class editor moves the parts' pixels instead (`makeup_sdk.editor`), so its
+network only has to predict the label.
 """
 
 from itertools import pairwise
@@ -18,9 +18,9 @@ CHANNELS = (1, 2, 4, 6, 8)
 
 
 class UNet(nn.Module):
-    """Two convolutions a stage, strided on the way down, bilinear on the way up, skips between.
+    """U-Net with two convolutions per stage, strided down, bilinear up, skip connections.
 
-    No norms: what it says of a place does not depend on the rest of the picture.
+    No norms: the output at a pixel does not depend on distant parts of the picture.
 
     Args:
         inputs, outputs: channels.
@@ -67,7 +67,7 @@ def _active(x: Tensor) -> Tensor:
 
 
 class MobilePortraitEditor(nn.Module):
-    """The parser of the portrait editor of mobile class.
+    """The parser of the mobile-class portrait editor.
 
     Args:
         width: channels of the first stage.

@@ -1,7 +1,7 @@
 """PSGAN: pose and expression robust spatial-aware GAN (Jiang et al., 2020).
 
-The generator splits at its attention, so that a graph runtime can run `encode_source`,
-`encode_reference` and `decode` with the compiled kernel between them. The discriminator is
+The generator is split at its attention: a graph runtime runs `encode_source`, `encode_reference`
+and `decode`, with the compiled kernel between them. The discriminator is
 `blocks.PatchDiscriminator`.
 """
 
@@ -23,18 +23,18 @@ from makeup_training.networks.inputs import FEATURE_STRIDE, FaceBatch, feature_r
 class MakeupBranches(nn.Module):
     """The two convolutional branches of PSGAN, without the attention between them.
 
-    The reference branch (MDNet, `pnet_*`) distils two makeup maps gamma and beta of 1/4 size; the
+    The reference branch (MDNet, `pnet_*`) predicts two makeup maps gamma and beta at 1/4 size; the
     source branch (MANet, `tnet_*`) applies them after its third residual block as
     features·(1 + gamma) + beta, broadcast over the channels. All images are RGB in [−1, 1] with
-    sides divisible by 4; the sizes below are those of 256×256. No convolution has a bias; instance
-    norm is affine in the reference branch only.
+    sides divisible by 4; sizes below are for 256×256. No convolution has a bias; only the reference
+    branch has affine instance norms.
 
     Args:
         width: channels of the first stage (published: 64; 16 is the mobile-class variant).
-        maps: channels of gamma and of beta (published: 1). With more, each is spread over the
-            features by a 1×1 convolution, gamma has a bias, so that it can take the face's own
-            colour away, and nothing is normalised: a colour takes three numbers, and instance norm
-            forgets the picture's own colour, above which makeup lies.
+        maps: channels of gamma and of beta (published: 1). With more, a 1×1 convolution spreads
+            each over the features, gamma has a bias, so that it can remove the face's own colour,
+            and there are no norms: a colour needs three channels, and instance norm discards the
+            picture's own colour, to which makeup is relative.
     """
 
     def __init__(self, width: int = 64, maps: int = 1) -> None:
@@ -86,7 +86,7 @@ class MakeupBranches(nn.Module):
         return x, self.simple_spade["get_gamma"](x), self.simple_spade["get_beta"](x)
 
     def decode(self, features: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-        """Source features and morphed maps to the made-up image (B, 3, H, W) in [−1, 1]."""
+        """Source features and morphed maps to the result (B, 3, H, W) in [−1, 1]."""
         return self.render(self.apply_makeup(features, gamma, beta))
 
     def apply_makeup(self, features: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class MakeupBranches(nn.Module):
         return features * (1 + gamma) + beta
 
     def render(self, made_up_features: Tensor) -> Tensor:
-        """Features with the makeup applied to the image (B, 3, H, W) in [−1, 1]."""
+        """Features after `apply_makeup` to the image (B, 3, H, W) in [−1, 1]."""
         x = made_up_features
         for i in (4, 5, 6):
             x = getattr(self, f"tnet_bottleneck_{i}")(x)
@@ -113,15 +113,15 @@ class MakeupBranches(nn.Module):
 class PSGANGenerator(MakeupBranches):
     """PSGAN's generator: the two branches joined by the attentive makeup morph.
 
-    12,615,620 parameters at width 64, four of which (`atten_bottleneck_{g,b}.g`) the published
-    network saves but never applies; here they are frozen. The published test also rounds landmarks
-    to whole pixels before the call and stretches the output min–max after it; both are left to the
-    caller.
+    12,615,620 parameters at width 64; the published network saves four of them
+    (`atten_bottleneck_{g,b}.g`) but never applies them, so they are frozen here. The published test
+    code also rounds landmarks to whole pixels before the call and stretches the output min–max
+    after it; both are up to the caller.
 
     Args:
         width, maps: see `MakeupBranches`.
         visual_weight: weight of the visual features in the attention (published: 0.01).
-        temperature: factor of the attention's logits (published: 200).
+        temperature: scale of the attention's logits (published: 200).
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class PSGANGenerator(MakeupBranches):
             setattr(self, name, unused.requires_grad_(False))
 
     def forward(self, source: FaceBatch, reference: FaceBatch) -> Tensor:
-        """The source faces wearing the makeup of the reference faces.
+        """The source faces with the makeup of the reference faces.
 
         Args:
             source: B faces, images (B, 3, H, W).
@@ -152,15 +152,15 @@ class PSGANGenerator(MakeupBranches):
         return self.decode(features, *self.morph(features, source, reference))
 
     def warped_makeup(self, source: FaceBatch, reference: FaceBatch) -> tuple[Tensor, Tensor]:
-        """Gamma and beta of the reference laid out on the source, (B, maps, H/4, W/4) each.
+        """Gamma and beta of the reference warped onto the source, (B, maps, H/4, W/4) each.
 
-        Mix the pairs of several references linearly to mix their makeup; the pair of the source
-        itself is the source's own look, and so the zero of a shade. Hand the result to `transfer`.
+        To mix makeups, interpolate the maps of several references linearly; the source's own maps
+        mean no change. Pass the result to `transfer`.
         """
         return self.morph(self.encode_source(source.image), source, reference)
 
     def transfer(self, image: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-        """Source image (B, 3, H, W) and warped maps to the made-up image: the two-call form."""
+        """Source image (B, 3, H, W) and warped maps to the result: the two-call form."""
         return self.decode(self.encode_source(image), gamma, beta)
 
     def morph(

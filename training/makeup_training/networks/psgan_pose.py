@@ -1,7 +1,8 @@
 """Improved PSGAN: pose correction instead of attention, and three makeup discriminators.
 
-The reference is warped onto the source's landmarks, so that its makeup maps apply in place. Three
-discriminators built on SFTGAN's network (Wang et al., 2018) judge brows, eyes and lips.
+The reference is warped onto the source's landmarks, so that its makeup maps fit the source pixel by
+pixel. Three discriminators based on SFTGAN's network (Wang et al., 2018) judge brows, eyes and
+lips.
 """
 
 from enum import Enum
@@ -25,15 +26,15 @@ from makeup_training.networks.warp import (
 
 
 class PoseCorrectedGenerator(MakeupBranches):
-    """PSGAN's branches without attention; keys as PSGAN's, without `atten_*`.
+    """PSGAN's branches without attention; PSGAN's keys without `atten_*`.
 
-    Makeup is applied where source and warped reference show the same region; hidden areas of the
+    Makeup is applied where source and warped reference show the same region; areas hidden in the
     reference get none.
 
     Args:
         width, maps: see `MakeupBranches`.
-        warp: `image` warps the reference image and runs its branch on every source pose; `maps`
-            runs it once on the unwarped reference and warps the two maps, so that a reference can
+        warp: `image` warps the reference image and runs its branch for every source pose; `maps`
+            runs it once on the unwarped reference and warps the two maps, so that the reference can
             be cached.
     """
 
@@ -48,7 +49,7 @@ class PoseCorrectedGenerator(MakeupBranches):
         return self.transfer(source.image, reference.image, *pose_correction(source, reference))
 
     def transfer(self, image: Tensor, reference: Tensor, grid: Tensor, mask: Tensor) -> Tensor:
-        """The exportable part: images (B, 3, H, W) and the two results of `pose_correction`."""
+        """The exported part, from images (B, 3, H, W) and the results of `pose_correction`."""
         if self.warp == "image":
             _, gamma, beta = self.encode_reference(sample(reference, grid))
         else:
@@ -59,7 +60,7 @@ class PoseCorrectedGenerator(MakeupBranches):
 
 
 def pose_correction(source: FaceBatch, reference: FaceBatch) -> tuple[Tensor, Tensor]:
-    """How the reference is warped onto the source, and where its makeup applies.
+    """The warp from reference to source, and where its makeup applies.
 
     Returns:
         sampling grid float (B, H, W, 2) into the reference, and mask float (B, 1, H, W): 1 where
@@ -74,7 +75,7 @@ def pose_correction(source: FaceBatch, reference: FaceBatch) -> tuple[Tensor, Te
 
 
 class Part(Enum):
-    """The face parts that have a discriminator of their own."""
+    """The face parts that have their own discriminator."""
 
     BROWS = "brows"
     EYES = "eyes"
@@ -82,7 +83,7 @@ class Part(Enum):
 
     @property
     def region(self) -> Region:
-        """The region whose pixels count."""
+        """The part's region."""
         return {Part.BROWS: Region.BROWS, Part.EYES: Region.EYES, Part.LIPS: Region.LIPS}[self]
 
     @property
@@ -102,11 +103,11 @@ class Part(Enum):
 
 
 def part_inputs(face: FaceBatch, part: Part, margin: float = 16.0) -> tuple[Tensor, Tensor]:
-    """What a part's discriminator reads of a batch of faces.
+    """Inputs of a part's discriminator.
 
-    Landmark rectangles, pixels outside the region zeroed, left and right halves as further
-    channels; the condition is the region's mask as it is, flipped left to right, and with either
-    half mirrored onto the other.
+    The image is the landmarks' rectangle with pixels outside the region zeroed; left and right
+    parts are concatenated as channels. The condition is the region's mask: unchanged, flipped left
+    to right, and with each half mirrored onto the other.
 
     Args:
         face: B faces.
@@ -143,7 +144,7 @@ class MakeupDiscriminator(nn.Module):
     `score`. 809,184 parameters before it at width 64 with 6 + 8 channels, 799,264 with 3 + 4.
 
     Args:
-        part: the judged part.
+        part: the part to judge.
         width: channels (published: 64).
         blocks: residual blocks.
     """
@@ -170,7 +171,7 @@ class MakeupDiscriminator(nn.Module):
     def forward(self, image: Tensor, condition: Tensor) -> Tensor:
         """`part_inputs` to raw scores (B, 1, h, w).
 
-        CondNet's stride is 4 while the image keeps its size, so the masks go in enlarged ×4.
+        CondNet has stride 4 but the image keeps its size, so the masks are enlarged ×4 first.
         """
         large = functional.interpolate(condition, scale_factor=4, mode="nearest")
         maps = self.CondNet(large)
@@ -183,7 +184,7 @@ class MakeupDiscriminator(nn.Module):
 
 
 class _SFTLayer(nn.Module):
-    """x·(scale + 1) + shift, both of two 1×1 convolutions of the condition, LeakyReLU 0.1."""
+    """x·(scale + 1) + shift, each from two 1×1 convolutions of the condition, LeakyReLU 0.1."""
 
     def __init__(self, width: int, condition: int) -> None:
         super().__init__()

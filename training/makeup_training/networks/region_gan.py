@@ -1,8 +1,8 @@
 """Label-conditioned, mask-controlled makeup: a StarGAN-type generator with a mask network.
 
 No reference is needed: a style name and region bits say what to paint where. The generator works
-on full 256×256 frames only: convolution and instance norm cancel any constant that a label plane
-adds, so the label enters through the zero padding (keep it, never tile the image).
+only on full 256×256 crops: instance norm cancels any constant that a label plane adds, so the label
+acts through the zero padding at the border (keep it, never tile the image).
 Parent: StarGAN (Choi et al., 2018).
 """
 
@@ -26,15 +26,15 @@ MASK_CLASS_OF_BIT = (1, 3, 2)
 
 @dataclass(frozen=True)
 class LabelLayout:
-    """Where things stand in a label vector.
+    """Layout of a label vector.
 
-    Layout: style one-hot | region bits (eye shadow, lips, base) | auxiliary attributes | dataset
-    one-hot ([1, 0] makeup, [0, 1] attributes). The last two exist in joint training only; the part
-    of the other data set is zero.
+    Style one-hot | region bits (eye shadow, lips, base) | auxiliary attributes | data set one-hot
+    ([1, 0] makeup, [0, 1] attributes). The last two exist only in joint training; the other data
+    set's entries are zero.
 
     Attributes:
         styles: number of makeup styles.
-        attributes: number of auxiliary attributes (CelebA: up to 40), 0 for makeup alone.
+        attributes: number of auxiliary attributes (CelebA: up to 40); 0 for makeup only.
     """
 
     styles: int = 5
@@ -71,10 +71,10 @@ class LabelLayout:
 
 
 class PerImageInstanceNorm2d(nn.InstanceNorm2d):
-    """Affine instance norm whose statistics are always those of the image.
+    """Affine instance norm that always uses the image's own statistics.
 
-    StarGAN's checkpoints carry running statistics that its code never reads, as it never calls
-    `eval()`; their keys are accepted and kept, and their values do nothing.
+    StarGAN's checkpoints contain running statistics that its code never uses, as it never calls
+    `eval()`; their keys are loaded and saved but have no effect.
     """
 
     def __init__(self, channels: int) -> None:
@@ -85,7 +85,7 @@ class PerImageInstanceNorm2d(nn.InstanceNorm2d):
 
 
 class RegionGenerator(nn.Module):
-    """StarGAN's generator: label planes join the image; two stride-2 stages, 6 residual blocks.
+    """StarGAN's generator: image and label planes, two stride-2 stages, 6 residual blocks.
 
     8,439,936 parameters at width 64 and 8 label channels. Keys `main.{0,3,6}` convolutions,
     `main.{9..14}` residual blocks, `main.{15,18}` transposed convolutions, `main.21`.
@@ -118,7 +118,7 @@ class RegionGenerator(nn.Module):
         )
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
-        """Image (B, 3, H, W) in [−1, 1] and label (B, label_channels) to the made-up image."""
+        """Image (B, 3, H, W) in [−1, 1] and label (B, label_channels) to the result."""
         return self.decode(self.encode(image, label))
 
     def encode(self, image: Tensor, label: Tensor) -> Tensor:
@@ -134,12 +134,12 @@ class RegionGenerator(nn.Module):
 
 
 class StyledRegionGenerator(nn.Module):
-    """`RegionGenerator` of mobile class: the label sets the norms, and the output is a change.
+    """Mobile-class `RegionGenerator`: the label sets the norms, and the output is a change.
 
-    A narrow network learns what label planes say through the border of the picture far too slowly.
+    A narrow network learns label planes, which act only at the picture's border, far too slowly.
     Here a small network turns the label into the scale and shift of every instance norm
-    (conditional instance norm, Dumoulin et al., 2017), and what the last convolution gives is added
-    to the image, so that a face which nothing is asked of stays itself.
+    (conditional instance norm, Dumoulin et al., 2017). The output is added to the image, so that
+    a label without regions leaves the face unchanged.
 
     Args:
         label_channels: length of the label vector (`LabelLayout.channels`).
@@ -176,7 +176,7 @@ class StyledRegionGenerator(nn.Module):
         )
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
-        """Image (B, 3, H, W) in [−1, 1] and label (B, label_channels) to the made-up image."""
+        """Image (B, 3, H, W) in [−1, 1] and label (B, label_channels) to the result."""
         norms = self.norms(label)
         return image + self.decode(self.encode(image, norms), norms)
 
@@ -213,7 +213,7 @@ def _normed(x: Tensor, part: Tensor) -> Tensor:
 
 
 class MaskNetwork(nn.Module):
-    """Where each kind of makeup goes, from the generator's features (reduced DeepLab-v2).
+    """Segments where each kind of makeup goes, from the generator's features (reduced DeepLab-v2).
 
     Four parallel 3×3 convolutions of dilation 6, 12, 18 and 24, summed, bilinear ×4, soft-max;
     36,880 parameters at width 64.
@@ -237,16 +237,16 @@ class MaskNetwork(nn.Module):
 
 
 def select_masks(probabilities: Tensor, region_bits: Tensor) -> tuple[Tensor, Tensor]:
-    """Masks of the parts to paint, and of all that must stay.
+    """Masks of the parts to paint, and of everything that must not change.
 
     Args:
-        probabilities: float (B, 4, H, W), soft-max of the mask network; detach it to keep the
-            losses from moving the masks, or pass a one-hot arg max for hard masks.
+        probabilities: float (B, 4, H, W), soft-max of the mask network; detach it so that losses do
+            not change the masks, or pass a one-hot arg max for hard masks.
         region_bits: (B, 3), 0 or 1: eye shadow, lips, base.
 
     Returns:
-        part masks (B, 3, H, W) in the order of the bits, zero where the bit is 0, and the
-        invariant mask (B, 1, H, W): the unchanged class and the parts not selected.
+        part masks (B, 3, H, W) in the order of the bits, zero if the bit is 0, and the invariant
+        mask (B, 1, H, W): the unchanged class and the unselected parts.
     """
     parts = probabilities[:, list(MASK_CLASS_OF_BIT)]
     selected = region_bits.to(parts.dtype)[:, :, None, None]
@@ -257,13 +257,13 @@ def select_masks(probabilities: Tensor, region_bits: Tensor) -> tuple[Tensor, Te
 class StarGANDiscriminator(nn.Module):
     """StarGAN's critic: six stride-2 k4 convolutions with LeakyReLU 0.01, a score map, and classes.
 
-    Keys `main.{0,2,4,6,8,10}`, `conv1` (scores, k3) and `conv2` (classes, a kernel of the whole
+    Keys `main.{0,2,4,6,8,10}`, `conv1` (scores, k3) and `conv2` (classes, a kernel as large as the
     last map). 44.9 M parameters at width 64 and side 256. The global discriminator has no classes;
-    the local one judges part crops (`crops.crop_parts`) and names their style.
+    the local one judges part crops (`crops.crop_parts`) and classifies their style.
 
     Args:
         side: height and width of the judged images, a multiple of 64.
-        classes: number of class logits (with two data sets: of both heads together), 0 for none.
+        classes: number of class logits (of both heads, with two data sets); 0 for none.
         width: channels of the first stage (published: 64).
     """
 

@@ -1,8 +1,8 @@
 """SSAT: symmetric semantic-aware transformer for makeup transfer and removal (Sun et al., 2022).
 
-Five sub-networks, named as in the published checkpoint. They split at the attention: `features` of
-each face and `decode` are graphs of their own. Images are RGB in [−1, 1], parsings one-hot over 18
-raw classes (`inputs.one_hot`); sides are divisible by 8. Shapes below are those of width 64.
+Five sub-networks, named as in the published checkpoint. They are split at the attention for export.
+Images are RGB in [−1, 1], parsings one-hot over 18 raw classes (`inputs.one_hot`); sides are
+divisible by 8. Shapes below are for width 64.
 """
 
 from typing import Literal, NamedTuple
@@ -20,11 +20,11 @@ CORRESPONDENCE_TEMPERATURE = 100.0
 
 
 class SSATOutput(NamedTuple):
-    """What one pass gives, for inference and for the losses.
+    """Results of one pass, for inference and for the losses.
 
     Attributes:
-        transfer: float (B, 3, H, W) in [−1, 1], the source wearing the reference's makeup.
-        removal: float (B, 3, H, W) in [−1, 1], the reference in the source's (bare) makeup.
+        transfer: float (B, 3, H, W) in [−1, 1], the source with the reference's makeup.
+        removal: float (B, 3, H, W) in [−1, 1], the reference with the source's (bare) makeup.
         transfer_correspondence: float (B, N, N), N = H·W/16; entry [j, i] is the weight of
             reference cell j in source cell i.
         removal_correspondence: float (B, N, N), [i, j]: of source cell i in reference cell j.
@@ -41,11 +41,11 @@ class SSATGenerator(nn.Module):
 
     Args:
         width: channels of the first stage (published: 64; 16 is the mobile-class variant).
-        softmax_dim: axis of the correspondence soft-max, a property of the checkpoint: 1 sums to
-            one over the cells that are gathered (the current code, `00999.pth`), 2 over the cells
-            that receive (`SSAT.pth`).
-        normalised: whether instance norm is there, as published; it forgets the picture's own
-            colour, above which makeup lies.
+        softmax_dim: axis of the correspondence soft-max, a property of the checkpoint: 1 normalises
+            over the gathered cells (the current code, `00999.pth`), 2 over the receiving cells
+            (`SSAT.pth`).
+        normalised: whether to use instance norm, as published; it discards the picture's own
+            colour, to which makeup is relative.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SSATGenerator(nn.Module):
 
         Args:
             source: float (B, 3, H, W), the bare face.
-            reference: float (B, 3, H, W), the made-up face.
+            reference: float (B, 3, H, W), the face with makeup.
             source_parsing: float (B, 18, H, W), one-hot.
             reference_parsing: float (B, 18, H, W), one-hot.
         """
@@ -83,7 +83,7 @@ class SSATGenerator(nn.Module):
     def transfer(
         self, source: Tensor, reference: Tensor, source_parsing: Tensor, reference_parsing: Tensor
     ) -> Tensor:
-        """Transfer alone, (B, 3, H, W): without the source's makeup and the second decoding."""
+        """Only the transfer, (B, 3, H, W): skips the source's makeup and the second decoding."""
         content, fused = self.encode(source, source_parsing)
         _, reference_fused = self.encode(reference, reference_parsing)
         correspondence, _ = self.enc_trans.correspondences(fused, reference_fused, self.softmax_dim)
@@ -188,7 +188,7 @@ class _Projection(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, normalised: bool) -> None:
         super().__init__()
-        # index 0 is the published layer's padding, of width 0
+        # index 0 is the published layer's padding, which has width 0
         self.model = nn.Sequential(
             nn.Identity(),
             nn.Conv2d(in_channels, out_channels, 1),
@@ -262,7 +262,7 @@ class SPADEBlock(nn.Module):
 
     @property
     def norms(self) -> list["SPADENorm"]:
-        """The block's two or three norms, in key order: norm_0, norm_1, norm_s."""
+        """The block's norms in key order: norm_0, norm_1 and, if the width changes, norm_s."""
         norms = [self.norm_0, self.norm_1]
         return [*norms, self.norm_s] if self.learned_shortcut else norms
 

@@ -1,11 +1,11 @@
-"""SSAT's decoder with its convolutions over up-sampled makeup maps computed before up-sampling.
+"""SSAT's decoder with convolutions of up-sampled makeup maps computed before the up-sampling.
 
-A 3×3 convolution over a map enlarged s-fold by nearest neighbour has few distinct outputs per
-cell: along each axis the first pixel mixes the cell with the one before it, the last with the one
-after it, and the pixels between see the cell alone. Adding the kernel's taps that fall on the same
-cell gives one small convolution per phase: 5 taps an axis instead of 3·s (25 against 144 multiply-
-adds at s = 4; 4 an axis at s = 2). Zero padding stays exact, as the padded cells are zero too.
-Exact algebra; only the order of the additions differs.
+A 3×3 convolution over a map enlarged s-fold by nearest neighbour has few distinct outputs per cell:
+along each axis the first pixel mixes the cell with the previous one, the last with the next one,
+and the pixels between see only the cell. Adding the kernel's taps that fall on the same cell gives
+one small convolution per phase: 5 taps per axis instead of 3·s (25 instead of 144 multiply-adds at
+s = 4; 4 per axis at s = 2). Zero padding stays exact, as the padded cells are zero too. The result
+is exact up to the order of additions.
 """
 
 from itertools import product
@@ -18,7 +18,7 @@ from makeup_training.networks.ssat import MakeupDecoder, SPADEBlock
 
 
 class PhaseConv2d(nn.Module):
-    """conv k3p1 and ReLU of a nearest-enlarged map, computed on the small map.
+    """conv k3p1 and ReLU over a nearest-enlarged map, computed on the small map.
 
     (B, C, H, W) to (B, C', scale·H, scale·W).
 
@@ -50,11 +50,11 @@ class PhaseConv2d(nn.Module):
 
 
 class PhaseSPADEBlock(nn.Module):
-    """A SPADE block whose norms share one convolution of the makeup map, run before enlarging it.
+    """A SPADE block whose norms share one convolution of the makeup map, before its enlargement.
 
     Args:
         block: a trained block.
-        scale: side of the block's input over that of the makeup map: 1, 2 or 4.
+        scale: side of the block's input relative to the makeup map: 1, 2 or 4.
     """
 
     def __init__(self, block: SPADEBlock, scale: int) -> None:
@@ -71,8 +71,8 @@ class PhaseSPADEBlock(nn.Module):
 def rewrite_decoder(decoder: MakeupDecoder) -> nn.Module:
     """A decoder for export that equals `decoder` up to rounding, at about 2/3 of its cost.
 
-    Takes and gives what `MakeupDecoder` does. The weights are copies where they change; apply it
-    to a trained decoder, just before export.
+    Same inputs and outputs as `MakeupDecoder`. Changed weights are copies. Apply it to a trained
+    decoder, just before export.
     """
     return _PhaseDecoder(decoder)
 
@@ -100,7 +100,7 @@ class _Phase(nn.Conv2d):
 
 
 _Taps = tuple[tuple[int, ...], ...]
-"""For each cell an axis of a phase reads, from the lowest: the kernel taps that fall on it."""
+"""For each cell that a phase reads along an axis, in order: the kernel taps that fall on it."""
 
 _FIRST: _Taps = ((0,), (1, 2))
 _MIDDLE: _Taps = ((0, 1, 2),)
@@ -129,7 +129,7 @@ def _phase_convolution(convolution: nn.Conv2d, rows: _Taps, columns: _Taps) -> _
 
 
 def _fuse(convolutions: list[nn.Conv2d]) -> nn.Conv2d:
-    """Convolutions of one input as one, their outputs stacked."""
+    """Fuse convolutions of one input into one with concatenated outputs."""
     first = convolutions[0]
     width = sum(c.out_channels for c in convolutions)
     fused = nn.Conv2d(first.in_channels, width, 3, padding=1)

@@ -1,4 +1,4 @@
-"""Pose correction: a reference warped so that its landmarks fall on those of the source."""
+"""Pose correction: warp a reference so that its landmarks match the source's."""
 
 import torch
 from torch import Tensor
@@ -7,21 +7,21 @@ from torch.nn import functional
 SMOOTHING = 1e-3
 """Weight of the bending energy, in units of the crop.
 
-It keeps coinciding landmarks (a closed mouth) solvable, and faces that differ by up to 30° of yaw
-from folding, for about 1 px of error at the landmarks of like poses and 5 px at those of unlike.
+It keeps coinciding landmarks (a closed mouth) solvable and prevents folding up to 30° of yaw
+difference. The landmark error is about 1 px for similar poses and 5 px for different ones.
 """
 
 SMALLEST_AREA = 0.15
-"""Reference pixels for a source pixel below which a place is stretched too far to show anything."""
+"""Minimum reference pixels per source pixel; below, the warp is stretched too far."""
 
 
 def thin_plate_positions(
     source_landmarks: Tensor, reference_landmarks: Tensor, size: tuple[int, int]
 ) -> Tensor:
-    """For each source pixel, the place in the reference that shows the same point of the face.
+    """For each source pixel, the reference position that shows the same point of the face.
 
-    A smoothing thin-plate spline through the landmark pairs, and through eight points on the
-    border that stay where they are. Source: Bookstein, Principal warps (1989).
+    A smoothing thin-plate spline through the landmark pairs and eight fixed points on the border.
+    Source: Bookstein, Principal warps (1989).
 
     Args:
         source_landmarks: float (B, K, 2), x then y, crop pixels.
@@ -63,13 +63,13 @@ def thin_plate_positions(
 
 
 def visible(positions: Tensor) -> Tensor:
-    """Where a warp shows something: inside the reference, not folded over or stretched too far.
+    """Where a warp is valid: inside the reference, not folded, not stretched too far.
 
     Args:
         positions: float (B, H, W, 2) of `thin_plate_positions`.
 
     Returns:
-        bool (B, H, W); hidden areas are left without makeup.
+        bool (B, H, W); other areas get no makeup.
     """
     height, width = positions.shape[1:3]
     limits = positions.new_tensor([width - 1, height - 1])
@@ -86,12 +86,12 @@ def sampling_grid(positions: Tensor) -> Tensor:
 
 
 def reduce_grid(grid: Tensor, factor: int) -> Tensor:
-    """A sampling grid (B, H, W, 2) for maps of 1/factor of the size: the mean of each block."""
+    """A sampling grid (B, H, W, 2) reduced by `factor`: the mean of each block."""
     return functional.avg_pool2d(grid.permute(0, 3, 1, 2), factor).permute(0, 2, 3, 1)
 
 
 def sample(images: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
-    """Images (B, C, H, W) at a grid (B, H', W', 2), their border repeated outside."""
+    """Sample images (B, C, H, W) at a grid (B, H', W', 2), repeating the border outside."""
     return functional.grid_sample(
         images, grid, mode=mode, padding_mode="border", align_corners=False
     )

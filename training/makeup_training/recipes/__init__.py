@@ -23,7 +23,7 @@ def make_recipe(config: Config) -> Recipe:
     """Build the networks and losses of `config.recipe`.
 
     Raises:
-        ConfigError: an unknown system, or a crop size that it does not work with.
+        ConfigError: an unknown system, or an unsupported crop size.
     """
     if config.recipe not in RECIPES:
         raise ConfigError(f"recipe = {config.recipe!r}: expected one of {', '.join(RECIPES)}")

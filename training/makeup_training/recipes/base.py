@@ -1,4 +1,4 @@
-"""What a recipe is: networks, the losses of a step, and samples. The trainer owns all else."""
+"""Base of recipes: networks, the losses of a step, and samples; the trainer does the rest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,15 +22,15 @@ class Recipe(ABC):
     """One published system, ready to train.
 
     Attributes:
-        generators: what is trained and kept.
-        judges: what is trained against them; kept in checkpoints only.
+        generators: the networks to train and export.
+        judges: discriminators; saved only in checkpoints.
         fixed: frozen helpers (VGG, a teacher), moved to the device, never saved.
-        config: the run.
-        facts: what the weights' users must know, kept with them.
+        config: the run's configuration.
+        facts: facts for users of the weights, saved with them.
     """
 
     fixed_size: ClassVar[int | None] = None
-    """The one crop side that the system works with, or None for any."""
+    """The only crop side that the system supports, or None for any."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -40,7 +40,7 @@ class Recipe(ABC):
         self.fixed = nn.ModuleDict()
 
     def dataset(self, bare: Files, made_up: Files | None, options: ExampleOptions) -> Dataset[Any]:
-        """Examples of these faces; pairs unless a recipe says otherwise."""
+        """Examples from these faces; pairs by default."""
         return PairDataset(bare, made_up, options)
 
     @abstractmethod
@@ -49,21 +49,21 @@ class Recipe(ABC):
 
     @abstractmethod
     def generator_terms(self, batch: Any, step: int) -> dict[str, Tensor]:
-        """Weighted losses of the generators; the judges are frozen meanwhile."""
+        """Weighted losses of the generators; the judges are frozen."""
 
     @abstractmethod
     def truth_terms(self, batch: Any) -> dict[str, Tensor]:
-        """The term on the renderer's truth alone, by passes of its own; none where there is none.
+        """Only the term on the renderer's ground truth, from its own passes; empty without truth.
 
-        What moves the generators until `Config.truth_alone_until`; see `supervised`.
+        The generators' only loss until `Config.truth_alone_until`; see `supervised`.
         """
 
     @abstractmethod
     def sample(self, batch: Any) -> list[Sample]:
-        """Results for a batch, as at inference; networks are in evaluation mode."""
+        """Results for a batch, as in inference; networks are in evaluation mode."""
 
     def options(self, **defaults: Any) -> dict[str, Any]:
-        """The recipe file's `[model]` values in place of these defaults.
+        """These defaults, overridden by the recipe file's `[model]` values.
 
         Raises:
             ConfigError: an unknown name.
@@ -77,7 +77,7 @@ class Recipe(ABC):
         return {**defaults, **self.config.model}
 
     def weights(self, kind: type) -> Any:
-        """The system's loss weights: published, but for those that the recipe file sets."""
+        """The system's published loss weights, overridden by the recipe file's."""
         values = dict(self.config.weights)
         if isinstance(values.get("regions"), Mapping):
             values["regions"] = {Region[k.upper()]: v for k, v in values["regions"].items()}
@@ -89,14 +89,14 @@ def supervised(
 ) -> dict[str, Tensor]:
     """Our own term on the renderer's ground truth: mean L1 of the picture plus that of each region.
 
-    The mean of a region runs over its pixels alone, so that lips count as much as the whole face.
+    The mean of a region runs only over its pixels, so that lips count as much as the whole face.
 
     Args:
-        config: gives the weight; with 0, or where no truth is known, there is no term.
+        config: has the weight; with 0, or without truth, there is no term.
         results: result (B, 3, H, W), truth (B, 3, H, W) or None, region ids (B, H, W).
 
     Returns:
-        `{"supervised": …}`, or nothing.
+        `{"supervised": …}`, or an empty dict.
     """
     terms = [
         picture_distance(result, truth, regions)
@@ -109,7 +109,7 @@ def supervised(
 
 
 def picture_distance(result: Tensor, truth: Tensor, regions: Tensor) -> Tensor:
-    """Mean L1 of the picture plus the mean L1 of each region that is there; see `supervised`."""
+    """Mean L1 of the picture plus the mean L1 of each region present; see `supervised`."""
     distance = (result - truth).abs().mean(1)
     total = distance.mean()
     for region in (Region.LIPS, Region.SKIN, Region.EYES):
@@ -120,7 +120,7 @@ def picture_distance(result: Tensor, truth: Tensor, regions: Tensor) -> Tensor:
 
 @contextmanager
 def recorded(network: nn.Module) -> Iterator[list[Any]]:
-    """Keeps what a network's calls return, so that a loss can use a pass that another one ran."""
+    """Record a network's results, so that a loss can reuse another loss's pass."""
     outputs: list[Any] = []
     handle = network.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     try:

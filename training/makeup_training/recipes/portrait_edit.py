@@ -29,11 +29,11 @@ PUBLISHED_PARSER_WIDTH = 64
 
 
 class PortraitEditRecipe(Recipe):
-    """Paired and unpaired steps alternate; every face of a pair is a face of the batch.
+    """Paired and unpaired steps alternate; both faces of a pair are faces of the batch.
 
-    The fixed parser comes from a file; without one, a parser learns from the real faces alongside.
-    With `supervised_weight`, some parts are taken from the same person with the other makeup (bare
-    for painted, painted for bare): the truth is then known pixel by pixel.
+    The fixed parser comes from a file; without one, a parser is trained on the real faces as well.
+    With `supervised_weight`, some parts come from the same person with the other makeup (bare for
+    painted, painted for bare), so the truth is known for every pixel.
     """
 
     fixed_size = 256
@@ -90,7 +90,7 @@ class PortraitEditRecipe(Recipe):
         return {"supervised": self.config.supervised_weight * distance}
 
     def sample(self, batch: Pair) -> list[Sample]:
-        """Parts of the same person's other makeup (truth known), and a mouth of another person."""
+        """Swaps with the same person's other makeup (truth known), and with another's mouth."""
         count = len(batch.source.image)
         regions = torch.cat([batch.source.regions, batch.reference.regions])
         if batch.transfer is None:
@@ -131,7 +131,7 @@ class PortraitEditRecipe(Recipe):
         return samples
 
     def swapped(self, scene: "Scene", chosen: Collection[str]) -> tuple[Tensor, Tensor]:
-        """The faces with the chosen parts in their other makeup, and the truth of it."""
+        """The faces with the chosen parts in their other makeup, and the ground truth."""
         editor = self.generators["editor"]
         latents = {name: mean for name, (mean, _) in editor.embed(scene.crops()).items()}
         other = {name: mean for name, (mean, _) in editor.embed(scene.crops(other=True)).items()}
@@ -143,7 +143,7 @@ class PortraitEditRecipe(Recipe):
         return self._rendered(mixed, scene), truth
 
     def _with_parts_of_others(self, scene: "Scene", count: int, chosen: Collection[str]) -> Tensor:
-        """The sources, the chosen parts taken from the references."""
+        """The sources, with the chosen parts from the references."""
         embedded = self.generators["editor"].embed(scene.crops())
         latents = {
             name: torch.cat([mean[count:], mean[count:]]) if name in chosen else mean
@@ -164,7 +164,7 @@ class Scene(NamedTuple):
 
     Attributes:
         image: float (2B, 3, 256, 256): bare sources, then painted references.
-        other: likewise: painted sources, then bare references.
+        other: float (2B, 3, 256, 256): painted sources, then bare references.
         label: enlarged label, integer (2B, 256, 256).
         centres: int64 (2B, 3, 2).
     """
@@ -184,7 +184,7 @@ class Scene(NamedTuple):
         return cls(faces.image, torch.cat([batch.transfer, batch.removal]), label, centres)
 
     def crops(self, *, other: bool = False) -> dict[str, Tensor]:
-        """The part encoders' inputs, of the faces or of their other makeup."""
+        """The part encoders' inputs, from the faces or from their other makeup."""
         return part_crops(self.other if other else self.image, self.label, self.centres)
 
 

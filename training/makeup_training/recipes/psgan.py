@@ -1,4 +1,4 @@
-"""PSGAN (Jiang et al., 2020), and the base of its pose-corrected form."""
+"""PSGAN (Jiang et al., 2020), and the base of its pose-corrected variant."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from makeup_training.trainer.metrics import Sample
 
 
 class PSGANRecipe(Recipe):
-    """Generator, judges of made-up and of bare faces, Xavier start."""
+    """Generator, discriminators of faces with and without makeup, Xavier initialisation."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -70,7 +70,7 @@ class PSGANRecipe(Recipe):
 
 
 def transfer_and_removal(generator: Callable[..., Tensor], batch: Pair) -> list[Sample]:
-    """Both directions of a generator that takes a source and a reference face."""
+    """Transfer and removal by a generator that takes a source and a reference face."""
     source, reference = batch.source, batch.reference
     return [
         Sample(

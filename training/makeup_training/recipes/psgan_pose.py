@@ -1,4 +1,4 @@
-"""Improved PSGAN: pose correction, and judges of brows, eyes and lips."""
+"""Improved PSGAN: pose correction, and discriminators of brows, eyes and lips."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from makeup_training.recipes.psgan import PSGANRecipe
 
 
 class PSGANPoseRecipe(PSGANRecipe):
-    """As PSGAN, with the pose-corrected generator and three more judges."""
+    """PSGAN with the pose-corrected generator and three more discriminators."""
 
     def make_generator(self) -> nn.Module:
         return PoseCorrectedGenerator(self.config.width, **self.options(warp="image"))

@@ -37,8 +37,8 @@ LEAST_CROP = 64
 class RegionGANRecipe(Recipe):
     """Generator and mask network against a global and a local critic.
 
-    With CelebA, each step adds a batch of its faces: the global critic and reconstruction as for
-    makeup, attributes classified by the local critic's second head on the whole face.
+    With CelebA, each step adds a batch of its faces: global critic and reconstruction as for
+    makeup; the local critic's second head classifies the whole face's attributes.
     """
 
     def __init__(self, config: Config) -> None:
@@ -109,7 +109,7 @@ class RegionGANRecipe(Recipe):
         return supervised(self.config, [(result, truth, batch.face.regions)])
 
     def sample(self, batch: StyledFace) -> list[Sample]:
-        """All parts on, all parts off, and the lips alone; on photos, all parts in the target."""
+        """All parts on, all parts off, and only the lips; with photos, all parts in the target."""
         every = torch.ones_like(batch.region_bits)
         if batch.other is None:
             return [self._sampled("restyle", batch, every)]
@@ -130,14 +130,14 @@ class RegionGANRecipe(Recipe):
 
 
 def makeup_part(batch: StyledFace) -> RegionBatch:
-    """What the objective reads of a batch."""
+    """The objective's part of a batch."""
     return RegionBatch(
         batch.face.image, batch.classes, batch.style, batch.target_style, batch.region_bits
     )
 
 
 def attribute_part(batch: StyledFace) -> AttributeBatch | None:
-    """What the objective reads of a batch's CelebA faces; None where training is not joint."""
+    """The objective's part of a batch's CelebA faces; None without joint training."""
     if batch.attribute_image is None:
         return None
     assert batch.attributes is not None  # they come with the image
@@ -146,7 +146,7 @@ def attribute_part(batch: StyledFace) -> AttributeBatch | None:
 
 
 def composite(batch: StyledFace, bits: Tensor) -> Tensor | None:
-    """The truth: the selected parts from the face in the target style, the rest as it was.
+    """The ground truth: the selected parts from the face in the target style, the rest unchanged.
 
     Args:
         batch: B faces.
@@ -161,7 +161,7 @@ def composite(batch: StyledFace, bits: Tensor) -> Tensor | None:
 
 
 def both_ways(batch: StyledFace) -> tuple[StyledFace, StyledFace]:
-    """The same faces all bare and all made up, each with the other style as its target."""
+    """The same faces, all bare and all with makeup, each with the other style as its target."""
     assert batch.other is not None
     is_bare = batch.style == 0
     keep = is_bare[:, None, None, None]

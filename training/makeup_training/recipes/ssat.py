@@ -25,7 +25,7 @@ from makeup_training.trainer.metrics import Sample
 
 
 class SSATRecipe(Recipe):
-    """The colour targets are pseudo pairs as published, or (`truth_as_target`) the truth."""
+    """Colour targets are pseudo pairs, as published, or with `truth_as_target` the ground truth."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -97,7 +97,7 @@ class SSATRecipe(Recipe):
         return output
 
     def inputs(self, batch: Pair) -> SSATBatch:
-        """What the objective reads of a batch of pairs."""
+        """The objective's batch, from a batch of pairs."""
         targets = (batch.pseudo_transfer, batch.pseudo_removal)
         if self.truth_as_target and batch.transfer is not None:
             targets = (batch.transfer, batch.removal)

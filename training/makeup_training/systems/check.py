@@ -1,4 +1,4 @@
-"""How much of the wanted change a network in training makes, on held-back faces, with a sheet.
+"""Measure how much of the target change a network makes on held-back faces; draw a sheet.
 
 `python -m makeup_training.systems.check psgan --faces FOLDER --state runs/psgan/state.safetensors
 --sheet sheet.png`
@@ -25,7 +25,7 @@ REGIONS = (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS)
 
 
 def measure(learner: Learner, draw: PairSampler, batches: int) -> dict[str, tuple[float, float]]:
-    """Arrival and left of each region, medians, in log light (1 and 0: all of it arrives)."""
+    """Median arrival and residual of each region in log light; a perfect network has 1 and 0."""
     found: dict[str, list[tuple[float, float]]] = {region.name: [] for region in REGIONS}
     for step in range(batches):
         with torch.no_grad():
@@ -45,7 +45,7 @@ def measure(learner: Learner, draw: PairSampler, batches: int) -> dict[str, tupl
 
 
 def smoothed(change: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
-    """The change averaged inside each region, 0 outside: what is painted."""
+    """The change averaged inside each region, 0 outside: the painted colours."""
     sigma = change.shape[-1] / 128
     lightness = change.mean(1, True) * (regions == Region.SKIN)[:, None]
     change = change - (1 - SKIN_LIGHTNESS) * lightness
@@ -57,7 +57,7 @@ def smoothed(change: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
 
 
 def sheet(learner: Learner, draw: PairSampler, wearers: list[int], lenders: list[int]) -> NDArray:
-    """A picture: lenders down, wearers across, their crops' windows in the network's makeup."""
+    """A grid of results: references down, source faces across."""
     left, top, side = WINDOW
     window = np.s_[top : top + side, left : left + side]
     store = draw.store

@@ -1,4 +1,4 @@
-"""How networks begin as copiers of colours: their first channels carry a picture's colours."""
+"""Initialise networks to copy colours: their first channels carry a picture's colours."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ COLORS = 6
 """Channels that carry colours: red, green and blue, then the negative of each."""
 
 SIGNS = torch.cat([torch.eye(3), -torch.eye(3)])
-"""Colours to these channels; transposed, back, of what a ReLU leaves of them."""
+"""Matrix from colours to these channels; its transpose inverts it even after a ReLU."""
 
 SMALL = 0.1
-"""Of what is random beside them: last convolutions of residual branches and of the network."""
+"""Scale of the random weights in the last convolutions of residual branches and of the network."""
 
 
 def carry(weight: Tensor, kernel: Tensor, colors: Tensor) -> None:
-    """Let the first channels of a convolution, (out, in, k, k), be `colors` of its first inputs."""
+    """Set a convolution's (out, in, k, k) first outputs to `colors` times its first inputs."""
     rows, columns = colors.shape
     weight[:rows] = 0
     weight[:rows, :columns] = colors[..., None, None] * kernel

@@ -1,7 +1,7 @@
-"""The faces that the mobile-class systems learn from, analysed once and kept on disk.
+"""The training faces of the mobile-class systems, analysed once and stored on disk.
 
-`build` writes what `FaceStore` reads: crops and region maps of the faces that may be
-trained on, and of the same faces made up by the cosmetics renderer.
+`build` writes what `FaceStore` reads: crops and region maps of the training faces, and of the same
+faces painted by the cosmetics renderer.
 """
 
 import csv
@@ -25,7 +25,7 @@ from makeup_training.systems.rows import Fields, close_rows, create_rows, open_r
 from makeup_training.systems.truth import on_its_crop
 
 BARE, PAINTED, WORN = 0, 1, 2
-"""Kinds of faces: without makeup or nearly so, made up by the renderer, made up in reality."""
+"""Kinds of faces: with little or no makeup, painted by the renderer, with real makeup."""
 
 MIN_SCORE = 0.5
 
@@ -66,7 +66,7 @@ class FaceStore:
 
     @classmethod
     def open(cls, folder: Path) -> "FaceStore":
-        """Open what `main` wrote, as far as it has come.
+        """Open the rows that `build` has written so far.
 
         Raises:
             BadDataError: the folder holds no faces.
@@ -94,9 +94,9 @@ class _Photo:
 
 
 def photos(data: Path) -> Iterator[_Photo]:
-    """The faces that may be trained on: made-up ones first, then the others, in a mixed order.
+    """The training faces: those of the two lists first, then the other faces, shuffled.
 
-    Rows of `makeup.csv` that serve to measure, and the folder `val`, are left out.
+    Rows of `makeup.csv` reserved for measuring, and the folder `val`, are left out.
     """
     with (data / "train" / "makeup.csv").open(newline="") as file:
         rows = {row["name"]: row["use"] for row in csv.DictReader(file)}
@@ -117,12 +117,15 @@ def photos(data: Path) -> Iterator[_Photo]:
 
 
 def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
-    """Analyse all faces, paint one makeup on each bare one, and write both; returns the rows.
+    """Analyse all faces, paint one makeup on each bare one, and write both.
 
     Args:
         data: the faces folder.
-        folder: takes about 0.26 MB a row.
-        progress: told how far it is.
+        folder: the output folder; about 0.26 MB per row.
+        progress: receives progress messages.
+
+    Returns:
+        the number of rows.
 
     Raises:
         BadDataError: a missing or damaged file.
@@ -177,7 +180,7 @@ def _store(
     face: FaceAnalysis,
     facts: tuple[int, int, bool],
 ) -> bool:
-    """Write a row; False where too little skin shows."""
+    """Write a row; False if too little skin is visible."""
     light = to_log(crop)
     tone = SkinTone.fit(light, face.regions)
     if tone is None:

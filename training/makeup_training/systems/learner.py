@@ -1,4 +1,4 @@
-"""What a system is to the training: its network, its faces, and the losses of a batch."""
+"""Interface of a system to its training: network, faces, and the losses of a batch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +15,13 @@ from makeup_training.systems.pairs import PairSampler
 
 
 class Passes(NamedTuple):
-    """What a learner gives for a batch; the images are float (B, 3, S, S).
+    """A learner's results for a batch; images are float (B, 3, S, S).
 
     Attributes:
-        face: the faces that were painted.
-        result: with the look.
-        nothing: with none.
-        change: the change of log light that was wanted.
+        face: the source faces.
+        result: the network's output with the look.
+        nothing: the output without a look.
+        change: the target change of log light.
     """
 
     face: FaceBatch
@@ -34,10 +34,10 @@ class SystemLearner(ABC):
     """A system in training.
 
     Attributes:
-        name: of the system.
+        name: name of the system.
         folder: name of the folder of its faces, beside the run.
-        network: what is trained.
-        facts: what the weights' users must know, kept with them.
+        network: the network to train.
+        facts: facts for users of the weights, saved with them.
     """
 
     name: ClassVar[str]
@@ -47,7 +47,7 @@ class SystemLearner(ABC):
 
     @property
     def files(self) -> Mapping[str, nn.Module]:
-        """The networks that are exported, by the name of their file."""
+        """The networks to export, by file name."""
         return {"generator": self.network}
 
     def rate_of(self, parameter: str) -> float:
@@ -60,16 +60,16 @@ class SystemLearner(ABC):
 
     @staticmethod
     def build_faces(data: Path, folder: Path, progress: Callable[[str], None]) -> None:
-        """Write what `open_faces` opens, from the faces folder."""
+        """Prepare the faces that `open_faces` opens, from the faces folder."""
         build(data, folder, progress=progress)
 
     @staticmethod
     def open_faces(folder: Path) -> Any:
-        """The faces that the system learns from."""
+        """The training faces."""
         return FaceStore.open(folder)
 
     def sampler(self, store: Any, size: int, batch: tuple[int, int], *, held: bool = False) -> Any:
-        """Draws a batch for each step; pairs unless a system says otherwise."""
+        """A sampler that draws a batch for each step; pairs by default."""
         return PairSampler(store, size, batch, held=held)
 
     @abstractmethod
@@ -77,20 +77,20 @@ class SystemLearner(ABC):
         """The weighted losses of a batch.
 
         Args:
-            batch: what the sampler draws.
-            mixed: run the networks in bfloat16; losses are float32 all the same.
+            batch: a batch from the sampler.
+            mixed: run the networks in bfloat16; losses stay float32.
         """
 
 
 class Learner(SystemLearner):
-    """A system that learns changes of log light: a pass with the look, and one with none."""
+    """A system that learns changes of log light: one pass with the look, one without."""
 
     @abstractmethod
     def passes(self, batch: Any) -> Iterator[Passes]:
         """Run the network on a batch."""
 
     def extra_terms(self) -> dict[str, Tensor]:
-        """Further weighted losses of the last passes."""
+        """Additional weighted losses of the last passes."""
         return {}
 
     def terms(self, batch: Any, *, mixed: bool) -> dict[str, Tensor]:

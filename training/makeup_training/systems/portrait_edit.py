@@ -1,4 +1,4 @@
-"""The portrait editor of mobile class in training: a parser of aligned faces."""
+"""Training of the mobile-class portrait editor: a parser of aligned faces."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ SIZE = 128
 """Side of the crops, half of the engine's."""
 
 _TURN, _SCALE, _SHIFT = 5.0, 0.07, 3.0
-"""Spread in degrees, of the logarithm of size, and in pixels of how faces are moved."""
+"""Spread of the random rotation (degrees), log scale and shift (pixels)."""
 _EXPOSURE, _CAST = 0.25, 0.06
-"""Spread of the light, of all channels together and of each, in its logarithm."""
+"""Spread of the log light: of all channels together, and of each channel."""
 _CLASS_WEIGHTS = (0.5, 1.0, 3.0, 3.0, 4.0, 4.0, 1.5, 4.0, 4.0, 4.0, 1.0)
 _FIELDS: Fields = {
     "image": ((SIZE, SIZE, 3), np.uint8),
@@ -60,12 +60,12 @@ class Portraits:
 
     @staticmethod
     def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
-        """Align the faces that have masks and write them; returns how many.
+        """Align the faces that have masks and write them; returns their number.
 
         Args:
             data: the faces folder.
-            folder: takes about 66 kB a face.
-            progress: told how far it is.
+            folder: the output folder; about 66 kB per face.
+            progress: receives progress messages.
 
         Raises:
             BadDataError: a missing or damaged file.
@@ -117,12 +117,12 @@ class LabelBatch:
 
 
 class LabelSampler:
-    """Draws faces, mirrored, moved and in other light; batch `step` depends on the step alone.
+    """Draws faces, randomly mirrored, moved and relit; batch `step` depends only on the step.
 
     Args:
-        faces: see there.
-        batch: faces B.
-        held: draw among held-back faces, as they are.
+        faces: see `Portraits`.
+        batch: number of faces B.
+        held: draw held-back faces, unchanged.
     """
 
     def __init__(self, faces: Portraits, batch: int, *, held: bool = False) -> None:
@@ -157,7 +157,7 @@ class LabelSampler:
 
 
 class PortraitLearner(SystemLearner):
-    """The parser."""
+    """Trains the parser."""
 
     name = "portrait-edit"
     folder = "portraits"

@@ -1,4 +1,4 @@
-"""The region-sensitive GAN in training: six styles by name, from any style to any other."""
+"""Training of the region-sensitive GAN: six named styles, from any style to any other."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,27 +25,27 @@ _BITS = (Region.EYES, Region.LIPS, Region.SKIN)
 _MASKS = 0.1
 _SQUARES = {Region.LIPS: 1.0, Region.EYES: 2.5, Region.SKIN: 2.0}
 _STYLED, _PARTLY, _EASY = 0.5, 0.4, 500
-"""How often a face wears a style already, and how often not all regions are asked for; and the
-steps after which both are so often. At first all faces are bare: otherwise to change nothing is
-the best that a network finds."""
+"""Probability that a face already has a style, and that only some regions are requested; and the
+steps over which both rise to this. At first all faces are bare: otherwise the network learns to
+change nothing."""
 _REMOVED = 0.4
-"""How often a styled face is asked to be bare, besides the times that the draw falls on it."""
+"""Extra probability that the target of a styled face is bare skin."""
 _STILL = 0.1
-"""How often a bare face may be asked to be bare. Often and at first, the network would learn to
-give nothing at all for that style, and never take makeup off."""
+"""Probability that the target of a bare face may be bare. If more often, or from the start, the
+network learns to change nothing for that style, and never removes makeup."""
 _CAST, _EXPOSURE = 0.04, 0.06
-"""Spread of the light that is left in the pictures, of each channel and of all together."""
+"""Spread of the residual light in the pictures, of each channel and of all together."""
 
 
 @dataclass(frozen=True)
 class StyleBatch:
-    """B faces in a style, and another that some of their regions shall wear.
+    """B faces in a style, and a target style for some of their regions.
 
     Attributes:
-        face: images RGB in [-1, 1], log light (`LIGHT_RANGE`); the landmarks are not known.
-        label: float (B, L): what is asked for.
-        change: float (B, 3, S, S): the change of log light that is wanted.
-        classes: uint8 (B, S, S): of the mask network.
+        face: images RGB in [-1, 1], log light (`LIGHT_RANGE`); without landmarks.
+        label: float (B, L): the target.
+        change: float (B, 3, S, S): the target change of log light.
+        classes: uint8 (B, S, S): targets of the mask network.
     """
 
     face: FaceBatch
@@ -59,10 +59,10 @@ class Asked:
     """One face of a batch.
 
     Attributes:
-        row: of the faces.
-        own, style: numbers of the style that it wears, and of the one that it shall wear.
+        row: index of the face.
+        own, style: numbers of its style and of its target style.
         bits: int64 (3,), of eyes, lips and skin.
-        flip: mirrored.
+        flip: whether it is mirrored.
     """
 
     row: int
@@ -76,10 +76,10 @@ class StyleSampler:
     """Draws faces in styles; batch `step` is a pure function of the step.
 
     Args:
-        faces: in all styles.
-        size: side S.
-        batch: faces B.
-        held: draw among held-back faces.
+        faces: faces in all styles.
+        size: side S of the crops.
+        batch: number of faces B.
+        held: draw held-back faces.
     """
 
     def __init__(self, faces: StyleFaces, size: int, batch: int, *, held: bool = False) -> None:
@@ -103,7 +103,7 @@ class StyleSampler:
         return Asked(row, own, style, bits, bool(rng.random() < 0.5))
 
     def of(self, asked: list[Asked], rng: np.random.Generator | None = None) -> StyleBatch:
-        """A batch of these faces; `rng` varies the light that is left in the pictures."""
+        """A batch of these faces; `rng` varies the residual light in the pictures."""
         images, regions, changes = [], [], []
         for one in asked:
             image, there, change = (self._cut(part, one.flip) for part in self._styled(one))
@@ -127,7 +127,7 @@ class StyleSampler:
         )
 
     def _styled(self, one: Asked) -> tuple[NDArray[np.float32], ...]:
-        """Image (3, 96, 96), regions (1, 96, 96) and the wanted change (3, 96, 96)."""
+        """Image (3, 96, 96), regions (1, 96, 96) and target change (3, 96, 96)."""
         faces = self.faces
         regions = np.asarray(faces.regions[one.row])
         chosen = np.zeros(len(Region), np.float32)
@@ -157,8 +157,8 @@ class RegionMakeupNetwork(nn.Module):
 def _squares(change: Tensor, batch: StyleBatch) -> Tensor:
     """Squared error of the change in each region, weighted.
 
-    Absolute differences alone are content with no change at all while the styles are not told
-    apart yet.
+    With absolute differences alone, making no change is optimal until the network distinguishes the
+    styles.
     """
     error = (LIGHT_RANGE * change.float() - batch.change).square().mean(1)
     total = error.new_zeros(())
@@ -169,7 +169,7 @@ def _squares(change: Tensor, batch: StyleBatch) -> Tensor:
 
 
 class RegionGANLearner(Learner):
-    """Asked for no region, the network gives the face back."""
+    """Trains generator and mask network; without region bits the face must stay unchanged."""
 
     name = "region-gan"
     folder = "styles"

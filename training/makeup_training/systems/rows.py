@@ -1,4 +1,4 @@
-"""Rows of arrays on disk, memory-mapped: how faces that were worked out once are kept."""
+"""Memory-mapped rows of arrays on disk: storage of preprocessed faces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from makeup_training.data.portraits import BadDataError
 
 COUNT = "count.txt"
-"""Written last: how many rows there are."""
+"""File with the number of rows; written last."""
 
 Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], type]]
 """Shape of a row and dtype, by name."""
 
 
 def create_rows(folder: Path, fields: Fields, rows: int) -> dict[str, NDArray[Any]]:
-    """Arrays to fill, one file each, of as many rows at most."""
+    """Create arrays to fill, one file each, with at most `rows` rows."""
     folder.mkdir(parents=True, exist_ok=True)
     return {
         name: np.lib.format.open_memmap(
@@ -28,7 +28,7 @@ def create_rows(folder: Path, fields: Fields, rows: int) -> dict[str, NDArray[An
 
 
 def close_rows(folder: Path, arrays: Mapping[str, NDArray[Any]], count: int) -> None:
-    """Say how many rows were filled, once they are on the disk."""
+    """Flush the arrays, then store the number of filled rows."""
     for array in arrays.values():
         assert isinstance(array, np.memmap)
         array.flush()
@@ -36,12 +36,12 @@ def close_rows(folder: Path, arrays: Mapping[str, NDArray[Any]], count: int) -> 
 
 
 def open_rows(folder: Path, fields: Fields, what: str) -> dict[str, NDArray[Any]]:
-    """The rows that were filled, read-only.
+    """The filled rows, read-only.
 
     Args:
-        folder: of the arrays.
+        folder: folder of the arrays.
         fields: see `Fields`.
-        what: the rows are, for the message.
+        what: name of the rows, for messages.
 
     Raises:
         BadDataError: the folder holds none.

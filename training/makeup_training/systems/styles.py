@@ -1,7 +1,7 @@
-"""Six styles by name, each a makeup of products, and the faces that were painted in them.
+"""Six named styles, each a makeup of products, and faces painted in them.
 
-`StyleFaces.build` paints every face in every style once, so that the truth of any change of style
-is known exactly: the log light of one picture less that of another.
+`StyleFaces.build` paints every face in every style once. The exact ground truth of a change of
+style is then the difference in log light of two pictures.
 """
 
 from collections.abc import Callable, Mapping
@@ -86,7 +86,7 @@ STYLES: Mapping[str, tuple[Product, ...]] = {
 """The styles by name, in the order of the label; the first is bare skin."""
 
 SIZE = 96
-"""Side of the painted faces that are kept, half of the network's window."""
+"""Side of the stored painted faces, half of the network's window."""
 
 _EVERYWHERE = dict.fromkeys((Region.LIPS, Region.SKIN, Region.EYES), 1.0)
 _FIELDS: Fields = {
@@ -134,12 +134,12 @@ class StyleFaces:
 
     @staticmethod
     def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
-        """Analyse the bare faces, paint them in all styles and write them; returns how many.
+        """Analyse the bare faces, paint them in all styles and write them; returns their number.
 
         Args:
             data: the faces folder.
-            folder: takes about 0.7 MB a face.
-            progress: told how far it is.
+            folder: the output folder; about 0.7 MB per face.
+            progress: receives progress messages.
 
         Raises:
             BadDataError: a missing or damaged file.
@@ -170,7 +170,7 @@ class StyleFaces:
 
 
 def _row(face: FaceAnalysis) -> dict[str, NDArray[np.generic]] | None:
-    """A face in all styles; None where too little skin shows."""
+    """A face in all styles; None if too little skin is visible."""
     left, top, side = WINDOW
     window = np.s_[top : top + side, left : left + side]
     images, lights = [], []

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,24 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from makeup_training.checkpoints import save_weights
+from makeup_training.checkpoints import read_metadata, save_weights
 from makeup_training.data.portraits import BadDataError
+from makeup_training.interruptions import interruptions
 from makeup_training.systems.learner import Learner, SystemLearner
 from makeup_training.systems.learners import LEARNERS
 from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, WINDOW
+from makeup_training.systems.plans import Plan
 
-TRAINING_DATA = (
-    {"name": "faker-js/assets-person-portrait", "licence": "CC0-1.0"},
-    {"name": "SelfishGene/SFHQ-dataset, SFHQ-T2I-dataset", "licence": "MIT"},
-    {"name": "tobecwb/facial-features-yolo8x-seg", "licence": "CC-BY-4.0"},
-)
-"""Faces that may be trained on; their makeup is real or our renderer's."""
+ORIGIN: Mapping[str, Any] = {
+    "licence": "Apache-2.0",
+    "training_data": [
+        {"name": "faker-js/assets-person-portrait", "licence": "CC0-1.0"},
+        {"name": "SelfishGene/SFHQ-dataset, SFHQ-T2I-dataset", "licence": "MIT"},
+        {"name": "tobecwb/facial-features-yolo8x-seg", "licence": "CC-BY-4.0"},
+    ],
+}
+"""Licence of the shipped weights, and the faces that they learnt from; their makeup is real or our
+renderer's."""
 
 STATE = "state.safetensors"
 """What a run goes on from."""
@@ -42,10 +48,14 @@ class Run:
         learner: the system.
         rate: highest learning rate.
         mixed: convolve in bfloat16, which needs a CPU with AVX512_BF16 or AMX.
+
+    Attributes:
+        origin: licence and training data of the weights, kept with the state.
     """
 
     def __init__(self, learner: SystemLearner, rate: float, *, mixed: bool = False) -> None:
         self.learner, self.rate, self.mixed, self.step = learner, rate, mixed, 0
+        self.origin = dict(ORIGIN)
         learner.network.to(memory_format=torch.channels_last)
         self.parameters = {
             name: p for name, p in learner.network.named_parameters() if p.requires_grad
@@ -82,7 +92,8 @@ class Run:
             for moment in _MOMENTS:
                 if p in self.optimiser.state:
                     tensors[f"{moment}.{name}"] = self.optimiser.state[p][moment].contiguous()
-        save_file(tensors, folder / "state.tmp", {"step": str(self.step)})
+        facts = {"step": str(self.step), "origin": json.dumps(self.origin)}
+        save_file(tensors, folder / "state.tmp", facts)
         (folder / "state.tmp").replace(folder / STATE)
 
     def restore(self, path: Path, *, start: bool = False) -> None:
@@ -103,6 +114,7 @@ class Run:
                     self.optimiser.state[p] = moments
         if not start:
             self.step = max(int(state["step"]) for state in self.optimiser.state.values())
+            self.origin = dict(read_metadata(path).get("origin", ORIGIN))
 
     def use_mean(self) -> None:
         """Put the mean weights into the network."""
@@ -129,8 +141,7 @@ def keep_weights(run: Run, folder: Path, width: int, size: int) -> None:
         "width": width,
         "size": size,
         "step": run.step,
-        "licence": "Apache-2.0",
-        "training_data": list(TRAINING_DATA),
+        **run.origin,
         **run.learner.facts,
     }
     if isinstance(run.learner, Learner):
@@ -144,37 +155,6 @@ def _schedule(done: float) -> float:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How the weights of a system are trained.
-
-    Attributes:
-        steps: in all.
-        rate: highest learning rate.
-        wearers, lenders: faces of each kind in a batch; all pairs of them are trained on.
-        width: channels of the network's first stage.
-        size: side of its crops.
-    """
-
-    steps: int
-    rate: float = 2.5e-3
-    wearers: int = 2
-    lenders: int = 3
-    width: int = 16
-    size: int = 96
-
-
-PLANS: Mapping[str, Plan] = {
-    "psgan": Plan(3000, 3e-4, size=128),
-    "psgan-pose": Plan(3000, 3e-4, size=128),
-    "psgan-sr": Plan(3000, 1.2e-3, wearers=3, lenders=2, size=128),
-    "region-gan": Plan(4000, lenders=4),
-    "portrait-edit": Plan(1500, 1.5e-3, lenders=4, size=128),
-    "ssat": Plan(3000, 2.5e-4, wearers=1),
-}
-"""The recipes `SYSTEM-mobile` of `makeup-train`."""
-
-
-@dataclass(frozen=True)
 class RunOptions:
     """Where and how a plan is carried out.
 
@@ -183,16 +163,21 @@ class RunOptions:
         out: folder of the run; a run that is there goes on from where it was.
         start: the folder of another run, from whose weights this one starts; or None.
         mixed: convolve in bfloat16.
+        origin: `licence` and `training_data` of the weights, kept with them; what is not given
+            stays as the run that goes on has it, or is that of the shipped weights (`ORIGIN`).
     """
 
     faces: Path
     out: Path
     start: Path | None = None
     mixed: bool = False
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train(system: str, plan: Plan, options: RunOptions) -> Path:
     """Carry out a plan; returns the folder of the weights, which `makeup export` takes.
+
+    On an interruption (Ctrl-C) the step is finished and the state kept before it is passed on.
 
     Raises:
         BadDataError: no faces, or no run to start from.
@@ -208,10 +193,11 @@ def train(system: str, plan: Plan, options: RunOptions) -> Path:
         if not (options.start / STATE).is_file():
             raise BadDataError(f"{options.start}: no run to start from, {STATE} is missing")
         run.restore(options.start / STATE, start=True)
+    run.origin.update(options.origin)
     batch = plan.wearers, plan.lenders
     draw = run.learner.sampler(run.learner.open_faces(options.faces), plan.size, batch)
     began = time.perf_counter()
-    with (options.out / "log.jsonl").open("a") as log:
+    with (options.out / "log.jsonl").open("a") as log, interruptions() as interrupted:
         sums: dict[str, float] = {}
         while run.step < plan.steps:
             for name, value in run.advance(draw(run.step), plan.steps).items():
@@ -222,8 +208,10 @@ def train(system: str, plan: Plan, options: RunOptions) -> Path:
                 sums = {}
                 log.write(json.dumps(row) + "\n")
                 log.flush()
-            if run.step % _KEEP_EVERY == 0:
+            if interrupted or run.step % _KEEP_EVERY == 0:
                 run.save(options.out)
+            if interrupted:
+                raise KeyboardInterrupt
     run.save(options.out)
     weights = options.out / "weights"
     keep_weights(run, weights, plan.width, plan.size)

@@ -1,4 +1,4 @@
-"""What the systems are taught: the change that the `mobile` model makes, as factors on light."""
+"""Training targets of the systems: the `mobile` model's change, as factors on light."""
 
 from collections.abc import Mapping
 
@@ -21,12 +21,12 @@ REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 def on_its_crop(
     crop: NDArray[np.uint8], regions: NDArray[np.uint8], landmarks: NDArray[np.float32]
 ) -> FaceAnalysis:
-    """A face in coordinates of its own crop."""
+    """A face in its crop's coordinates."""
     return FaceAnalysis(np.asarray(landmarks), 1.0, np.eye(2, 3), np.asarray(crop), regions)
 
 
 def lent_by(face: FaceAnalysis) -> Appearance | None:
-    """What a face lends; None where it shows too little."""
+    """The appearance read from a reference face; None if too little of it is visible."""
     try:
         return MobileModel().encode(face)
     except MakeupError:
@@ -37,8 +37,8 @@ def change_on(face: FaceAnalysis, appearance: Appearance | None) -> FloatArray:
     """The change of log light that puts an appearance on a face.
 
     Args:
-        face: it wears.
-        appearance: `lent_by` another; None changes nothing.
+        face: the source face.
+        appearance: from `lent_by`; None changes nothing.
 
     Returns:
         float32 (256, 256, 3), B, G, R; 0 outside the regions.

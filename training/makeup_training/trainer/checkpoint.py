@@ -1,7 +1,7 @@
-"""Checkpoints from which a run goes on exactly: networks, optimisers, random streams, step.
+"""Checkpoints from which a run resumes exactly: networks, optimisers, random states, step.
 
-A checkpoint is a folder `step-00001000` of safetensors. It is written aside and renamed into place,
-so at any moment the newest folder of that name is whole.
+A checkpoint is a folder `step-00001000` of safetensors. It is written atomically, so the newest
+folder of that name is always complete.
 """
 
 import json
@@ -39,10 +39,10 @@ def save_checkpoint(
     """Write a checkpoint and remove older ones.
 
     Args:
-        folder: of the run's checkpoints; made.
-        step: steps done.
-        networks: one file each, `NAME.safetensors`.
-        optimisers: their state.
+        folder: folder of the run's checkpoints; created if missing.
+        step: number of steps done.
+        networks: networks by name; one file `NAME.safetensors` each.
+        optimisers: optimisers by name, whose state is saved.
         facts: metadata of each network's file (width, size, data, ...).
 
     Returns:
@@ -74,16 +74,16 @@ def save_checkpoint(
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
+    """The complete checkpoints of a run, oldest first."""
     return sorted(folder.glob("step-*")) if folder.is_dir() else []
 
 
 def origin_of(path: Path, networks: Iterable[str]) -> dict[str, object]:
-    """Licence and training data that a checkpoint keeps, as far as it does.
+    """Licence and training data from a checkpoint's metadata, if stored.
 
     Args:
         path: the checkpoint's folder.
-        networks: names of its networks, any of which tells.
+        networks: names of its networks; any of them may have the metadata.
 
     Raises:
         CheckpointError: a file is missing or damaged.
@@ -95,12 +95,12 @@ def origin_of(path: Path, networks: Iterable[str]) -> dict[str, object]:
 def load_checkpoint(
     path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]
 ) -> int:
-    """Take up networks, optimisers and random streams where a checkpoint left them.
+    """Restore networks, optimisers and random states from a checkpoint.
 
-    On any error, all of them stay as they were.
+    On any error, all of them stay unchanged.
 
     Returns:
-        steps done.
+        the number of steps done.
 
     Raises:
         CheckpointError: a file is missing or damaged, or belongs to other networks.
@@ -119,7 +119,7 @@ def load_checkpoint(
         for name, optimiser in optimisers.items():
             state = _optimiser_state(name, tensors, optimiser)
             optimiser.load_state_dict({"state": state, "param_groups": facts["groups"][name]})
-    except Exception as error:  # damaged bytes make the readers raise nearly anything
+    except Exception as error:  # the readers raise almost any class on damaged bytes
         for name, optimiser in optimisers.items():
             optimiser.load_state_dict(before[name])
         raise CheckpointError(
@@ -139,7 +139,7 @@ def load_checkpoint(
 def _optimiser_state(
     name: str, tensors: Mapping[str, Tensor], optimiser: Optimizer
 ) -> dict[int, dict[str, Tensor]]:
-    """What the optimiser keeps of each parameter: scalars, or tensors of the parameter's shape."""
+    """The optimiser's state of each parameter: scalars, or tensors of the parameter's shape."""
     shapes = [value.shape for group in optimiser.param_groups for value in group["params"]]
     prefix = f"optimiser/{name}/"
     state: dict[int, dict[str, Tensor]] = {}
@@ -153,7 +153,7 @@ def _optimiser_state(
 
 
 def _random_streams(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """States by device: of the CPU and of the GPUs that are here, tried out."""
+    """Validated random states by device: of the CPU and of the GPUs present."""
     here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     states = {device: tensors.get(f"random/{device.replace(':', '/')}") for device in here}
     if states["cpu"] is None:

@@ -1,4 +1,4 @@
-"""Recipe files: TOML, one for each system, with the published values as defaults."""
+"""Recipe files: one TOML file per system, with the published values as defaults."""
 
 import dataclasses
 import json
@@ -11,27 +11,24 @@ from typing import Any
 
 from makeup_kernels.errors import MakeupError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+_RECIPES = resources.files("makeup_training") / "recipes" / "configs"
 
 
 class ConfigError(MakeupError):
-    """A recipe file or an override that cannot be used."""
+    """A recipe file or an override is invalid."""
 
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """How weights move.
+    """Options of the optimiser.
 
     Attributes:
         name: `adam` or `rmsprop`.
         rate: learning rate at the start.
-        betas: of Adam.
+        betas: betas of Adam.
         weight_decay: L2 penalty.
-        decay_from: share of the steps after which the rate falls linearly to 0; 1 for never.
-        generator_every: judges' steps for each step of the generator.
+        decay_from: fraction of steps after which the rate falls linearly to 0; 1 for never.
+        generator_every: steps of the judges per step of the generator.
     """
 
     name: str = "adam"
@@ -44,15 +41,15 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What examples are made of.
+    """Options of the training examples.
 
     Attributes:
-        pairs: `renderer` (bare faces, painted, with ground truth), `photos` (bare and made-up
-            photos, no truth), or `auto`: photos where the data set has made-up ones.
+        pairs: `renderer` (bare faces, painted, with ground truth), `photos` (photos without and
+            with makeup, no truth), or `auto`: photos if the data set has some with makeup.
         regions: rule of `data.portraits.regions_of`.
         augment: whether faces are augmented.
-        pseudo_share: share of the warped reference in each region of a pseudo pair, by name.
-        styles: names of the region-sensitive GAN's styles, the first is bare.
+        pseudo_share: weight of the warped reference in a pseudo pair, by region name.
+        styles: names of the region-sensitive GAN's styles; the first is bare.
         one_look_each: see `data.examples.StyleOptions`.
         attributes: CelebA columns of the joint training.
     """
@@ -68,13 +65,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class FileConfig:
-    """Weights given by path; an empty path leaves the thing out.
+    """Paths of weights and data; an empty path means none.
 
     Attributes:
-        vgg: VGG-16 or VGG-19 (portrait editing), torchvision's form, for the perceptual loss.
+        vgg: VGG-16 or VGG-19 (portrait editing), torchvision's format, for the perceptual loss.
         teacher: PSGAN's generator, for low-resolution PSGAN without ground truth.
-        parser: portrait editing's `FaceParser`; without it one is trained along.
-        lpips_vgg, lpips_linear: VGG-16 in torchvision's form and LPIPS' linear weights.
+        parser: portrait editing's `FaceParser`; without it one is trained as well.
+        lpips_vgg, lpips_linear: VGG-16 in torchvision's format and LPIPS' linear weights.
         inception: FID's Inception as TorchScript, uint8 images to (B, 2048).
         celeba: folder of CelebA, for the joint training of the region-sensitive GAN.
     """
@@ -96,21 +93,21 @@ class Config:
         recipe: name of the system.
         width: channels of the networks' first stages (published: 64).
         size: side of the crops in pixels.
-        batch: examples a step.
-        steps: of the judges.
-        seed: of weights, data and noise.
-        triples: train on the first so many examples only, for an overfit check; 0 for all.
-        supervised_weight: of our own term, the distance to the renderer's ground truth: mean L1 of
-            the picture plus that of each region. The published trainings have none (0).
-        truth_alone_until: share of the steps in which the generators learn from that truth alone
-            and the judges wait (the published trainings have none: 0).
-        norms_fixed_from: share of the steps after which the generators' batch norms keep their
-            statistics, so that they learn with those of inference; 1 for never, as published.
-        checkpoint_every, validate_every: steps.
-        validation_examples: held-back examples for metrics and sheets.
-        weights: of the loss terms, by the field names of the system's weights.
+        batch: examples per step.
+        steps: number of steps of the judges.
+        seed: seed of weights, data and noise.
+        triples: train only on this many first examples, for an overfit check; 0 for all.
+        supervised_weight: weight of our own term, the distance to the renderer's ground truth: mean
+            L1 of the picture plus that of each region. The published trainings do not have it (0).
+        truth_alone_until: fraction of steps in which the generators learn only from that truth and
+            the judges wait (published: 0).
+        norms_fixed_from: fraction of steps after which the generators' batch norms keep their
+            statistics, so that they train as in inference; 1 for never, as published.
+        checkpoint_every, validate_every: intervals in steps.
+        validation_examples: number of held-back examples for metrics and sheets.
+        weights: weights of the loss terms, by the field names of the system's weights.
         model: options of the recipe.
-        optimiser, data, files: see there.
+        optimiser, data, files: see the classes.
     """
 
     recipe: str
@@ -138,20 +135,33 @@ class Config:
 
 
 _MAY_CHANGE = {"steps", "checkpoint_every", "validate_every"}
-"""Values that a resumed run may have anew."""
+"""Values that may change when a run is resumed."""
 
 
 def shipped_recipes() -> list[str]:
     """Names of the recipe files in this package."""
-    folder = resources.files("makeup_training.recipes") / "configs"
-    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith("toml"))
+    names = [path.name for path in _RECIPES.iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith("toml"))
+
+
+def _table(text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        ValueError: not TOML.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:  # comes with the extra `train`, and `makeup-train --list` works without it
+        import tomli as tomllib
+    return tomllib.loads(text)
 
 
 def load_config(recipe: str, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a recipe file.
 
     Args:
-        recipe: the name of a shipped one, or a path that ends in .toml.
+        recipe: the name of a shipped recipe, or a path that ends in .toml.
         overrides: values by dotted name, such as `{"optimiser.rate": 1e-4}`.
 
     Raises:
@@ -168,11 +178,10 @@ def load_config(recipe: str, overrides: Mapping[str, Any] | None = None) -> Conf
                 f"recipe {recipe!r}: expected one of {', '.join(shipped_recipes())}, "
                 "or the path of a .toml file"
             )
-        folder = resources.files("makeup_training.recipes") / "configs"
-        text = (folder / f"{recipe}.toml").read_text()
+        text = (_RECIPES / f"{recipe}.toml").read_text()
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = _table(text)
+    except ValueError as error:
         raise ConfigError(f"{recipe}: not TOML: {error}") from error
     for name, value in (overrides or {}).items():
         _set(values, name.split("."), value)
@@ -181,7 +190,7 @@ def load_config(recipe: str, overrides: Mapping[str, Any] | None = None) -> Conf
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """`name=value` of the command line; the value is read as TOML, else taken as text.
+    """Parse `name=value` from the command line; the value is TOML, else text.
 
     Raises:
         ConfigError: no equals sign.
@@ -190,21 +199,21 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"--set {text}: expected name=value, such as optimiser.rate=1e-4")
     try:
-        return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return name.strip(), _table(f"value = {value}")["value"]
+    except ValueError:
         return name.strip(), value
 
 
 def check_same_run(old: str, new: Config, where: Path) -> None:
-    """Whether a run that was started with other values may go on with these.
+    """Check that a run may be resumed with these values.
 
     Args:
-        old: `Config.to_json` of the start.
-        new: the values now.
+        old: `Config.to_json` at the run's start.
+        new: the current values.
         where: the run's folder, for the message.
 
     Raises:
-        ConfigError: naming the values that differ.
+        ConfigError: values differ; the message names them.
     """
     before, now = json.loads(old), json.loads(new.to_json())
     changed = [
@@ -228,7 +237,7 @@ def _set(values: dict[str, Any], name: Sequence[str], value: Any) -> None:
 
 
 def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    """A dataclass of tables: unknown names and wrong types are errors."""
+    """Build a dataclass from tables; unknown names and wrong types are errors."""
     fields = {f.name: f for f in dataclasses.fields(kind)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -261,7 +270,7 @@ def _checked(value: Any, expected: Any, label: str) -> Any:
 
 
 def weights_of(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    """A system's loss weights with the values of a recipe file in place of the published ones.
+    """A system's published loss weights, overridden by a recipe file's values.
 
     Raises:
         ConfigError: an unknown term.

@@ -1,8 +1,6 @@
-"""The training loop that all recipes share."""
+"""The training loop of all recipes."""
 
 import math
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -28,6 +26,7 @@ from makeup_kernels.files import write_atomically
 from makeup_training.data.examples import ExampleOptions, collate, moved
 from makeup_training.data.portraits import BadDataError, PortraitFile
 from makeup_training.data.readers import Collection
+from makeup_training.interruptions import interruptions
 from makeup_training.precision import mixed_precision
 from makeup_training.recipes import make_recipe
 from makeup_training.trainer.checkpoint import (
@@ -41,29 +40,29 @@ from makeup_training.trainer.metrics import LearnedMetrics, Sample, measure
 from makeup_training.trainer.run_log import RunLog
 
 NORM_EXAMPLES = 8
-"""Examples that give the batch norms their statistics when those become fixed."""
+"""Number of examples for the batch norms' statistics when these become fixed."""
 
 VALIDATION_SEED = 1_000_003
-"""Added to the seed of a run, so that held-back examples are drawn anew."""
+"""Added to a run's seed to draw the validation examples."""
 
 
 class TrainingError(MakeupError):
-    """A training cannot start, or its losses left the finite numbers."""
+    """A training cannot start, or a loss is not finite."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run runs; none of it changes what is learnt.
+    """Options of a run that do not belong to the recipe.
 
     Attributes:
-        folder: of checkpoints, log, sheets and TensorBoard's events.
+        folder: folder of checkpoints, log, sheets and TensorBoard events.
         device: `cpu`, `cuda`, or `auto`.
-        precision: `float32`, `bfloat16` (mixed), or `auto`: mixed where
-            the CPU or GPU has bfloat16 in hardware.
-        resume: go on from the newest checkpoint.
-        workers: processes that read ahead; 0 reads in the loop.
-        origin: `licence` and `training_data` (a name and a licence each) of the weights, kept with
-            them; what is not given stays as the resumed checkpoint has it.
+        precision: `float32`, `bfloat16` (mixed), or `auto`: mixed if the CPU or GPU has bfloat16
+            hardware.
+        resume: continue from the newest checkpoint.
+        workers: processes that prepare examples; 0: in the loop.
+        origin: `licence` and `training_data` (a name and a licence each), saved with the weights;
+            missing ones are taken from the resumed checkpoint.
     """
 
     folder: Path
@@ -83,8 +82,8 @@ class Trainer:
         options: how to run.
 
     Raises:
-        TrainingError: a folder that holds a run already, or a device that is not there.
-        ConfigError: values that do not fit, or that differ from those of the resumed run.
+        TrainingError: the folder already contains a run, or the device is missing.
+        ConfigError: values that are invalid, or differ from those of the resumed run.
         BadDataError: too few faces.
     """
 
@@ -113,8 +112,7 @@ class Trainer:
     def run(self, console: Console) -> dict[str, float]:
         """Train to `config.steps`; returns the last validation's figures.
 
-        On an interruption (Ctrl-C) the step is finished and a checkpoint written before it is
-        passed on.
+        On Ctrl-C, finishes the step and writes a checkpoint before it raises.
 
         Raises:
             TrainingError: a loss that is not finite.
@@ -128,7 +126,7 @@ class Trainer:
         with (
             RunLog(self.options.folder, self.step) as log,
             _progress(console) as progress,
-            _interruptions() as interruptions,
+            interruptions() as interrupted,
         ):
             task = progress.add_task(config.recipe, total=config.steps, completed=self.step)
             if self.step == 0:
@@ -141,9 +139,9 @@ class Trainer:
                 last = self.step == config.steps
                 if last or self.step % config.validate_every == 0:
                     figures = self._validate(log, console)
-                if last or interruptions or self.step % config.checkpoint_every == 0:
+                if last or interrupted or self.step % config.checkpoint_every == 0:
                     self._save(log)
-                if interruptions:
+                if interrupted:
                     raise KeyboardInterrupt
         return figures
 
@@ -180,7 +178,7 @@ class Trainer:
         return {**values, "total": float(total.detach())}
 
     def _fix_norms(self) -> None:
-        """Batch norms keep their statistics, once it is time; at first those of a few examples.
+        """Fix the batch norms' statistics, measured on a few examples, once it is time.
 
         Source: Wu & Johnson, Rethinking "Batch" in BatchNorm (2021).
         """
@@ -190,7 +188,7 @@ class Trainer:
             momenta = [norm.momentum for norm in norms]
             for norm in norms:
                 norm.reset_running_stats()
-                norm.momentum = None  # the mean over all passes
+                norm.momentum = None  # average over all passes
             examples = [self.examples[i] for i in range(NORM_EXAMPLES)]
             batch = moved(collate(examples), self.device)
             with (
@@ -247,7 +245,7 @@ class Trainer:
         save_checkpoint(folder, self.step, self.networks, self.optimisers, facts)
 
     def _batches(self) -> Iterator[Any]:
-        """Batches from the present step on; example numbers go on where they were."""
+        """Batches from the current step on; example numbers continue."""
         first, last = (step * self.config.batch for step in (self.step, self.config.steps))
         return iter(
             DataLoader(
@@ -256,7 +254,7 @@ class Trainer:
                 sampler=range(first, last),
                 collate_fn=collate,
                 num_workers=self.options.workers,
-                # a generator of its own: the loader must not draw from the run's stream
+                # its own generator: the loader must not draw from the run's random state
                 generator=torch.Generator().manual_seed(self.config.seed),
             )
         )
@@ -272,7 +270,7 @@ class Trainer:
                 group["lr"] = config.rate * share
 
     def _datasets(self, collection: Collection) -> tuple[Dataset[Any], Dataset[Any]]:
-        """Training and validation examples; an overfit check validates on what it trains on."""
+        """Training and validation examples; an overfit check validates on its training examples."""
         config = self.config
         photos = {"photos": True, "renderer": False, "auto": bool(collection.made_up)}
         if config.data.pairs not in photos:
@@ -340,7 +338,7 @@ def _optimiser(config: OptimiserConfig, networks: nn.ModuleDict) -> Optimizer:
 
 @contextmanager
 def _frozen(networks: nn.ModuleDict) -> Iterator[None]:
-    """No gradients for these networks' weights meanwhile."""
+    """Disable gradients of these networks' weights inside the block."""
     trained = [p for p in networks.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -349,20 +347,6 @@ def _frozen(networks: nn.ModuleDict) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
-
-
-@contextmanager
-def _interruptions() -> Iterator[list[int]]:
-    """Collects Ctrl-C instead of breaking a step in two; from threads other than the main, none."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _progress(console: Console) -> Progress:

@@ -1,4 +1,4 @@
-"""How close results are to the truth: PSNR, SSIM, ΔE2000 by region; LPIPS and FID with weights."""
+"""Metrics against ground truth: PSNR, SSIM, ΔE2000 by region; LPIPS and FID if given weights."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ class Sample(NamedTuple):
 
     Attributes:
         task: such as `transfer`, `removal` or `swap_mouth`.
-        given: float (B, 3, H, W) in [−1, 1], the faces that go in.
-        example: the faces that lend makeup or parts, or None for tasks without.
+        given: float (B, 3, H, W) in [−1, 1], the input faces.
+        example: the reference faces (makeup or parts), or None for tasks without.
         result: float (B, 3, H, W).
-        truth: float (B, 3, H, W), or None where nobody knows.
+        truth: float (B, 3, H, W), or None if unknown.
         regions: integer (B, H, W), regions of `given`.
     """
 
@@ -46,12 +46,11 @@ def to_picture(image: Tensor) -> NDArray[np.uint8]:
 
 
 def measure(samples: Sequence[Sample]) -> dict[str, float]:
-    """Means over all faces whose truth is known.
+    """Means over all faces with known truth.
 
     Returns:
         by `TASK/FIGURE`: `psnr` in dB, `ssim`, `delta_e_lips`, `delta_e_skin`, `delta_e_eyes`
-        (CIEDE2000 to the truth), and the same as `before_delta_e_…` for the face that went in:
-        what doing nothing would score.
+        (CIEDE2000 to the truth), and `before_delta_e_…`: the same for the unchanged input.
     """
     figures: dict[str, list[float]] = {}
     for sample in samples:
@@ -75,7 +74,7 @@ def _compare(
     regions: NDArray[np.integer],
 ) -> dict[str, float]:
     figures = {
-        # a perfect picture would be infinite; 60 dB is below one rounding step
+        # a perfect picture gives infinity; at 60 dB the error is below one rounding step
         "psnr": min(60.0, float(peak_signal_noise_ratio(truth, result)))
         if (truth != result).any()
         else 60.0,
@@ -95,8 +94,8 @@ class LPIPS(nn.Module):
     """Learned perceptual distance on VGG-16 (Zhang et al., 2018).
 
     Args:
-        vgg: path of VGG-16 in torchvision's form.
-        linear: path of LPIPS' own weights, keys `lin{0..4}.model.1.weight` (1, C, 1, 1).
+        vgg: path of VGG-16 in torchvision's format.
+        linear: path of LPIPS' linear weights, keys `lin{0..4}.model.1.weight` (1, C, 1, 1).
 
     Raises:
         CheckpointError: an unreadable or unfitting file.
@@ -130,8 +129,8 @@ class FrechetDistance:
     """FID between results and real pictures (Heusel et al., 2017).
 
     Args:
-        inception: path of a TorchScript Inception: uint8 (B, 3, H, W) to features (B, 2048). Such
-            a file holds code: give only one that you trust.
+        inception: path of a TorchScript Inception: uint8 (B, 3, H, W) to features (B, 2048).
+            TorchScript files contain code: use only a trusted one.
 
     Raises:
         CheckpointError: an unreadable file.
@@ -145,7 +144,7 @@ class FrechetDistance:
 
     @torch.no_grad()
     def __call__(self, results: Tensor, real: Tensor) -> float:
-        """Images (B, 3, H, W) in [−1, 1], each set of at least two, to the distance."""
+        """Distance of two sets of images (B, 3, H, W) in [−1, 1], at least two in each."""
         statistics = []
         for images in (results, real):
             pixels = ((images.float().cpu() + 1) * 127.5).round().clamp(0, 255).byte()
@@ -168,10 +167,10 @@ def frechet(
 
 
 class LearnedMetrics:
-    """LPIPS and FID, as far as their weights are given.
+    """LPIPS and FID, if their weights are given.
 
     Args:
-        files: paths by the names of `trainer.config.FileConfig`; empty ones leave a metric out.
+        files: paths by the names of `trainer.config.FileConfig`; an empty path disables a metric.
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
@@ -180,7 +179,7 @@ class LearnedMetrics:
         self.fid = FrechetDistance(files["inception"]) if files["inception"] else None
 
     def measure(self, samples: Sequence[Sample]) -> dict[str, float]:
-        """`TASK/lpips` and `TASK/fid` (results against truths; needs two faces at least)."""
+        """`TASK/lpips` and `TASK/fid` (results against truths; needs at least two faces)."""
         figures = {}
         for task in dict.fromkeys(s.task for s in samples if s.truth is not None):
             own = [s for s in samples if s.task == task and s.truth is not None]

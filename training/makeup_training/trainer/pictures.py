@@ -18,10 +18,10 @@ _CAPTION = 18
 
 
 def sheet(samples: Sequence[Sample]) -> NDArray[np.uint8]:
-    """One row for each face, and for each task the columns given, example, result and truth.
+    """One row per face; for each task, columns with input, example, result and truth.
 
     Args:
-        samples: of all batches; those of a task follow each other in the same columns.
+        samples: samples of all batches; those of the same task share columns.
 
     Returns:
         uint8 (H, W, 3), BGR.
@@ -41,7 +41,7 @@ def sheet(samples: Sequence[Sample]) -> NDArray[np.uint8]:
 
 
 def save_sheet(samples: Sequence[Sample], path: Path, *, quality: int = 85) -> None:
-    """Write `sheet` as JPEG; its folder is made."""
+    """Write `sheet` as JPEG; creates the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), sheet(samples), [cv2.IMWRITE_JPEG_QUALITY, quality])
 
@@ -56,7 +56,7 @@ def curves(
 
     Args:
         series: points (step, value) by name.
-        title: written on top.
+        title: title at the top.
         size: width and height in pixels.
 
     Returns:

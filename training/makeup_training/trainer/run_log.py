@@ -1,4 +1,4 @@
-"""What a run leaves behind to look at: `log.jsonl`, TensorBoard events, sheets and curves."""
+"""A run's log: `log.jsonl`, TensorBoard events, sheets and curves."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ LOG = "log.jsonl"
 class RunLog:
     """The log of one run; a context manager.
 
-    Lines of steps after `step` come from a run that was killed after its last checkpoint: they are
-    dropped, as those steps are done again.
+    Lines of steps after `step` come from a run that was killed after its last checkpoint. They are
+    dropped, because those steps run again.
 
     Args:
-        folder: of the run.
-        step: steps done.
+        folder: folder of the run.
+        step: number of steps done.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -48,7 +48,7 @@ class RunLog:
         self._board.close()
 
     def losses(self, step: int, values: Mapping[str, float]) -> None:
-        """One training step's losses."""
+        """Log one training step's losses."""
         self._write({"step": step, "losses": {k: round(v, 6) for k, v in values.items()}})
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
@@ -56,7 +56,7 @@ class RunLog:
     def validation(
         self, step: int, figures: Mapping[str, float], samples: Sequence[Sample]
     ) -> None:
-        """Figures and a sheet of a validation, and the curves so far."""
+        """Log a validation's figures, and write its sheet and the curves so far."""
         self._write({"step": step, "figures": {k: round(v, 4) for k, v in figures.items()}})
         for name, value in figures.items():
             self._board.add_scalar(f"validation/{name}", value, step)
@@ -67,7 +67,7 @@ class RunLog:
         write_curves(read_log(self.folder), self.folder)
 
     def flush(self) -> None:
-        """Everything written so far reaches the disk."""
+        """Flush everything written so far to disk."""
         self._file.flush()
         self._board.flush()
 
@@ -76,7 +76,7 @@ class RunLog:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log, oldest first; a last line that was cut off is left out."""
+    """The lines of a run's log, oldest first; an incomplete last line is left out."""
     path = folder / LOG
     if not path.is_file():
         return []
@@ -93,15 +93,15 @@ def write_curves(lines: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """`loss.png`, the smoothed total loss of the generators, and `delta_e.png` by task and region.
 
     Args:
-        lines: of the log.
-        folder: where the pictures go.
+        lines: lines of the log.
+        folder: folder for the pictures.
     """
     totals = [
         (line["step"], line["losses"]["generators/total"])
         for line in lines
         if "generators/total" in line.get("losses", {})
     ]
-    # means of up to 200 stretches
+    # means over up to 200 intervals
     stretch = max(1, len(totals) // 200)
     groups = [totals[i : i + stretch] for i in range(0, len(totals), stretch)]
     smooth = [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]

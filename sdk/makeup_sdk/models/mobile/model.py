@@ -13,18 +13,18 @@ from makeup_sdk.models.mobile.paint import MobilePainter
 from makeup_sdk.models.mobile.read import read_regions, seen_share, without_side_light
 
 _HIGHLIGHT = 6.0
-"""L* above the middle of the lips towards which they are limited, softly: more is gloss."""
+"""Soft limit of L* above the median of the lips: anything brighter is gloss."""
 
 _MIN_HUES = 0.012
-"""Mean deviation, over the face, of the logarithm of its channels' ratios, below which a photo has
-no colour: it is black and white, or toned."""
+"""Mean deviation, over the face, of the log ratios of its channels; below this a photo is black and
+white, or toned."""
 
 
 class MobileModel:
-    """Our own model, the default: no network of its own beyond the face analysis. See `Model`.
+    """The default model: uses no network besides the face analysis. See `Model`.
 
-    A reference's regions are read into maps of colour relative to its cheeks; a face is brought to
-    what the maps say, relative to its own cheeks.
+    It reads a reference's regions into colour maps relative to the reference's cheeks, and brings a
+    face's regions to these colours, relative to the face's own cheeks.
     """
 
     name = "mobile"
@@ -37,7 +37,7 @@ class MobileModel:
 
         Raises:
             InvalidInputError: the photo has no colour.
-            NoFaceError: neither skin nor any part of it that wears makeup is visible.
+            NoFaceError: the cheeks, or all parts with makeup, are covered.
         """
         light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
         found = read_regions(face, light)
@@ -56,7 +56,7 @@ class MobileModel:
         return Appearance(maps, light.skin_lab)
 
     def painter(self, makeup: Appearance) -> Painter:
-        """Prepare a makeup to be painted."""
+        """Prepare a makeup for painting."""
         return MobilePainter(makeup)
 
 

@@ -1,4 +1,4 @@
-"""Put a reference's appearance on a face: factors on light, region by region."""
+"""Paint a reference's appearance on a face as factors on light, region by region."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -33,31 +33,31 @@ _AMOUNT = {
     Region.EYES: np.array([1.35, 1.25, 1.25], np.float32),
     Region.BROWS: np.array([0.7, 0.8, 0.8], np.float32),
 }
-"""Of a change of L*, a*, b*. Blur and soft outlines take some of it away again; the
-lightness of skin is mostly light."""
+"""Gains on changes of L*, a*, b*. They compensate for blur and soft outlines; the lightness of skin
+is mostly light."""
 
 _COOLEST = 0.0
-"""No a* or b* of a result lies below this and below the reference's own: a brown on bronze skin is
-no blue on pale skin."""
+"""Minimum a* and b* of a result, unless the reference's own are lower: a brown on bronze skin must
+not become blue on pale skin."""
 
 _BRIGHTER = {Region.LIPS: 6.0, Region.SKIN: 5.0, Region.EYES: 6.0, Region.BROWS: 4.0}
 _DARKER = {Region.LIPS: 40.0, Region.SKIN: 6.0, Region.EYES: 40.0, Region.BROWS: 30.0}
-"""L* towards which changes of lightness are limited, softly: more is light or shadow."""
+"""Soft limits of changes of L*: more is light or shadow."""
 
 _SKIN_CHROMA, _SKIN_COOLER = 18.0, 0.35
-"""Of skin: a*, b* towards which changes are limited, softly, and the share of a cooler colour that
-arrives: blush and bronzer are warm."""
+"""For skin: soft limit of changes of a* and b*, and weight of cooler colours: blush and bronzer are
+warm."""
 
 _TONE_LIMIT = np.array([10.0, 6.0, 8.0], np.float32)
-"""L*, a*, b* towards which the change of the skin's shade is limited, softly: a foundation is of
-nearly the same shade as its wearer."""
+"""Soft limits of the change of the skin's shade in L*, a*, b*: a foundation is close to the skin's
+own shade."""
 
 
 class MobilePainter(Painter):
-    """A reference's appearance, prepared to be put on faces. Immutable; may be shared by threads.
+    """A reference's appearance, prepared for painting. Immutable; may be shared by threads.
 
     Args:
-        makeup: the look's.
+        makeup: the look's makeup.
     """
 
     def __init__(self, makeup: Appearance) -> None:
@@ -73,11 +73,11 @@ class MobilePainter(Painter):
         return SmoothedFactors(self, options)
 
     def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
-        """The full change of a face; what it says outside the parts means nothing.
+        """The full change of a face; values outside the parts are meaningless.
 
         Args:
             face: the analysed face.
-            tone: whether the shade of the skin is among the parts.
+            tone: whether to include the shade of the skin.
         """
         light, own, even = face.once("own colours", partial(_own_colors, face))
         places = face.once("places", partial(CanonicalPlaces, face.crop_landmarks))
@@ -93,7 +93,7 @@ class MobilePainter(Painter):
             factors = np.clip(log_factors(own[region].lab + light.skin_lab, change), *LARGEST)
             factors *= part.seen[..., None]
             grid = GRIDS[region]
-            if grid not in cells:  # eyes and brows share theirs
+            if grid not in cells:  # eyes and brows share a grid
                 where = partial(places.cells, WINDOWS[region], grid)
                 cells[grid] = face.once(("cells", grid), where)
             x, y = cells[grid]
@@ -102,7 +102,7 @@ class MobilePainter(Painter):
         return found
 
     def _tone(self, face: FaceAnalysis) -> FloatArray:
-        """Factors that give the cheeks the shade of the reference's."""
+        """Factors that give the cheeks the shade of the reference's cheeks."""
         light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
         change = self._makeup.skin - light.skin_lab
         change = _TONE_LIMIT * np.tanh(change / _TONE_LIMIT)
@@ -111,7 +111,7 @@ class MobilePainter(Painter):
         return np.broadcast_to(factors.reshape(3, 1, 1), (3, grid.rows, grid.columns))
 
     def _not_cooler(self, lab: FloatArray, light: CheekLight) -> FloatArray:
-        """Colours on a face, where neither turn cooler than they are on the reference."""
+        """Colours on a face, with a* and b* limited by `_COOLEST`."""
         limit = np.minimum(lab[..., 1:] + self._makeup.skin[1:], np.float32(_COOLEST))
         warm: FloatArray = lab.copy()
         np.maximum(warm[..., 1:], limit - light.skin_lab[1:], out=warm[..., 1:])
@@ -121,7 +121,7 @@ class MobilePainter(Painter):
 def _own_colors(
     face: FaceAnalysis,
 ) -> tuple[CheekLight, Mapping[Region, RegionColors], Mapping[Region, FloatArray]]:
-    """A face's light, its regions' colours, and these without light from one side."""
+    """A face's light, its regions' colours, and these colours without side light."""
     light = CheekLight.measure(face.crop, face.regions)
     own = read_regions(face, light)
     even = {region: without_side_light(own[region], region, shadows=False) for region in own}
@@ -129,7 +129,7 @@ def _own_colors(
 
 
 def _limited(change: FloatArray, region: Region) -> FloatArray:
-    """A change without what is evidently light."""
+    """Limit a change, because larger changes are light, not makeup."""
     lightness = change[..., 0]
     brighter, darker = np.float32(_BRIGHTER[region]), np.float32(_DARKER[region])
     limit = np.where(lightness > 0, brighter, darker)

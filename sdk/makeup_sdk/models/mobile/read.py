@@ -16,19 +16,20 @@ from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.appearance import WINDOWS
 
 _SIGMA = {Region.LIPS: 0.6, Region.SKIN: 0.7, Region.EYES: 0.8, Region.BROWS: 0.8}
-"""Of the blur of each region's colours, in cells of its window."""
+"""Standard deviation of the blur of each region's colours, in cells of its window."""
 
 _FAR = 4.0
-"""Where a region is not seen, colours come from this many times as far."""
+"""Factor on the blur where a region is not visible."""
 
 _MIRROR_SHARE = {Region.LIPS: 0.3, Region.SKIN: 0.6, Region.EYES: 0.6, Region.BROWS: 0.6}
-"""How much of what sets the two halves of a face apart is taken for light."""
+"""Fraction of the difference between the face's two halves that is attributed to the light."""
 
 _SHADOW = 25.0
-"""L* by which the half that is further from the skin counts e times less: it lies in shadow."""
+"""Difference in L* at which the half that differs more from the skin gets 1/e of the weight: it is
+in shadow."""
 
 _COARSE = 4
-"""Crop pixels per cell in which skin is sampled: its window is coarser than the crop."""
+"""Crop pixels per cell when sampling skin, whose window is coarser than the crop."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class RegionColors:
 
     Attributes:
         lab: float32 (rows, columns, 3): CIELAB in standard light, relative to the cheeks, blurred
-            within the region and carried on beyond it.
-        share: float32 (rows, columns) in [0, 1]: how much of a cell is of the region.
-        weight: float32 (rows, columns) in [0, 1]: the same, less where the face turns away.
+            within the region and extrapolated beyond it.
+        share: float32 (rows, columns) in [0, 1]: fraction of a cell inside the region.
+        weight: float32 (rows, columns) in [0, 1]: the same, reduced where the face turns away.
     """
 
     lab: FloatArray
@@ -48,7 +49,7 @@ class RegionColors:
 
 
 def read_regions(face: FaceAnalysis, light: CheekLight) -> Mapping[Region, RegionColors]:
-    """The colours of a face's regions, on the canonical windows of those that it shows."""
+    """The colours of a face's visible regions, on their canonical windows."""
     lab = light.lab(face.crop)
     landmarks = face.crop_landmarks
     places = {window: places_on_face(window, landmarks) for window in set(WINDOWS.values())}
@@ -77,21 +78,21 @@ def read_regions(face: FaceAnalysis, light: CheekLight) -> Mapping[Region, Regio
 
 
 def seen_share(colors: RegionColors, region: Region) -> FloatArray:
-    """float32 (rows, columns) in [0, 1]: where a map holds, read from either half of the face."""
+    """float32 (rows, columns) in [0, 1]: where a map is valid, from either half of the face."""
     both = np.maximum(colors.share, mirrored(colors.share))
     near = cv2.GaussianBlur(both, (0, 0), _FAR * _SIGMA[region])
     return np.asarray(np.clip(20 * near, 0, 1), np.float32)
 
 
 def without_side_light(colors: RegionColors, region: Region, *, shadows: bool) -> FloatArray:
-    """Colours with most of what sets the two halves of the face apart taken away.
+    """Colours without most of the difference between the face's two halves.
 
-    A half that is not seen takes what the other wears.
+    A hidden half takes the colours of the other.
 
     Args:
-        colors: of a region.
-        region: which.
-        shadows: whether the half that differs more from the skin in lightness counts less.
+        colors: colours of a region.
+        region: the region.
+        shadows: whether the half that differs more from the skin in lightness gets less weight.
 
     Returns:
         float32 (rows, columns, 3).
@@ -111,7 +112,7 @@ def without_side_light(colors: RegionColors, region: Region, *, shadows: bool) -
 
 
 def mirrored(values: FloatArray) -> FloatArray:
-    """A map of a canonical window, flipped left to right."""
+    """A map of a canonical window, mirrored."""
     return np.ascontiguousarray(values[:, ::-1])
 
 
@@ -123,7 +124,7 @@ def _sample(
 
 
 def _sample_coarsely(lab: Image, mask: Image, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean colours within a mask, and its share, over coarse cells of the crop."""
+    """Mean colours within a mask, and the mask's coverage, over coarse cells of the crop."""
     size = (lab.shape[1] // _COARSE, lab.shape[0] // _COARSE)
     share = cv2.resize(mask, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     inside = cv2.bitwise_and(lab, lab, mask=mask)
@@ -135,7 +136,7 @@ def _sample_coarsely(lab: Image, mask: Image, places: FloatArray) -> tuple[Float
 
 
 def _area(places: FloatArray, window: Window) -> FloatArray:
-    """float32 (rows, columns): crop area of each canonical pixel, small where the face turns."""
+    """float32 (rows, columns): crop area of each canonical pixel, small if turned away."""
     right = places[:-1, 1:] - places[:-1, :-1]
     down = places[1:, :-1] - places[:-1, :-1]
     area = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]) / window.cell**2
@@ -143,7 +144,7 @@ def _area(places: FloatArray, window: Window) -> FloatArray:
 
 
 def _spread(values: FloatArray, share: FloatArray, sigma: float) -> FloatArray:
-    """Gaussian mean within a region; further out, of its nearest parts."""
+    """Gaussian mean within a region; outside, the mean of its nearest parts."""
     near, far = _mean_within(values, share, sigma), _mean_within(values, share, _FAR * sigma)
     sure = _widened(share, sigma)[..., None]
     spread: FloatArray = far + sure * (near - far)

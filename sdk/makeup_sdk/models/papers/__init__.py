@@ -1,1 +1,1 @@
-"""The published models: bundles of exported networks, worn by `MakeupEngine`."""
+"""The published models: bundles of exported networks for `MakeupEngine`."""

@@ -1,4 +1,4 @@
-"""A face as published networks see it: their crop, and where a change of it arrives."""
+"""Faces for published networks: their crop, and the mask of the change."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.models.base import Strength
 
 _FEATHER = 2.0
-"""Crop pixels: width of the soft edge of the makeup, all of it inside the regions."""
+"""Width of the makeup's soft edge in crop pixels, entirely inside the regions."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class NetworkFace:
 
 
 def shrunk(image: Image | FloatArray, size: int) -> Image:
-    """A square image (S, S, 3) at another, usually smaller, side."""
+    """Resize a square image (S, S, 3), usually to a smaller side."""
     return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def makeup_mask(regions: Image, strength: Strength) -> FloatArray:
-    """How much of a change arrives where, with soft edges inside the regions that are made up.
+    """Weight of the change at each pixel, with soft edges inside the painted regions.
 
     Args:
         regions: uint8 (H, W) region map.
@@ -70,14 +70,14 @@ def makeup_mask(regions: Image, strength: Strength) -> FloatArray:
 
 
 def beyond(regions: Image, strength: Strength) -> FloatArray | None:
-    """How many times the change of each pixel is taken, where a strength is above 1.
+    """Factor on the change of each pixel, for strengths above 1.
 
     Args:
         regions: uint8 (H, W) region map.
         strength: see `Strength`.
 
     Returns:
-        float32 (H, W), at least 1; None where no strength is above 1.
+        float32 (H, W), at least 1; None if no strength is above 1.
     """
     amounts = np.ones(len(Region), np.float32)
     for region in MAKEUP_REGIONS:

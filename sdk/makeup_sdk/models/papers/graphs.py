@@ -1,4 +1,4 @@
-"""The graphs of a bundle, opened: crops in, painted crops out."""
+"""The opened graphs of a bundle, and the conversions between pixels and tensors."""
 
 import math
 from collections.abc import Mapping
@@ -25,18 +25,18 @@ _SIZES = range(32, 1025, 4)
 
 @dataclass(frozen=True)
 class Graphs:
-    """What all published models share: sessions, and the way from pixels to tensors and back.
+    """Shared by all published models: sessions, and conversion of pixels to tensors and back.
 
     Attributes:
         where: names the bundle in messages.
         size: side S of the network's crop in pixels.
-        sessions: by graph.
-        constants: of the manifest.
+        sessions: sessions by graph.
+        constants: constants of the manifest.
         threads: CPU threads; None: one per core.
         color: channel order of the network's images, "bgr" or "rgb".
         mean, scale: network input = (pixel - mean) * scale, per channel.
         output: scale and offset from the network's image to pixel values.
-        view: of networks that work in the face's own light; None of those that see pictures.
+        view: input view of networks that work in log light; None for those that read pictures.
     """
 
     where: str
@@ -55,8 +55,8 @@ class Graphs:
         """Open the graphs of a bundle that a model needs.
 
         Raises:
-            BundleError: a graph, one of its inputs or outputs, or a constant is missing, or has a
-                value that no network of ours has.
+            BundleError: a graph, one of its inputs or outputs, or a constant is missing, or has an
+                unsupported value.
             BackendUnavailableError: the backend cannot run here.
         """
         manifest, where = bundle.manifest, str(bundle.path)
@@ -103,7 +103,7 @@ class Graphs:
         """A constant that must be a finite number.
 
         Raises:
-            BundleError: it is not.
+            BundleError: missing, or not a finite number.
         """
         return _number(self.where, repr(name), self.constants.get(name))
 
@@ -111,7 +111,7 @@ class Graphs:
         """A constant that must be a whole number.
 
         Raises:
-            BundleError: it is not, or is below `least`.
+            BundleError: missing, not a whole number, or below `least`.
         """
         value = self.constants.get(name)
         if type(value) is not int or value < least:
@@ -126,7 +126,7 @@ class Graphs:
         """A face on the network's crop.
 
         Raises:
-            NoFaceError: the network works in the face's own light, and too little skin shows.
+            NoFaceError: the network works in log light, and too little skin is visible.
         """
         if self.view is not None:
             return self.view.reference(face, self.size)
@@ -139,14 +139,14 @@ class Graphs:
         return np.asarray(planes * np.float32(scale) + np.float32(offset), np.float32)
 
     def pixels(self, image: Image | FloatArray) -> FloatArray:
-        """What the graphs read: BGR pixels (s, s, 3) to float32 (1, 3, s, s), normalised."""
+        """Input of the graphs: BGR pixels (s, s, 3) to float32 (1, 3, s, s), normalised."""
         return normalized_planes(image, color=self.color, mean=self.mean, scale=self.scale)
 
     def paint(self, face: FaceAnalysis, result: FloatArray, strength: Strength) -> CropPaint:
         """A network's image, float32 (3, S, S), as paint for a face.
 
-        Where the network's crop is smaller than the face's, only the change is enlarged, so that
-        the face's own detail stays.
+        If the network's crop is smaller than the face's, only the change is enlarged, which keeps
+        the face's detail.
         """
         pixels = self.image(result).transpose(1, 2, 0)
         if self.size != CROP_SIZE:
@@ -161,7 +161,7 @@ class Graphs:
 
 
 def _view(where: str, value: object) -> LightView | None:
-    """A window of the crop and the scale of its light, as exports of ours write them."""
+    """Parse a window of the crop and the scale of its light from a manifest."""
     if value is None:
         return None
     names = [field.name for field in fields(LightView)]

@@ -1,8 +1,8 @@
-"""Paint of networks that work in the face's own light: the difference of two passes.
+"""Paint from networks that work in log light: the difference of two passes.
 
-Such a network sees log light above the bare skin, and is asked twice: for the look, and for
-nothing. What sets the two apart is the makeup, a change of log light. Errors of reconstruction are
-in both and cancel, and the face keeps its own pixels: from the network comes colour, not texture.
+Such a network reads log light relative to the bare skin, and runs twice: with the look, and without
+one. The difference is the makeup, as a change of log light. Reconstruction errors are in both
+passes and cancel. The face keeps its own pixels: the network provides colour, not texture.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from makeup_sdk.models.papers.faces import NetworkFace
 
 PIXEL_MIDDLE = 127.5
 _BLUR = {Region.LIPS: 1.0, Region.SKIN: 3.0, Region.EYES: 1.0, Region.BROWS: 1.0}
-"""Standard deviation, in 128ths of the network's crop, to which a region's change is smoothed."""
+"""Standard deviation of the smoothing of each region's change, in 128ths of the network's crop."""
 _BORDER = 16
 """Crop pixels over which paint fades out towards the border of the network's window."""
 _ALL: Strength = dict.fromkeys(MAKEUP_REGIONS, 1.0)
@@ -42,12 +42,12 @@ _ALL: Strength = dict.fromkeys(MAKEUP_REGIONS, 1.0)
 
 @dataclass(frozen=True)
 class LightView:
-    """What a network sees of a face: a window of its crop, in log light above its bare skin.
+    """A network's view of a face: a window of its crop, in log light relative to its bare skin.
 
-    The network's pixel values are 127.5 (1 + (light + offset) / range), cut off at 0 and 255.
+    The network's pixel values are 127.5 (1 + (light + offset) / range), clipped to 0 and 255.
 
     Attributes:
-        offset, range: see there.
+        offset, range: see the formula.
         left, top, side: the window, crop pixels.
     """
 
@@ -69,7 +69,7 @@ class LightView:
             face: the analysed face.
             light: float32 (256, 256, 3), log light of its crop.
             tone: its bare skin.
-            size: of the network's crop.
+            size: side of the network's crop.
         """
         part = self.pixels
         crop = cv2.resize(face.crop[part], (size, size), interpolation=cv2.INTER_AREA)
@@ -84,7 +84,7 @@ class LightView:
         )
 
     def on_grid(self, change: FloatArray, grid: CropGrid) -> FloatArray:
-        """A change in the window, (S, S, 3), on a grid: (3, rows, columns), 0 beyond the window."""
+        """Resample a change in the window, (S, S, 3), to a grid: (3, rows, columns), 0 outside."""
         crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
         crop[self.pixels] = cv2.resize(change, (self.side, self.side)) * _fade(self.side)
         cells = crop[grid.pixels]
@@ -94,9 +94,9 @@ class LightView:
         return np.ascontiguousarray(cells.transpose(2, 0, 1))
 
     def reference(self, face: FaceAnalysis, size: int) -> NetworkFace:
-        """A reference face in the window, bare skin where it shows no region.
+        """A reference face in the window, replaced by bare skin outside its regions.
 
-        A cell at the hairline would lend the hair's colour else.
+        Otherwise cells at the hairline would transfer the hair's colour.
 
         Raises:
             NoFaceError: too little of its skin is visible.
@@ -116,10 +116,10 @@ class LightView:
 
 @runtime_checkable
 class PassPainter(Protocol):
-    """A painter whose network can be asked for its look and for nothing."""
+    """A painter whose network can run with its look and without one."""
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
-        """Its images with the look and with none, float32 (3, S, S), BGR, in units of pixels."""
+        """Its images with the look and without one, float32 (3, S, S), BGR, pixel values."""
         ...
 
 
@@ -128,7 +128,7 @@ class LightPainter(Painter):
 
     Args:
         painter: runs the passes.
-        view: what its network sees.
+        view: its network's view.
         size: side S of the network's crop.
     """
 
@@ -145,12 +145,12 @@ class LightPainter(Painter):
         return SmoothedFactors(self, options)
 
     def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
-        """See `FactorPainter.factors`; the shade of the whole face stays."""
+        """See `FactorPainter.factors`; does not change the shade of the whole face."""
         source = self.seen(face)
         return {} if source is None else self.changes(source, *self._painter.both(source, _ALL))
 
     def seen(self, face: FaceAnalysis) -> NetworkFace | None:
-        """What the network sees of a face; None where too little skin shows."""
+        """The network's view of a face; None if too little skin is visible."""
         light = to_log(face.crop)
         skin = SkinTone.fit(light, face.regions)
         return None if skin is None else self._view.face(face, light, skin, self._size)
@@ -183,7 +183,7 @@ def _fade(side: int) -> FloatArray:
 
 
 def _spread(change: FloatArray, here: FloatArray, sigma: float) -> FloatArray:
-    """The change averaged inside a region, and continued beyond its edge."""
+    """The change averaged inside a region and extrapolated beyond its edge."""
     values, weight = change * here[..., None], here
     near = cv2.GaussianBlur(weight, (0, 0), sigma)
     far = cv2.GaussianBlur(weight, (0, 0), 3 * sigma)

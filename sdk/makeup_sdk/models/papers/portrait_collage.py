@@ -1,8 +1,9 @@
-"""Parts of other people on a face: their own pixels, in its pose and its light.
+"""Put parts of a reference face on a source face: the reference's pixels, in the source's pose and
+light.
 
-The landmarks say where each pixel of the face lies on the other one (thin-plate spline). What is
-lent takes on the light of the face that wears it: lips and eyes keep some of their own colour, skin
-takes on the wearer's complexion, so that no edge shows.
+A thin-plate spline of the landmarks maps the source's pixels to the reference. The copied pixels
+are matched to the source's light: lips and eyes keep some of their own colour, skin takes on the
+source's complexion, so that no edge is visible.
 """
 
 from dataclasses import dataclass
@@ -24,21 +25,21 @@ _SKIN, _INSIDE, _HAIR = 1, 8, 10
 _MOUTH_EDGE, _EYE_EDGE, _SKIN_EDGE = 1.2, 3.0, 3.5
 """Softness of the parts' edges: standard deviation in crop pixels."""
 _SKIN_AROUND = 1.5
-"""Crop pixels over which lent light passes from that of skin to that of lips and eyes."""
+"""Crop pixels over which the light correction blends from skin to lips and eyes."""
 _REACH = (48.0, 14.0)
-"""Crop pixels from which the light of the skin around a place is averaged, far and near."""
+"""Radii in crop pixels of the averages of the surrounding skin's light, far and near."""
 _COARSE = 4
-"""Crop pixels to which that average is worked out."""
+"""Cell size of these averages in crop pixels."""
 _LAMP_SHARE = 0.5
-"""How far lips and eyes keep the colour that they have under a lamp, instead of that against
-the skin. How dark a skin is can only be guessed from one photo, so neither alone is safe."""
+"""Weight of the colour of lips and eyes relative to the illuminant, against that relative to the
+skin. A single photo does not tell how dark a skin is, so neither alone is reliable."""
 _LEAST_CONTRAST = 0.5
-"""Most by which the contrast of skin in hard light is lowered."""
+"""Minimum factor on the contrast of skin in hard light."""
 _OPEN = 0.5
-"""Share of an open mouth that must be open on the lender too, for teeth to come over."""
+"""Fraction of an open mouth that must also be open on the reference to transfer teeth."""
 _MOST_COLOR = 0.5
-"""Log light by which a channel is brought from one light to the other at most: in a picture of one
-colour the others are noise."""
+"""Maximum change of a channel's log light between the two lights: in a picture of one colour, the
+other channels are noise."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Portrait:
         face: its analysis.
         label: uint8 (256, 256), 11 classes, of the crop.
         tone: its bare skin.
-        lamp: float32 (3,), log of the light that falls on it, B, G, R.
+        lamp: float32 (3,), log of the illuminant, B, G, R.
     """
 
     image: Image
@@ -61,7 +62,7 @@ class Portrait:
 
     @classmethod
     def of(cls, image: Image, face: FaceAnalysis, label: NDArray[np.uint8]) -> "Portrait":
-        """A face with its light measured.
+        """Create a portrait; measures the face's light.
 
         Raises:
             NoFaceError: too little of its skin is visible.
@@ -79,7 +80,7 @@ class Portrait:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where a collage is made: a box of the photo, or the crop itself.
+    """The image area of a collage: a box of the photo, or the crop.
 
     Attributes:
         size: width and height.
@@ -95,7 +96,7 @@ class Canvas:
         return cls((CROP_SIZE, CROP_SIZE), np.eye(2, 3))
 
     def spread(self, values: FloatArray, *, border: int = cv2.BORDER_REPLICATE) -> FloatArray:
-        """A map of the crop (256, 256, …) over the canvas."""
+        """Resample a map of the crop (256, 256, …) to the canvas."""
         return np.asarray(
             cv2.warpAffine(
                 values, self.matrix, self.size,
@@ -105,7 +106,7 @@ class Canvas:
         )  # fmt: skip
 
     def taken(self, portrait: Portrait, places: FloatArray) -> Image:
-        """Pixels of a photo, laid out by places (256, 256, 2) in its face's crop."""
+        """Pixels of a photo at places (256, 256, 2) in its face's crop."""
         inverse = np.asarray(cv2.invertAffineTransform(portrait.face.matrix), np.float64)
         image, scale = portrait.image, self._shrinking(portrait)
         if scale < 1:
@@ -120,7 +121,7 @@ class Canvas:
         )
 
     def _shrinking(self, portrait: Portrait) -> float:
-        """Scale at which a photo has about as many pixels a face as the canvas."""
+        """Scale at which a face has about as many pixels in a photo as on the canvas."""
         own = np.sqrt(abs(np.linalg.det(self.matrix[:, :2])))
         other = np.sqrt(abs(np.linalg.det(portrait.face.matrix[:, :2])))
         ratio = float(other / own)
@@ -129,14 +130,15 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Lent:
-    """What a person lends to a face, on its crop.
+    """A part of a reference, prepared on the source's crop.
 
     Attributes:
-        lender: who lends.
-        places: float32 (256, 256, 2): for each pixel of the face's crop, the place in the lender's.
-        contrast: float32 (256, 256): factor on the log light of the lent pixels.
-        light: float32 (256, 256, 3): what is added to it then.
-        share: float32 (256, 256) in [0, 1]: how much of them is seen.
+        lender: the reference.
+        places: float32 (256, 256, 2): for each pixel of the source's crop, the pixel of the
+            reference's crop.
+        contrast: float32 (256, 256): factor on the log light of the copied pixels.
+        light: float32 (256, 256, 3): then added to the log light.
+        share: float32 (256, 256) in [0, 1]: opacity.
     """
 
     lender: Portrait
@@ -146,7 +148,7 @@ class Lent:
     share: FloatArray
 
     def put(self, image: Image, canvas: Canvas) -> Image:
-        """A picture of the canvas wearing it."""
+        """Blend the part into a picture of the canvas."""
         lent = canvas.taken(self.lender, self.places)
         contrast = canvas.spread(self.contrast)[..., None]
         shown = contrast * to_log(lent) + canvas.spread(self.light)
@@ -156,19 +158,19 @@ class Lent:
 
 
 def places_of(wearer: Portrait, lender: Portrait) -> FloatArray:
-    """float32 (256, 256, 2): where the lender shows what each pixel of the wearer's crop shows."""
+    """float32 (256, 256, 2): for each pixel of the source's crop, the reference's crop pixel."""
     own, other = wearer.face.crop_landmarks, lender.face.crop_landmarks
     return thin_plate_places(own, other, CROP_SIZE)
 
 
 @dataclass(frozen=True)
 class LaidOut:
-    """A lender on a wearer's crop, in the wearer's light; what all parts share.
+    """A reference warped onto a source's crop, in the source's light; shared by all parts.
 
     Attributes:
-        lender: who lends.
+        lender: the reference.
         places: float32 (256, 256, 2); see `Lent`.
-        shown: uint8 (256, 256): classes of the lender at the places.
+        shown: uint8 (256, 256): classes of the reference at the places.
         contrast, light: see `Lent`.
     """
 
@@ -180,11 +182,11 @@ class LaidOut:
 
     @classmethod
     def of(cls, wearer: Portrait, lender: Portrait, places: FloatArray) -> "LaidOut":
-        """Lay a lender out.
+        """Warp a reference onto a source.
 
         Args:
-            wearer, lender: the two faces.
-            places: of `places_of`; moved along where the label was redrawn.
+            wearer, lender: source and reference.
+            places: from `places_of`, adapted if the label was redrawn.
         """
         shown = cv2.remap(
             lender.label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
@@ -195,13 +197,13 @@ class LaidOut:
 
 
 def lend(part: str, wearer: Portrait, laid: LaidOut, label: NDArray[np.uint8]) -> Lent:
-    """A part of one person for another.
+    """Prepare a part of a reference for a source.
 
     Args:
         part: one of `PARTS`.
-        wearer: the face.
-        laid: who lends.
-        label: uint8 (256, 256): where the parts shall be on the face.
+        wearer: the source.
+        laid: the warped reference.
+        label: uint8 (256, 256): target positions of the parts on the source.
     """
     if part == "mouth":
         share = _mouth_share(label, laid.shown)
@@ -215,11 +217,11 @@ def lend(part: str, wearer: Portrait, laid: LaidOut, label: NDArray[np.uint8]) -
 def _matched_light(
     wearer: Portrait, lender: Portrait, lent: FloatArray, shown: NDArray[np.uint8]
 ) -> tuple[FloatArray, FloatArray]:
-    """Contrast (256, 256) and light (256, 256, 3) of lent pixels in the wearer's light.
+    """Contrast (256, 256) and light (256, 256, 3) that match copied pixels to the source's light.
 
     Args:
-        wearer, lender: the two faces.
-        lent: float32 (256, 256, 3), log light of the lender's pixels on the wearer's crop.
+        wearer, lender: source and reference.
+        lent: float32 (256, 256, 3), log light of the reference's pixels on the source's crop.
         shown: uint8 (256, 256), their classes.
     """
     own = to_log(wearer.face.crop)
@@ -243,7 +245,7 @@ def _matched_light(
 
 
 def _around(light: FloatArray, skin: NDArray[np.bool_]) -> FloatArray:
-    """float32 (256, 256, 3): mean light of the skin around each place, from near and from far."""
+    """float32 (256, 256, 3): mean light of the skin around each pixel, from near and from far."""
     side = (CROP_SIZE // _COARSE, CROP_SIZE // _COARSE)
     weight = cv2.resize(skin.astype(np.float32), side, interpolation=cv2.INTER_AREA)
     lit = cv2.resize(light * skin[..., None], side, interpolation=cv2.INTER_AREA)
@@ -258,7 +260,7 @@ def _around(light: FloatArray, skin: NDArray[np.bool_]) -> FloatArray:
 
 
 def _mouth_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
-    """Lips, and the inside where both mouths are open."""
+    """Opacity of lips, and of the inside of the mouth where both mouths are open."""
     mouth, inside = np.isin(label, PARTS["mouth"]), label == _INSIDE
     open_too = inside.any() and (shown[inside] == _INSIDE).mean() > _OPEN
     closed = inside & (shown != _INSIDE) if open_too else inside
@@ -268,7 +270,7 @@ def _mouth_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArr
 
 
 def _eye_share(wearer: Portrait, label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
-    """Eyes and lids."""
+    """Opacity of eyes and lids."""
     eyes = np.isin(label, PARTS["eyes"])
     closed = eyes & ~np.isin(shown, PARTS["eyes"])
     lids = wearer.face.regions == Region.EYES
@@ -279,7 +281,7 @@ def _eye_share(wearer: Portrait, label: NDArray[np.uint8], shown: NDArray[np.uin
 
 
 def _skin_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
-    """Skin, nose and brows, softly inwards at their border."""
+    """Opacity of skin, nose and brows, fading inwards at the border."""
     there = np.isin(label, PARTS["skin"]) & np.isin(shown, PARTS["skin"])
     core = cv2.erode(there.astype(np.uint8), np.ones((5, 5), np.uint8))
     soft = _soft(core.astype(np.float32), _SKIN_EDGE)

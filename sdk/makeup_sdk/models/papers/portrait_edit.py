@@ -34,18 +34,18 @@ _REGIONS = {
     "hair": Region.NONE,
     "mouth": Region.LIPS,
 }
-"""The region whose share of the references each part takes."""
+"""The region whose reference shares apply to each part."""
 _CENTRED = {
     "left_eye": ((32, 48), (116, 96)),
     "right_eye": ((32, 48), (116, 160)),
     "mouth": ((80, 144), (184, 128)),
 }
-"""Height and width of a part, and its centre (y, x) where the label does not show it."""
+"""Height and width of each part, and its centre (y, x) if missing from the label."""
 _ENLARGEMENT = 1.1
 
 
 class PortraitPainter(Painter):
-    """Part features of the references, laid out by the label of each face."""
+    """Paints the references' part features, placed by the label of each face."""
 
     SIGNATURE: ClassVar[Signature] = {
         "embeddings": (tuple(_CLASSES), tuple(f"{part}_features" for part in _CLASSES)),
@@ -100,10 +100,10 @@ def _layout(face: NetworkFace) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def part_centres(classes: Image) -> NDArray[np.int64]:
-    """int64 (3, 2): middles (y, x) of left eye, right eye and mouth, whole parts inside the crop.
+    """int64 (3, 2): centres (y, x) of left eye, right eye and mouth, with whole parts in the crop.
 
     Args:
-        classes: uint8 (256, 256) of `face_classes`.
+        classes: uint8 (256, 256) from `face_classes`.
     """
     centres = []
     for part, ((height, width), fallback) in _CENTRED.items():
@@ -117,7 +117,7 @@ def part_centres(classes: Image) -> NDArray[np.int64]:
 
 
 def enlarged(classes: Image, centres: NDArray[np.int64]) -> Image:
-    """The label that the network is conditioned on: eyes and mouth enlarged about their centres."""
+    """The network's conditioning label: eyes and mouth enlarged about their centres."""
     label: Image = classes.copy()
     for part, (y, x) in zip(_CENTRED, centres.tolist(), strict=True):
         large = classes[np.ix_(_enlarged_index(y), _enlarged_index(x))]
@@ -129,12 +129,12 @@ def enlarged(classes: Image, centres: NDArray[np.int64]) -> Image:
 def part_crops(
     image: FloatArray, label: NDArray[np.int64], centres: NDArray[np.int64]
 ) -> dict[str, FloatArray]:
-    """What the part encoders read: rectangles around the eyes; mouth, skin and hair masked.
+    """Inputs of the part encoders: rectangles around the eyes; masked mouth, skin and hair.
 
     Args:
         image: float32 (1, 3, 256, 256), normalised.
-        label: int64 (256, 256) of `enlarged`.
-        centres: int64 (3, 2) of `part_centres`.
+        label: int64 (256, 256) from `enlarged`.
+        centres: int64 (3, 2) from `part_centres`.
     """
     corners = {
         part: (slice(y - h // 2, y + h // 2), slice(x - w // 2, x + w // 2))

@@ -1,4 +1,4 @@
-"""Labels of portrait editing: which class each pixel of a face belongs to, as arrays and pictures.
+"""Labels of portrait editing, as class arrays and as pictures.
 
 The eleven classes are those of the Helen data set, which Gu et al. (CVPR 2019) use.
 """
@@ -17,14 +17,14 @@ CLASSES = (
     "background", "skin", "left_brow", "right_brow", "left_eye", "right_eye", "nose", "upper_lip",
     "mouth_inside", "lower_lip", "hair",
 )  # fmt: skip
-"""Names of the classes by number; left and right are those of the picture."""
+"""Names of the classes by number; left and right as seen in the picture."""
 
 PALETTE = np.array(
     [(0, 0, 0), (230, 180, 150), (120, 70, 30), (170, 110, 50), (40, 120, 240), (40, 200, 240),
      (250, 220, 60), (220, 30, 60), (255, 255, 255), (150, 0, 90), (60, 160, 60)],
     np.uint8,
 )  # fmt: skip
-"""uint8 (11, 3), RGB: how a label is drawn."""
+"""uint8 (11, 3), RGB: colours of the classes in label pictures."""
 
 PARTS: Mapping[str, tuple[int, ...]] = {
     "eyes": (4, 5),
@@ -34,21 +34,21 @@ PARTS: Mapping[str, tuple[int, ...]] = {
 """Classes of the parts that can be swapped; brows and nose belong to the skin."""
 
 EDITABLE: tuple[tuple[int, ...], ...] = ((2,), (3,), (4,), (5,), (6,), (7, 8, 9), (8,))
-"""Groups of classes whose outlines are followed when a label is redrawn."""
+"""Groups of classes whose outlines drive the warp when a label is redrawn."""
 HAIR = 10
 
 _FARTHEST = 90.0
-"""RGB distance beyond which a colour is none of the palette's."""
+"""Maximum RGB distance of a colour from the palette."""
 _STRAY = 0.02
-"""Share of a picture that may have such colours: the soft edges of a brush."""
+"""Tolerated fraction of pixels with other colours, for soft brush edges."""
 _SAMPLES = 40
-"""Points of an outline."""
+"""Number of points of an outline."""
 _RING = 16.0
-"""Distance from a redrawn part, label pixels, at which nothing moves any more."""
+"""Distance from a redrawn part, in label pixels, beyond which nothing moves."""
 _SMALLEST = 6
-"""Pixels that a group must have in both labels."""
+"""Minimum pixels of a group in both labels."""
 _CHANGED = 0.985
-"""Overlap of a group from which it counts as unchanged."""
+"""IoU of a group from which it counts as unchanged."""
 
 
 def draw_label(label: NDArray[np.uint8]) -> Image:
@@ -61,10 +61,10 @@ def read_label(picture: Image, shape: tuple[int, int]) -> NDArray[np.uint8]:
 
     Args:
         picture: uint8 (H, W, 3), BGR.
-        shape: height and width that it must have.
+        shape: required height and width.
 
     Raises:
-        InvalidInputError: another size, or too many colours that are none of a label's.
+        InvalidInputError: wrong size, or too many pixels with colours outside the palette.
     """
     if picture.shape[:2] != shape:
         raise InvalidInputError(
@@ -88,10 +88,9 @@ def read_label(picture: Image, shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def redrawn_places(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> FloatArray:
-    """For each pixel of a redrawn label, the pixel of the old one that shows the same.
+    """For each pixel of a redrawn label, the corresponding pixel of the old one.
 
-    Outlines that were redrawn are followed, those that were not stay, and so does all that is
-    farther away.
+    Redrawn outlines move; unchanged outlines and everything farther away stay.
 
     Args:
         before, after: uint8 (256, 256), 11 classes.
@@ -127,7 +126,7 @@ def redrawn_places(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Float
 
 
 def _matched(now: Image, was: Image) -> tuple[FloatArray, FloatArray]:
-    """Points of an outline, and those of the old one at the same places of its box."""
+    """Points of an outline, and the old outline's points at the same relative box positions."""
     points = np.concatenate(_outlines(now, _SAMPLES))
     dense = np.concatenate(_outlines(was, 10 * _SAMPLES))
     (corner, side), (old_corner, old_side) = _box(points), _box(dense)
@@ -143,7 +142,7 @@ def _box(points: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _outlines(mask: Image, samples: int) -> list[FloatArray]:
-    """The outer outlines of a mask, `samples` points of each that is large enough."""
+    """The outer outlines of a mask's large enough components, `samples` points each."""
     found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     found = sorted(found, key=len, reverse=True)
     outlines: list[FloatArray] = []

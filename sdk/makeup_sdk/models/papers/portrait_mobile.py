@@ -1,7 +1,6 @@
-"""Portrait editing of mobile class: other people's parts on a face, in photos and in streams.
+"""Mobile-class portrait editing: parts of reference faces on a face, in photos and streams.
 
-A parser says what is where, and the parts' own pixels are laid out on the face
-(`portrait_collage`).
+A parser segments the face, and the parts' pixels are warped onto it (`portrait_collage`).
 """
 
 from typing import ClassVar
@@ -21,12 +20,12 @@ from makeup_sdk.models.papers.portrait_collage import Canvas, LaidOut, Portrait,
 
 _SKIN, _HAIR = 1, 10
 _REGION_OF_PART = {"skin": Region.SKIN, "eyes": Region.EYES, "mouth": Region.LIPS}
-"""Parts in the order in which they are put on, and the region whose strength scales each."""
+"""Parts in order of application, and the region whose strength scales each."""
 _FAINTEST = 0.004
 
 
 class PortraitNetwork:
-    """The graphs of a bundle of mobile class.
+    """The graphs of a mobile-class bundle.
 
     Args:
         graphs: opened with `SIGNATURE`.
@@ -42,8 +41,8 @@ class PortraitNetwork:
     def portrait(self, image: Image, face: FaceAnalysis) -> Portrait:
         """A face, its label and its light.
 
-        Lips, brows, eyes and nose are those of the landmarks and the region map, which see them in
-        finer steps; the parser says where the hair is.
+        Lips, brows, eyes and nose come from the landmarks and the region map, which are more
+        precise; hair comes from the parser.
 
         Args:
             image: uint8 (H, W, 3), BGR, the photo.
@@ -65,9 +64,9 @@ class PortraitNetwork:
 
 
 class MobilePortraitPainter(Painter):
-    """Skin, eyes and mouth of a reference on each face.
+    """Paints skin, eyes and mouth of a reference on each face.
 
-    Of several references each region takes those of the one with the largest share.
+    With several references, each region uses the one with the largest share.
     """
 
     SIGNATURE: ClassVar[Signature] = PortraitNetwork.SIGNATURE

@@ -1,9 +1,9 @@
 """PSGAN, and PSGAN on small faces with super-resolution.
 
 Jiang et al., "PSGAN: Pose and Expression Robust Spatial-Aware GAN for Customizable Makeup
-Transfer", CVPR 2020. As in the published code landmarks are rounded to whole pixels. Unlike it the
-image is not stretched to the full range of each frame, which would make colours jump in video, and
-strength acts on the image.
+Transfer", CVPR 2020. As in the published code, landmarks are rounded to whole pixels. Unlike there,
+the image is not stretched to the full range of each frame, which would make colours jump in video,
+and strength scales the change of the image.
 """
 
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from makeup_sdk.models.papers.graphs import Graphs, Signature
 
 
 class PSGANPainter(Painter):
-    """Makeup maps of the references, morphed onto each face."""
+    """Paints the references' makeup maps, morphed onto each face."""
 
     SIGNATURE: ClassVar[Signature] = {
         "reference": (("image",), ("features", "gamma", "beta")),
@@ -43,7 +43,7 @@ class PSGANPainter(Painter):
         )
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
-        """See `PassPainter.both`; a look of nothing has maps of zeros."""
+        """See `PassPainter.both`; no look means maps of zeros."""
         features = self._features(source)
         maps = self._laid(source, features)
         made_up, bare = (self._decode(features, m) for m in (maps, np.zeros_like(maps)))
@@ -68,7 +68,7 @@ class PSGANPainter(Painter):
         return np.asarray(sum(laid), np.float32)
 
     def _landmarks(self, face: NetworkFace) -> FloatArray:
-        """Whole pixels, as the published code has them; not on crops of another scale."""
+        """Landmarks, rounded to whole pixels as in the published code if the scale is the same."""
         if self._graphs.view is not None:
             return face.landmarks
         return np.rint(face.landmarks)
@@ -98,9 +98,9 @@ class PSGANPainter(Painter):
 
 
 class SuperResolutionPainter(PSGANPainter):
-    """The same on faces shrunk by the bundle's `enlargement`, whose result is enlarged again.
+    """PSGAN on faces shrunk by the bundle's `enlargement`; the result is enlarged again.
 
-    For frames in which faces are small; a sharp face loses detail.
+    For frames with small faces; a sharp face loses detail.
     """
 
     SIGNATURE: ClassVar[Signature] = {
@@ -131,6 +131,6 @@ class SuperResolutionPainter(PSGANPainter):
 
 
 def decoder_inputs(features: FloatArray, maps: FloatArray) -> dict[str, Any]:
-    """Features, and gamma and beta as one array (2·K, h, w), as the decoder takes them."""
+    """The decoder's inputs: features, and gamma and beta from one array (2·K, h, w)."""
     gamma, beta = np.split(maps[None], 2, axis=1)
     return {"features": features, "gamma": gamma, "beta": beta}

@@ -1,7 +1,7 @@
 """PSGAN with pose correction: the reference is warped onto each face.
 
 The warp is a smoothing thin-plate spline through the landmarks (Bookstein, "Principal warps",
-1989). Makeup arrives where the face and the warped reference show the same region.
+1989). Makeup is applied where the face and the warped reference show the same region.
 """
 
 from typing import ClassVar
@@ -22,18 +22,18 @@ from makeup_sdk.models.papers.psgan import PSGANPainter, decoder_inputs
 _SMOOTHING = 1e-3
 """Weight of the bending energy in units of the crop, as in training."""
 _SMALLEST_AREA = 0.15
-"""Reference pixels for a pixel of the face below which a place is too stretched to show makeup."""
+"""Minimum reference pixels per pixel of the face; below, the warp is stretched too far."""
 _PARTS = 16
-"""Of a crop's pixels, one after another, so that their distances to the points stay in the cache.
+"""A crop's pixels are processed in this many parts, so that distances to the points stay in cache.
 """
 _BORDER = np.array(
     [(0, 0), (0.5, 0), (1, 0), (0, 0.5), (1, 0.5), (0, 1), (0.5, 1), (1, 1)], np.float32
 )
-"""Points that stay where they are, in units of the crop."""
+"""Fixed points of the warp, in units of the crop."""
 
 
 class PosePainter(Painter):
-    """The whole network for each reference and frame; images of several references are mixed."""
+    """Runs the whole network per reference and frame; mixes the images of several references."""
 
     SIGNATURE: ClassVar[Signature] = {
         "whole": (("image", "reference", "grid", "mask"), ("result",)),
@@ -51,7 +51,7 @@ class PosePainter(Painter):
         return self._graphs.paint(face, self._made_up(source, self._inputs(source)), strength)
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
-        """See `PassPainter.both`; a look of nothing applies nowhere."""
+        """See `PassPainter.both`; no look means an empty mask."""
         inputs = self._inputs(source)
         nowhere = {**inputs[0], "mask": np.zeros_like(inputs[0]["mask"])}
         bare = self._graphs.run("whole", nowhere)["result"][0]
@@ -64,7 +64,7 @@ class PosePainter(Painter):
         return result
 
     def _inputs(self, source: NetworkFace) -> list[dict[str, FloatArray]]:
-        """What the network reads for each reference."""
+        """The network's inputs for each reference."""
         image = self._graphs.pixels(source.image)
         inputs = []
         for reference, pixels in self._references:
@@ -74,7 +74,7 @@ class PosePainter(Painter):
 
 
 class WarpedMapsPainter(Painter):
-    """The maps of each reference, read once, warped onto each face; those of several are mixed."""
+    """Reads each reference's maps once, warps them onto each face, and mixes several."""
 
     SIGNATURE: ClassVar[Signature] = PSGANPainter.SIGNATURE
 
@@ -92,7 +92,7 @@ class WarpedMapsPainter(Painter):
         return self._graphs.paint(face, result, strength)
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
-        """See `PassPainter.both`; a look of nothing has maps of zeros."""
+        """See `PassPainter.both`; no look means maps of zeros."""
         features, maps = self._features(source), self._laid(source)
         made_up, bare = (self._decode(features, m) for m in (maps, np.zeros_like(maps)))
         return self._graphs.image(made_up), self._graphs.image(bare)
@@ -142,10 +142,10 @@ def _block_means(values: FloatArray, stride: int) -> FloatArray:
 
 
 def pose_correction(source: NetworkFace, reference: NetworkFace) -> tuple[FloatArray, FloatArray]:
-    """How the reference is warped onto the source, and where its makeup applies.
+    """The warp from reference to source, and where its makeup applies.
 
     Returns:
-        float32 (1, S, S, 2), x then y of the place in the reference, from -1 to 1 over the crop
+        float32 (1, S, S, 2), x then y of the position in the reference, from -1 to 1 over the crop
         (pixel i at (2i + 1)/S - 1); and float32 (1, 1, S, S), 1 where both show the same region
         and the warp is neither folded nor stretched too far, else 0.
     """
@@ -164,11 +164,11 @@ def pose_correction(source: NetworkFace, reference: NetworkFace) -> tuple[FloatA
 
 
 def thin_plate_places(source: FloatArray, reference: FloatArray, size: int) -> FloatArray:
-    """For each pixel of the source, the place in the reference that shows the same.
+    """For each pixel of the source, the corresponding position in the reference.
 
     Args:
         source: float32 (K, 2), landmarks x then y, crop pixels.
-        reference: float32 (K, 2), the same points there.
+        reference: float32 (K, 2), the reference's landmarks.
         size: side S of both crops.
 
     Returns:

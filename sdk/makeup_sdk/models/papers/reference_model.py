@@ -19,7 +19,7 @@ from makeup_sdk.models.papers.ssat import SSATPainter
 
 
 class ReferencePainter(Painter, Protocol):
-    """A painter of references, which it reads through the graphs when it is made."""
+    """A painter that reads its references through the graphs when it is created."""
 
     SIGNATURE: ClassVar[Signature]
 
@@ -41,7 +41,7 @@ _REMOVES = "ssat"
 
 
 def painter_class(name: str, graphs: Collection[str]) -> type[ReferencePainter]:
-    """The painter of a model with these graphs; three models have one for each of their kinds."""
+    """The painter class of a model with these graphs; three models have two variants."""
     mobile: type[ReferencePainter] = MobilePortraitPainter
     if name == "portrait-edit" and set(graphs) == set(mobile.SIGNATURE):
         return mobile
@@ -56,7 +56,7 @@ class ReferenceModel:
     """A network that reads a whole reference face, as a `Model`.
 
     Args:
-        name: of the model.
+        name: name of the model.
         graphs: its graphs.
     """
 
@@ -69,14 +69,14 @@ class ReferenceModel:
         self.graphs = graphs
 
     def encode(self, face: FaceAnalysis) -> References:
-        """Keep the reference face; the network reads it when the look is put on."""
+        """Store the reference face; the network reads it when the look is applied."""
         return References.of(face)
 
     def painter(self, makeup: References) -> Painter:
-        """Let the network read the reference faces.
+        """Run the network on the reference faces.
 
         Raises:
-            InvalidInputError: the look takes makeup off, which this model cannot do.
+            InvalidInputError: the look removes makeup, which this model cannot do.
         """
         if makeup.bare and self.name != _REMOVES:
             raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""The region-sensitive GAN: a style by name, on the regions that are asked for; no reference."""
+"""The region-sensitive GAN: a named style on chosen regions; no reference."""
 
 from typing import ClassVar
 
@@ -44,10 +44,10 @@ class StyleModel:
                 "names; export the bundle again"
             )
         self.styles: tuple[str, ...] = tuple(names)
-        """Names that `Look.from_style` may give; numbers from 0 where the bundle names none."""
+        """Valid names for `Look.from_style`; numbers from 0 if the bundle has no names."""
 
     def parts(self, face: FaceAnalysis, style: str) -> FloatArray:
-        """Where the network sees the parts of a face, in a style.
+        """The network's segmentation of a face, in a style.
 
         Returns:
             float32 (4, S, S), probabilities on the network's crop: unchanged, eye shadow, base,
@@ -61,7 +61,7 @@ class StyleModel:
         return painter.parts(self._graphs.face(face))
 
     def encode(self, face: FaceAnalysis) -> Style:
-        """Refuse: the model takes no reference.
+        """Always raises: the model takes no reference.
 
         Raises:
             InvalidInputError: always.
@@ -72,7 +72,7 @@ class StyleModel:
         )
 
     def painter(self, makeup: Style) -> Painter:
-        """Prepare a style to be painted.
+        """Prepare a style for painting.
 
         Raises:
             InvalidInputError: the bundle has no style of this name.
@@ -92,7 +92,7 @@ class StyleModel:
 
 
 class StylePainter(Painter):
-    """A style; what it adds is worked out once for each set of regions."""
+    """Paints a style; its style graph runs once for each set of regions."""
 
     def __init__(self, graphs: Graphs, style: int, styles: int) -> None:
         self._graphs = graphs
@@ -107,9 +107,9 @@ class StylePainter(Painter):
         return self._graphs.paint(face, result, strength)
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
-        """See `PassPainter.both`; a look of nothing asks for no region.
+        """See `PassPainter.both`; no look means no region.
 
-        A network that adds a change to the face gives the face itself then, without being run.
+        For a network that adds a change to the face, that pass is the face itself and need not run.
         """
         made_up = self._graphs.image(self._run(source, _bits(strength)))
         if self._adds_change:
@@ -133,7 +133,7 @@ class StylePainter(Painter):
         return self._graphs.run("whole", inputs)
 
     def _label(self, bits: tuple[bool, ...]) -> FloatArray:
-        """float32 (1, L): style | region bits | attributes and data set, where it has some."""
+        """float32 (1, L): style | region bits | attributes and data set, if any."""
         style = np.arange(self._styles) == self._style
         tail = [np.zeros(self._attributes), (1, 0)] if self._attributes else []
         return np.concatenate([style, bits, *tail])[None].astype(np.float32)

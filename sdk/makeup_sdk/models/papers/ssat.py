@@ -1,7 +1,7 @@
 """SSAT: makeup transfer and removal.
 
 Sun et al., "SSAT: A Symmetric Semantic-Aware Transformer Network for Makeup Transfer and Removal",
-AAAI 2022. Removal lends the bare skin of another face: the frame takes the place of the reference.
+AAAI 2022. Removal uses the bare skin of another face: the frame takes the reference's role.
 """
 
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ _MT_TO_RAW19 = np.array([0, 1, 2, 3, 4, 5, 10, 12, 11, 13, 17], np.uint8)
 
 
 class SSATPainter(Painter):
-    """Makeup features gathered by soft correspondence. Puts a look on, or takes makeup off."""
+    """Gathers makeup features by soft correspondence. Applies a look, or removes makeup."""
 
     SIGNATURE: ClassVar[Signature] = {
         "reference": (("image", "parsing"), ("gathered", "makeup")),
@@ -49,13 +49,13 @@ class SSATPainter(Painter):
         return self._graphs.paint(face, self._decode(content, makeup), strength)
 
     def both(self, source: NetworkFace, strength: Strength) -> tuple[FloatArray, FloatArray]:
-        """See `PassPainter.both`; a look of nothing has makeup features of zeros."""
+        """See `PassPainter.both`; no look means makeup features of zeros."""
         content, makeup = self._encoded(source)
         made_up, bare = (self._decode(content, m) for m in (makeup, np.zeros_like(makeup)))
         return self._graphs.image(made_up), self._graphs.image(bare)
 
     def _encoded(self, source: NetworkFace) -> tuple[FloatArray, FloatArray]:
-        """Content of a face, and the makeup that it gathers."""
+        """Content of a face, and its gathered makeup."""
         encoded = self._graphs.run(self._of_frame, self._inputs(source))
         if self._skins is None:
             return encoded["content"], self._mixed(encoded["receiving"], source)
@@ -69,7 +69,7 @@ class SSATPainter(Painter):
         return result
 
     def _mixed(self, receiving: FloatArray, source: NetworkFace) -> FloatArray:
-        """Each cell gathers from the references that have a share in its region."""
+        """Gather for each cell from the references with a share in its region."""
         gathered = [self._gathered(receiving, number) for number in range(len(self._looks))]
         if len(gathered) == 1:
             return gathered[0]

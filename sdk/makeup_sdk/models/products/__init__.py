@@ -1,1 +1,1 @@
-"""The model `products`: lipsticks, shadows, liners, … by colour, finish and shape; no network."""
+"""The model `products`: lipstick, shadow, liner, … by colour, finish and shape; no network."""

@@ -8,7 +8,7 @@ from makeup_sdk.models.products.paint import ProductsPainter
 
 
 class ProductsModel:
-    """Lipsticks, shadows, liners, … without a network; it reads no photos. See `Model`."""
+    """Lipstick, shadow, liner, … without a network; does not read photos. See `Model`."""
 
     name = "products"
     kind = ProductMakeup.kind
@@ -23,5 +23,5 @@ class ProductsModel:
         )
 
     def painter(self, makeup: ProductMakeup) -> ProductsPainter:
-        """Prepare products to be put on."""
+        """Prepare products for painting."""
         return ProductsPainter(makeup.products)

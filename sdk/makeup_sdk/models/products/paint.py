@@ -1,4 +1,4 @@
-"""Products on a face: over bare skin, or over another makeup."""
+"""Paint products on a face: on bare skin, or over another makeup."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,33 +14,37 @@ from makeup_sdk.cosmetics.carry import CarriedPaint
 from makeup_sdk.cosmetics.light import SkinLight
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import TONE
 from makeup_sdk.makeup.products import Product
-from makeup_sdk.models.base import Follower, Paint, Painter, Strength, scaled
+from makeup_sdk.models.base import Follower, Paint, Painter, Remembering, Strength, scaled
 
 _NEW_LIGHT = 0.15
-"""Log light by which the skin may drift from its average before it counts as another light."""
+"""Deviation of the skin's log light from its average that counts as a change of light."""
+
+_MOST_FRAMES = 1000
+"""Frames of an average from which on their number changes nothing."""
 
 
 @dataclass(frozen=True)
 class PatchPaint:
-    """Changes of a face's light, put on one after another. A `Paint`."""
+    """Changes of a face's light, applied in order. A `Paint`."""
 
     patches: Sequence[Patch]
 
     def put(self, image: Image, face: FaceAnalysis, *, color: str, threads: int | None) -> None:
-        """See `Paint.put`; the frame's own detail is kept, since it is what is multiplied."""
+        """See `Paint.put`; keeps the frame's detail, because its own pixels are multiplied."""
         for patch in self.patches:
             patch.put(image, face.matrix, color=color, threads=threads)
 
 
 class ProductsPainter(Painter):
-    """Products, ready to be put on faces. Immutable; may be shared by threads.
+    """Products, prepared for painting. Immutable; may be shared by threads.
 
     Args:
-        products: what is worn.
+        products: the products.
     """
 
     def __init__(self, products: Sequence[Product]) -> None:
@@ -53,12 +57,12 @@ class ProductsPainter(Painter):
     def paint_over(
         self, face: FaceAnalysis, made_up: Image, light: SkinLight | None, strength: Strength
     ) -> PatchPaint:
-        """Paint a face that wears another makeup already.
+        """Paint a face that already has another makeup.
 
         Args:
             face: the bare face.
-            made_up: uint8 (256, 256, 3), BGR, its crop in that makeup.
-            light: that it stands in; None measures it on the bare face.
+            made_up: uint8 (256, 256, 3), BGR, its crop with that makeup.
+            light: the light on it; None: measured on the bare face.
             strength: see `Strength`.
         """
         if light is None and made_up is face.crop:
@@ -70,7 +74,7 @@ class ProductsPainter(Painter):
         return PatchPaint(paint(view, self.products, strength))
 
     def follow(self, options: SmoothingOptions) -> Follower:
-        """See `Painter.follow`; the light is averaged over time."""
+        """See `Painter.follow`; averages the light over time."""
         return _ProductsFollower(self, options)
 
 
@@ -79,8 +83,8 @@ class LayeredPainter(Painter):
 
     Args:
         base: paints the makeup below.
-        regions: that it may paint.
-        over: the products.
+        regions: the regions that it may paint.
+        over: paints the products.
     """
 
     def __init__(self, base: Painter, regions: frozenset[Region], over: ProductsPainter) -> None:
@@ -98,7 +102,7 @@ class LayeredPainter(Painter):
 
 @dataclass(frozen=True)
 class LayeredPaint:
-    """A makeup, and products over it. A `Paint`."""
+    """A makeup with products over it. A `Paint`."""
 
     below: Paint
     over: PatchPaint
@@ -120,6 +124,12 @@ class _ProductsFollower:
     ) -> PatchPaint:
         return self._over.paint(face, face.crop, step, scaled(strength, opacity))
 
+    def remember(self, memory: Memory) -> None:
+        self._over.remember(memory)
+
+    def recall(self, memory: Memory) -> None:
+        self._over.recall(memory)
+
 
 class _LayeredFollower:
     """Products over another makeup on one face of a stream. See `Follower`."""
@@ -140,9 +150,19 @@ class _LayeredFollower:
         crop = worn(under, face)
         return LayeredPaint(under, self._over.paint(face, crop, step, scaled(strength, opacity)))
 
+    def remember(self, memory: Memory) -> None:
+        self._over.remember(memory)
+        if isinstance(self._base, Remembering):
+            self._base.remember(memory.below("base"))
+
+    def recall(self, memory: Memory) -> None:
+        self._over.recall(memory)
+        if isinstance(self._base, Remembering):
+            self._base.recall(memory.below("base"))
+
 
 class _Carrier:
-    """Products on one face of a stream: light averaged over time, paint carried along."""
+    """Products on one face of a stream: averages the light and moves the paint with the face."""
 
     def __init__(self, painter: ProductsPainter, options: SmoothingOptions) -> None:
         self._paint = CarriedPaint(painter.products)
@@ -151,7 +171,7 @@ class _Carrier:
     def paint(
         self, face: FaceAnalysis, made_up: Image, step: Step | None, strength: Strength
     ) -> PatchPaint:
-        """Paint the next frame; `made_up` is the crop in the makeup below."""
+        """Paint the next frame; `made_up` is the crop with the makeup below."""
         bare = FaceView.of(face)
         light = self._light(bare.light, step.seconds if step else 0.0)
 
@@ -164,12 +184,19 @@ class _Carrier:
         patches = self._paint.patches(view, bare.points, light, bare.frame_pixel, strength, news)
         return PatchPaint(patches)
 
+    def remember(self, memory: Memory) -> None:
+        """Keep the light alone; the parts are painted anew, as they are every few frames."""
+        self._light.remember(memory)
+
+    def recall(self, memory: Memory) -> None:
+        self._light.recall(memory)
+
 
 class LightSmoother:
-    """Averages a face's light over time; another light counts at once.
+    """Averages a face's light over time; a change of light takes effect at once.
 
     Args:
-        seconds: time constant while the light is steady.
+        seconds: time constant in constant light.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -190,6 +217,22 @@ class LightSmoother:
         skin = np.exp(values[:3]).astype(np.float32)
         return SkinLight.of(skin, float(np.exp(values[3])), float(values[4]))
 
+    def remember(self, memory: Memory) -> None:
+        """Keep the average."""
+        if self._values is not None:
+            memory.put("light", self._values)
+            memory.put("light count", min(self._count, _MOST_FRAMES))
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from it.
+
+        Raises:
+            InvalidInputError: it is not of this kind.
+        """
+        if "light" in memory:
+            self._values = memory.take("light", (5,)).astype(np.float64)
+            self._count = memory.take_count("light count", _MOST_FRAMES)
+
 
 def measured(face: FaceAnalysis) -> SkinLight:
     """The light of a bare face."""
@@ -198,12 +241,12 @@ def measured(face: FaceAnalysis) -> SkinLight:
 
 
 def below(strength: Strength, regions: frozenset[Region]) -> Strength:
-    """What of a strength goes to the makeup below products, which paints `regions`."""
+    """The part of a strength for the makeup below the products, which paints `regions`."""
     return {part: share for part, share in strength.items() if part in regions or part == TONE}
 
 
 def worn(paint: Paint, face: FaceAnalysis) -> Image:
-    """uint8 (256, 256, 3): the crop of a face wearing a paint."""
+    """uint8 (256, 256, 3): the crop of a face with a paint."""
     crop: Image = face.crop.copy()
     there = replace(face, landmarks=face.crop_landmarks, matrix=np.eye(2, 3))
     paint.put(crop, there, color="bgr", threads=1)

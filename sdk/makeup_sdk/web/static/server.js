@@ -38,7 +38,8 @@ export async function apply(image, outfit, format = "jpeg") {
 }
 
 /**
- * A socket of live frames. `send` takes one frame at a time; `wear` is sent with the next.
+ * A socket of live frames. `send` takes one frame at a time; `wear` is sent with the next. A lost
+ * socket is opened again, here or at another replica, and goes on with the session of the last.
  *
  * onframe({after, header, tag, latency}), onstate("connecting" | "open" | "lost" | "idle" | reason)
  */
@@ -46,6 +47,9 @@ export class Live {
   #socket = null;
   #sent = null;
   #outfit = null;
+  #session = "";
+  #brought = {};
+  #served = false;
   #retry = 0;
   #closed = false;
 
@@ -59,13 +63,14 @@ export class Live {
   }
 
   wear(outfit) {
-    this.#outfit = JSON.stringify(outfit);
+    this.#outfit = outfit;
   }
 
   send(jpeg, tag) {
     if (!this.ready) return false;
-    if (this.#outfit) this.#socket.send(this.#outfit);
+    if (this.#outfit) this.#socket.send(JSON.stringify({ ...this.#outfit, ...this.#brought }));
     this.#outfit = null;
+    this.#brought = {};
     this.#sent = { tag, time: performance.now() };
     this.#socket.send(jpeg);
     return true;
@@ -86,7 +91,10 @@ export class Live {
     url.hash = "";
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = "arraybuffer";
-    this.#socket.onopen = () => this.onstate("open");
+    this.#socket.onopen = () => {
+      this.#brought = { session: this.#session };
+      this.onstate("open");
+    };
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => {
       this.#sent = null;
@@ -98,21 +106,26 @@ export class Live {
         return;
       }
       this.onstate(reason || "lost");
-      this.#retry = setTimeout(this.#connect, 1500);
+      this.#retry = setTimeout(this.#connect, this.#served ? 0 : 1500);
+      this.#served = false;
     };
   };
 
   async #receive(data) {
     const sent = this.#sent;
     if (typeof data === "string") {
+      const { error } = JSON.parse(data);
+      if (error.startsWith("session:")) return; // it begins anew, and the frame is answered
       this.#sent = null;
-      this.onerror(JSON.parse(data).error);
+      this.onerror(error);
       return;
     }
     const length = new DataView(data).getUint32(0);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     const after = await createImageBitmap(new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
     this.#sent = null;
+    this.#served = true;
+    this.#session = header.session ?? this.#session;
     this.onframe({ after, header, tag: sent?.tag, latency: sent ? performance.now() - sent.time : 0 });
   }
 }

@@ -1,0 +1,35 @@
+"""Training settings of each system's mobile-class weights; does not import PyTorch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Training settings of one system.
+
+    Attributes:
+        steps: number of steps.
+        rate: highest learning rate.
+        wearers, lenders: source and reference faces in a batch; all pairs of them are used.
+        width: channels of the network's first stage.
+        size: side of its crops.
+    """
+
+    steps: int
+    rate: float = 2.5e-3
+    wearers: int = 2
+    lenders: int = 3
+    width: int = 16
+    size: int = 96
+
+
+PLANS: Mapping[str, Plan] = {
+    "psgan": Plan(3000, 3e-4, size=128),
+    "psgan-pose": Plan(3000, 3e-4, size=128),
+    "psgan-sr": Plan(3000, 1.2e-3, wearers=3, lenders=2, size=128),
+    "region-gan": Plan(4000, lenders=4),
+    "portrait-edit": Plan(1500, 1.5e-3, lenders=4, size=128),
+    "ssat": Plan(3000, 2.5e-4, wearers=1),
+}
+"""The recipes `SYSTEM-mobile` of `makeup-train`."""
