@@ -225,6 +225,7 @@ def _detail_coverage(face: FaceAnalysis) -> FloatArray:
     points = face.crop_landmarks - np.array([grid.left, grid.top], np.float32)
     for opening in (points[36:42], points[42:48], points[48:60]):
         cv2.fillPoly(inside, [to_fixed_point(opening)], 1, shift=4)
+    inside = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
     inside[:1], inside[-1:], inside[:, :1], inside[:, -1:] = 0, 0, 0, 0
     away = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
     return np.asarray(np.clip(away / np.float32(_DETAIL_EDGE), 0, 1), np.float32)
