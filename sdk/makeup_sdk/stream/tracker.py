@@ -93,7 +93,7 @@ class _Track:
         return _box(self.landmarks)
 
     def remember(self, memory: Memory, time: float) -> None:
-        """Store the track, with ages relative to `time`. An unconfirmed match counts as confirmed."""
+        """Store the track, ages relative to `time`. An unconfirmed match counts as confirmed."""
         memory.put("id", self.track_id)
         memory.put("landmarks", self.landmarks)
         memory.put("appearance", self.appearance)
