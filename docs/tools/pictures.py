@@ -2,8 +2,8 @@
 
     python docs/tools/pictures.py
 
-The demo faces are averages of AI-generated CC0 portraits and belong to nobody. Run it again after a
-change that alters what makeup looks like, look at the pictures, and commit them.
+The demo faces are averages of AI-generated CC0 portraits, not real people. After a change that
+alters the look of makeup, run it again, check the pictures, and commit them.
 """
 
 import runpy
@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from makeup_sdk import (
     BundledFaceAnalyzer,
@@ -36,7 +37,8 @@ DEMO = resources.files("makeup_sdk") / "assets" / "demo"
 _SIDE = 300
 _QUALITY = 85
 _FACE = (slice(130, 450), slice(96, 416))
-"""Where the face is in a demo picture."""
+"""Position of the face in a demo picture."""
+_FILM_FRAMES, _FILM_RATE = 40, 12
 _REGION_COLORS = {
     Region.LIPS: (70, 60, 220),
     Region.SKIN: (150, 190, 90),
@@ -69,7 +71,7 @@ def main() -> None:
         worn(looks["red-classic"], face="medium"),
     )
     _save("regions", *_region_pictures(analyzer, faces["medium"]))
-    _save("looks", *(cv2.resize(look.swatch(), (512, 512)) for look in looks.values()))
+    _save("looks", *(look.preview() for look in looks.values()))
     _save("strength", *(worn(looks["teal-smoky"], strength=s) for s in (0.0, 0.33, 0.66, 1.0)))
     red, teal = looks["red-classic"], looks["teal-smoky"]
     _save("mix", *(worn(Look.mix({red: 1 - share, teal: share})) for share in (0.0, 0.3, 0.7, 1.0)))
@@ -88,6 +90,7 @@ def main() -> None:
     )
     _save("several-faces", _several(engine, list(faces.values()), list(looks.values())), side=420)
     _gallery(engine, faces)
+    _stream(engine, faces["light"])
     with tempfile.TemporaryDirectory() as folder:
         runpy.run_path(str(LOOK_SHOP))["main"](Path(str(DEMO / "light.jpg")), Path(folder))
         _save("look-shop", read_image(Path(folder) / "sheet.jpg"), side=712)
@@ -98,11 +101,46 @@ def _demo(name: str) -> Image:
 
 
 def _gallery(engine: MakeupEngine, faces: dict[str, Image]) -> None:
-    """Each bare face, and the same in a designed look, in two files of the same size."""
+    """Each bare face, and the same with a designed look, in two files of the same size."""
     for skin, look in (("light", "editorial"), ("medium", "red-classic"), ("dark", "color-pop")):
         engine.look, engine.strength = Look.shipped(look), 1.0
         _save(f"gallery-{skin}-before", faces[skin], side=480)
         _save(f"gallery-{skin}-after", engine.process(faces[skin]), side=480)
+
+
+def _stream(engine: MakeupEngine, face: Image) -> None:
+    """A film, bare on the left: somebody moves, the light and the look change."""
+    turns = np.linspace(0, 2 * np.pi, _FILM_FRAMES, endpoint=False)
+    film = [_moved(face, float(turn)) for turn in turns]
+    engine.look, engine.strength = Look.shipped("smoky"), 1.0
+    processor = FrameProcessor(engine, StreamOptions(fade=FadeOptions(0, 0, 0)))
+    pictures = []
+    for number, frame in enumerate(film):
+        if number == _FILM_FRAMES // 2:
+            engine.look = Look.shipped("red-classic")
+        worn = processor.process(frame, number / _FILM_RATE).image
+        pair = cv2.resize(np.hstack([frame, worn]), (640, 320), interpolation=cv2.INTER_AREA)
+        pictures.append(Pillow.fromarray(pair[..., ::-1]))
+    path = IMAGES / "stream.webp"
+    pictures[0].save(
+        path,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=round(1000 / _FILM_RATE),
+        loop=0,
+        quality=60,
+        method=6,
+    )
+    print(f"{path.name}: {len(pictures)} frames, {path.stat().st_size // 1024} KB")
+
+
+def _moved(face: Image, turn: float) -> Image:
+    """A portrait swayed, tilted, brought nearer and lit otherwise; `turn` in radians goes round."""
+    matrix = cv2.getRotationMatrix2D((256, 300), 5 * np.sin(turn), 1.12 + 0.07 * np.cos(turn))
+    matrix[:, 2] += 16 * np.sin(turn + 0.6), 8 * np.cos(2 * turn)
+    moved = cv2.warpAffine(face, matrix, (512, 512), borderMode=cv2.BORDER_REFLECT)
+    light = (1 + 0.22 * np.sin(2 * turn)) * np.array([1 - 0.1 * np.cos(turn), 1.0, 1.0])
+    return np.clip(moved * light, 0, 255).astype(np.uint8)
 
 
 def _region_pictures(analyzer: BundledFaceAnalyzer, frame: Image) -> list[Image]:

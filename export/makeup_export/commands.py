@@ -4,15 +4,15 @@ The SDK does not import this package; it finds the commands through the entry-po
 `makeup.commands` (see `makeup_sdk.cli`).
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from makeup_kernels.errors import InvalidInputError
+from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
 from makeup_training.extra import require_train_extra
 
 if TYPE_CHECKING:  # torch is slow to import; only the commands need it
@@ -80,8 +80,15 @@ def export(
     warp: Warp = None,
     half_weights: HalfWeights = False,
     threads: Threads = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Export a trained network as a bundle of ONNX graphs, with its parity report."""
+    """Export a trained network as a bundle of ONNX graphs, with its parity report.
+
+    makeup export psgan --weights runs/psgan -o psgan.bundle
+
+    makeup export psgan --weights runs/psgan -o psgan-int8.bundle --precision int8
+    """
     require_train_extra("makeup export", *PACKAGES)
     from makeup_export import catalogue
     from makeup_export.export import WeightsFacts
@@ -116,7 +123,8 @@ def export(
         "data": facts.get("data"),
     }
     origin = WeightsFacts(licence, facts.get("training_data") or (), _known(details))
-    _export(graphs, output, precision, origin, calibrate, pairs, threads, half_weights)
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    _export(graphs, output, precision, origin, calibrate, pairs, threads, reporter, half_weights)
 
 
 def import_(
@@ -130,8 +138,15 @@ def import_(
     size: Size = None,
     softmax_dim: SoftmaxDim = 1,
     threads: Threads = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Load a published checkpoint, export it as a bundle, and report how close it is."""
+    """Load a published checkpoint, export it as a bundle, and report how close it is.
+
+    makeup import psgan G.pth -o psgan.bundle
+
+    makeup import ssat SSAT.pth -o ssat.bundle --softmax-dim 2
+    """
     require_train_extra("makeup import", *PACKAGES)
     from makeup_export import catalogue
     from makeup_export.export import WeightsFacts
@@ -144,7 +159,8 @@ def import_(
     origin = WeightsFacts(
         published.licence, published.training_data, {"source": checkpoint.name, "published": True}
     )
-    _export(graphs, output, precision, origin, calibrate, pairs, threads)
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    _export(graphs, output, precision, origin, calibrate, pairs, threads, reporter)
 
 
 def quantise(
@@ -156,19 +172,28 @@ def quantise(
     cpu: Annotated[
         bool, typer.Option("--cpu", help="For processors alone: faster there, not for TensorRT.")
     ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Turn a finished fp32 bundle into int8, calibrated on recorded inputs."""
+    """Turn a finished fp32 bundle into int8, calibrated on recorded inputs.
+
+    makeup quantise psgan.bundle --inputs inputs.npz -o psgan-int8.bundle
+
+    makeup quantise psgan.bundle --inputs inputs.npz -o psgan-cpu.bundle --cpu
+    """
     require_train_extra("makeup quantise", *PACKAGES)
     from makeup_export.requantise import quantise_bundle
 
-    console = Console()
-    for name, difference in quantise_bundle(bundle, inputs, output, cpu=cpu).items():
-        console.print(
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    changed = quantise_bundle(bundle, inputs, output, cpu=cpu)
+    for name, difference in changed.items():
+        reporter.say(
             f"{name}: worst error {difference.max_error:.2g}, mean {difference.mean_error:.2g}, "
-            f"{difference.psnr:.1f} dB to fp32",
-            markup=False,
+            f"{difference.psnr:.1f} dB to fp32"
         )
-    console.print(f"wrote {output}", markup=False)
+    reporter.say(f"wrote {output} ({len(changed)} graphs in int8)")
+    graphs = {name: asdict(difference) for name, difference in changed.items()}
+    reporter.json({"output": output, "graphs": graphs})
 
 
 def _export(
@@ -179,6 +204,7 @@ def _export(
     calibrate: Path | None,
     pairs: int,
     threads: int | None,
+    reporter: Reporter,
     half_weights: bool = False,
 ) -> None:
     from makeup_engines.bundle import check_free
@@ -190,11 +216,10 @@ def _export(
     if precision not in LEAST_PSNR:
         raise InvalidInputError(f"--precision {precision}: expected one of {', '.join(LEAST_PSNR)}")
     check_free(output)
-    console = Console()
     faces = read_faces(calibrate, 2 * pairs) if calibrate else demo_faces()
 
     def say(text: str) -> None:
-        console.print(text, style="dim", markup=False)
+        reporter.say(text, "dim")
 
     prepared = prepare(graphs, faces, pairs=pairs, progress=say)
     converted = convert(prepared, precision, threads=threads, progress=say)
@@ -218,20 +243,30 @@ def _export(
         f"{worst.difference.mean_error:.2g}",
         f"{worst.difference.psnr:.1f}",
     )
-    console.print(table)
+    reporter.table(table)
+    facts: dict[str, Any] = {
+        "output": output,
+        "precision": precision,
+        "graphs": {
+            graph: {name: asdict(difference) for name, difference in outputs.items()}
+            for graph, outputs in parity.graphs.items()
+        },
+        "image": asdict(worst),
+        "left_in_float": len(converted.left_out),
+    }
     if graphs.name in JUDGED:
         judgement = judge(graphs, prepared.pairs)
-        console.print(
-            f"shipped faces: arrival {judgement.arrival:.2f}, structure {judgement.structure:.2f}",
-            markup=False,
+        facts |= asdict(judgement) | {"warning": judgement.warning}
+        reporter.say(
+            f"shipped faces: arrival {judgement.arrival:.2f}, structure {judgement.structure:.2f}"
         )
         if judgement.warning is not None:
-            console.print(f"warning: {judgement.warning}", style="yellow", markup=False)
-    console.print(
+            reporter.failure(f"warning: {judgement.warning}")
+    reporter.say(
         f"colour distance ΔE {worst.mean_delta_e:.3f} mean, {worst.max_delta_e:.2f} worst; "
-        f"{len(converted.left_out)} layers kept in float; wrote {output}",
-        markup=False,
+        f"{len(converted.left_out)} layers kept in float; wrote {output}"
     )
+    reporter.json(facts)
 
 
 def _known(details: dict[str, object]) -> dict[str, object]:

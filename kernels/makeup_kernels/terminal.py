@@ -20,7 +20,7 @@ NamesOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print names al
 """`--quiet` of commands that list things."""
 
 
-class Report:
+class Reporter:
     """What a command says: lines and tables for people, or JSON for programs.
 
     Args:
@@ -57,9 +57,13 @@ class Report:
                 typer.echo(name)
 
     def json(self, value: Any, *, indent: int | None = 2) -> None:
-        """The report, or a line of it, under `--json`; paths become text."""
+        """The report, or a line of it, under `--json`; paths become text, NumPy's numbers plain."""
         if self.as_json:
-            typer.echo(json.dumps(value, indent=indent, default=str))
+            typer.echo(json.dumps(value, indent=indent, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def run(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""Checks of arguments that several classes take."""
+"""Checks of arguments shared by several classes."""
 
 from collections.abc import Iterable
 from numbers import Real
@@ -36,10 +36,10 @@ def as_regions(value: object, name: str) -> frozenset[Region]:
 
 
 def as_number(value: object, name: str) -> float:
-    """A number, of Python or NumPy, that may be infinite or NaN.
+    """A Python or NumPy number, which may be infinite or NaN.
 
     Raises:
-        InvalidInputError: no number; True and False are none.
+        InvalidInputError: not a number; bool is not one either.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidInputError(f"{name}: got {_shown(value)}, expected a number")
@@ -50,7 +50,7 @@ def as_count(value: object, name: str, expected: str = "an integer of at least 1
     """A whole number of at least 1.
 
     Raises:
-        InvalidInputError: less, or no whole number.
+        InvalidInputError: smaller, or not a whole number.
     """
     number = 0
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
@@ -61,10 +61,10 @@ def as_count(value: object, name: str, expected: str = "an integer of at least 1
 
 
 def as_title(value: object) -> str:
-    """A title without control characters, and without white space at its ends.
+    """A title without control characters and without surrounding white space.
 
     Raises:
-        InvalidInputError: no text.
+        InvalidInputError: not a text.
     """
     if not isinstance(value, str):
         raise InvalidInputError(f"title: got {type(value).__name__}, expected a text")

@@ -1,4 +1,4 @@
-"""Colours as apps write them."""
+"""Parse colours."""
 
 import re
 from typing import TypeAlias
@@ -10,18 +10,18 @@ from makeup_kernels import InvalidInputError
 from makeup_sdk.css_colors import CSS_COLORS
 
 Color: TypeAlias = str | tuple[int, int, int]
-"""A colour as apps write it; see `parse_color`."""
+"""A colour argument; see `parse_color`."""
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
 
 def parse_color(color: object, name: str = "color") -> NDArray[np.uint8]:
-    """A colour to uint8 (3,), BGR.
+    """Parse a colour to uint8 (3,), BGR.
 
     Args:
         color: "#rrggbb" or "#rgb", with or without the #; a CSS name ("crimson"); or a tuple of
             red, green and blue, integers in 0–255.
-        name: what the colour is for, named in the message.
+        name: purpose of the colour, for messages.
 
     Raises:
         InvalidInputError: not such a colour.
@@ -35,6 +35,16 @@ def parse_color(color: object, name: str = "color") -> NDArray[np.uint8]:
         f"{name}: {color!r} is not a colour; expected a hex colour such as '#b3123a', a CSS name "
         "such as 'crimson', or red, green and blue such as (179, 18, 58)"
     )
+
+
+def to_hex(color: NDArray[np.generic]) -> str:
+    """A colour (3,), BGR in 0–255, as "#rrggbb".
+
+    >>> to_hex(np.array([58, 18, 179]))
+    '#b3123a'
+    """
+    blue, green, red = (round(float(value)) for value in color)
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _digits(text: str) -> str | None:

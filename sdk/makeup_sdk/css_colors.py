@@ -39,4 +39,4 @@ whitesmoke f5f5f5, yellow ffff00, yellowgreen 9acd32
 """
 
 CSS_COLORS: Mapping[str, str] = dict(entry.split() for entry in _NAMES.split(","))
-"""Six hex digits, red first, of each name in lower case."""
+"""Six hex digits, red first, by lower-case name."""

@@ -1,4 +1,4 @@
-"""Portrait editing: other people's eyes, mouth or skin, and faces redrawn by a label."""
+"""Portrait editing: eyes, mouth or skin from reference photos, and faces redrawn by a label."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,28 +27,28 @@ from makeup_sdk.models.papers.portrait_mobile import PortraitNetwork
 from makeup_sdk.weights import FOLDER
 
 EDIT_PARTS = ("skin", "eyes", "mouth")
-"""What can come from another person, in the order in which it is put on."""
+"""Parts that can come from references, in order of application."""
 WHOLE_FACE = "face"
-"""Short for all of them."""
+"""Stands for all of them."""
 
 _MOVED = 0.2
-"""Crop pixels by which a place must move to be drawn anew."""
+"""Minimum motion in crop pixels for a pixel to be redrawn."""
 _HAIR_SLIP = 0.01
-"""Share of the crop by which the hair of a redrawn label may differ: a brush slips."""
+"""Tolerated change of the hair in a redrawn label, as a fraction of the crop: brush errors."""
 _SEAM = 1.5
-"""Softness of the edges of what was moved, crop pixels."""
+"""Softness of the edges of moved areas, crop pixels."""
 
 
 class PortraitEditor:
-    """Edits the portrait in a photo: parts of other people, or a redrawn label.
+    """Edits the portrait in a photo: parts of reference photos, or a redrawn label.
 
         editor = PortraitEditor()
         result = editor.edit("photo.jpg", {"mouth": "reference.jpg"})
 
-    Pixels outside the edited parts stay as they are, bit for bit.
+    Pixels outside the edited parts stay bit-identical.
 
     Args:
-        model: `portrait-edit`, or the path of a bundle of its mobile class.
+        model: `portrait-edit`, or the path of a mobile-class bundle of it.
         analyzer: finds the faces; default `BundledFaceAnalyzer`.
         threads: CPU threads; default one per core.
 
@@ -75,11 +75,14 @@ class PortraitEditor:
         self._network = PortraitNetwork(Graphs.open(bundle, PortraitNetwork.SIGNATURE, options))
         self._analyzer = analyzer or BundledFaceAnalyzer(threads=threads)
 
-    def label(self, image: Image | str | Path) -> NDArray[np.uint8]:
-        """The label of the largest face: a class of `CLASSES` for each pixel of the photo.
+    def label(
+        self, image: Image | str | Path, *, at: tuple[float, float] | None = None
+    ) -> NDArray[np.uint8]:
+        """The label of one face: one of `CLASSES` for each pixel of the photo.
 
         Args:
             image: a path, or uint8 (H, W, 3), BGR.
+            at: x and y in pixels: the face nearest to this point; default the largest face.
 
         Returns:
             uint8 (H, W); 0 outside the face's crop.
@@ -87,7 +90,7 @@ class PortraitEditor:
         Raises:
             NoFaceError: no face, or too little of it is visible.
         """
-        portrait = self._portrait(image, "image")
+        portrait = self._portrait(image, "image", at)
         return _onto_photo(portrait.label, portrait)
 
     def edit(
@@ -95,25 +98,28 @@ class PortraitEditor:
         image: Image | str | Path,
         parts: Mapping[str, Image | str | Path] | None = None,
         label: NDArray[np.uint8] | None = None,
+        *,
+        at: tuple[float, float] | None = None,
     ) -> Image:
-        """Give the largest face other parts, another shape, or both.
+        """Replace parts of one face, change its shape, or both.
 
         Args:
             image: a path, or uint8 (H, W, 3), BGR.
-            parts: photos of the people who lend, by part: "eyes", "mouth", "skin" (with nose and
-                brows), or "face" for all three.
-            label: uint8 (H, W), what `label` gave, redrawn; None keeps the shape.
+            parts: reference photos by part: "eyes", "mouth", "skin" (with nose and brows), or
+                "face" for all three.
+            label: uint8 (H, W), the redrawn result of `label`; None keeps the shape.
+            at: see `label`.
 
         Returns:
             uint8 (H, W, 3), BGR, a new array.
 
         Raises:
-            InvalidInputError: an unknown part; a label of another shape, with other classes, or
-                with redrawn hair.
+            InvalidInputError: an unknown part; a label with a wrong shape, unknown classes, or
+                redrawn hair.
             NoFaceError: a photo without a usable face.
         """
         lenders = self._lenders(parts or {})
-        wearer = self._portrait(image, "image")
+        wearer = self._portrait(image, "image", at)
         canvas, box = _canvas_of(wearer)
         before, after = wearer.label, wearer.label
         own = _own_places()
@@ -140,7 +146,7 @@ class PortraitEditor:
         return result
 
     def _bent(self, picture: Image, wearer: Portrait, canvas: Canvas, own: FloatArray) -> Image:
-        """The photo's box with the face's own pixels moved to their places."""
+        """The photo's box with the face's own pixels moved."""
         moved = np.square(own - _own_places()).sum(axis=2) > _MOVED**2
         if not moved.any():
             return picture
@@ -160,15 +166,23 @@ class PortraitEditor:
             found = dict.fromkeys(EDIT_PARTS, whole) | found
         return found
 
-    def _portrait(self, image: Image | str | Path, name: str) -> Portrait:
+    def _portrait(
+        self, image: Image | str | Path, name: str, at: tuple[float, float] | None = None
+    ) -> Portrait:
         photo = read_image(image) if isinstance(image, (str, Path)) else check_frame(image, name)
         where = str(image) if isinstance(image, (str, Path)) else name
         detections = self._analyzer.detect(photo, 2**31 - 1)
         if not detections:
             raise NoFaceError(f"{where}: no face found; use a photo that shows one from the front")
-        largest = max(detections, key=lambda found: float(found.box[2] - found.box[0]))
+        if at is None:
+            chosen = max(detections, key=lambda found: float(found.box[2] - found.box[0]))
+        else:
+            away = [
+                np.linalg.norm(found.box.reshape(2, 2).mean(axis=0) - at) for found in detections
+            ]
+            chosen = detections[int(np.argmin(away))]
         try:
-            return self._network.portrait(photo, self._analyzer.analyze(photo, largest))
+            return self._network.portrait(photo, self._analyzer.analyze(photo, chosen))
         except NoFaceError as error:
             raise NoFaceError(f"{where}: {error}") from None
 

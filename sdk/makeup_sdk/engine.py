@@ -27,7 +27,7 @@ from makeup_sdk.frame import (
 from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
 from makeup_sdk.images import Picture, check_color, open_picture
-from makeup_sdk.look import Look
+from makeup_sdk.look import Look, look_by_name
 from makeup_sdk.makeup.base import TONE, Part
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
@@ -36,7 +36,7 @@ from makeup_sdk.stream import Stream, StreamOptions, open_stream
 
 DEVICES = ("cpu", "cuda")
 EVERY_FACE = sys.maxsize
-"""As `max_faces` of a `FaceAnalyzer`: no limit."""
+"""Value of `FaceAnalyzer.detect`'s `max_faces` for no limit."""
 
 
 class MakeupEngine:
@@ -48,25 +48,24 @@ class MakeupEngine:
     An engine keeps no state between frames (a `stream` keeps its own) and may be shared by threads.
 
     Args:
-        look: a `Look`; the path of a look file (`.look`), of products (`.json`) or of a reference
-            photo; or a reference photo as a frame or a Pillow image. None paints nothing until
-            `engine.look` is set.
+        look: a `Look`; the name of a designed look (`makeup look list`); the path of a look file
+            (`.look`), of products (`.json`) or of a reference photo; or a reference photo as a
+            frame or a Pillow image. None paints nothing until `engine.look` is set.
         model: a name (`makeup models` lists them), the path of a published model's bundle (a
             directory or a zip, made by `makeup export` or `makeup import`), or a `Model`.
-        backend: runs the graphs of a bundle: "auto", or a name of `makeup_engines.BACKENDS`, which
+        backend: runs the graphs of a bundle: "auto", or one of `makeup_engines.BACKENDS`, which
             runs or raises.
-        device: where frames are worked on: "cpu", or "cuda", which also takes frames on the GPU
-            (torch, CuPy, PyCUDA) and gives the same kind back; `mobile`, `products` and psgan
-            bundles only, needs torch with CUDA and Triton, and has not run on a GPU yet.
-        strength: how much of the look arrives: one number in [0, 1.5], 1 being the whole look, or
-            a mapping from `Region`, or its name ("lips"), to such a number, in which regions that
-            are not named stay bare.
-        tone: how far the whole face, to the neck's edge, takes the shade of the reference's skin,
-            in [0, 1]: its foundation. For looks that `mobile` read from a photo alone.
-        max_faces: paint at most this many faces, the most certain ones; None paints every face of
-            a frame, and follows 8 in a stream.
+        device: processes the frames: "cpu", or "cuda", which also accepts GPU frames (torch, CuPy,
+            PyCUDA) and returns the same kind. "cuda" supports `mobile`, `products` and psgan
+            bundles, needs torch with CUDA and Triton, and has not run on a GPU yet.
+        strength: one number in [0, 1.5], 1 being the full look, or a mapping from `Region` or its
+            name ("lips") to such a number; other regions stay bare.
+        tone: how far the whole face, up to the edge of the neck, takes the shade of the reference's
+            skin (its foundation), in [0, 1]. Only for looks that `mobile` read from a photo.
+        max_faces: paint at most this many faces, the most confident ones; None paints every face of
+            a frame, and tracks 8 in a stream.
         color: channel order of the frames, "bgr" or "rgb".
-        analyzer: face analysis, on the CPU alone; default `BundledFaceAnalyzer`.
+        analyzer: face analysis, on the CPU only; default `BundledFaceAnalyzer`.
         threads: CPU threads; default one per core.
 
     Raises:
@@ -119,9 +118,12 @@ class MakeupEngine:
         self._tone = _checked_tone(tone)
         self.look = look
 
+    def __repr__(self) -> str:
+        return f"MakeupEngine(look={self.look!r}, model={self.model.name!r})"
+
     @property
     def look(self) -> Look | None:
-        """The look that is worn; set it to anything that the constructor takes."""
+        """The current look; set it to anything that the constructor accepts."""
         return self._outfit.look if self._outfit else None
 
     @look.setter
@@ -129,27 +131,29 @@ class MakeupEngine:
         self._outfit = self._tailor(look)
 
     def wear(self, face_id: int, look: Look | Picture | None) -> None:
-        """Give one face of a stream a look of its own; None leaves it bare.
+        """Give one face of a stream its own look; None leaves it bare.
 
         Args:
-            face_id: `Face.track_id` of the stream's results; may be given before the face is seen.
-            look: anything that the constructor takes.
+            face_id: `Face.track_id` of the stream's results; the face need not have appeared yet.
+            look: anything that the constructor accepts.
         """
         if not isinstance(face_id, int):
             raise InvalidInputError(f"face_id: got {face_id!r}, expected a `Face.track_id`")
         self._outfits[face_id] = self._tailor(look)
 
     def wear_default(self, face_id: int) -> None:
-        """Let a face of a stream wear `engine.look` again, like every face not named to `wear`."""
+        """Give a face of a stream `engine.look` again, undoing `wear`."""
         self._outfits.pop(face_id, None)
 
     def outfit(self, face_id: int) -> Outfit | None:
-        """What a face of a stream wears now; None if it stays bare."""
+        """The current outfit of a face of a stream; None if it stays bare."""
         return self._outfits.get(face_id, self._outfit)
 
     def _tailor(self, look: Look | Picture | None) -> Outfit | None:
         if look is None:
             return None
+        if isinstance(look, str):
+            look = look_by_name(look) or look
         if isinstance(look, (str, Path)) and Path(look).suffix == ".look":
             look = Look.load(look)
         elif isinstance(look, (str, Path)) and Path(look).suffix == ".json":
@@ -167,7 +171,7 @@ class MakeupEngine:
 
     @property
     def strength(self) -> Mapping[Region, float]:
-        """Strength per region, read-only; set it to what the constructor takes."""
+        """Strength per region, read-only; set it to anything that the constructor accepts."""
         return MappingProxyType(self._strength)
 
     @strength.setter
@@ -193,15 +197,15 @@ class MakeupEngine:
         Args:
             frame: uint8 (H, W, 3), any strides, read-only allowed; never modified unless
                 `out=frame`. Also (H, W, 4) with alpha last, grey (H, W) or (H, W, 1), the path of
-                an image file, or a Pillow image. With device="cuda" also an array on the GPU, each
-                row without gaps.
-            out: where the result of a frame (H, W, 3) goes, on the GPU where the frame is; default
-                a new array.
+                an image file, or a Pillow image. With device="cuda" also a GPU array with
+                contiguous rows.
+            out: array for the result of a frame (H, W, 3), on the GPU if the frame is; default a
+                new array.
 
         Returns:
-            uint8 (H, W, 3) in the engine's channel order, or (H, W, 4) with the alpha of a picture
-            that has one. Pixels outside the made-up regions are bit-identical to the input; a
-            picture without a face comes back unchanged.
+            uint8 (H, W, 3) in the engine's channel order, or (H, W, 4) if the picture has alpha.
+            Pixels outside the painted regions are bit-identical to the input; a picture without a
+            face comes back unchanged.
 
         Raises:
             InvalidInputError: the picture or `out` has the wrong dtype or shape, the file cannot be
@@ -228,21 +232,26 @@ class MakeupEngine:
         return replace(result, image=np.concatenate([result.image, alpha], axis=2))
 
     def process_batch(self, frames: Iterable[Picture]) -> Iterator[Result]:
-        """Put the look on many pictures, as many at once as `threads` leaves cores for.
+        """Put the look on many pictures, in parallel if `threads` leaves cores free.
 
-            engine = MakeupEngine(look="reference.jpg", threads=1)  # a picture per core
+            engine = MakeupEngine(look="reference.jpg", threads=1)  # one picture per core
             for number, result in enumerate(engine.process_batch(["photo.jpg", frame])):
                 result.save(f"made-up-{number}.jpg")
 
         Args:
-            frames: as `process` takes them; read as they are needed.
+            frames: as in `process`; read as needed.
 
         Yields:
-            `process_detailed` of each, in their order.
+            the result of `process_detailed` for each, in order.
 
         Raises:
-            InvalidInputError: as `process`, at the picture that is wrong.
+            InvalidInputError: one path instead of several pictures; else as in `process`, at the
+                invalid picture.
         """
+        if isinstance(frames, (str, Path)):
+            raise InvalidInputError(
+                f"frames: got one path, expected several pictures: [{frames!r}]"
+            )
         at_once = max(usable_cores() // thread_count(self.threads), 1)
         waiting: deque[Future[Result]] = deque()
         with ThreadPoolExecutor(at_once) as pool:
@@ -272,23 +281,24 @@ class MakeupEngine:
 
         Args:
             source: camera index; path of a video file or of a folder of images; URL (rtsp://,
-                http://, …); GStreamer pipeline, where OpenCV has GStreamer; an iterable of frames
-                in the engine's channel order; or a `makeup_sdk.stream.Source`.
-            sink: path of a video file or of a folder for images; "window"; "camera" (a virtual
-                one); a function of a `StreamResult`; a `makeup_sdk.stream.Sink`; None for no sink.
+                http://, …); GStreamer pipeline, if OpenCV has GStreamer; an iterable of frames in
+                the engine's channel order; or a `makeup_sdk.stream.Source`.
+            sink: path of a video file or of a folder for images; "window"; "camera" (virtual
+                camera); a function of a `StreamResult`; a `makeup_sdk.stream.Sink`; None for no
+                sink.
             options: see `StreamOptions`; temporal smoothing is on by default.
 
         Returns:
-            a `Stream`: iterate over its results, or call `run()` to go through to the end.
+            a `Stream`: iterate over its results, or call `run()` to process everything.
 
         Raises:
-            InvalidInputError: the source cannot be opened, or the sink not written.
+            InvalidInputError: the source cannot be opened, or the sink cannot be written.
             BackendUnavailableError: source or sink need something that is not installed.
         """
         return open_stream(self, source, sink, options)
 
     def strength_of(self, outfit: Outfit) -> dict[Part, float]:
-        """The engine's strength where an outfit has makeup, above 0, and its tone."""
+        """The engine's non-zero strengths for an outfit's regions, and its tone."""
         amounts: dict[Part, float] = {
             region: amount
             for region, amount in self._strength.items()

@@ -1,4 +1,4 @@
-"""Frames and results: channel order, output arrays, what stands in the way of makeup."""
+"""Frames and results: channel order, output arrays, suitability of faces for makeup."""
 
 import io
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from makeup_sdk.photos.color import ColorSpace
 from makeup_sdk.plot import plot_faces
 
 StrengthLike: TypeAlias = float | Mapping[Region, float] | Mapping[str, float]
-"""What apps may give as a strength: one number, or one per region, by `Region` or by name."""
+"""A strength argument: one number, or one per region, by `Region` or by name."""
 
 _MIN_PUPIL_DISTANCE = 10.0
 _MIN_SCORE = 0.5
@@ -40,11 +40,11 @@ _SIDE_VIEW = (30.0, 48.0)
 
 @dataclass(frozen=True)
 class Result:
-    """What `MakeupEngine.process_detailed` returns.
+    """The result of `MakeupEngine.process_detailed`.
 
     Attributes:
-        image: the frame with makeup, layout as the input.
-        faces: every face that was found, most certain first, painted or not (`Face.status`).
+        image: the frame with makeup, in the input's layout.
+        faces: every detected face, most confident first, painted or not (`Face.status`).
         timings: milliseconds per stage: detect, analyze, generate, composite.
         color: channel order of the image, "bgr" or "rgb".
     """
@@ -63,17 +63,17 @@ class Result:
         )
 
     def _repr_png_(self) -> bytes:
-        """What notebooks show: the image."""
+        """The image, for notebooks."""
         file = io.BytesIO()
         Pillow.fromarray(self._in_order("rgb")).save(file, "PNG")
         return file.getvalue()
 
     def save(self, path: str | Path) -> None:
-        """Write the image; the suffix chooses the format. An alpha channel comes along.
+        """Write the image, with its alpha channel if any; the suffix selects the format.
 
         Raises:
-            InvalidInputError: unknown suffix, a picture that the format cannot hold, or the folder
-                does not exist.
+            InvalidInputError: unknown suffix, a size that the format does not support, or a missing
+                folder.
         """
         image, space = self._in_order("bgr"), ColorSpace("RGB", None, str(path))
         if image.shape[2] == 3:
@@ -84,14 +84,14 @@ class Result:
         write_photo(path, Photo(on_white, space, image[..., 2::-1], image[..., 3]))
 
     def show(self) -> None:
-        """Open the image in this system's viewer of pictures."""
+        """Open the image in the system's image viewer."""
         Pillow.fromarray(self._in_order("rgb")).show()
 
     def plot(self) -> Image:
-        """The image with landmarks, boxes and status of its faces drawn on it.
+        """The image with the faces' landmarks, boxes and status drawn on it.
 
         Returns:
-            uint8 (H, W, 3), channel order as the image.
+            uint8 (H, W, 3), in the image's channel order.
         """
         bgr = self._in_order("bgr")[..., :3]
         return to_bgr(plot_faces(bgr, self.faces), self.color)
@@ -110,11 +110,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Outfit:
-    """What a face wears: a look, made ready to be painted.
+    """A look, prepared for painting.
 
     Attributes:
-        look: what is worn.
-        painter: of the engine's backend: a `Painter` on the CPU, a `GpuPainter` on a GPU.
+        look: the look.
+        painter: made by the engine's backend: a `Painter` on the CPU, a `GpuPainter` on a GPU.
     """
 
     look: Look
@@ -131,17 +131,17 @@ class Stopwatch:
     _since: float = field(default_factory=perf_counter)
 
     def lap(self, stage: str) -> None:
-        """Book the time since the last lap to a stage."""
+        """Add the time since the last lap to a stage."""
         now = perf_counter()
         self.timings[stage] += (now - self._since) * 1e3
         self._since = now
 
 
 def normalize_strength(strength: StrengthLike) -> dict[Region, float]:
-    """A number or mapping to one number in [0, 1.5] per makeup region.
+    """Convert a number or mapping to one number in [0, 1.5] per makeup region.
 
     Raises:
-        InvalidInputError: a number is not in [0, 1.5], or a key is no makeup region.
+        InvalidInputError: a number is not in [0, 1.5], or a key is not a makeup region.
     """
     if isinstance(strength, Mapping):
         given = {as_region(key, "strength"): value for key, value in strength.items()}
@@ -160,7 +160,7 @@ def normalize_strength(strength: StrengthLike) -> dict[Region, float]:
 
 
 def judge(face: FaceAnalysis) -> tuple[FaceStatus, float]:
-    """Whether a face can wear makeup: its status, and the share in [0, 1] that it may wear."""
+    """Whether a face is suitable for makeup: its status, and an opacity in [0, 1]."""
     if face.score < _MIN_SCORE:
         return FaceStatus.UNSURE, 0.0
     if pupil_distance(face.landmarks) < _MIN_PUPIL_DISTANCE:
@@ -173,7 +173,7 @@ def judge(face: FaceAnalysis) -> tuple[FaceStatus, float]:
 
 
 def output(frame: Image, out: Image | None) -> Image:
-    """The array that the result is written to, already holding the frame."""
+    """The output array, with the frame copied into it."""
     if out is frame:
         if not frame.flags.writeable:
             raise InvalidInputError("out: the frame is read-only; leave out=, or give a copy")

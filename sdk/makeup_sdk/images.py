@@ -1,6 +1,7 @@
 """Read and write image files, and check frames."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,30 +22,42 @@ COLORS = ("bgr", "rgb")
 """Channel orders of frames."""
 
 Picture: TypeAlias = str | Path | NDArray[np.uint8] | Pillow.Image
-"""A picture as apps have it; see `open_picture`."""
+"""A picture argument; see `open_picture`."""
 
 
 def read_photo(path: str | Path) -> Photo:
-    """Read a picture file: a frame for the engine, and what else the file holds beside it.
+    """Read a picture file: a frame for the engine, and the file's other content.
 
     Raises:
         InvalidInputError: no such file, empty, damaged, not a still picture, larger than 179
-            megapixels, or claiming more than its bytes can hold.
-        BackendUnavailableError: HEIC, AVIF or JPEG XL, and the library for it is not installed.
+            megapixels, or claiming more pixels than its bytes can encode.
+        BackendUnavailableError: HEIC, AVIF or JPEG XL, and its library is not installed.
     """
     path = as_path(path)
     if not path.is_file():
-        raise InvalidInputError(f"{path}: no such file; give the path of an image")
-    with path.open("rb") as file:
-        check_file_size(os.fstat(file.fileno()).st_size, str(path))
-        return decode_photo(file.read(), str(path))
+        raise InvalidInputError(f"{path}: {_why_no_file(path)}; give the path of an image")
+    try:
+        with path.open("rb") as file:
+            check_file_size(os.fstat(file.fileno()).st_size, str(path))
+            data = file.read()
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path}: cannot be read ({error.strerror}); check who owns it, with ls -l"
+        ) from None
+    return decode_photo(data, str(path))
+
+
+def _why_no_file(path: Path) -> str:
+    if re.match("[a-z0-9]{2,}:/", str(path)):
+        return "addresses are not opened; download the picture first"
+    return "this is a folder" if path.is_dir() else "no such file"
 
 
 def read_image(path: str | Path) -> Image:
     """Read an image file as a BGR frame.
 
-    Colours come as sRGB, upright by the camera's EXIF orientation. Grey becomes three equal
-    channels, transparent places lie on white, 16 bits become 8.
+    The result is sRGB and upright by its EXIF orientation. Grey becomes three equal channels,
+    transparency is composed on white, 16 bits become 8.
 
     Returns:
         uint8 (H, W, 3).
@@ -56,19 +69,19 @@ def read_image(path: str | Path) -> Image:
 
 
 def decode_image(data: NDArray[np.uint8], name: str) -> Image:
-    """Decode the bytes of an image file; `name` stands for it in messages. See `read_image`."""
+    """Decode the bytes of an image file; `name` is for messages. See `read_image`."""
     return decode_photo(data.tobytes(), name).image
 
 
 def write_photo(path: str | Path, photo: Photo) -> None:
-    """Write a picture; the suffix chooses the format. The file appears whole or not at all.
+    """Write a picture atomically; the suffix selects the format.
 
-    Profile, EXIF, XMP, alpha and depth come along where the format holds them.
+    Keeps profile, EXIF, XMP, alpha and bit depth if the format supports them.
 
     Raises:
-        InvalidInputError: unknown suffix, a picture that the format cannot hold, or the folder does
-            not exist.
-        BackendUnavailableError: the library for the format is not installed.
+        InvalidInputError: unknown suffix, a size that the format does not support, or a missing
+            folder.
+        BackendUnavailableError: the format's library is not installed.
     """
     path = as_path(path)
     if path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -97,8 +110,11 @@ def check_frame(frame: object, name: str = "frame") -> Image:
             "file that it could not read: check its path, or use makeup_sdk.read_image"
         )
     if not isinstance(frame, np.ndarray):
+        hint = ""
+        if isinstance(frame, (bytes, bytearray)):
+            hint = "; open the bytes of an image file with PIL.Image.open(io.BytesIO(data))"
         raise InvalidInputError(
-            f"{name}: got {type(frame).__name__}, expected a NumPy array uint8 (H, W, 3)"
+            f"{name}: got {type(frame).__name__}, expected a NumPy array uint8 (H, W, 3){hint}"
         )
     if frame.dtype != np.uint8:
         hint = ""
@@ -124,14 +140,14 @@ def open_picture(picture: Any, color: str, name: str = "frame") -> tuple[Any, Im
 
     Args:
         picture: path of an image file; a Pillow image; an array uint8 (H, W, 3), or (H, W, 4) with
-            alpha last, or grey (H, W) or (H, W, 1). Anything else, such as an array on a GPU, is
-            returned as it is.
+            alpha last, or grey (H, W) or (H, W, 1). Anything else, such as a GPU array, is returned
+            unchanged.
         color: channel order of arrays, and of the frame, "bgr" or "rgb".
-        name: what it is, in messages.
+        name: names the picture in messages.
 
     Returns:
-        the frame uint8 (H, W, 3), and alpha uint8 (H, W, 1), or None without. An array (H, W, 3) is
-        returned itself.
+        the frame uint8 (H, W, 3), and alpha uint8 (H, W, 1) or None. An array (H, W, 3) is returned
+        itself.
 
     Raises:
         InvalidInputError, BackendUnavailableError: the file cannot be read; see `read_photo`.
@@ -158,7 +174,7 @@ def check_color(color: str) -> str:
     """Check a channel order.
 
     Raises:
-        InvalidInputError: it is none of `COLORS`.
+        InvalidInputError: not one of `COLORS`.
     """
     if color not in COLORS:
         raise InvalidInputError(f"color: {color!r} is unknown; expected one of {COLORS}")
@@ -166,5 +182,5 @@ def check_color(color: str) -> str:
 
 
 def to_bgr(frame: Image, color: str) -> Image:
-    """A frame of channel order "bgr" (as it is) or "rgb" (turned around, contiguous) as BGR."""
+    """A frame as BGR: unchanged for "bgr", a contiguous copy for "rgb"."""
     return np.ascontiguousarray(frame[..., ::-1]) if color == "rgb" else frame

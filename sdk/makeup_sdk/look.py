@@ -1,4 +1,4 @@
-"""Looks: the makeup of a reference, ready to be worn."""
+"""Looks: the makeup of a reference, or of products."""
 
 import io
 import json
@@ -18,9 +18,9 @@ from makeup_kernels import BundleError, InvalidInputError, NoFaceError, Region
 from makeup_kernels.files import as_path, write_atomically
 from makeup_kernels.types import Image
 from makeup_sdk.arguments import as_number, as_regions, as_title
-from makeup_sdk.colors import Color
+from makeup_sdk.colors import Color, to_hex
 from makeup_sdk.faces import BundledFaceAnalyzer, Detection, FaceAnalysis, FaceAnalyzer
-from makeup_sdk.faces.demo_face import demo_face
+from makeup_sdk.faces.demo_face import demo_face, demo_photo
 from makeup_sdk.images import Picture, check_color, check_frame, open_picture, to_bgr
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, Makeup
@@ -39,10 +39,10 @@ from makeup_sdk.models.products.paint import LayeredPainter, ProductsPainter
 from makeup_sdk.models.registry import DEFAULT_MODEL, MAKEUPS, open_model
 
 _FORMAT, _LAYERED_FORMAT = 1, 2
-"""Of a look file; 2 where products are worn over another makeup, which format 1 cannot say."""
+"""Versions of look files; 2 adds products over another makeup."""
 _LOOKS = Path(__file__).parent / "assets" / "looks"
 SHIPPED_LOOKS = tuple(sorted(path.stem for path in _LOOKS.glob("*.json")))
-"""Names of the designed looks that `Look.shipped` knows."""
+"""Names of the designed looks, for `Look.shipped`."""
 _MIN_SCORE = 0.5
 _REFERENCE_FACES = 16
 _MAX_FILE_BYTES, _MAX_JSON_BYTES = 8 << 20, 1 << 20
@@ -54,12 +54,12 @@ class Look:
     """The makeup of a reference photo, or products; immutable, small, independent of any face.
 
     Attributes:
-        makeup: what a model needs to paint it.
-        makeup_regions: the regions that the makeup is for.
-        title: what to call it; control characters are left out.
+        makeup: data for a model's painter.
+        makeup_regions: the regions of the makeup.
+        title: its title; control characters are removed.
         reference: the faces it was read from, so that other models can read them too; None for
-            products, and after a look file unless the makeup itself consists of faces.
-        products: worn over the makeup.
+            products, and for looks from files unless the makeup itself consists of faces.
+        products: painted over the makeup.
     """
 
     makeup: Makeup
@@ -77,19 +77,20 @@ class Look:
         return f"Look({self.title!r}, {' + '.join([self.makeup.kind, *over])}: {worn})"
 
     def _repr_png_(self) -> bytes | None:
-        """What notebooks show: `swatch`; nothing for a style, which has none."""
-        if isinstance(self.makeup, Style):
+        """`preview`, for notebooks; None for a look without one."""
+        try:
+            return bytes(cv2.imencode(".png", self.preview())[1])
+        except InvalidInputError:
             return None
-        return bytes(cv2.imencode(".png", self.swatch())[1])
 
     @property
     def regions(self) -> frozenset[Region]:
-        """The regions it has something for."""
+        """The regions with makeup or products."""
         return self.makeup_regions | {product.region for product in self.products}
 
     @property
     def has_tone(self) -> bool:
-        """Whether it knows the shade of the reference's skin, for `MakeupEngine.tone`."""
+        """Whether it contains the shade of the reference's skin, for `MakeupEngine.tone`."""
         return isinstance(self.makeup, Appearance)
 
     @classmethod
@@ -102,18 +103,18 @@ class Look:
         analyzer: FaceAnalyzer | None = None,
         color: str = "bgr",
     ) -> "Look":
-        """Read the makeup of a reference photo; of several faces, the largest wears it.
+        """Read the makeup of a reference photo; of several faces, the largest is used.
 
         Args:
             photo: path of an image file, a Pillow image, or a frame uint8 (H, W, 3).
             title: default: the file's name.
-            model: reads the makeup: a name, or `engine.model`. An engine of another model reads
-                the photo again when the look is put on.
+            model: reads the makeup: a name, or `engine.model`. An engine with another model reads
+                the photo again when the look is set.
             analyzer: finds the face; default the bundled one.
-            color: channel order of a frame, "bgr" or "rgb"; files and Pillow images say their own.
+            color: channel order of a frame, "bgr" or "rgb"; ignored for files and Pillow images.
 
         Raises:
-            InvalidInputError: no readable image, or a model that takes no reference.
+            InvalidInputError: not a readable image, or a model that takes no reference.
             NoFaceError: no usable face in it.
         """
         model = open_model(model)
@@ -137,31 +138,31 @@ class Look:
     ) -> "Look":
         """A look from colours, for example `Look.from_colors(lips="#b3123a", finish="gloss")`.
 
-        A short form of `from_products`, which knows finishes, shapes and placements.
+        A short form of `from_products`, which supports all finishes, shapes and placements.
 
         Args:
             lips, eyes, blush, brows: colours of lipstick, eye shadow, blush and brow pencil, as
-                `"#b3123a"` or a CSS name; what is not given is not painted.
-            finish: of the lipstick: "natural", "matte" or "gloss".
-            title: what to call it.
+                `"#b3123a"` or a CSS name; None: not painted.
+            finish: finish of the lipstick: "natural", "matte" or "gloss".
+            title: its title.
 
         Raises:
-            InvalidInputError: no colour at all, a malformed colour, or an unknown finish.
+            InvalidInputError: no colour, an invalid colour, or an unknown finish.
         """
         return cls.from_products(color_card(lips, eyes, blush, brows, finish), title=title)
 
     @classmethod
     def from_products(cls, products: Iterable[Product], *, title: str = "products") -> "Look":
-        """A look from products, which every model can put on.
+        """A look from products, which every model supports.
 
             Look.from_products([Lipstick("#7a1f4b", finish="matte"), Lashes(length=0.8)])
 
         Args:
-            products: of `makeup_sdk.cosmetics`, in any order.
-            title: what to call it.
+            products: products of `makeup_sdk.cosmetics`, in any order.
+            title: its title.
 
         Raises:
-            InvalidInputError: no products, something else, or more than 64.
+            InvalidInputError: no products, not products, or more than 64.
         """
         makeup = ProductMakeup(checked_products(products))
         if not makeup.products:
@@ -174,10 +175,10 @@ class Look:
 
         Args:
             text: the JSON.
-            name: what it is, in messages.
+            name: names the text in messages.
 
         Raises:
-            InvalidInputError: what is wrong in it, and where.
+            InvalidInputError: invalid; the message says what is wrong and where.
         """
         products, title = from_json(text, name)
         return cls.from_products(products, title=title)
@@ -198,7 +199,7 @@ class Look:
         """This look with products over it: `look.with_products([Lipstick("#7a1f4b")])`.
 
         Raises:
-            InvalidInputError: something else than products, or more than 64.
+            InvalidInputError: not products, or more than 64.
         """
         added = checked_products(products)
         if isinstance(self.makeup, ProductMakeup):
@@ -210,7 +211,7 @@ class Look:
         """The products of the look as JSON.
 
         Raises:
-            InvalidInputError: it holds makeup that is no product.
+            InvalidInputError: it contains makeup other than products.
         """
         if not isinstance(self.makeup, ProductMakeup):
             raise InvalidInputError(
@@ -224,11 +225,11 @@ class Look:
         """A style that a network has learned, for models without references (`region-gan`).
 
         Args:
-            name: of the style, as its bundle has it; `engine.model` refuses unknown ones, and
-                says which it knows.
+            name: name of a style in the model's bundle; `engine.model` refuses unknown names and
+                lists its own.
 
         Raises:
-            InvalidInputError: no text.
+            InvalidInputError: not a text.
         """
         if not isinstance(name, str):
             raise InvalidInputError(f"style: got {type(name).__name__}, expected a name")
@@ -241,15 +242,15 @@ class Look:
         *,
         analyzer: FaceAnalyzer | None = None,
     ) -> "Look":
-        """Takes makeup off, on models that can (`ssat`), with the bare skin of another face.
+        """A look that removes makeup, with models that can (`ssat`), using another bare face.
 
         Args:
-            photo: of a bare face, best of the same person: a path, or a BGR frame. By default each
-                face borrows from the shipped bare face whose skin is nearest in colour.
+            photo: photo of a bare face, ideally of the same person: a path, or a BGR frame. By
+                default each face uses the shipped bare face with the most similar skin colour.
             analyzer: finds the face; default the bundled one.
 
         Raises:
-            InvalidInputError: no readable image.
+            InvalidInputError: not a readable image.
             NoFaceError: no usable face in it.
         """
         analyzer = analyzer or BundledFaceAnalyzer()
@@ -267,8 +268,8 @@ class Look:
         A region is averaged over the looks that have makeup for it.
 
         Raises:
-            InvalidInputError: no look, a negative or non-finite share, or all shares 0; looks that
-                were made for different models.
+            InvalidInputError: no look, a negative or non-finite share, all shares 0, or looks for
+                different models.
         """
         if not isinstance(shares, Mapping):
             raise InvalidInputError(
@@ -302,8 +303,8 @@ class Look:
         """Take each region from another look: `Look.compose(lips=a, eyes=b)`.
 
         Raises:
-            InvalidInputError: no look given, or one that has no makeup for its region; looks that
-                were made for different models.
+            InvalidInputError: no look given, one without makeup for its region, or looks for
+                different models.
         """
         given = {Region.LIPS: lips, Region.SKIN: skin, Region.EYES: eyes, Region.BROWS: brows}
         parts = {
@@ -323,25 +324,25 @@ class Look:
         return _composed(parts, title)
 
     def under(self, other: "Look") -> "Look":
-        """This look, with the regions of another in the place of its own."""
+        """This look, with the other look's regions replacing its own."""
         parts = dict.fromkeys(self.regions, self) | dict.fromkeys(other.regions, other)
         return _composed(parts, self.title)
 
     def only(self, regions: Region | str | Iterable[Region | str]) -> "Look":
-        """The same look restricted to a region, or to several; also by name, `only("lips")`.
+        """The same look restricted to one or several regions; also by name, `only("lips")`.
 
         Raises:
-            InvalidInputError: no makeup region.
+            InvalidInputError: not a makeup region.
         """
         kept = as_regions(regions, "only")
         products = tuple(product for product in self.products if product.region in kept)
         return replace(self, makeup_regions=self.makeup_regions & kept, products=products)
 
     def made_for(self, model: Model) -> "Look":
-        """This look as a model wears it: itself, or read again from its photos.
+        """This look in the form for a model: itself, or read again from its photos.
 
         Raises:
-            InvalidInputError: it was made for another model, and not of photos.
+            InvalidInputError: it was made for another model, and not from photos.
             NoFaceError: the model cannot read a photo.
         """
         if self.makeup.kind in (model.kind, ProductMakeup.kind):
@@ -351,7 +352,7 @@ class Look:
         return self._read_by(model)
 
     def _read_by(self, model: Model) -> "Look":
-        """The look as a model reads it off its photos, or products off the demo face."""
+        """The look as read by a model from its photos, or for products from the demo face."""
         reference = self.reference
         if isinstance(self.makeup, ProductMakeup):
             reference = References.of(self._on_demo_face())
@@ -369,33 +370,55 @@ class Look:
         makeup = reference.encoded(model.encode)
         return replace(self, makeup=makeup, makeup_regions=self.makeup_regions & model.regions)
 
-    def swatch(self) -> Image:
-        """A picture of the look, for people to see.
+    def preview(self, face: str = "medium") -> Image:
+        """A picture of the look on a shipped face.
+
+        `region-gan` paints styles, the default model everything else.
+
+        Args:
+            face: the face with "light", "medium" or "dark" skin.
 
         Returns:
-            uint8 (256, 256, 3), BGR: the demo face wearing it; of a look that holds whole reference
-            faces, the first of them.
+            uint8 (512, 512, 3), BGR.
 
         Raises:
-            InvalidInputError: a style, which has no picture before a network paints it.
+            InvalidInputError: no such face, a style unknown to the shipped network, or a look that
+                removes makeup.
         """
-        if isinstance(self.makeup, References):
-            return self.makeup.faces[0].crop
-        if isinstance(self.makeup, Style):
-            raise InvalidInputError(
-                f"style {self.makeup.name!r} has no picture before a face wears it"
-            )
-        return self._on_demo_face().crop
+        photo, found = demo_photo(face)
+        return self._worn_by(found, photo)
+
+    def colors(self) -> dict[Region, str]:
+        """The mean colour of each region of the shipped face with medium skin and this look.
+
+        Returns:
+            `"#b3123a"` by region.
+
+        Raises:
+            InvalidInputError: as `preview`.
+        """
+        face = self._on_demo_face()
+        return {
+            region: to_hex(face.crop[face.regions == region].mean(axis=0))
+            for region in sorted(self.regions)
+        }
 
     def _on_demo_face(self) -> FaceAnalysis:
         face = demo_face()
-        picture = face.crop.copy()
-        paint = self.painter(_shipped_model()).paint(face, dict.fromkeys(self.regions, 1.0))
+        return replace(face, crop=self._worn_by(face, face.crop))
+
+    def _worn_by(self, face: FaceAnalysis, photo: Image) -> Image:
+        """A copy of a photo with the look on its face."""
+        is_style = isinstance(self.makeup, Style)
+        model = _shipped_model("region-gan" if is_style else DEFAULT_MODEL)
+        painter = self.made_for(model).painter(model)
+        picture: Image = photo.copy()
+        paint = painter.paint(face, dict.fromkeys(self.regions, 1.0))
         paint.put(picture, face, color="bgr", threads=None)
-        return replace(face, crop=picture)
+        return picture
 
     def painter(self, model: Model) -> Painter:
-        """The look, prepared to be painted by the model that it was made for."""
+        """The look, prepared for painting by the model that it was made for."""
         if isinstance(self.makeup, ProductMakeup):
             return ProductsPainter(self.makeup.products)
         base = model.painter(self.makeup)
@@ -404,10 +427,9 @@ class Look:
         return LayeredPainter(base, self.makeup_regions, ProductsPainter(self.products))
 
     def to_bytes(self) -> bytes:
-        """The content of a look file: a NumPy archive without objects, some 50 KB.
+        """The content of a look file: a NumPy archive without objects, about 50 KB.
 
-        Looks of published models hold the reference faces themselves, some 130 KB each, for
-        whoever opens the file to see.
+        Looks of published models contain the reference faces' pictures, about 130 KB each.
         """
         head: dict[str, Any] = {
             "format": _FORMAT,
@@ -425,7 +447,7 @@ class Look:
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str) -> "Look":
-        """The inverse of `to_bytes`; `name` stands for the data in messages.
+        """The inverse of `to_bytes`; `name` is for messages.
 
         Raises:
             BundleError: corrupt or foreign data.
@@ -434,7 +456,7 @@ class Look:
             raise BundleError(f"{name}: larger than 8 MiB; this is no look file")
         try:
             return _read(data)
-        except Exception as error:  # damaged zips, arrays and JSON raise nearly anything
+        except Exception as error:  # damaged zips, arrays and JSON raise almost any class
             raise BundleError(
                 f"{name}: not a look file or damaged ({error}); "
                 "make it again with `makeup look encode`"
@@ -445,7 +467,7 @@ class Look:
         """A look from a JSON file of products; see `from_json`.
 
         Raises:
-            InvalidInputError: no such file, or what is wrong in it, and where.
+            InvalidInputError: no such file, or invalid; the message says what is wrong and where.
         """
         path = as_path(path, "products")
         if not path.is_file():
@@ -459,10 +481,10 @@ class Look:
         return cls.from_json(text, str(path))
 
     def save(self, path: str | Path) -> None:
-        """Write a look file, whole or not at all.
+        """Write a look file atomically.
 
         Raises:
-            OutputError: the disk is full, or the place is a directory or closed to us.
+            OutputError: the disk is full, the path is a directory, or permission is denied.
         """
         write_atomically(as_path(path, "look file"), self.to_bytes())
 
@@ -481,6 +503,24 @@ class Look:
         return cls.from_bytes(path.read_bytes(), str(path))
 
 
+def look_by_name(name: str) -> Look | None:
+    """A designed look by its name; None for what is, or may be, the path of a file.
+
+    Raises:
+        InvalidInputError: a plain name that neither a file nor a designed look has.
+    """
+    if Path(name).exists():
+        return None
+    if name in SHIPPED_LOOKS:
+        return Look.shipped(name)
+    if Path(name).suffix or len(Path(name).parts) != 1:
+        return None
+    raise InvalidInputError(
+        f"look: neither a file nor a designed look is called {name!r}; "
+        f"{nearest(name, SHIPPED_LOOKS)}"
+    )
+
+
 def _checked(look: object, name: str) -> Look:
     if not isinstance(look, Look):
         raise InvalidInputError(f"{name}: got {type(look).__name__}, expected a Look")
@@ -488,9 +528,9 @@ def _checked(look: object, name: str) -> Look:
 
 
 @cache
-def _shipped_model() -> Model:
-    """The default model, which wears photos and colours."""
-    return open_model(DEFAULT_MODEL)
+def _shipped_model(name: str) -> Model:
+    """A model that looks are shown with."""
+    return open_model(name)
 
 
 def _bare_photos() -> list[Path]:
@@ -501,7 +541,7 @@ def _bare_photos() -> list[Path]:
 
 
 def _named_frame(photo: Picture, name: str, color: str = "bgr") -> tuple[str, Image]:
-    """A photo as a BGR frame, and its name in messages: its path, or `name`."""
+    """A photo as a BGR frame, and its name for messages: its path, or `name`."""
     name = str(photo) if isinstance(photo, (str, Path)) else name
     return name, to_bgr(check_frame(open_picture(photo, color)[0], name), color)
 
@@ -523,9 +563,9 @@ def _area(face: Detection) -> float:
 
 
 def _mixed(parts: Mapping[Region, list[tuple[Look, float]]], title: str) -> Look:
-    """Looks averaged region by region; with their photos if all have some.
+    """Looks averaged region by region, with their photos if all have some.
 
-    Products among photos that `mobile` has read are read by it too.
+    Products mixed with photos that `mobile` has read are read by it too.
     """
     over = ProductMakeup.mix(
         {
@@ -574,7 +614,7 @@ def _composed(parts: Mapping[Region, Look], title: str) -> Look:
 
 
 def _mixed_reference(parts: Mapping[Region, list[tuple[Look, float]]]) -> References | None:
-    """The photos of looks, mixed; None if one has none, or if there are too many to keep."""
+    """The mixed photos of looks; None if a look has none, or if there are too many."""
     mixed: dict[Region, list[tuple[References, float]]] = {}
     for region, shares in parts.items():
         mixed[region] = []

@@ -1,8 +1,8 @@
-"""One frame's way: find the faces, paint them, put the paint into the frame.
+"""The processing of a frame: find the faces, paint them, put the paint into the frame.
 
-`MakeupEngine.process` and streams go the same way, on the CPU and on a GPU. A `FaceSource` says
-which faces a frame has and what each wears (a stream's remembers the frames before); a
-`FrameBackend` says where the work is done.
+`MakeupEngine.process` and streams share it, on the CPU and on a GPU. A `FaceSource` provides the
+faces of a frame and their looks (a stream's keeps state between frames); a `FrameBackend` runs the
+work on a device.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from makeup_sdk.makeup.base import Part
 from makeup_sdk.models.base import Follower, FrameByFrame, Model, Painter
 
 Lap = Callable[[str], None]
-"""Books the time since the last call to a stage."""
+"""Adds the time since the last call to a stage."""
 
 Brush: TypeAlias = Any
 """Paints one look on one face: a `Follower` on the CPU, a `GpuPainter` on a GPU."""
@@ -27,14 +27,14 @@ Brush: TypeAlias = Any
 
 @dataclass(frozen=True)
 class Stroke:
-    """What one look puts on one face of a frame.
+    """One look to paint on one face of a frame.
 
     Attributes:
         face: the analysed face.
-        brush: of the look.
-        strength: per region, above 0.
+        brush: paints the look.
+        strength: strength per region, above 0.
         opacity: in (0, 1]: how far the look is faded in.
-        step: what happened to the face since the last frame; None for images, and at first.
+        step: motion and change of the face since the last frame; None for images and first frames.
     """
 
     face: FaceAnalysis
@@ -46,7 +46,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class FaceToPaint:
-    """A face of a frame, and what it wears.
+    """A face of a frame, and the looks to paint on it.
 
     Attributes:
         landmarks, box, score, track_id, status: as in `Face`.
@@ -62,45 +62,45 @@ class FaceToPaint:
 
 
 class FaceSource(Protocol):
-    """Finds the faces of frames, and says what each wears."""
+    """Finds the faces of frames, and the looks of each."""
 
     def faces(self, view: Any, lap: Lap) -> list[FaceToPaint]:
         """The faces of a frame.
 
         Args:
-            view: the frame as the backend's analyser takes it.
+            view: the frame in the form that the backend's analyser expects.
             lap: called with "detect" or "analyze" after each part of the work.
         """
         ...
 
 
 class Canvas(Protocol):
-    """A frame that is being made up."""
+    """A frame during painting."""
 
     @property
     def view(self) -> Any:
-        """The frame without makeup, as the backend's analyser takes it."""
+        """The frame without makeup, in the form that the backend's analyser expects."""
         ...
 
     def paint(self, strokes: Sequence[Stroke], lap: Lap) -> None:
         """Put makeup on faces.
 
         Args:
-            strokes: of all faces of the frame.
+            strokes: strokes of all faces of the frame.
             lap: called with "generate" or "composite" after each part of the work.
         """
         ...
 
     def result(self) -> Any:
-        """The frame with makeup, of the kind of array that the frame was."""
+        """The frame with makeup, as the same kind of array as the input."""
         ...
 
 
 class FrameBackend(Protocol):
-    """Where frames are worked on.
+    """Processes frames on one kind of device.
 
     Attributes:
-        analyzer: takes views of canvases.
+        analyzer: analyses views of canvases.
         color: channel order of frames, "bgr" or "rgb".
     """
 
@@ -111,10 +111,10 @@ class FrameBackend(Protocol):
     def analyzer(self) -> FaceAnalyzer: ...
 
     def canvas(self, frame: Any, out: Any) -> Canvas:
-        """Take a frame to be made up.
+        """Start painting a frame.
 
         Raises:
-            InvalidInputError: the frame or `out` has the wrong dtype, shape or place.
+            InvalidInputError: the frame or `out` has the wrong dtype, shape or device.
         """
         ...
 
@@ -123,23 +123,23 @@ class FrameBackend(Protocol):
         ...
 
     def painter(self, look: Look) -> Any:
-        """Prepare a look to be painted.
+        """Prepare a look for painting.
 
         Raises:
-            BackendUnavailableError: it cannot be painted here.
+            BackendUnavailableError: this backend cannot paint it.
         """
         ...
 
     def brush(self, painter: Any, smoothing: SmoothingOptions | None) -> Brush:
-        """Start to paint one face with a painter; without `smoothing`, each frame for itself."""
+        """Start painting one face with a painter; without `smoothing`, each frame independently."""
         ...
 
 
 class FramePipeline:
-    """Takes frames through analysis, paint and put.
+    """Analyses frames, paints the faces and puts the paint into the frame.
 
     Args:
-        backend: where the work is done.
+        backend: runs the work.
     """
 
     def __init__(self, backend: FrameBackend) -> None:
@@ -149,17 +149,17 @@ class FramePipeline:
         """Put makeup on the faces of one frame.
 
         Args:
-            frame: uint8 (H, W, 3), where the backend takes it.
-            source: of the frame's faces.
-            out: where the result goes; default a new array.
+            frame: uint8 (H, W, 3), on the backend's device.
+            source: provides the frame's faces.
+            out: array for the result; default a new array.
 
         Raises:
-            InvalidInputError: the frame or `out` has the wrong dtype, shape or place.
+            InvalidInputError: the frame or `out` has the wrong dtype, shape or device.
         """
         return self.paint(self.backend.canvas(frame, out), source)
 
     def paint(self, canvas: Canvas, source: FaceSource) -> Result:
-        """Put makeup on the faces of a frame that the backend has taken."""
+        """Put makeup on the faces of a canvas."""
         watch = Stopwatch()
         found = source.faces(canvas.view, watch.lap)
         canvas.paint([stroke for face in found for stroke in face.strokes], watch.lap)
@@ -175,9 +175,9 @@ class SeenFace:
     """A face of a single image.
 
     Attributes:
-        analysis: of the backend's analyser.
+        analysis: result of the backend's analyser.
         box, score, status: as in `Face`.
-        visible: share in [0, 1] of its makeup that it may wear.
+        visible: opacity in [0, 1] of its makeup.
     """
 
     analysis: FaceAnalysis
@@ -201,13 +201,13 @@ def find_faces(backend: FrameBackend, view: Any, max_faces: int, lap: Lap) -> li
 
 @dataclass(frozen=True)
 class KnownFaces:
-    """Faces of a single image that were found before, all in the same outfit. A `FaceSource`.
+    """Known faces of a single image, all with the same outfit. A `FaceSource`.
 
     Attributes:
         found: see `find_faces`.
         backend: paints them.
-        outfit: what they wear.
-        strength: per region where the outfit has makeup, above 0.
+        outfit: their outfit.
+        strength: non-zero strengths of the outfit's regions.
     """
 
     found: Sequence[SeenFace]
@@ -230,13 +230,13 @@ class KnownFaces:
 
 @dataclass(frozen=True)
 class ImageFaces:
-    """Faces of a single image, all in the same outfit. A `FaceSource`.
+    """Faces of a single image, all with the same outfit. A `FaceSource`.
 
     Attributes:
         backend: analyses them.
-        max_faces: at most so many, the most certain ones.
-        outfit: what they wear.
-        strength: per region where the outfit has makeup, above 0.
+        max_faces: maximum number of faces; the most confident are used.
+        outfit: their outfit.
+        strength: non-zero strengths of the outfit's regions.
     """
 
     backend: FrameBackend
@@ -254,8 +254,8 @@ class CpuBackend:
     """Frames as NumPy arrays, painted by a model on the CPU. See `FrameBackend`.
 
     Args:
-        model: puts the makeup on.
-        analyzer: of BGR frames.
+        model: the makeup model.
+        analyzer: analyses BGR frames.
         color: channel order of the frames, "bgr" or "rgb".
         threads: CPU threads; None: one per core.
     """
@@ -286,7 +286,7 @@ class CpuBackend:
 
 
 class CpuCanvas:
-    """A NumPy frame that is being made up. See `Canvas`."""
+    """A NumPy frame during painting. See `Canvas`."""
 
     def __init__(self, frame: Image, out: Any, color: str, threads: int | None) -> None:
         self._image = output(frame, out)

@@ -1,4 +1,4 @@
-"""Faces drawn on a frame: landmarks, boxes and status, to see what the engine saw."""
+"""Draw the detected faces on a frame: landmarks, boxes and status."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def plot_faces(image: Image, faces: Sequence[Face]) -> Image:
 
     Args:
         image: uint8 (H, W, 3), BGR.
-        faces: found in it; each gets its number, status, and "bare" if it wears no makeup.
+        faces: its faces; each gets its number, status, and "bare" if it was not painted.
 
     Returns:
         uint8 (H, W, 3), BGR.

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import typer
 
 from makeup_sdk.cli import app
+from makeup_training.cli import app as training
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [
@@ -44,35 +46,50 @@ def resolve(command: Any, words: list[str], name: str) -> None:
     resolve(command.commands[words[0]], words[1:], words[0])
 
 
-def helped_commands(command: Any, name: str) -> list[tuple[str, str]]:
-    """Each command, and the examples in its help."""
+def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every command below one, with its full name; of groups, those that run by themselves too."""
+    inner = getattr(command, "commands", {})
+    if not inner or command.invoke_without_command:
+        yield name, command
+    for key, each in inner.items():
+        yield from commands(each, f"{name} {key}")
+
+
+def examples(command: Any) -> list[str]:
+    """The examples in a command's help."""
     lines = [line.strip() for line in (command.help or "").splitlines()]
-    found = [(f"{name} --help", line) for line in lines if line.startswith("makeup ")]
-    for key, inner in getattr(command, "commands", {}).items():
-        found += helped_commands(inner, f"{name} {key}")
-    return found
+    return [line for line in lines if re.match("makeup(-train)? ", line)]
 
 
-HELPED = helped_commands(typer.main.get_command(app), "makeup")
+COMMANDS = [
+    *commands(typer.main.get_command(app), "makeup"),
+    *commands(typer.main.get_command(training), "makeup-train"),
+]
+HELPED = [(f"{name} --help", line) for name, command in COMMANDS for line in examples(command)]
 
 
-def test_help_has_examples() -> None:
-    known = {name for name, _ in HELPED}
-    for name in (
-        *("apply", "stream", "serve", "demo", "doctor", "models", "shades", "catalogue", "build"),
-        *("bench", "look encode", "look colors", "look products", "look mix", "look show"),
-    ):
-        assert f"makeup {name} --help" in known
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_command_reports_in_one_way(name: str, command: Any) -> None:
+    """Two examples in its help, `--json`, and `--quiet` or `-q`."""
+    if command.help.startswith("Not available"):
+        pytest.skip("needs the train extra")
+    assert [line for line in examples(command) if line.startswith(name)][1:]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {"--json", "--quiet", "-q"} <= options
+
+
+def test_every_command_is_known() -> None:
+    known = {name.removeprefix("makeup ") for name, _ in COMMANDS}
+    assert {"apply", "stream", "bench", "bench compare", "look show", "engines verify"} < known
+    assert {"export", "makeup-train"} < known
 
 
 @pytest.mark.parametrize(("page", "line"), shown_commands() + HELPED)
 def test_shown_command(page: str, line: str) -> None:
     program, *words = shlex.split(line, comments=True)
-    for joined in ("&&", "|", "|| "):
+    for joined in ("&&", "|", "||", "&"):
         words = words[: words.index(joined)] if joined in words else words
     if program == "makeup-train":
-        from makeup_training.cli import app as training
-
         resolve(typer.main.get_command(training), words, program)
         return
     command: Any = typer.main.get_command(app)

@@ -164,9 +164,13 @@ def test_import_command_reads_a_published_checkpoint(app, tmp_path) -> None:
         "--precision",
         "fp16",
     ]
-    arguments += ["--width", "8", "--size", "32", "--pairs", "1", "--threads", "1"]
+    arguments += ["--width", "8", "--size", "32", "--pairs", "1", "--threads", "1", "--json"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["output"] == str(place)
+    assert isinstance(told["arrival"], float)
+    assert told["image"]["difference"]["psnr"] > 30
     manifest = Bundle.open(place).manifest
     assert (manifest.model, manifest.precision, manifest.weights["licence"]) == (
         "psgan", "fp16", "MIT"

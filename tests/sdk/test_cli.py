@@ -12,6 +12,7 @@ from PIL import ImageCms
 
 from makeup_sdk import BundleError, Look, Region, __version__, read_image, write_image
 from makeup_sdk.cli import main
+from makeup_sdk.look import SHIPPED_LOOKS
 from makeup_sdk.models.registry import open_model
 
 
@@ -154,6 +155,11 @@ def test_apply_without_a_face_writes_nothing(
         (["look", "colors", "--lips", "#123", "-o", "x.txt"], "look files end in .look"),
         (["look", "mix", "a.look=x", "-o", "x.look"], "'x' is not a number"),
         (["look", "show", "none.look"], "no such look file"),
+        (["look", "show", "smokey"], "is called 'smokey'; did you mean 'smoky'?"),
+        (
+            ["apply", "x.jpg", "--look", "soft"],
+            "neither a file nor a designed look is called 'soft'",
+        ),
     ],
 )
 def test_errors_are_one_clear_line(
@@ -197,10 +203,52 @@ def test_look_files(
     assert len(Look.load(both).regions) == 4
     picture = tmp_path / "swatch.png"
     assert run(monkeypatch, "look", "show", both, "--picture", picture) == 0
-    assert "brows, eyes, lips, skin" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "kind     mobile, worn by mobile\nregions  lips, skin, eyes, brows\n" in said
+    assert "colour   lips #" in said
     assert read_image(picture).shape == (512, 512, 3)
     out = tmp_path / "out.jpg"
     assert run(monkeypatch, "apply", demo_path("dark.jpg"), "--look", both, "-o", out) == 0
+
+
+def test_looks_are_written_beside_their_input(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without -o; `--json` says where, `--quiet` nothing."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(RED, tmp_path / "red.jpg")
+    (tmp_path / "card.json").write_text('{"format": 1, "products": [{"product": "lashes"}]}')
+    for arguments, name in (
+        (("encode", tmp_path / "red.jpg"), str(tmp_path / "red.look")),
+        (("colors", "--lips", "crimson", "--title", "lips"), "lips.look"),
+        (("products", "card.json"), "card.look"),
+        (("products", "smoky"), "smoky.look"),
+        (("mix", "red.look", "lips.look"), "mix.look"),
+    ):
+        assert run(monkeypatch, "look", *arguments, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["output"] == name
+        assert Path(name).stat().st_size == told["bytes"]
+        assert run(monkeypatch, "look", *arguments, "--quiet") == 0
+        assert capsys.readouterr().out == ""
+    assert run(monkeypatch, "look", "show", "lips.look", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["regions"], list(told["colors"])) == ("products", ["lips"], ["lips"])
+    assert run(monkeypatch, "look", "show", "red.look", "--quiet") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_designed_looks_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "look", "list", "--quiet") == 0
+    names = capsys.readouterr().out.split()
+    assert names == list(SHIPPED_LOOKS)
+    assert run(monkeypatch, "look", "list", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [look["name"] for look in told] == names
+    assert run(monkeypatch, "look", "list") == 0
+    assert "soft-glam" in capsys.readouterr().out
 
 
 def test_looks_of_products(
@@ -326,4 +374,4 @@ def test_look_show_of_a_designed_look_and_models_as_json(
     models = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
     assert models["mobile"]["milliseconds"] >= 0
     assert models["ssat"]["milliseconds"] is None
-    assert models["ssat"]["licence"] == "weights do not ship"
+    assert models["ssat"]["licence"] == "not shipped"

@@ -1,5 +1,6 @@
 """Portrait editing with the weights that ship: parts of others, redrawn labels, the command."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,12 +158,13 @@ def test_the_command(demo: Demo, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     expected = PortraitEditor().edit(photo, {"mouth": other})
     np.testing.assert_array_equal(read_image(out), expected)
-    again = tmp_path / "again.png"
-    done = run(app, ["edit", str(photo), "--label", str(label), "-o", str(again)])
+    done = run(app, ["edit", str(photo), "--label", str(label), "--json"])
     assert done.exit_code == 0, done.output
+    again = json.loads(done.output)["output"]
+    assert Path(again) == photo.with_stem(f"{photo.stem}-edited")
     np.testing.assert_array_equal(read_image(again), read_image(photo))
     for arguments, message in (
-        ([str(photo)], "nothing to write"),
+        ([str(photo)], "nothing to edit"),
         ([str(photo), "-o", str(out)], "nothing to edit"),
         ([str(photo), "--write-label", "label.jpg"], "expected a .png"),
     ):
@@ -181,3 +183,9 @@ def test_the_largest_face_is_edited(editor: PortraitEditor, demo: Demo) -> None:
     changed = (result != picture).any(2)
     assert changed[:, small.shape[1] :].any()
     assert not changed[:, : small.shape[1]].any()
+    at = small.shape[1] / 2, small.shape[0] / 2
+    result = editor.edit(picture, {"mouth": demo("red-classic.jpg")}, at=at)
+    changed = (result != picture).any(2)
+    assert changed[:, : small.shape[1]].any()
+    assert not changed[:, small.shape[1] :].any()
+    assert not editor.label(picture, at=at)[:, small.shape[1] :].any()

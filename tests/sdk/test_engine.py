@@ -350,8 +350,33 @@ def test_profiles_are_not_smeared(engine: MakeupEngine, faces_folder: Path) -> N
 
 
 def test_results_are_shown_in_short(engine: MakeupEngine, demo: Callable[[str], Image]) -> None:
-    shown = repr(engine.process_detailed(demo("medium.jpg")))
-    assert re.fullmatch(r"Result\(512x512, 1 faces, 1 painted, [0-9.]+ ms\)", shown)
+    result = engine.process_detailed(demo("medium.jpg"))
+    assert re.fullmatch(r"Result\(512x512, 1 faces, 1 painted, [0-9.]+ ms\)", repr(result))
+    assert re.fullmatch(
+        r"Face\(0: ok, painted, box \(\d+, \d+, \d+, \d+\), [01]\.\d\d\)", repr(result.faces[0])
+    )
+    assert repr(engine).startswith("MakeupEngine(look=Look('")
+    assert repr(engine).endswith("model='mobile')")
+
+
+def test_looks_by_name(demo: Callable[[str], Image]) -> None:
+    engine = MakeupEngine(look="soft-glam")
+    assert engine.look is not None
+    assert engine.look.title == "Soft glam"
+    with pytest.raises(InvalidInputError, match="is called 'smokey'; did you mean 'smoky'"):
+        engine.look = "smokey"
+    with pytest.raises(InvalidInputError, match=r"none\.jpg: no such file"):
+        engine.look = "none.jpg"
+
+
+def test_a_batch_is_several_pictures(engine: MakeupEngine) -> None:
+    with pytest.raises(InvalidInputError, match="frames: got one path, expected several pictures"):
+        list(engine.process_batch("photo.jpg"))
+
+
+def test_bytes_are_no_frame(engine: MakeupEngine) -> None:
+    with pytest.raises(InvalidInputError, match=r"got bytes, .*PIL\.Image\.open\(io\.BytesIO"):
+        engine.process(b"\xff\xd8")
 
 
 def test_none_is_a_file_that_was_not_read(engine: MakeupEngine) -> None:

@@ -80,3 +80,31 @@ def test_write_refuses(tmp_path: Path) -> None:
         write_image(tmp_path / "x.docx", GRADIENT)
     with pytest.raises(InvalidInputError, match="no such folder; create it first"):
         write_image(tmp_path / "no" / "x.png", GRADIENT)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("none.jpg", "none.jpg: no such file; give the path of an image"),
+        ("folder", "folder: this is a folder; give the path of an image"),
+        ("https://example.com/a.jpg", "a.jpg: addresses are not opened; download the picture"),
+    ],
+)
+def test_what_is_no_file_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, message: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInputError, match=message):
+        read_image(path)
+
+
+def test_a_file_that_is_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = save(tmp_path / "mine.png", GRADIENT)
+
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(InvalidInputError, match=r"cannot be read \(Permission denied\); check who"):
+        read_image(photo)

@@ -10,7 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from makeup_sdk import BundleError, FaceAnalysis, InvalidInputError, Look, Region
+from makeup_sdk import (
+    BundleError,
+    FaceAnalysis,
+    InvalidInputError,
+    Look,
+    MakeupEngine,
+    Region,
+)
 from makeup_sdk.cosmetics import Lashes, Lipstick
 from makeup_sdk.look import SHIPPED_LOOKS
 from makeup_sdk.makeup.appearance import Appearance
@@ -280,8 +287,9 @@ def test_styles(tmp_path: Path) -> None:
     assert Look.mix({look: 0.5, loaded: 0.5}).makeup == look.makeup
     with pytest.raises(InvalidInputError, match=r"styles \(bare, smoky\) cannot be mixed"):
         Look.mix({look: 0.5, Look.from_style("bare"): 0.5})
-    with pytest.raises(InvalidInputError, match="style 'smoky' has no picture"):
-        look.swatch()
+    assert loaded.preview().shape == (512, 512, 3)
+    with pytest.raises(InvalidInputError, match="style: 'rosy' is unknown"):
+        Look.from_style("rosy").preview()
 
 
 def _damage(look: Look, path: Path, how: str) -> None:
@@ -433,8 +441,34 @@ def test_looks_are_shown_in_short(look: Look) -> None:
     layered = look.with_products([Lipstick("#7a1f4b")])
     assert repr(layered) == "Look('red-classic', mobile + Lipstick: lips, skin, eyes, brows)"
     shown = cv2.imdecode(np.frombuffer(look._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
-    np.testing.assert_array_equal(shown, look.swatch())
-    assert Look.from_style("retro")._repr_png_() is None
+    np.testing.assert_array_equal(shown, look.preview())
+    assert Look.from_style("unheard of")._repr_png_() is None
+
+
+def test_a_preview_is_the_shipped_face_made_up(
+    demo: Callable[[str], np.ndarray], look: Look
+) -> None:
+    """As the engine puts it on; a look for networks is shown too."""
+    engine = MakeupEngine(look=look)
+    for skin in ("light", "medium", "dark"):
+        bare = demo(f"{skin}.jpg")
+        np.testing.assert_array_equal(look.preview(skin), engine.process(bare))
+        assert (look.preview(skin) != bare).any()
+    faces = Look.from_photo(demo("red-classic.jpg"), model="psgan")
+    assert (faces.preview() != demo("medium.jpg")).any()
+    with pytest.raises(InvalidInputError, match="face: got 'red', expected one of light, medium"):
+        look.preview("red")
+    with pytest.raises(InvalidInputError, match="takes makeup off, which model 'mobile' cannot do"):
+        Look.bare().preview()
+
+
+def test_colors_of_a_look_are_those_on_the_face() -> None:
+    """Opaque crimson lips of matte finish come out near crimson, and nothing else is named."""
+    look = Look.from_products([Lipstick("#dc143c", finish="matte", opacity=1.0)])
+    (region, color), *others = look.colors().items()
+    assert (region, others) == (Region.LIPS, [])
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    assert red - max(green, blue) > 90
 
 
 def test_photos_in_rgb(demo: Callable[[str], np.ndarray], look: Look) -> None:

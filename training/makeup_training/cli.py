@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from makeup_kernels import terminal
 from makeup_kernels.dispatch import thread_count
-from makeup_kernels.terminal import JsonOption, QuietOption, Report
+from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
 from makeup_training.extra import require_train_extra
 from makeup_training.systems.plans import PLANS
 from makeup_training.trainer.config import load_config, parse_setting, shipped_recipes
@@ -83,7 +83,7 @@ def train(
 
     makeup-train psgan --data faces/ --licence Apache-2.0 --out runs/mine
     """
-    report = Report(quiet=quiet, as_json=as_json)
+    report = Reporter(quiet=quiet, as_json=as_json)
     mobile = {f"{system}-mobile": system for system in PLANS}
     if list_recipes:
         recipes = sorted([*shipped_recipes(), *mobile])
@@ -122,7 +122,7 @@ def train(
         raise typer.Exit(130) from None
 
 
-def _say_how_to_go_on(folder: Path, report: Report) -> None:
+def _say_how_to_go_on(folder: Path, report: Reporter) -> None:
     """After Ctrl-C, print the command that resumes the run."""
     again = ["makeup-train", *sys.argv[1:]]
     if any(folder.glob("checkpoints/step-*")) or (folder / "state.safetensors").is_file():
@@ -141,7 +141,7 @@ def _train_recipe(
     skip_bad: bool,
     threads: int,
     options: dict[str, Any],
-    report: Report,
+    report: Reporter,
 ) -> None:
     """Train by a recipe file; `options` are those of the trainer's `RunOptions`."""
     config = load_config(recipe, overrides)
@@ -170,7 +170,7 @@ def _train_mobile(
     mixed: bool,
     threads: int,
     origin: dict[str, Any],
-    report: Report,
+    report: Reporter,
 ) -> None:
     """Analyse the faces, unless that was done before, and train by the system's plan.
 
@@ -208,7 +208,7 @@ def _train_mobile(
     report.json({"recipe": f"{system}-mobile", "out": out, "steps": plan.steps, "weights": weights})
 
 
-def _checked(collection: Any, skip_bad: bool, report: Report) -> Any:
+def _checked(collection: Any, skip_bad: bool, report: Reporter) -> Any:
     """The collection without bad faces, which are listed; else an error at the first one."""
     from makeup_training.data.portraits import usable
 

@@ -66,7 +66,7 @@ def available() -> str | None:
     if not torch.cuda.is_available():
         return (
             f"torch {torch.__version__} finds no CUDA GPU; run on a machine with one and a torch "
-            "built for CUDA, or use backend='cpu'"
+            "built for CUDA, or use the CPU"
         )
     return None
 

@@ -1,7 +1,8 @@
 """Compare two reports: how much faster or slower, and whether the difference is significant."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,20 @@ class Comparison:
     differences: tuple[str, ...]
     cold_start: tuple[float, float] | None
     memory: tuple[float, float] | None
+
+    def entry(self) -> dict[str, Any]:
+        """The comparison as JSON holds it."""
+        return {
+            "changes": [
+                asdict(scenario) | asdict(change) | {"verdict": change.verdict}
+                for scenario, changes in self.changes
+                for change in changes
+            ],
+            "unmatched": [asdict(scenario) for scenario in self.unmatched],
+            "differences": self.differences,
+            "cold_start": self.cold_start,
+            "memory": self.memory,
+        }
 
 
 def compare_reports(before: Report, after: Report) -> Comparison:

@@ -46,7 +46,7 @@ _MAX_FILE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Milliseconds of one thing, without the samples that they are of."""
+    """Percentiles and mean of one quantity in milliseconds, without the samples."""
 
     p50: float
     p95: float
@@ -60,7 +60,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Samples:
-    """Milliseconds of one thing, one per frame, in the order in which they were taken."""
+    """Milliseconds of one quantity, one sample per frame, in order."""
 
     values: tuple[float, ...]
 
@@ -84,7 +84,7 @@ class Samples:
         return self.percentile(99)
 
     def quantiles(self) -> Quantiles:
-        """What is left of them without the samples."""
+        """Percentiles and mean, without the samples."""
         return Quantiles(self.p50, self.p95, self.p99, float(np.mean(self.values)))
 
     def summary(self) -> dict[str, float]:
@@ -104,7 +104,7 @@ def samples_of(times: Times) -> Samples:
     if isinstance(times, Samples):
         return times
     raise InvalidInputError(
-        "the report holds no samples; measure again with `makeup bench --json`, which keeps them"
+        "the report holds no samples; measure again with `makeup bench -o FILE`, which keeps them"
     )
 
 
@@ -124,7 +124,7 @@ class Measurement:
 
     @property
     def model_only(self) -> Times | None:
-        """The stage that makes the makeup, alone; None if the engine has no such stage."""
+        """Times of the stage that generates the makeup; None if there is no such stage."""
         return self.stages.get(MODEL_STAGE)
 
 
@@ -140,13 +140,13 @@ class ColdStart:
 
     @property
     def total(self) -> float:
-        """All of them together."""
+        """The sum of all parts."""
         return self.interpreter + self.imports + self.engine + self.look + self.frame
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory of a fresh process in MiB: after imports, with a look on, and at most."""
+    """Resident memory of a fresh process in MiB: after imports, with a look set, and peak."""
 
     imported: float
     ready: float
@@ -155,7 +155,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `makeup bench` finds out.
+    """All results of `makeup bench`.
 
     Attributes:
         created: UTC, ISO 8601.
@@ -163,7 +163,7 @@ class Report:
         machine: see `machine_info`.
         results: one measurement per scenario.
         cold_starts: one per fresh process.
-        memory: None where the system does not tell.
+        memory: None if the system does not report it.
     """
 
     created: str
@@ -173,29 +173,30 @@ class Report:
     cold_starts: tuple[ColdStart, ...] = ()
     memory: Memory | None = None
 
+    def entry(self) -> dict[str, Any]:
+        """The report as JSON holds it."""
+        return {
+            "schema": SCHEMA,
+            "created": self.created,
+            "settings": dict(self.settings),
+            "machine": dict(self.machine),
+            "results": [_measurement_entry(result) for result in self.results],
+            "cold_start": [
+                {name: round(value, 1) for name, value in asdict(start).items()}
+                for start in self.cold_starts
+            ]
+            or None,
+            "memory": None
+            if self.memory is None
+            else {name: round(value, 1) for name, value in asdict(self.memory).items()},
+        }
+
     def to_json(self) -> str:
         """The text of a report file."""
-        return json.dumps(
-            {
-                "schema": SCHEMA,
-                "created": self.created,
-                "settings": dict(self.settings),
-                "machine": dict(self.machine),
-                "results": [_measurement_entry(result) for result in self.results],
-                "cold_start": [
-                    {name: round(value, 1) for name, value in asdict(start).items()}
-                    for start in self.cold_starts
-                ]
-                or None,
-                "memory": None
-                if self.memory is None
-                else {name: round(value, 1) for name, value in asdict(self.memory).items()},
-            },
-            indent=1,
-        )
+        return json.dumps(self.entry(), indent=1)
 
     def without_samples(self) -> "Report":
-        """The same with percentiles and means in place of the samples, for publishing."""
+        """The same report with percentiles and means instead of samples, for publishing."""
         results = (
             Measurement(
                 result.scenario,
@@ -207,7 +208,7 @@ class Report:
         return replace(self, results=tuple(results))
 
     def save(self, path: str | Path) -> None:
-        """Write a report file, whole or not at all."""
+        """Write a report file atomically."""
         write_atomically(Path(path), self.to_json().encode() + b"\n")
 
 
@@ -219,7 +220,7 @@ def load_report(path: str | Path) -> Report:
     """
     path = Path(path)
     if not path.is_file():
-        raise InvalidInputError(f"{path}: no such file; make one with `makeup bench --json {path}`")
+        raise InvalidInputError(f"{path}: no such file; make one with `makeup bench -o {path}`")
     if path.stat().st_size > _MAX_FILE_BYTES:
         raise InvalidInputError(f"{path}: larger than 64 MiB; this is no report of `makeup bench`")
     try:
@@ -230,11 +231,11 @@ def load_report(path: str | Path) -> Report:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInputError(
             f"{path}: not a report of `makeup bench`, or damaged ({str(error)[:80]}); "
-            f"make it again with `makeup bench --json {path}`"
+            f"make it again with `makeup bench -o {path}`"
         ) from None
     raise InvalidInputError(
         f"{path}: schema {str(schema)[:40]!r}, this release reads {SCHEMA!r}; "
-        "run `makeup bench --json` again with this release"
+        "run `makeup bench -o FILE` again with this release"
     )
 
 

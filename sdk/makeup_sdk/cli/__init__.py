@@ -1,12 +1,10 @@
 """The `makeup` command."""
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from makeup_kernels import MakeupError
+from makeup_kernels import terminal
 from makeup_sdk import __version__
 from makeup_sdk.cli import (
     apply,
@@ -65,10 +63,4 @@ def options(
 
 def main() -> None:
     """Run the command; an error of ours ends it with its message and exit status 1."""
-    try:
-        app()
-    except MakeupError as error:
-        Console(stderr=True).print(
-            f"error: {error}", style="bold red", markup=False, soft_wrap=True
-        )
-        sys.exit(1)
+    terminal.run(app)

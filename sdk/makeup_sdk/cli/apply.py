@@ -1,16 +1,14 @@
 """`makeup apply`: put a look on photos."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
 
 from makeup_kernels import MakeupError, NoFaceError
+from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
 from makeup_sdk.cli.options import (
     BackendOption,
     LookOption,
@@ -22,7 +20,7 @@ from makeup_sdk.cli.options import (
     parse_look,
     parse_strength,
 )
-from makeup_sdk.cli.photo_jobs import photo_jobs
+from makeup_sdk.cli.photo_jobs import Job, photo_jobs
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import Face
 from makeup_sdk.images import read_photo, write_photo
@@ -50,20 +48,19 @@ def apply(
     debug: Annotated[
         bool, typer.Option("--debug", help="Draw landmarks, boxes and status on the results.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures alone.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was done as JSON, a line for each photo.")
-    ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put the makeup of a reference photo on photos.
 
     Goes on after a photo that cannot be made up, lists those at the end and exits with status 1.
+    With --json, a line for each photo.
 
     makeup apply photo.jpg --look soft-glam
 
     makeup apply photos/ --look reference.jpg --region lips --region eyes=0.6 -o made-up/
     """
-    console = Console(quiet=quiet or as_json)
+    reporter = Reporter(quiet=quiet, as_json=as_json)
     worn = parse_look(look)
     jobs = photo_jobs(sources, output, [Path(worn)] if isinstance(worn, str) else [])
     engine = MakeupEngine(
@@ -74,38 +71,44 @@ def apply(
         tone=tone,
         threads=threads,
     )
-    failures = []
-    shown = len(jobs) > 1 and not console.quiet
-    for source, target in track(jobs, "Applying", console=console, disable=not shown):
+    failures, made_up = [], 0
+    shown = len(jobs) > 1
+    for source, target in track(jobs, "Applying", console=reporter.progress, disable=not shown):
         faces: Sequence[Face] = ()
         problem = None
         try:
             photo = read_photo(source)
             result = engine.process_detailed(photo.image)
             faces = result.faces
-            if not any(face.painted for face in faces):
+            painted = sum(face.painted for face in faces)
+            if not painted:
                 raise NoFaceError(_why_bare(source, faces))
             target.parent.mkdir(parents=True, exist_ok=True)
             write_photo(target, photo.wearing(result.plot() if debug else result.image))
+            made_up += painted
         except (MakeupError, OSError) as error:
             problem = str(error)
             failures.append(problem)
-        if as_json:
-            typer.echo(_line(source, None if problem else target, faces, problem))
-    done = f"{len(jobs) - len(failures)} of {len(jobs)}"
-    place = output or ", ".join(dict.fromkeys(str(target.parent) for _, target in jobs))
-    if len(jobs) == 1:
-        place = jobs[0][1]
-    console.print(f"{done} photos made up: {place}", markup=False, soft_wrap=True)
-    loud = Console(quiet=as_json)
+        reporter.json(_entry(source, None if problem else target, faces, problem), indent=None)
+    written = [str(target) for _, target in jobs] if len(jobs) == 1 else _folders(jobs, output)
+    done = len(jobs) - len(failures)
+    place = f": {', '.join(written)}" if done else ""
+    reporter.say(f"{done} of {len(jobs)} photos made up, {made_up} faces{place}")
     for failure in failures:
-        loud.print(f"[red]failed[/red] {escape(failure)}", soft_wrap=True)
+        reporter.failure(f"failed {failure}")
     if failures:
         raise typer.Exit(1)
 
 
-def _line(source: Path, target: Path | None, faces: Sequence[Face], problem: str | None) -> str:
-    """One photo's JSON."""
+def _folders(jobs: Sequence[Job], output: Path | None) -> list[str]:
+    """Where several results are."""
+    return list(dict.fromkeys(str(output or target.parent) for _, target in jobs))
+
+
+def _entry(
+    source: Path, target: Path | None, faces: Sequence[Face], problem: str | None
+) -> dict[str, Any]:
+    """What is told of a photo."""
     told = [
         {
             "box": [round(float(v), 1) for v in face.box],
@@ -115,7 +118,7 @@ def _line(source: Path, target: Path | None, faces: Sequence[Face], problem: str
         for face in faces
     ]
     output = None if target is None else str(target)
-    return json.dumps({"photo": str(source), "output": output, "faces": told, "error": problem})
+    return {"photo": str(source), "output": output, "faces": told, "error": problem}
 
 
 def _why_bare(source: Path, faces: Sequence[Face]) -> str:

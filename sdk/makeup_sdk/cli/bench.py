@@ -6,11 +6,11 @@ from time import monotonic
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from makeup_engines import BACKENDS
 from makeup_kernels import InvalidInputError
+from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
 from makeup_sdk.bench.compare import compare_reports
 from makeup_sdk.bench.options import PRESETS, BenchOptions, parse_size
 from makeup_sdk.bench.plot import save_plot
@@ -58,10 +58,13 @@ def bench(
     jetson: Annotated[
         bool, typer.Option("--jetson", help="Networks on TensorRT, streams, long warm-up.")
     ] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the report, samples included.")
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the report (.json), samples included."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Write a picture of it (.svg).")] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure latency per stage, cold start and memory of an engine on this machine.
 
@@ -69,7 +72,7 @@ def bench(
 
     makeup bench
 
-    makeup bench --size 720p --faces 3 --json mine.json
+    makeup bench --size 720p --faces 3 -o mine.json
     """
     if context.invoked_subcommand is not None:
         return
@@ -89,28 +92,27 @@ def bench(
     }
     preset = PRESETS["desktop"] if desktop else PRESETS["jetson"] if jetson else BenchOptions()
     options = replace(preset, **{key: value for key, value in chosen.items() if value is not None})
-    for file in (json_file, plot):
+    for file in (output, plot):
         if file is not None and not file.absolute().parent.is_dir():
             raise InvalidInputError(f"{file.parent}: no such folder; create it first")
     if plot is not None and plot.suffix.lower() != ".svg":
         raise InvalidInputError(f"--plot {plot}: plots are SVG files; end the name in .svg")
-    report = _run(options)
-    console = Console()
-    show_report(console, report)
-    if json_file is not None:
-        report.save(json_file)
-        console.print(f"wrote {json_file}", markup=False)
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    report = _run(options, reporter)
+    show_report(reporter.console, report)
+    if output is not None:
+        report.save(output)
+        reporter.say(f"wrote {output}")
     if plot is not None:
         save_plot(plot, report)
-        console.print(f"wrote {plot}", markup=False)
+        reporter.say(f"wrote {plot}")
+    reporter.json(report.entry())
 
 
-def _run(options: BenchOptions) -> Report:
+def _run(options: BenchOptions, reporter: Reporter) -> Report:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     # drawn between frames only: a thread that draws would take its time from theirs
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, auto_refresh=False
-    ) as bar:
+    with Progress(*columns, console=reporter.progress, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("starting", total=1.0)
         drawn = 0.0
 
@@ -128,9 +130,24 @@ def _run(options: BenchOptions) -> Report:
 def compare(
     before: Annotated[Path, typer.Argument(metavar="A.json", help="Report of `makeup bench`.")],
     after: Annotated[Path, typer.Argument(metavar="B.json", help="The one to hold against it.")],
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only what is faster or slower.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare two reports: ratios of medians with 95 % bootstrap confidence intervals.
 
     makeup bench compare before.json after.json
+
+    makeup bench compare before.json after.json --json
     """
-    show_comparison(Console(), compare_reports(load_report(before), load_report(after)))
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    comparison = compare_reports(load_report(before), load_report(after))
+    show_comparison(reporter.console, comparison)
+    reporter.names(
+        f"{scenario.label}: {change.what}: {change.verdict}, {change.ratio:.3f} x"
+        for scenario, changes in comparison.changes
+        for change in changes
+        if change.verdict != "unclear"
+    )
+    reporter.json(comparison.entry())

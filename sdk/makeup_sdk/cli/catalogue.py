@@ -1,17 +1,19 @@
 """`makeup catalogue`: every photo in every look, here or on Ray."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from makeup_kernels import BackendUnavailableError
+from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
 from makeup_sdk.cli.options import (
     BackendOption,
     ModelOption,
     RegionOption,
     StrengthOption,
+    ToneOption,
     parse_strength,
 )
 from makeup_sdk.models.registry import DEFAULT_MODEL
@@ -52,6 +54,7 @@ def catalogue(
     ] = 0,
     region: RegionOption = None,
     strength: StrengthOption = 1.0,
+    tone: ToneOption = 0.0,
     model: ModelOption = DEFAULT_MODEL,
     backend: BackendOption = "auto",
     ray: Annotated[
@@ -61,6 +64,8 @@ def catalogue(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count, try a few photos, estimate; write nothing.")
     ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put every look on every photo, once; started again, it goes on where it was.
 
@@ -79,24 +84,24 @@ def catalogue(
         format=picture_format,
         size=size,
         strength=parse_strength(strength, region or ()),
+        tone=tone,
         model=model,
         backend=backend,
         workers=workers if workers is not None else 0 if ray else module.cores(),
         threads=threads or (1 if ray else None),
     )
-    console = Console()
+    reporter = Reporter(quiet=quiet, as_json=as_json)
     if dry_run:
         guess = module.estimate_catalogue(photos, looks, output, options)
-        console.print(
+        reporter.json(asdict(guess))
+        reporter.say(
             f"{guess.photos} photos x {guess.looks} looks = {guess.photos * guess.looks} pictures; "
-            f"{guess.begun} photos are begun or done",
-            highlight=False,
+            f"{guess.begun} photos are begun or done"
         )
         if guess.sampled:
-            console.print(
+            reporter.say(
                 f"the rest: about {guess.hours:.2g} hours with {options.workers} workers and "
-                f"{guess.gigabytes:.2g} GB, by {guess.sampled} photos",
-                highlight=False,
+                f"{guess.gigabytes:.2g} GB, by {guess.sampled} photos"
             )
         return
     columns = (
@@ -106,7 +111,7 @@ def catalogue(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=reporter.progress) as bar:
         task = bar.add_task("catalogue", total=None, new=0)
         summary = module.run_catalogue(
             photos,
@@ -119,12 +124,12 @@ def catalogue(
             ),
         )
     counts = ", ".join(f"{count} {status}" for status, count in summary.counts.items() if count)
-    console.print(
-        f"{summary.pairs} pairs: {counts}; {summary.new} of them now, in {summary.seconds:.1f} s",
-        highlight=False,
+    reporter.say(
+        f"{summary.pairs} pairs: {counts}; {summary.new} of them now, in {summary.seconds:.1f} s"
     )
-    console.print(f"report: {summary.report}", markup=False, highlight=False, soft_wrap=True)
+    reporter.say(f"report: {summary.report}")
+    reporter.json(asdict(summary))
     failed = summary.counts["failed"]
     if failed:
-        console.print(f"{failed} failed; start again to try them once more", style="red")
+        reporter.failure(f"{failed} failed; start again to try them once more")
         raise typer.Exit(1)

@@ -9,9 +9,9 @@ from typing import Annotated
 import cv2
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
 from makeup_kernels.types import Image
 from makeup_sdk.cli.options import ThreadsOption
 from makeup_sdk.engine import MakeupEngine
@@ -28,6 +28,8 @@ def demo(
         Path, typer.Option("--output", "-o", help="Where to write the picture.")
     ] = Path("makeup-demo.jpg"),
     threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put the shipped looks on the shipped faces; writes one picture and prints timings.
 
@@ -35,7 +37,7 @@ def demo(
 
     makeup demo -o faces.jpg --threads 1
     """
-    console = Console()
+    reporter = Reporter(quiet=quiet, as_json=as_json)
     sources, references = _pictures("source"), _pictures("reference")
     engine = MakeupEngine(threads=threads)
     header = [_tile(np.full((8, 8, 3), 255, np.uint8)), *map(_tile, sources.values())]
@@ -51,12 +53,15 @@ def demo(
     table = Table(title="one face, milliseconds", title_justify="left")
     table.add_column("stage")
     table.add_column("median", justify="right")
-    for stage in timings[0].timings:
-        table.add_row(stage, f"{median(run.timings[stage] for run in timings):.1f}")
-    table.add_row("all", f"{median(sum(run.timings.values()) for run in timings):.1f}")
-    console.print(table)
-    console.print("top row: bare faces; left column: references; the rest: made up", markup=False)
-    console.print(f"wrote {output}", markup=False, soft_wrap=True)
+    stages = {stage: median(run.timings[stage] for run in timings) for stage in timings[0].timings}
+    stages["all"] = median(sum(run.timings.values()) for run in timings)
+    for stage, milliseconds in stages.items():
+        table.add_row(stage, f"{milliseconds:.1f}")
+    reporter.table(table)
+    reporter.say("top row: bare faces; left column: references; the rest: made up")
+    reporter.say(f"wrote {output} ({len(sources) * len(references)} made-up faces)")
+    rounded = {stage: round(milliseconds, 1) for stage, milliseconds in stages.items()}
+    reporter.json({"output": output, "milliseconds": rounded})
 
 
 def _pictures(role: str) -> dict[str, Image]:

@@ -5,7 +5,6 @@ inside it, so that one broken part leaves the others to be told.
 """
 
 import importlib
-import json
 import os
 import platform
 import shutil
@@ -16,12 +15,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from makeup_kernels import MakeupError
 from makeup_kernels.dispatch import THREADS_VARIABLE, usable_cores
+from makeup_kernels.terminal import JsonOption, Reporter
 from makeup_sdk.cli.doctor_gpu import check_gpu
 from makeup_sdk.cli.findings import Finding, misfit, package, requirements, version_of
 
@@ -45,7 +44,7 @@ def doctor(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print warnings and what is broken alone.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check this installation; exits with status 1 if something needed is broken.
 
@@ -64,28 +63,25 @@ def doctor(
         findings += _told(lambda: _open_camera(camera))
     if quiet:
         findings = [finding for finding in findings if finding.state in ("warning", "broken")]
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        _print(findings)
+    reporter = Reporter(as_json=as_json)
+    reporter.json([asdict(finding) for finding in findings])
+    _print(findings, reporter)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
 
 
-def _print(findings: list[Finding]) -> None:
+def _print(findings: list[Finding], reporter: Reporter) -> None:
     """A table, and below it each remedy on a line of its own, so that it can be copied."""
     table = Table("", "state", "found", show_edge=False)
     table.columns[2].overflow = "fold"
     for finding in findings:
         state = f"[{_STYLES[finding.state]}]{finding.state}[/]"
         table.add_row(finding.topic, state, escape(finding.detail))
-    console = Console()
     if findings:
-        console.print(table)
+        reporter.table(table)
     for finding in findings:
         if finding.remedy:
-            console.print(f"\n{finding.topic}:", markup=False)
-            console.print(f"  {finding.remedy}", markup=False, soft_wrap=True, highlight=False)
+            reporter.say(f"\n{finding.topic}:\n  {finding.remedy}")
 
 
 def _told(check: Callable[[], Iterator[Finding]]) -> list[Finding]:

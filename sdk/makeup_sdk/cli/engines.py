@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from makeup_engines import default_cache
-from makeup_engines.cache import read_entry
+from makeup_engines.cache import CacheEntry, read_entry
 from makeup_engines.tensorrt.build import BuildRequest, Step, build, plan_steps
 from makeup_engines.tensorrt.kernels import build_kernels
 from makeup_engines.tensorrt.plans import (
@@ -21,6 +20,7 @@ from makeup_engines.tensorrt.plans import (
 )
 from makeup_engines.tensorrt.targets import TARGETS, target_of
 from makeup_kernels import InvalidInputError, MakeupError
+from makeup_kernels.terminal import JsonOption, NamesOption, QuietOption, Reporter
 from makeup_sdk.models.registry import bundle_of
 from makeup_sdk.serving.repository import RepositoryOptions, write_repository
 
@@ -69,6 +69,8 @@ def build_command(
         int, typer.Option(min=1, help="With --server: CPU threads of each engine.")
     ] = 1,
     kind: Annotated[str, typer.Option(help="With --server: networks on cpu or gpu.")] = "cpu",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Build the TensorRT engines of a bundle; what is built already stays as it is.
 
@@ -78,9 +80,10 @@ def build_command(
 
     makeup build psgan.bundle --target orin --plan
     """
+    reporter = Reporter(quiet=quiet, as_json=as_json)
     if server is not None:
         networks = backend, kind, batch or 8
-        _write_repository(server, model, output, networks, instances, threads)
+        _write_repository(server, model, output, networks, instances, threads, reporter)
         return
     backend = backend or "tensorrt"
     if backend != "tensorrt":
@@ -104,12 +107,11 @@ def build_command(
         timeout or chosen.timeout_s,
         device,
     )
-    console = Console()
     if plan:
-        _show_plan(console, request)
+        _show_plan(reporter, request)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=reporter.progress) as bar:
         tasks = {name: bar.add_task(name, total=1.0) for name in request.bundle.manifest.graphs}
 
         def show(graph: str, phase: str, share: float) -> None:
@@ -119,9 +121,17 @@ def build_command(
         for name in results:
             bar.update(tasks[name], description=name, completed=1.0)
     for name, (entry, new) in results.items():
-        done = "built" if new else "already built"
-        console.print(f"{name}: {done}, {entry.size / 1e6:.1f} MB, {entry.path}", markup=False)
-    _build_kernels(console, request)
+        _say_built(reporter, name, entry, new)
+    kernels = _build_kernels(reporter, request)
+    reporter.json(
+        {
+            "engines": {
+                name: {"path": entry.path, "bytes": entry.size, "new": new}
+                for name, (entry, new) in results.items()
+            },
+            "kernels": kernels,
+        }
+    )
 
 
 def _write_repository(
@@ -131,6 +141,7 @@ def _write_repository(
     networks: tuple[str | None, str, int],
     instances: int,
     threads: int,
+    reporter: Reporter,
 ) -> None:
     """See `build_command`; `networks`: their backend, kind and batch."""
     if server != "triton":
@@ -140,38 +151,55 @@ def _write_repository(
     backend, kind, batch = networks
     options = RepositoryOptions(backend or "onnxruntime", kind, instances, threads, batch)
     names = write_repository(model, output, options)
-    console = Console()
-    console.print(f"wrote {output}: {', '.join(names)}", markup=False, soft_wrap=True)
-    console.print(
-        f"serve it: tritonserver --model-repository {output}", markup=False, soft_wrap=True
-    )
+    reporter.say(f"wrote {output}: {', '.join(names)}")
+    reporter.say(f"serve it: tritonserver --model-repository {output}")
+    reporter.json({"repository": output, "models": names})
 
 
-def _build_kernels(console: Console, request: BuildRequest) -> None:
+def _say_built(reporter: Reporter, name: str, entry: CacheEntry, new: bool) -> None:
+    done = "built" if new else "already built"
+    reporter.say(f"{name}: {done}, {entry.size / 1e6:.1f} MB, {entry.path}")
+
+
+def _build_kernels(reporter: Reporter, request: BuildRequest) -> Path | None:
     """Compile our CUDA kernels for the GPU; plans run without them, so that it may fail."""
     try:
         entry, new = build_kernels(plan_cache(request.cache), local_platform(request.device))
     except MakeupError as error:
-        console.print(f"CUDA kernels: not built: {error}", markup=False)
-        return
-    done = "built" if new else "already built"
-    console.print(f"CUDA kernels: {done}, {entry.size / 1e6:.1f} MB, {entry.path}", markup=False)
+        reporter.say(f"CUDA kernels: not built: {error}")
+        return None
+    _say_built(reporter, "CUDA kernels", entry, new)
+    return entry.path
 
 
-def _show_plan(console: Console, request: BuildRequest) -> None:
+def _show_plan(reporter: Reporter, request: BuildRequest) -> None:
     machine = None
     try:
         machine = local_platform(request.device)
     except MakeupError as error:
-        console.print(f"not on this machine: {error}", markup=False)
+        reporter.say(f"not on this machine: {error}")
     target, options = request.target, asdict(request.options)
-    console.print(f"target: {target.name}, {target.title}", markup=False)
-    console.print(f"options: {options}, time-out {request.timeout_s} s a graph", markup=False)
-    console.print(f"timing cache: {request.timings}", markup=False)
+    reporter.say(f"target: {target.name}, {target.title}")
+    reporter.say(f"options: {options}, time-out {request.timeout_s} s a graph")
+    reporter.say(f"timing cache: {request.timings}")
     table = Table("graph", "SHA-256", "for", "cache entry", "to do", show_edge=False)
-    for step in plan_steps(request, machine):
+    steps = plan_steps(request, machine)
+    for step in steps:
         table.add_row(step.graph, str(step.facts["graph"])[:12], _purpose(step), *_to_do(step))
-    console.print(table)
+    reporter.table(table)
+    reporter.json(
+        {
+            "target": target.name,
+            "options": options,
+            "timeout_s": request.timeout_s,
+            "timing_cache": request.timings,
+            "graphs": [
+                {"graph": step.graph, "sha256": step.facts["graph"], "entry": step.entry}
+                | {"built": step.built}
+                for step in steps
+            ],
+        }
+    )
 
 
 def _purpose(step: Step) -> str:
@@ -186,50 +214,80 @@ def _to_do(step: Step) -> tuple[str, str]:
 
 
 @app.command("list")
-def list_(cache: CacheFolder = None) -> None:
-    """List what was built."""
+def list_(
+    cache: CacheFolder = None, quiet: NamesOption = False, as_json: JsonOption = False
+) -> None:
+    """List what was built.
+
+    makeup engines list
+
+    makeup engines list --cache /srv/engines --json
+    """
+    reporter = Reporter(quiet=quiet, as_json=as_json)
     table = Table("engine", "for", "TensorRT", "batch", "MB", "here", show_edge=False)
     try:
         machine = local_platform()
     except MakeupError:
         machine = None
-    count = 0
+    listed = []
     for entry in plan_cache(cache).entries():
-        facts, count = entry.facts, count + 1
+        facts = entry.facts
         here = "no GPU" if machine is None else "; ".join(misfits(facts, machine)) or "fits"
+        batch = (facts.get("profile") or {}).get("batch")
         table.add_row(
             entry.note or entry.path.name,
             f"{facts.get('gpu')} ({facts.get('compute')})",
             str(facts.get("tensorrt")),
-            str((facts.get("profile") or {}).get("batch")),
+            str(batch),
             f"{entry.size / 1e6:.1f}",
             here,
         )
-    console = Console()
-    if count:
-        console.print(table)
+        known = {name: facts.get(name) for name in ("gpu", "compute", "tensorrt")}
+        told = {"engine": entry.note, "path": entry.path, "bytes": entry.size, "here": here}
+        listed.append(told | known | {"batch": batch})
+    if listed:
+        reporter.table(table)
     else:
-        console.print(f"no engines in {cache or default_cache()}; `makeup build BUNDLE` makes them")
+        reporter.say(f"no engines in {cache or default_cache()}; `makeup build BUNDLE` makes them")
+    reporter.names(str(entry["path"]) for entry in listed)
+    reporter.json(listed)
 
 
 @app.command()
-def verify(cache: CacheFolder = None) -> None:
-    """Check every file of the cache against its SHA-256; exits with status 1 if one differs."""
-    console, damaged, count = Console(), 0, 0
+def verify(
+    cache: CacheFolder = None, quiet: QuietOption = False, as_json: JsonOption = False
+) -> None:
+    """Check every file of the cache against its SHA-256; exits with status 1 if one differs.
+
+    makeup engines verify
+
+    makeup engines verify --quiet
+    """
+    reporter, damaged, count = Reporter(quiet=quiet, as_json=as_json), [], 0
     for path in plan_cache(cache).paths():
         count += 1
         try:
             read_entry(path).verify()
         except MakeupError as error:
-            damaged += 1
-            console.print(f"damaged: {error}", style="red", markup=False, soft_wrap=True)
-    console.print(f"{count - damaged} of {count} engines are whole", markup=False)
+            damaged.append(str(error))
+            reporter.failure(f"damaged: {error}")
+    reporter.say(f"{count - len(damaged)} of {count} engines are whole")
+    reporter.json({"engines": count, "damaged": damaged})
     if damaged:
         raise typer.Exit(1)
 
 
 @app.command()
-def clean(cache: CacheFolder = None) -> None:
-    """Remove everything that was built, and what broken builds left."""
+def clean(
+    cache: CacheFolder = None, quiet: QuietOption = False, as_json: JsonOption = False
+) -> None:
+    """Remove everything that was built, and what broken builds left.
+
+    makeup engines clean
+
+    makeup engines clean --cache /srv/engines
+    """
+    reporter = Reporter(quiet=quiet, as_json=as_json)
     gone = plan_cache(cache).clean()
-    Console().print(f"removed {len(gone)} entries", markup=False)
+    reporter.say(f"removed {len(gone)} entries")
+    reporter.json({"removed": gone})

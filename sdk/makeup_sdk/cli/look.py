@@ -1,52 +1,60 @@
-"""`makeup look`: make, mix and show look files."""
+"""`makeup look`: make, mix, list and show looks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import cv2
-import numpy as np
 import typer
-from rich.console import Console
+from rich.table import Table
 
-from makeup_kernels import CROP_SIZE, InvalidInputError
+from makeup_kernels import InvalidInputError, Region
+from makeup_kernels.terminal import JsonOption, NamesOption, QuietOption, Reporter
 from makeup_sdk.cli.options import parse_share
 from makeup_sdk.images import write_image
-from makeup_sdk.look import SHIPPED_LOOKS, Look
+from makeup_sdk.look import SHIPPED_LOOKS, Look, look_by_name
 from makeup_sdk.makeup.product_json import ProductMakeup, product_lines
+from makeup_sdk.models.facts import FACTS
 from makeup_sdk.models.registry import DEFAULT_MODEL
 
-app = typer.Typer(help="Make, mix and show look files.", no_args_is_help=True)
+app = typer.Typer(help="Make, mix, list and show looks.", no_args_is_help=True)
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="The .look file to write.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="The .look file to write; default: NAME.look."),
+]
 
 
 @app.command()
 def encode(
     reference: Annotated[Path, typer.Argument(help="Photo of a made-up face.")],
-    output: Output,
+    output: Output = None,
     title: Annotated[str | None, typer.Option(help="Default: the photo's name.")] = None,
     model: Annotated[
         str, typer.Option(help="What shall put the makeup on: a model's name, or a bundle.")
     ] = DEFAULT_MODEL,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Read the makeup of a photo into a look file, for one model.
 
-    makeup look encode reference.jpg -o red.look
+    makeup look encode reference.jpg
 
     makeup look encode reference.jpg --model psgan -o red.look
     """
-    _save(Look.from_photo(reference, title=title, model=model), output)
+    look = Look.from_photo(reference, title=title, model=model)
+    _save(look, output or reference.with_suffix(".look"), quiet, as_json)
 
 
 @app.command()
 def colors(
-    output: Output,
+    output: Output = None,
     lips: Annotated[str | None, typer.Option(help="Lipstick, e.g. #b3123a.")] = None,
     eyes: Annotated[str | None, typer.Option(help="Eye shadow.")] = None,
     blush: Annotated[str | None, typer.Option(help="Blush.")] = None,
     brows: Annotated[str | None, typer.Option(help="Brow tint.")] = None,
     finish: Annotated[str, typer.Option(help="Lipstick: natural, matte or gloss.")] = "natural",
     title: Annotated[str, typer.Option(help="What to call it.")] = "colours",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a look file from colours, for any model.
 
@@ -57,7 +65,7 @@ def colors(
     look = Look.from_colors(
         lips=lips, eyes=eyes, blush=blush, brows=brows, finish=finish, title=title
     )
-    _save(look, output)
+    _save(look, output or Path(f"{title}.look"), quiet, as_json)
 
 
 @app.command()
@@ -65,72 +73,126 @@ def products(
     file: Annotated[
         str, typer.Argument(help="A .json file of products, or a designed look that ships.")
     ],
-    output: Output,
+    output: Output = None,
     over: Annotated[
         Path | None, typer.Option(help="A .look file that the products are worn over.")
     ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a look file from products: lipstick, shadow, liner, … by colour, finish and shape.
 
-    makeup look products mine.json -o mine.look
+    makeup look products mine.json
 
     makeup look products smoky --over red.look -o both.look
     """
-    named = file in SHIPPED_LOOKS and not Path(file).exists()
-    look = Look.shipped(file) if named else Look.from_json_file(file)
+    look = look_by_name(file) or Look.from_json_file(file)
     if over is not None:
         assert isinstance(look.makeup, ProductMakeup)
         look = Look.load(over).with_products(look.makeup.products)
-    _save(look, output)
+    _save(look, output or Path(file).with_suffix(".look"), quiet, as_json)
 
 
 @app.command()
 def mix(
     shares: Annotated[list[str], typer.Argument(help="FILE.look=SHARE, two or more.")],
-    output: Output,
+    output: Output = None,
     title: Annotated[str, typer.Option(help="What to call it.")] = "mix",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Average look files, e.g. a.look=0.7 b.look=0.3.
 
-    makeup look mix red.look=0.7 lips.look=0.3 -o mix.look
+    makeup look mix red.look=0.7 lips.look=0.3
+
+    makeup look mix red.look smoky.look --title evening -o evening.look
     """
     pairs = [parse_share(entry) for entry in shares]
-    _save(Look.mix({Look.load(path): share for path, share in pairs}, title=title), output)
+    look = Look.mix({Look.load(path): share for path, share in pairs}, title=title)
+    _save(look, output or Path(f"{title}.look"), quiet, as_json)
+
+
+@app.command("list")
+def list_(quiet: NamesOption = False, as_json: JsonOption = False) -> None:
+    """List the designed looks that ship, for `--look NAME`.
+
+    makeup look list
+
+    makeup look list --quiet
+    """
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    looks = {name: Look.shipped(name) for name in SHIPPED_LOOKS}
+    table = Table("look", "regions", "products", show_edge=False)
+    listed = []
+    for name, look in looks.items():
+        regions = [region.name.lower() for region in sorted(look.regions)]
+        assert isinstance(look.makeup, ProductMakeup)
+        made_of = [line.split()[0] for line in product_lines(look.makeup.products)]
+        table.add_row(name, ", ".join(regions), ", ".join(made_of))
+        listed.append({"name": name, "title": look.title, "regions": regions, "products": made_of})
+    reporter.table(table)
+    reporter.names(looks)
+    reporter.json(listed)
 
 
 @app.command()
 def show(
     path: Annotated[str, typer.Argument(help="A .look file, or a designed look that ships.")],
     picture: Annotated[
-        Path | None, typer.Option(help="Also draw it on the template face, to this image.")
+        Path | None, typer.Option(help="Also draw it on the shipped face, to this image.")
     ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Describe a look: its title, kind, regions and products.
+    """Describe a look: its title, model, regions, products, and its colours on a face.
 
     makeup look show red.look
 
     makeup look show soft-glam --picture soft-glam.jpg
     """
-    named = path in SHIPPED_LOOKS and not Path(path).exists()
-    look = Look.shipped(path) if named else Look.load(path)
-    console = Console()
-    console.print(f"title    {look.title}", markup=False, soft_wrap=True)
-    console.print(f"kind     {look.makeup.kind}", markup=False)
-    console.print("regions  " + ", ".join(sorted(region.name.lower() for region in look.regions)))
+    look = look_by_name(path) or Look.load(path)
     made_of = look.makeup.products if isinstance(look.makeup, ProductMakeup) else look.products
-    for line in product_lines(made_of):
-        console.print(f"product  {line}", markup=False, soft_wrap=True)
+    kind = look.makeup.kind
+    facts: dict[str, Any] = {
+        "title": look.title,
+        "kind": kind,
+        "models": [name for name, model in FACTS.items() if kind in ("products", model.kind)],
+        "regions": [region.name.lower() for region in sorted(look.regions)],
+        "products": product_lines(made_of),
+        "colors": {region.name.lower(): color for region, color in _colors(look).items()},
+        "picture": picture,
+    }
     if picture is not None:
-        size = (2 * CROP_SIZE, 2 * CROP_SIZE)
-        write_image(picture, cv2.resize(look.swatch(), size).astype(np.uint8))
-        console.print(f"picture  {picture}", markup=False, soft_wrap=True)
+        write_image(picture, look.preview())
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    reporter.say(f"title    {look.title}")
+    worn_by = "every model" if kind == "products" else ", ".join(facts["models"])
+    reporter.say(f"kind     {kind}, worn by {worn_by}")
+    reporter.say(f"regions  {', '.join(facts['regions'])}")
+    for line in facts["products"]:
+        reporter.say(f"product  {line}")
+    for region, color in facts["colors"].items():
+        reporter.say(f"colour   {region} {color}, on the shipped face")
+    if picture is not None:
+        reporter.say(f"picture  {picture}")
+    reporter.json(facts)
 
 
-def _save(look: Look, output: Path) -> None:
+def _colors(look: Look) -> dict[Region, str]:
+    """What it looks like on a face; nothing of a look that cannot be shown."""
+    try:
+        return look.colors()
+    except InvalidInputError:
+        return {}
+
+
+def _save(look: Look, output: Path, quiet: bool, as_json: bool) -> None:
     if output.suffix != ".look":
         raise InvalidInputError(f"{output}: look files end in .look")
     if not output.parent.is_dir():
         raise InvalidInputError(f"{output.parent}: no such folder; create it first")
     look.save(output)
-    size = output.stat().st_size / 1024
-    Console().print(f"wrote {output} ({size:.0f} KB)", markup=False, soft_wrap=True)
+    size = output.stat().st_size
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    reporter.say(f"wrote {output} ({size / 1024:.0f} KB)")
+    reporter.json({"title": look.title, "output": output, "bytes": size})

@@ -1,17 +1,14 @@
 """`makeup models`: which models there are."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Annotated
 
-import typer
-from rich.console import Console
 from rich.table import Table
 
 from makeup_engines import Bundle
+from makeup_kernels.terminal import JsonOption, NamesOption, Reporter
 from makeup_sdk.cli.options import ThreadsOption
 from makeup_sdk.faces.demo_face import demo_face
 from makeup_sdk.look import Look
@@ -30,7 +27,8 @@ _MEGABYTE = 1e6
 
 def models(
     threads: ThreadsOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    quiet: NamesOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the models: what they do and take, their size, and how long a face takes here.
 
@@ -38,15 +36,20 @@ def models(
 
     makeup models --threads 1 --json
     """
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    if quiet and not as_json:
+        reporter.names(FACTS)
+        return
     table = Table(show_edge=False)
-    for title in ("model", "does", "a look is made of"):
-        table.add_column(title, overflow="fold")
-    for title in ("MB", "ms a face here", "licence of the weights"):
+    table.add_column("model", no_wrap=True)
+    for title in ("does", "takes"):
+        table.add_column(title)
+    for title in ("MB", "ms", "weights"):
         table.add_column(title, justify="right")
     shipped = shipped_models()
     listed = []
     for name, facts in FACTS.items():
-        size, milliseconds, licence = "", "", "weights do not ship"
+        size, milliseconds, licence = "", "", "not shipped"
         if name in shipped:
             milliseconds = f"{_milliseconds(open_model(name, ModelOptions(threads=threads))):.0f}"
             size, licence = _size_and_licence(FOLDER / name)
@@ -56,15 +59,12 @@ def models(
             "milliseconds": int(milliseconds) if milliseconds else None,
         }
         listed.append({"name": name, **asdict(facts), **numbers, "licence": licence})
-    if as_json:
-        typer.echo(json.dumps(listed, indent=2))
-        return
-    console = Console()
-    console.print(table)
-    console.print(
-        "full-size and your own networks: `makeup export`, `makeup import`, then --model PATH",
-        markup=False,
+    reporter.table(table)
+    reporter.say("ms: for one face, on this machine; weights: their licence")
+    reporter.say(
+        "full-size and your own networks: `makeup export`, `makeup import`, then --model PATH"
     )
+    reporter.json(listed)
 
 
 def _size_and_licence(folder: Path) -> tuple[str, str]:

@@ -8,14 +8,14 @@ import typer
 
 from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.frame import StrengthLike
-from makeup_sdk.look import SHIPPED_LOOKS, Look
+from makeup_sdk.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
 LookOption = Annotated[
     str,
     typer.Option(
-        help="Reference photo, or a .look file; style:NAME (region-gan); bare takes makeup off "
-        "(ssat)."
+        help="Reference photo; a .look file; a designed look (`makeup look list`); style:NAME "
+        "(region-gan); bare takes makeup off (ssat)."
     ),
 ]
 RegionOption = Annotated[
@@ -61,8 +61,8 @@ def parse_strength(strength: float, regions: Iterable[str]) -> StrengthLike:
 
 
 def parse_look(text: str) -> Look | str:
-    """What `--look` names: a path, or one of `SHIPPED_LOOKS`; "style:NAME" for models of styles, or
-    "bare" to take makeup off.
+    """What `--look` names: "style:NAME" for models of styles, "bare" to take makeup off; all else
+    as `MakeupEngine` takes it.
 
     A file of that very name comes first.
 
@@ -71,8 +71,6 @@ def parse_look(text: str) -> Look | str:
     """
     if Path(text).exists():
         return text
-    if text in SHIPPED_LOOKS:
-        return Look.shipped(text)
     if text == "bare":
         return Look.bare()
     kind, separator, name = text.partition(":")

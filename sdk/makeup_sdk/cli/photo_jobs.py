@@ -57,7 +57,7 @@ def _pairs(sources: list[Path], output: Path | None) -> list[Job]:
     if output is None:
         found = [path for source in sources for path in _photos_of(source, None)]
         photos = [path for path in found if not path.stem.endswith(_MADE)]
-        return [(path, _named(path.with_stem(path.stem + _MADE))) for path in photos or found]
+        return [(path, beside(path, _MADE)) for path in photos or found]
     to_image = output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir()
     if output.suffix and not to_image and not output.is_dir():
         raise InvalidInputError(
@@ -97,6 +97,11 @@ def _photos_in(folder: Path, output: Inode | None) -> Iterator[Path]:
             path = Path(place, name)
             if not name.startswith(".") and path.suffix.lower() in _PICTURES and path.is_file():
                 yield path
+
+
+def beside(photo: Path, suffix: str) -> Path:
+    """The name of a result beside its photo, `photo-SUFFIX.jpg`."""
+    return _named(photo.with_stem(photo.stem + suffix))
 
 
 def _named(target: Path) -> Path:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from makeup_kernels import BackendUnavailableError
+from makeup_kernels.terminal import JsonOption, Reporter
 from makeup_sdk.cli.options import ThreadsOption
 
 
@@ -36,6 +36,10 @@ def serve(
             help="Shared by replicas: live sessions can then move from one to another.",
         ),
     ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the address alone, without its QR code.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Serve the try-on page and the JSON API. Nothing of a visitor's pictures is stored.
 
@@ -63,14 +67,12 @@ def serve(
             session_key=session_key,
         )
     )
-    console = Console()
-    console.print(server.address, markup=False, style="bold", soft_wrap=True)
+    reporter = Reporter(quiet=quiet, as_json=as_json)
+    reporter.names([server.address])
+    reporter.json({"address": server.address, "authority": server.authority}, indent=None)
+    reporter.say(server.address, "bold")
     if server.authority is not None:
-        console.print(
-            f"Browsers warn at first: go on, or install {server.authority} on the device.",
-            markup=False,
-            soft_wrap=True,
-        )
+        reporter.say(f"Browsers warn at first: go on, or install {server.authority} on the device.")
     if host not in LOOPBACK or origin is not None:
-        console.print(qr_code(server.address), markup=False, soft_wrap=True)
+        reporter.say(qr_code(server.address))
     server.run()

@@ -1,10 +1,10 @@
 """`makeup stream`: put a look on a video or camera."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.text import Text
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
 from makeup_sdk.cli.options import (
     BackendOption,
     LookOption,
@@ -89,6 +90,8 @@ def stream(
     model: ModelOption = DEFAULT_MODEL,
     backend: BackendOption = "auto",
     threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put the makeup of a reference photo on a video or camera.
 
@@ -99,7 +102,7 @@ def stream(
 
     makeup stream --source 0 --look soft-glam --sink window
     """
-    console = Console(stderr=True)
+    reporter = Reporter(quiet=quiet, as_json=as_json)
     engine = MakeupEngine(
         parse_look(look),
         model=model,
@@ -120,11 +123,15 @@ def stream(
     target = _video_sink(sink, video)
     running = engine.stream(given, target, options=options)
     with stopped_by_signals(running.stop), running:
-        _show(running, console)
+        _show(running, reporter)
     statistics = running.statistics
-    console.print(_line(statistics), markup=False)
-    console.print(f"{running.ending.name.lower()}: {running.message}", markup=False)
-    if running.ending in (Ending.INCOMPLETE, Ending.SOURCE_LOST, Ending.SINK_FULL):
+    ending = f"{running.ending.name.lower()}: {running.message}"
+    failed = running.ending in (Ending.INCOMPLETE, Ending.SOURCE_LOST, Ending.SINK_FULL)
+    reporter.say(f"{sink}: {_line(statistics)}")
+    (reporter.failure if failed else reporter.say)(ending)
+    facts = {"sink": sink, "ending": running.ending.name.lower(), "message": running.message}
+    reporter.json(facts | asdict(statistics))
+    if failed:
         raise typer.Exit(1)
 
 
@@ -144,16 +151,16 @@ def _video_sink(sink: str, options: VideoOptions) -> str | VideoFileSink:
     return sink
 
 
-def _show(running: Stream, console: Console) -> None:
+def _show(running: Stream, reporter: Reporter) -> None:
     """Go through a stream with a progress bar, or a line of numbers where there is no end."""
     total = running.source.frames
     if total is None:
-        with Live(console=console, transient=True, refresh_per_second=4) as live:
+        with Live(console=reporter.progress, transient=True, refresh_per_second=4) as live:
             for count, _ in enumerate(running):
                 if count % _UPDATE_EVERY == 0:
                     live.update(Text(_line(running.statistics)))
         return
-    with _bar(console) as bar:
+    with _bar(reporter) as bar:
         task = bar.add_task("Streaming", total=total, fps=0.0)
         for count, _ in enumerate(running, 1):
             bar.update(task, completed=count)
@@ -161,14 +168,14 @@ def _show(running: Stream, console: Console) -> None:
                 bar.update(task, fps=running.statistics.fps)
 
 
-def _bar(console: Console) -> Progress:
+def _bar(reporter: Reporter) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[fps]:.1f} fps"),
         TimeRemainingColumn(),
-        console=console,
+        console=reporter.progress,
     )
 
 

@@ -1,4 +1,4 @@
-"""Cosmetics: products by colour, finish and shape, and how they look on a face.
+"""Cosmetics: products by colour, finish and shape, and their appearance on a face.
 
 >>> from makeup_sdk.cosmetics import Lipstick
 >>> Lipstick("crimson", finish="matte").color

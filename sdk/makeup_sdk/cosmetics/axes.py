@@ -1,7 +1,7 @@
-"""The own axes of eyes and mouth: patches that lie along a feature, one cell a pixel of the frame.
+"""Local axes of eyes and mouth: patches along a feature, with one cell per frame pixel.
 
-Columns run along the feature (t) and rows across it (v). Every outline is a function of t alone,
-so shapes are exact to a fraction of a cell, and move with the face without shimmering.
+Columns run along the feature (t) and rows across it (v). Every outline is a function of t, so
+shapes have sub-cell accuracy and move with the face without shimmering.
 """
 
 from functools import cached_property
@@ -14,27 +14,26 @@ from makeup_sdk.cosmetics.maps import Points, height, smoothstep, spline
 from makeup_sdk.cosmetics.view import FaceView
 
 _EYE = 0.29
-"""Width of an eye seen from the front, in `FaceView.unit`; heights are never in less."""
+"""Width of a frontal eye, in `FaceView.unit`; the minimum unit of heights."""
 _BROW_THICKNESS = 0.23
 
 
 def _ladder(cells: float) -> int:
-    """The next of a ladder of numbers at or above `cells`, in steps of 2 to 3 % from 32 up.
+    """Round up to the next of a series of numbers, in steps of 2 to 3 % from 32 up.
 
-    Textures are laid out once for each.
+    Textures are resampled once for each.
     """
     step = 1 << max(int(np.log2(max(cells, 1.0))) - 5, 0)
     return max(int(np.ceil(cells / step)) * step, 4)
 
 
 class Axes:
-    """t from `start` (0) to `end` (1), v toward one side; v in `length`s.
+    """t from `start` (0) to `end` (1), v towards one side, in `length`s.
 
     Args:
         start, end: float64 (2,), crop pixels.
         toward: float64 (2,), a point on the side where v is positive.
-        least: crop pixels; v is in no smaller unit than this, so that what is turned away keeps
-            its height.
+        least: minimum `length` in crop pixels, so that a feature turned away keeps its height.
     """
 
     def __init__(self, start: Points, end: Points, toward: Points, least: float = 0.0) -> None:
@@ -46,7 +45,7 @@ class Axes:
         self._normal = normal if (toward - start) @ normal >= 0 else -normal
 
     def local(self, points: Points) -> Points:
-        """Crop pixels to (t, v)."""
+        """Convert crop pixels to (t, v)."""
         offset = points - self._start
         return np.stack(
             [offset @ self._axis / self.width, offset @ self._normal / self.length], axis=1
@@ -55,10 +54,10 @@ class Axes:
     def lay(
         self, view: FaceView, t_range: tuple[float, float], v_range: tuple[float, float]
     ) -> None:
-        """Lay cells no wider than a frame's pixel over a range; sets what is below.
+        """Define cells no wider than a frame pixel over a range; sets the attributes below.
 
-        The cells are those of a lattice through t = 0, v = 0 with a whole number of cells per
-        `length`, so that textures lie still on the feature.
+        The cells are on a lattice through t = 0, v = 0 with a whole number of cells per `length`,
+        so that textures do not move on the feature.
         """
         self.cells = _ladder(self.length / view.frame_pixel)
         """Cells per `length`."""
@@ -70,7 +69,7 @@ class Axes:
         rows = max(int(np.ceil(v_range[1] * self.cells)) - top + 1, 4)
         self.shape = rows, columns
         self.corner = top, left
-        """The first cell's place on the lattice."""
+        """The first cell's position on the lattice."""
         self.t: FloatArray = (np.arange(left, left + columns) / across).astype(np.float32)[None]
         """float32 (1, columns)."""
         self.v: FloatArray = (np.arange(top, top + rows) * self.cell).astype(np.float32)[:, None]
@@ -81,7 +80,7 @@ class Axes:
         """float64 (2, 3): crop pixel to cell."""
 
     def rows(self, low: float, high: float) -> slice:
-        """The rows with v from `low` to `high`, and one more on each side."""
+        """The rows with v from `low` to `high`, plus one on each side."""
         first = int(np.floor(low * self.cells)) - self.corner[0] - 1
         last = int(np.ceil(high * self.cells)) - self.corner[0] + 2
         first = min(max(first, 0), self.shape[0])
@@ -99,8 +98,8 @@ class Eye(Axes):
 
     Args:
         view: the face.
-        left: the eye on the picture's left.
-        tail: degrees at which the lids' lines go on beyond the outer corner.
+        left: whether it is the eye on the picture's left.
+        tail: angle in degrees at which the lids' lines continue beyond the outer corner.
     """
 
     def __init__(self, view: FaceView, left: bool, tail: float) -> None:
@@ -128,12 +127,12 @@ class Eye(Axes):
         self.lashes = upper_lid + shut * np.minimum(lower_lid - upper_lid, 0)
         """float32 (1, columns): v of the upper lid's edge, flat beyond the corners."""
         self.lid = self.lashes + slope * beyond
-        """The same, going on at `tail` beyond the outer corner."""
+        """The same, continued at `tail` beyond the outer corner."""
         self.under = lower_lid + slope * beyond
         """v of the lower lid's edge."""
         self.brow_top, self.brow_bottom = self._brow(brow_points)
         self.room: FloatArray = np.maximum(self.brow_bottom - self.lid, np.float32(0.22))
-        """float32 (1, columns): from the lid's edge (h = 0) to the brow (h = 1)."""
+        """float32 (1, columns): distance from the lid's edge (h = 0) to the brow (h = 1)."""
         opening = float((upper_curve[:, 1] - height(lower_curve, upper_curve[:, 0])).max())
         opening *= 1 - float(shut)
         self.closed = smoothstep(0.16, 0.06, np.float32(opening)).item()
@@ -151,13 +150,13 @@ class Eye(Axes):
 
     @cached_property
     def around(self) -> FloatArray:
-        """float32 (rows, columns): coverage of all but the eyeball between the lids."""
+        """float32 (rows, columns): coverage of everything except the eyeball."""
         ball = np.minimum(self.lid - self.v, self.v - self.under)
         np.minimum(ball, np.minimum(self.t, 1.0 - self.t) * 2.0, out=ball)
         return self.edge(np.negative(ball, out=ball))
 
     def brow_map(self, rows: slice) -> FloatArray:
-        """Coverage of the brow by its landmarks, in some rows."""
+        """Coverage of the brow from its landmarks, in some rows."""
         inner, outer = self.brow_span
         v = self.v[rows]
         brow = self.edge(np.minimum(self.brow_top - v, v - self.brow_bottom), 0.045)
@@ -199,7 +198,7 @@ class Mouth(Axes):
 
     @cached_property
     def opening(self) -> FloatArray:
-        """Coverage of the mouth's inside: teeth, tongue, the dark."""
+        """Coverage of the inside of the mouth."""
         parted = smoothstep(0.02, 0.05, np.float32(self.openness))
         opening: FloatArray = parted * self.edge(self.gap + np.float32(0.35 * self.cell))
         return opening

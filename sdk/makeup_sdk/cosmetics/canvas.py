@@ -1,8 +1,8 @@
-"""A part of a face that layers of paint are put on, and the change of its light they make.
+"""Layers of paint on a part of a face, and the resulting change of its light.
 
-Pigment changes reflectance alone, so pores, folds, shadows and highlights of the skin stay where
-they are. Coverage follows Kubelka-Munk theory: a pastel covers dark skin as chalk does and a dark
-stain sinks into light skin as wine does, from one opacity.
+Pigment changes only reflectance, so the skin's pores, folds, shadows and highlights stay. Coverage
+follows Kubelka-Munk theory: with the same opacity, a pastel covers dark skin like chalk and a dark
+stain tints light skin like wine.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Patch:
     """A factor on linear light over a part of the crop.
 
     Attributes:
-        change: float32 (6, rows, columns), as `makeup_kernels.apply_color_map` takes it, BGR.
+        change: float32 (6, rows, columns), input of `makeup_kernels.apply_color_map`, BGR.
         matrix: float64 (2, 3), crop pixel to cell.
     """
 
@@ -48,7 +48,7 @@ class Patch:
     def laid(
         self, to_crop: NDArray[np.float64], color: str
     ) -> tuple[FloatArray, NDArray[np.float64]]:
-        """The change for an image's order of channels, and float64 (2, 3), image pixel to cell."""
+        """The change in an image's channel order, and float64 (2, 3), image pixel to cell."""
         change = self.change
         if color == "rgb":
             change = np.ascontiguousarray(change[[2, 1, 0, 5, 4, 3]])
@@ -61,9 +61,9 @@ class Canvas:
     """Layers of paint over a part of a face; see `makeup_kernels.paint_layers`.
 
     Args:
-        bare: float32 (h, w, 3), linear BGR of the bare skin there.
-        light: float32 (3,), the light that falls on it.
-        base: luminance that the bare ground sends in even light. What differs is shading.
+        bare: float32 (h, w, 3), linear BGR of the bare skin.
+        light: float32 (3,), the illuminant.
+        base: luminance of the bare ground in even light; differences from it are shading.
         allowed: float32 (h, w) in [0, 1], scales every layer.
     """
 
@@ -72,7 +72,7 @@ class Canvas:
     ) -> None:
         self.allowed = allowed
         self.shade = np.maximum(luminance(bare) * np.float32(1 / base), np.float32(1e-3))
-        """float32 (h, w): the light and dark of the ground, around 1."""
+        """float32 (h, w): shading of the ground, around 1."""
         self._bare, self._light, self._base = bare, light, base
         self._layers: list[Layer] = []
 
@@ -86,23 +86,23 @@ class Canvas:
         hiding: float = 1.0,
         leveling: float = 0.15,
     ) -> None:
-        """Lay a pigment.
+        """Paint a pigment.
 
         Args:
             opacity: float32 (n, w) in [0, 1].
             color: float32 (3,) or (3, n, w), linear BGR of a thick layer.
-            rows: the n rows that are painted.
-            amount: strength of the layer in [0, 1.5]; beyond 1 it goes further than the paint.
-            hiding: 1 for a product full of white filler, which hides darker skin as chalk does;
-                toward 0 for a sheer one, which tints skin darker than itself but barely lightens.
-            leveling: how far a full cover evens out the ground's light and dark.
+            rows: the n rows to paint.
+            amount: strength of the layer in [0, 1.5]; above 1 it extrapolates beyond the paint.
+            hiding: 1 for a product with white filler, which hides darker skin like chalk; near 0
+                for a sheer one, which tints darker skin but barely lightens it.
+            leveling: how much full coverage evens out the ground's shading.
         """
         opacity = opacity * self.allowed[rows]
         top = rows.start or 0
         self._layers.append(Pigment(opacity, color, amount, hiding, leveling, top))
 
     def scale(self, factor: FloatArray, amount: float = 1.0) -> None:
-        """Multiply reflectance by factor (h, w) or (3, h, w) where paint is allowed."""
+        """Multiply reflectance by a factor (h, w) or (3, h, w), scaled by `allowed`."""
         change = factor - np.float32(1)
         change *= self.allowed * np.float32(amount)
         change += np.float32(1)
@@ -115,9 +115,13 @@ class Canvas:
         tint = np.ones(3, np.float32) if color is None else color.astype(np.float32)
         self._layers.append(Shine(amount * self.allowed[rows], tint, rows.start or 0))
 
+    def clean(self) -> "Canvas":
+        """The same ground without paint."""
+        return Canvas(self._bare, self._light, self._base, self.allowed)
+
     @cached_property
     def lit(self) -> FloatArray:
-        """float32 (h, w): how much light falls on each place, in [0.1, 1.5]; what shine follows."""
+        """float32 (h, w): light on each cell, in [0.1, 1.5]; scales shine."""
         lit: FloatArray = np.minimum(np.maximum(self.shade, np.float32(0.1)), np.float32(1.5))
         return lit
 

@@ -1,8 +1,8 @@
-"""Paint that is carried along by the landmarks from frame to frame.
+"""Paint that moves with the landmarks from frame to frame.
 
-A face's paint hardly changes from one frame to the next. A part is painted anew once its shape, its
-light or what covers it has changed, or after eight frames: the two parts of a frame that need it
-most, and all that have changed much. In between, a part's patch moves with its landmarks.
+A face's paint hardly changes between frames. A part is repainted when its shape, light or occlusion
+has changed, or after eight frames: per frame the two parts that need it most, and all that have
+changed much. In between, a part's patch moves with its landmarks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,23 +22,23 @@ from makeup_sdk.makeup.base import Part
 from makeup_sdk.makeup.products import Product
 
 _AT_ONCE = 2
-"""Parts that are painted anew in one frame, unless more have changed by `_MUCH`."""
+"""Maximum parts repainted in one frame, unless more have changed by `_MUCH`."""
 _MUCH = 3.0
 _FRAMES = 8
 _BENT, _BENT_SKIN = 0.6, 1.2
-"""Crop pixels by which a part's landmarks may depart from where they were carried to; on the skin,
-where all edges are soft, by more."""
+"""Tolerated deviation in crop pixels of a part's landmarks from the moved patch; more on the skin,
+where all edges are soft."""
 _LIGHT = 0.05
-"""Log light by which the light may drift."""
+"""Tolerated drift of the log light."""
 _SCALE = 0.1
-"""Log size by which a pixel of the frame may differ from that painted for."""
+"""Tolerated change of the log size of a frame pixel."""
 _NEW = 0.3
-"""Share of a part that may be new picture (`Step.news`)."""
+"""Tolerated fraction of new picture in a part (`Step.news`)."""
 
 
 @dataclass(frozen=True)
 class _Painted:
-    """A part as it was painted, and under which circumstances."""
+    """A painted part, and the conditions when it was painted."""
 
     patch: Patch | None
     points: Points
@@ -49,10 +49,10 @@ class _Painted:
 
 
 class CarriedPaint:
-    """Products on one face of a stream. For one thread.
+    """Products on one face of a stream. Not thread-safe.
 
     Args:
-        products: what is worn.
+        products: the products.
     """
 
     def __init__(self, products: Sequence[Product]) -> None:
@@ -61,7 +61,7 @@ class CarriedPaint:
         self._parts = [part for part, (regions, _) in PARTS.items() if regions & worn]
         self._painted: dict[str, _Painted] = {}
         self._news: dict[str, float] = {}
-        """The largest share of new picture since a part was painted."""
+        """The largest fraction of new picture since a part was painted."""
         self._frame = 0
 
     def patches(
@@ -76,11 +76,11 @@ class CarriedPaint:
         """The paint of the next frame; see `paint`.
 
         Args:
-            view: makes the face's view; called only if a part is painted anew.
+            view: creates the face's view; called only if a part is repainted.
             points: float64 (68, 2), its landmarks, crop pixels.
-            light: that it stands in.
+            light: the light on it.
             frame_pixel: see `FaceView`.
-            strength: per region in [0, 1.5].
+            strength: strength per region, in [0, 1.5].
             news: float32 (64, 64), `Step.news`; None for the first frame.
         """
         self._frame += 1
@@ -100,7 +100,7 @@ class CarriedPaint:
                 self._news[part] = max(self._news.get(part, 0.0), _most(news, here))
                 change[part] = max(drift, bent, self._news[part] / _NEW)
                 if change[part] >= 1 or age >= 1:
-                    change[part] += age  # among equals, what has waited longest
+                    change[part] += age  # among equals, prefer the oldest
         anew = sorted((part for part in self._parts if change[part] >= 1), key=change.__getitem__)
         anew = [part for part in anew if part in anew[-_AT_ONCE:] or change[part] >= _MUCH]
         face = view() if anew else None
@@ -123,14 +123,14 @@ class CarriedPaint:
 
 
 def _carried(last: _Painted, points: Points) -> tuple[NDArray[np.float64], float]:
-    """float64 (2, 3), crop pixel now to crop pixel then, and how far landmarks are off it."""
+    """float64 (2, 3), current to old crop pixel, and the landmarks' deviation from it."""
     back = similarity(points, last.points)
     off = points @ back[:, :2].T + back[:, 2] - last.points
     return back, float(np.abs(off).max())
 
 
 def _most(news: FloatArray, points: Points) -> float:
-    """The largest share of new picture around points."""
+    """The largest fraction of new picture around points."""
     cells = CROP_SIZE // news.shape[0]
     x0, y0 = np.clip(points.min(axis=0) / cells, 0, len(news) - 1).astype(int)
     x1, y1 = np.clip(points.max(axis=0) / cells, 0, len(news) - 1).astype(int)
@@ -138,7 +138,7 @@ def _most(news: FloatArray, points: Points) -> float:
 
 
 def _composed(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np.float64]:
-    """float64 (2, 3): `inner`, then `outer`."""
+    """float64 (2, 3): `inner` followed by `outer`."""
     matrix: NDArray[np.float64] = outer[:, :2] @ inner
     matrix[:, 2] += outer[:, 2]
     return matrix

@@ -23,17 +23,17 @@ from makeup_sdk.makeup.products import Brows, Eyeliner, EyeShadow, Lashes
 
 _T_RANGE, _COLUMNS = (-0.4, 1.8), 112
 _ABOVE, _BELOW, _ROWS = 1.3, 0.3, 96
-"""The shadow's map reaches this high above the lid's edge (in h) and below the lower lid (in v)."""
+"""Extent of the shadow's map above the lid's edge (in h) and below the lower lid (in v)."""
 
 _WING_START = 0.74
-"""Where along the eye the wing's upper edge leaves the lid."""
+"""Position along the eye where the wing's upper edge leaves the lid."""
 _WING_SAG = np.float32(0.16)
-"""How far that edge is hollowed, in four times eye widths."""
+"""Sag of that edge, in quarters of an eye width."""
 
 _SHEEN = {"satin": 0.03, "gloss": 0.11, "metallic": 0.13, "shimmer": 0.08, "glitter": 0.04}
-"""Light that a finish sends back where the lid bulges, as a share of the light that falls on it."""
+"""Specular reflection of a finish where the lid bulges, as a fraction of the incident light."""
 _FLAKES = {"metallic": 0.02, "shimmer": 0.055, "glitter": 0.16}
-"""The same of its grains."""
+"""Specular reflection of its grains."""
 
 
 def paint_shadow(canvas: Canvas, eye: Eye, hand: Hand, shadow: EyeShadow, amount: float) -> None:
@@ -82,14 +82,14 @@ def paint_shadow(canvas: Canvas, eye: Eye, hand: Hand, shadow: EyeShadow, amount
 
 @lru_cache(maxsize=64)
 def _shadow_map(shadow: EyeShadow, hand: Hand) -> tuple[FloatArray, FloatArray]:
-    """float32 (96, 112, 4), linear blue, green, red and coverage, and (96, 112), how much of it is
-    lid colour. Rows run from below the lower lid over the lid's edge toward the brow."""
+    """float32 (96, 112, 4), linear blue, green, red and coverage, and (96, 112), fraction of lid
+    colour. Rows run from below the lower lid over the lid's edge towards the brow."""
     top_share, crease_share = hand.vary("shadow", 0.04, 2)
     t = np.linspace(*_T_RANGE, _COLUMNS, dtype=np.float32)[None]
     q = np.linspace(-_BELOW, _ABOVE, _ROWS, dtype=np.float32)[:, None]
     top = (0.45 + 0.5 * shadow.extent) * float(top_share)
     crease_line = (0.36 + 0.12 * shadow.extent) * float(crease_share)
-    # the top border falls toward both corners
+    # the top border falls towards both corners
     dome = np.clip(1.0 - 1.1 * np.maximum(0.3 - t, 0) - 0.55 * np.maximum(t - 0.85, 0), 0.3, 1.0)
     height = np.maximum(q, 0) / dome
     ends = smoothstep(-0.12, 0.12, t) * smoothstep(1.42 + 0.1 * shadow.extent, 0.98, t)
@@ -119,7 +119,7 @@ def _shadow_map(shadow: EyeShadow, hand: Hand) -> tuple[FloatArray, FloatArray]:
 
 
 def _place_on_map(eye: Eye, v: FloatArray, above: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Where the cells of some rows of an eye lie on a shadow's map: columns, rows."""
+    """Positions of the cells of some rows of an eye on a shadow's map: columns, rows."""
     x, q = np.empty((2, *above.shape), np.float32)
     x[:] = (eye.t - _T_RANGE[0]) * np.float32((_COLUMNS - 1) / (_T_RANGE[1] - _T_RANGE[0]))
     np.minimum(v - eye.under, np.float32(0), out=q)
@@ -135,13 +135,13 @@ def _sampled(values: FloatArray, place: tuple[FloatArray, FloatArray]) -> FloatA
 
 
 def paint_liner(canvas: Canvas, eye: Eye, hand: Hand, liner: Eyeliner, amount: float) -> None:
-    """Upper line with wing, and lower line, of one eye."""
+    """Paint the upper line with its wing, and the lower line, of one eye."""
     t = eye.t
     factors = hand.vary("liner", 0.07, 2)
     width = (0.022 + 0.085 * liner.width) * float(factors[0])
     wing = 0.45 * liner.wing * float(factors[1])
     top = eye.lid + width * (0.35 + 0.65 * smoothstep(0.0, 0.85, t))
-    if wing > 0.02:  # a hollow edge from the lid to the tip
+    if wing > 0.02:  # a concave edge from the lid to the tip
         start = np.float32(_WING_START)
         tip = eye.tail_slope * wing * eye.width / eye.length
         low = float(np.interp(_WING_START, t[0], top[0]))
@@ -170,7 +170,7 @@ def paint_liner(canvas: Canvas, eye: Eye, hand: Hand, liner: Eyeliner, amount: f
 
 
 def paint_lashes(canvas: Canvas, eye: Eye, hand: Hand, product: Lashes, amount: float) -> None:
-    """Upper lashes, which lowered lids carry downward, their roots, and lower lashes."""
+    """Paint upper lashes, which move down with lowered lids, their roots, and lower lashes."""
     rise = 1.0 - 1.7 * eye.closed
     rise = float(np.copysign(max(abs(rise), 0.25), rise))
     reach = LASH_HEIGHT * rise
@@ -202,7 +202,7 @@ def paint_lashes(canvas: Canvas, eye: Eye, hand: Hand, product: Lashes, amount: 
 def paint_brows(
     canvas: Canvas, eye: Eye, hand: Hand, brows: Brows, seen: FloatArray, amount: float
 ) -> None:
-    """Tint brow hair, fill the gaps with fine strokes; `seen` (h, w) is the brow as it is."""
+    """Tint brow hair and fill gaps with fine strokes; `seen` (h, w) is the natural brow."""
     there = np.flatnonzero(seen.max(axis=1) > 0.01)
     low, high = float(eye.brow_bottom.min()) - 0.08, float(eye.brow_top.max()) + 0.08
     if there.size:

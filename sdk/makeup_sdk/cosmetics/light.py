@@ -1,7 +1,7 @@
-"""The light a face stands in, and how much of it skin and paint send back.
+"""The light on a face, and the reflectance of skin and paint.
 
-A pixel is taken apart into light × shading × reflectance. Everything is worked out from ratios
-within the picture, so that paint follows any brightness and colour of the light.
+A pixel is separated into light × shading × reflectance. Everything is computed from ratios within
+the picture, so that paint adapts to any brightness and colour of the light.
 """
 
 from collections.abc import Sequence
@@ -18,27 +18,28 @@ from makeup_sdk.cosmetics.maps import Points, smoothstep
 from makeup_sdk.faces.light import LUMINANCE, decode_srgb
 
 REFLECTANCE_ERROR = 0.23
-"""Standard deviation of the logarithm of `SkinLight.reflectance`, measured on portraits of known
-exposure, which nothing was fitted to, from the darkest to the lightest skin."""
+"""Standard deviation of the logarithm of `SkinLight.reflectance`, measured on held-out portraits
+with known exposure, from the darkest to the lightest skin."""
 
 _WHITE_SHARE = 97
-"""The brightest 3 % of an open eye are its white."""
+"""Percentile of an open eye's luminance that represents its white."""
 _FROM_EYES, _FROM_LIPS, _AT_ONE = 0.53, 1.10, -1.51
-"""Logarithm of reflectance: from that of skin over white of the eye, and from how much redder the
-lips are. Both were fitted on 987 training portraits: the ratio of the first two by regression of
-the skin's own luminance, since the light of a portrait does not depend on who stands in it; the
-scale such that 98 % of them lie between 0.07 and 0.43 (lightness 32 to 72), as human skin does."""
+"""Coefficients and offset of the log reflectance: of the log ratio of skin to the white of the eye,
+and of the log redness of the lips relative to the skin. Fitted on 987 training portraits: the ratio
+of the first two by regression on the skin's luminance, assuming that a portrait's light does not
+depend on the person; the scale such that 98 % of the portraits lie between 0.07 and 0.43 (lightness
+32 to 72), the range of human skin."""
 _MEAN_EYES, _MEAN_LIPS = -0.41, 0.29
-"""The two over those portraits; taken where eyes are closed, or lips covered."""
+"""Means of the two log ratios over those portraits, for closed eyes or covered lips."""
 _SKIN_RANGE = (0.045, 0.48)
 """Luminance reflectance of the darkest and the lightest skin."""
 _MIDDLE, _ADAPTATION = 0.26, 0.85
-"""Paint on very dark or light skin is put a little nearer to the skin than it is; else it glows."""
+"""On very dark or light skin, paint is moved slightly towards the skin; otherwise it glows."""
 _CAST = 0.8
-"""Share of a skin's colour, against that of skin of its lightness, that is the light's; the rest is
-its own."""
+"""Fraction of a skin's colour deviation, from typical skin of its lightness, that is attributed to
+the light; the rest is its own."""
 _CHROMATICITY = {0.05: (0.193, 0.277, 0.530), 0.40: (0.253, 0.302, 0.445)}
-"""Share of linear blue, green and red in skin under white light, by its reflectance."""
+"""Fractions of linear blue, green and red in skin under white light, by its reflectance."""
 _CHEEKS = [1, 2, 3, 48, 31, 28, 35, 54, 13, 14, 15, 46, 42, 28, 39, 41]
 
 _TO_LINEAR = decode_srgb(np.arange(256) / 255.0).astype(np.float32)
@@ -46,7 +47,7 @@ _TO_LINEAR = decode_srgb(np.arange(256) / 255.0).astype(np.float32)
 
 def to_linear(image: Image) -> FloatArray:
     """uint8 sRGB, any shape, to float32 linear light in [0, 1] of the same shape and order."""
-    if image.size == 0:  # which OpenCV answers with None
+    if image.size == 0:  # OpenCV would return None
         return np.zeros(image.shape, np.float32)
     linear: FloatArray = cv2.LUT(image, _TO_LINEAR)
     return linear
@@ -66,7 +67,7 @@ def luminance(linear: FloatArray) -> FloatArray:
 
 
 def skin_color(reflectance: float) -> FloatArray:
-    """float32 (3,): reflectance in blue, green and red of skin of a luminance reflectance."""
+    """float32 (3,): blue, green and red reflectance of skin with a luminance reflectance."""
     (dark, at_dark), (light, at_light) = _CHROMATICITY.items()
     place = np.clip(np.log(reflectance / dark) / np.log(light / dark), -0.2, 1.2)
     shares = (1 - place) * np.array(at_dark) + place * np.array(at_light)
@@ -76,13 +77,13 @@ def skin_color(reflectance: float) -> FloatArray:
 
 @dataclass(frozen=True)
 class SkinLight:
-    """The light a face stands in.
+    """The light on a face.
 
     Attributes:
-        color: float32 (3,), what a white matte surface at the cheek would send, linear BGR.
-        skin: float32 (3,), the cheeks' own linear BGR.
+        color: float32 (3,), linear BGR of a white matte surface at the cheek.
+        skin: float32 (3,), linear BGR of the cheeks.
         reflectance: luminance reflectance of the skin in [0.045, 0.48].
-        side: in [-1, 1], positive when the light comes from the picture's right.
+        side: in [-1, 1], positive if the light comes from the picture's right.
     """
 
     color: FloatArray
@@ -92,17 +93,16 @@ class SkinLight:
 
     @property
     def luminance(self) -> float:
-        """Of the cheeks, linear."""
+        """Linear luminance of the cheeks."""
         return float(self.skin @ LUMINANCE)
 
     @classmethod
     def measure(cls, crop: Image, points: Points, regions: Image) -> "SkinLight":
-        """Measure the light on the cheeks, and the skin against eyes and lips.
+        """Measure the light on the cheeks, and estimate reflectance from eyes and lips.
 
-        Whether a dark cheek is dark skin or dim light shows in the eyes, whose whites are much the
-        same in everybody, and in the lips, which are the redder against the skin the lighter it
-        is. On 102 portraits of known exposure, none of which it was fitted to, the logarithm
-        correlates with the truth by 0.92.
+        The whites of the eyes, which hardly differ between people, and the lips, which are redder
+        relative to lighter skin, tell dark skin from dim light. On 102 held-out portraits with
+        known exposure, the log reflectance correlates with the truth by 0.92.
 
         Args:
             crop: uint8 (256, 256, 3), sRGB, BGR.
@@ -128,7 +128,7 @@ class SkinLight:
 
     @classmethod
     def of(cls, skin: FloatArray, reflectance: float, side: float) -> "SkinLight":
-        """The light under which skin of that reflectance sends `skin`."""
+        """The light under which skin of this reflectance has the colour `skin`."""
         adapted = _MIDDLE * (reflectance / _MIDDLE) ** _ADAPTATION
         white = skin / skin_color(adapted)
         gray = np.float32(white @ LUMINANCE)
@@ -137,7 +137,7 @@ class SkinLight:
 
 
 def _reflectance(skin: FloatArray, crop: Image, points: Points, regions: Image) -> float:
-    """Luminance reflectance of skin that sends `skin`, from eyes and lips."""
+    """Luminance reflectance of skin with the colour `skin`, from eyes and lips."""
     window = _window(points[36:48], 1)
     eyes = _filled([points[36:42], points[42:48]], regions.shape)[window] > 0
     white, ratio = crop[window][eyes & (regions[window] == Region.NONE)], _MEAN_EYES
@@ -158,7 +158,7 @@ def _reflectance(skin: FloatArray, crop: Image, points: Points, regions: Image) 
 
 
 def _side(tone: FloatArray, places: NDArray[np.integer], points: Points) -> float:
-    """How much brighter the picture's right cheek is: difference over sum of the medians."""
+    """How much brighter the picture's right cheek is: difference of the medians over their sum."""
     down = points[8] - points[27]
     right = (places - points[27]) @ (down[1], -down[0]) > 0
     if right.all() or not right.any():
@@ -168,7 +168,7 @@ def _side(tone: FloatArray, places: NDArray[np.integer], points: Points) -> floa
 
 
 def _window(points: Points, margin: int, step: int = 1) -> tuple[slice, slice]:
-    """Rows and columns of the crop around points, each `step`th."""
+    """Rows and columns of the crop around points, every `step`th."""
     x0, y0 = np.clip(np.floor(points.min(axis=0)).astype(int) - margin, 0, CROP_SIZE - 1)
     x1, y1 = np.clip(np.ceil(points.max(axis=0)).astype(int) + margin, 0, CROP_SIZE - 1)
     return slice(y0, y1 + 1, step), slice(x0, x1 + 1, step)

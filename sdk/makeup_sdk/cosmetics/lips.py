@@ -1,4 +1,4 @@
-"""Products of the lips: lipstick, lip liner, and the way the lips shine in them."""
+"""Products of the lips: lipstick, lip liner, and their shine."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,13 +18,13 @@ from makeup_sdk.cosmetics.view import FaceView
 from makeup_sdk.makeup.products import LipLiner, Lipstick
 
 _MATTE = {"matte": 0.85, "satin": 0.1}
-"""How much of the lips' own shine a finish takes away."""
+"""How much of the lips' own shine a finish removes."""
 _WET = {"satin": 0.12, "gloss": 1.5, "metallic": 0.45, "shimmer": 0.4, "glitter": 0.5}
 """How much of a wet film's shine a finish has."""
 _BARE_LIPS = 0.62
-"""Luminance of bare lips over that of the cheeks."""
+"""Luminance of bare lips relative to the cheeks."""
 _IN_SHADE = 0.74
-"""Light on the lips, which curve away from it, over that on the cheeks."""
+"""Light on the lips, which curve away from it, relative to the cheeks."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class LipSurface:
     """The lips of one face on its mouth's patch.
 
     Attributes:
-        canvas: to paint on.
+        canvas: the canvas to paint on.
         whole: float32 (h, w), coverage of lip tissue.
         own: float32 (h, w), the lips' own highlights, 0..1.
-        texture: float32 (h, w), the lips' fine light and dark, around 1.
-        lit: how much of the face's light falls on the lips.
+        texture: float32 (h, w), the lips' fine texture, around 1.
+        lit: light on the lips relative to the face.
     """
 
     canvas: Canvas
@@ -47,7 +47,7 @@ class LipSurface:
 
     @classmethod
     def of(cls, view: FaceView, mouth: Mouth) -> "LipSurface | None":
-        """None where no lip is to be seen."""
+        """The lips of a face; None if no lip is visible."""
         bare = view.bare(mouth.matrix, mouth.shape)
         label = view.share(Region.LIPS, 1.4, mouth.matrix, mouth.shape)
         visible = view.warped(view.visible, mouth.matrix, mouth.shape)
@@ -69,7 +69,7 @@ class LipSurface:
 def paint_lipstick(
     surface: LipSurface, mouth: Mouth, hand: Hand, lips: Lipstick, side: float, amount: float
 ) -> None:
-    """Lipstick and its finish; `side` says where the light comes from (`SkinLight.side`)."""
+    """Paint lipstick and its finish; `side` is the light's direction (`SkinLight.side`)."""
     canvas = surface.canvas
     fade = 1.0 - lips.blur * (1.0 - smoothstep(0.0, 0.13, mouth.inside))
     opacity = np.float32(lips.opacity) * fade * grain(mouth, hand, "lips", 0.03)
@@ -101,11 +101,11 @@ def paint_lipstick(
 
 
 def paint_lip_liner(surface: LipSurface, mouth: Mouth, liner: LipLiner, amount: float) -> None:
-    """A line along the lips' edge, blended inward."""
+    """Paint a line along the lips' edge, blended inward."""
     reach = 0.03 + 0.12 * liner.width
     tissue = surface.whole > 0.5
     between = np.maximum.accumulate(tissue) & np.maximum.accumulate(tissue[::-1])[::-1]
-    lips = between.astype(np.uint8)  # and the teeth
+    lips = between.astype(np.uint8)  # includes the teeth
     inward = blur(cv2.distanceTransform(lips, cv2.DIST_L2, 3), 0.7) * np.float32(mouth.cell)
     rim = smoothstep(reach, 0.25 * reach, np.minimum(inward, mouth.inside + np.float32(0.04)))
     surface.canvas.paint(np.float32(liner.opacity) * rim, linear_color(liner.color), amount=amount)
@@ -114,12 +114,12 @@ def paint_lip_liner(surface: LipSurface, mouth: Mouth, liner: LipLiner, amount: 
 def _tissue(
     mouth: Mouth, bare: FloatArray, y: FloatArray, core: NDArray[np.bool_], label: FloatArray
 ) -> FloatArray:
-    """Coverage of lip between the outer outline and the opening; `label` is that of the region map.
+    """Coverage of lip between the outer outline and the opening; `label`: region map's lips.
 
-    Map and landmarks err by a pixel or two at the inner outline of a parted mouth. Near it colour
-    decides: bright colourless pixels are teeth and stay clear, lip-coloured ones are lip, all over
-    a mouth that is hardly open; there the map is believed. Dark colourless pixels away from it are
-    a beard.
+    Map and landmarks have errors of a pixel or two at the inner outline of a parted mouth. Near it,
+    colour decides: bright colourless pixels are teeth and stay clear, lip-coloured ones are lip. In
+    a hardly open mouth, lip-coloured pixels are lip everywhere, and the map is trusted. Dark
+    colourless pixels away from the opening are beard.
     """
     y = np.maximum(y, np.float32(1e-6))
     red = bare[..., 2] / np.maximum(bare[..., 1] + bare[..., 0], np.float32(1e-6))
@@ -130,7 +130,7 @@ def _tissue(
         return label * (1.0 - blur(hair, 0.7))
     teeth = smoothstep(0.92, 0.7, red) * smoothstep(1.1, 1.6, y) * smoothstep(-0.09, -0.02, gap)
     shut = float(smoothstep(0.1, 0.05, np.float32(mouth.openness)))
-    teeth *= 1.0 - shut * smoothstep(0.7, 0.95, label)  # which are lips that shine
+    teeth *= 1.0 - shut * smoothstep(0.7, 0.95, label)  # those are shiny lips
     hardly = float(smoothstep(0.22, 0.12, np.float32(mouth.openness)))
     shaded = hardly * smoothstep(1.0, 1.2, red) * smoothstep(0.1, 0.25, y)
     lip = smoothstep(0.72, 0.88, red) * np.maximum(smoothstep(0.4, 0.6, y), shaded)
@@ -167,7 +167,7 @@ def _own_shine(view: FaceView, mouth: Mouth, base: float) -> tuple[FloatArray, F
 
 @lru_cache(maxsize=32)
 def _ridges(seed: int) -> tuple[FloatArray, FloatArray]:
-    """Where a wet film breaks along the lip: positions t, and brightness in [0.25, 1]."""
+    """Breaks of a wet film along the lip: positions t, and brightness in [0.25, 1]."""
     rng = np.random.default_rng([seed, 7])
     places = np.cumsum(rng.uniform(0.02, 0.05, 60)) - 0.2
     return places.astype(np.float32), rng.uniform(0.25, 1.0, 60).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Smooth weight maps and curves that the products' shapes are made of."""
+"""Smooth weight maps and curves, from which the products' shapes are built."""
 
 import itertools
 from functools import lru_cache
@@ -17,7 +17,7 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 _SAMPLES = 12
 _OBLIQUE = 3e-4
 _REACH = 2.7
-"""Radii beyond which a stroke is weaker than 0.001."""
+"""Number of radii beyond which a stroke is weaker than 0.001."""
 
 
 def smoothstep(low: float, high: float, value: FloatArray) -> FloatArray:
@@ -42,7 +42,7 @@ def bump(value: FloatArray, centre: float, width: float) -> FloatArray:
 
 
 def spline(points: Points) -> Points:
-    """Open Catmull-Rom curve through points, 12 samples a span.
+    """Open Catmull-Rom curve through points, 12 samples per span.
 
     Args:
         points: float64 (N, 2), N ≥ 2.
@@ -55,7 +55,7 @@ def spline(points: Points) -> Points:
 
 @lru_cache
 def _spline_weights(count: int) -> NDArray[np.float64]:
-    """What each of `count` points counts at each sample; the ends are continued straight."""
+    """Weight of each of `count` points at each sample; the ends are extrapolated linearly."""
     padded = np.vstack([np.zeros(count), np.eye(count), np.zeros(count)])
     padded[0, :2] = 2.0, -1.0
     padded[-1, -2:] = -1.0, 2.0
@@ -82,7 +82,7 @@ def blob(
     """Soft elliptic spot exp(-(a² + b²)) in the oblique axes `along` and `across`."""
     axes = np.stack([along, across], axis=1)
     square = axes.T @ axes
-    square += _OBLIQUE * np.trace(square) * np.eye(2)  # for axes that nearly coincide
+    square += _OBLIQUE * np.trace(square) * np.eye(2)  # for nearly parallel axes
     basis = np.linalg.solve(square, axes.T).astype(np.float32)
     x, y = grid[0] - np.float32(centre[0]), grid[1] - np.float32(centre[1])
     a = basis[0, 0] * x + basis[0, 1] * y
@@ -94,12 +94,12 @@ def blob(
 def stroke(
     grid: tuple[FloatArray, FloatArray], path: Points, radius: float, taper: float = 0.0
 ) -> FloatArray:
-    """Soft line along a path: exp(-(distance / radius)²), weakened by `taper` toward its end.
+    """Soft line along a path: exp(-(distance / radius)²), weakened by `taper` towards its end.
 
     Args:
         grid: float32 (1, w) and (h, 1), x and y of the pixels, ascending.
         path: float64 (N, 2), in the grid's unit.
-        radius: likewise.
+        radius: in the grid's unit.
         taper: fraction of strength lost at the path's end.
 
     Returns:

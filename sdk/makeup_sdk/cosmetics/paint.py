@@ -1,10 +1,12 @@
-"""All products of a makeup on one face, in the order in which they are put on."""
+"""Paint all products of a makeup on one face, in order of application."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Eye, Mouth
 from makeup_sdk.cosmetics.canvas import Canvas, Patch
 from makeup_sdk.cosmetics.eyes import paint_brows, paint_lashes, paint_liner, paint_shadow
@@ -38,9 +40,9 @@ from makeup_sdk.makeup.products import (
 
 _ORDER = list(PRODUCTS)
 _ON_LIDS = np.float32(0.88)
-"""Light on the lids over that on the cheeks."""
+"""Light on the lids relative to the cheeks."""
 _PLAIN_TAIL = 24.0
-"""Degrees at which shadow goes on beyond the outer corner, without a wing that says it."""
+"""Angle in degrees at which shadow continues beyond the outer corner, if there is no wing."""
 
 
 PARTS: Mapping[str, tuple[frozenset[Region], list[int]]] = {
@@ -49,8 +51,8 @@ PARTS: Mapping[str, tuple[frozenset[Region], list[int]]] = {
     "right eye": (frozenset((Region.EYES, Region.BROWS)), [*range(42, 48), *range(22, 27)]),
     "mouth": (frozenset((Region.LIPS,)), list(range(48, 68))),
 }
-"""Parts of a face that are painted each on its own, in this order: regions, and landmarks that say
-where a part is; left and right are those of the picture."""
+"""Parts of a face that are painted separately, in this order: their regions, and the landmarks that
+locate them; left and right as seen in the picture."""
 
 
 def paint(
@@ -63,9 +65,9 @@ def paint(
 
     Args:
         view: the face.
-        products: in any order; they are put on in that of `PRODUCTS`.
-        strength: per region in [0, 1.5]; a region that is not named stays bare.
-        hand: whose hand; the same one gives the same paint.
+        products: in any order; they are painted in the order of `PRODUCTS`.
+        strength: strength per region, in [0, 1.5]; other regions stay bare.
+        hand: randomness of the application; the same one gives the same paint.
 
     Returns:
         the changes of the face's light, to be put into the frame in this order. Parts that are
@@ -82,7 +84,7 @@ def paint_part(
     strength: Mapping[Part, float],
     hand: Hand = STEADY,
 ) -> Patch | None:
-    """Put products on one of `PARTS` of a face; see `paint`. None where there is nothing to do."""
+    """Put products on one of `PARTS` of a face; see `paint`. None if there is nothing to paint."""
     regions, points = PARTS[part]
     amounts = [
         (product, product.strength * strength.get(product.region, 0.0))
@@ -122,17 +124,17 @@ def _paint_skin(view: FaceView, worn: Amounts, hand: Hand) -> Patch:
 
 def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     wings = [p.angle for p, _ in worn if isinstance(p, Eyeliner) and p.wing > 0]
-    eye = Eye(view, left, wings[0] if wings else _PLAIN_TAIL)
-    bare = view.bare(eye.matrix, eye.shape)
-    visible = view.warped(view.visible, eye.matrix, eye.shape)
-    lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
+    tail = wings[0] if wings else _PLAIN_TAIL
+    eye = view.once(("eye", left, tail), lambda: Eye(view, left, tail))
+    bare, visible, lids, brow = view.once(
+        ("ground of the eye", left), lambda: _eye_ground(view, eye)
+    )
     canvas = Canvas(bare, view.light.color * _ON_LIDS, view.light.luminance, lids)
     own_hand = Hand(2 * hand.seed + left, hand.tremor)
     for product, amount in worn:
         canvas.allowed = lids if isinstance(product, EyeShadow) else visible
         if isinstance(product, Brows):
-            seen = view.share(Region.BROWS, 1.2, eye.matrix, eye.shape)
-            paint_brows(canvas, eye, own_hand, product, seen, amount)
+            paint_brows(canvas, eye, own_hand, product, brow, amount)
         elif isinstance(product, EyeShadow):
             paint_shadow(canvas, eye, own_hand, product, amount)
         elif isinstance(product, Eyeliner):
@@ -142,11 +144,20 @@ def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     return canvas.patch(eye.matrix)
 
 
+def _eye_ground(view: FaceView, eye: Eye) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Bare skin of an eye's patch (linear BGR); coverage of what is visible, lids and brow."""
+    bare = view.bare(eye.matrix, eye.shape)
+    visible = view.warped(view.visible, eye.matrix, eye.shape)
+    lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
+    return bare, visible, lids, view.share(Region.BROWS, 1.2, eye.matrix, eye.shape)
+
+
 def _paint_lips(view: FaceView, worn: Amounts, hand: Hand) -> Patch | None:
-    mouth = Mouth(view)
-    surface = LipSurface.of(view, mouth)
-    if surface is None:
+    mouth = view.once("mouth", lambda: Mouth(view))
+    ground = view.once("lips", lambda: LipSurface.of(view, mouth))
+    if ground is None:
         return None
+    surface = replace(ground, canvas=ground.canvas.clean())
     for product, amount in worn:
         if isinstance(product, Lipstick):
             paint_lipstick(surface, mouth, hand, product, view.light.side, amount)

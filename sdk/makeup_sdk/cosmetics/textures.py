@@ -1,7 +1,7 @@
-"""Textures that lie on the face itself: powder, mica, glitter, lashes.
+"""Textures fixed to the face: powder, mica, glitter, lashes.
 
-They are drawn once, in a feature's own axes, and sampled at the frame's resolution, so that they
-move with the face and stay still on a still face.
+They are generated once, in a feature's local axes, and sampled at the frame's resolution, so that
+they move with the face and are stable on a still face.
 """
 
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ _TILE_SCALE = 128.0
 _LASH_SCALE = 512.0
 """Texels of lashes per eye width."""
 LASH_SPAN, LASH_HEIGHT = (-0.25, 1.65), 0.55
-"""What the lash texture covers: t, and the height above the lid's edge."""
+"""Extent of the lash texture: range of t, and height above the lid's edge."""
 _VARIANTS = 8
 _HAIR_SLANT = np.float32(0.35)
-"""How far hairs sink toward the outside of the face."""
+"""How much hairs slant down towards the outside of the face."""
 
 
 @dataclass(frozen=True)
 class Hand:
-    """The hand that puts makeup on.
+    """Randomness of the application.
 
     Attributes:
-        seed: of its trembling, of powder and lashes.
-        tremor: 0 is exact, 1 as unsteady as people are.
+        seed: seed of tremor, powder and lashes.
+        tremor: 0 is exact, 1 as unsteady as a person.
     """
 
     seed: int = 0
@@ -46,20 +46,20 @@ class Hand:
         return (1.0 + self.tremor * spread * np.clip(noise, -2.5, 2.5)).astype(np.float32)
 
     def generator(self, what: str) -> np.random.Generator:
-        """The stream of random numbers of one thing."""
+        """The random generator for one purpose."""
         return np.random.default_rng([self.seed, *what.encode()])
 
     def variant(self, what: str) -> int:
-        """Which of a few drawn textures is taken."""
+        """Number of the texture variant for one purpose."""
         return (self.seed + sum(what.encode())) % _VARIANTS
 
 
 STEADY = Hand()
-"""The same exact hand each time."""
+"""Exact and always the same."""
 
 
 class Texture:
-    """A picture at all resolutions, each half the one before, sampled between them.
+    """A mipmapped picture: each level has half the resolution; sampling interpolates levels.
 
     Args:
         image: float32 (h, w).
@@ -97,7 +97,7 @@ class Texture:
         return sampled
 
     def _for(self, cell: float) -> FloatArray:
-        """The picture for cells of that size: between two resolutions, to an eighth."""
+        """The picture for cells of this size, interpolated between levels in eighths."""
         level = np.clip(np.log2(max(cell * self._scale, 1e-6)), 0, len(self._levels) - 1)
         eighths = round(8 * float(level))
         low, part = divmod(eighths, 8)
@@ -128,13 +128,13 @@ def powder(variant: int) -> Texture:
 
 @lru_cache(maxsize=8)
 def mica(variant: int) -> Texture:
-    """Single bright grains on 0, most of them small."""
+    """Isolated bright grains on 0, most of them small."""
     return Texture(np.clip(_noise(200 + variant, 1.1) - 1.2, 0.0, 2.0), _TILE_SCALE, wrap=True)
 
 
 @lru_cache(maxsize=8)
 def glitter(variant: int) -> Texture:
-    """Sparse, large, very bright flakes on 0, each with a brightness of its own."""
+    """Sparse, large, very bright flakes on 0, with individual brightness."""
     rng = np.random.default_rng(300 + variant)
     flakes = np.zeros((_TILE, _TILE), np.float32)
     count = 2600
@@ -154,10 +154,10 @@ def hairs(variant: int) -> Texture:
 
 @lru_cache(maxsize=32)
 def lashes(length: float, volume: float, lower: bool, variant: int) -> Texture:
-    """Coverage of lashes whose roots lie on the texture's lower border.
+    """Coverage of lashes with their roots on the texture's lower border.
 
-    Upper lashes are longest three quarters out, bend outward, and taper; with more volume they are
-    more, thicker, and gather in points. Lower ones are short and sparse.
+    Upper lashes are longest three quarters outward, bend outward, and taper; with more volume they
+    are denser, thicker, and clump. Lower ones are short and sparse.
     """
     rng = np.random.default_rng(500 + variant + 50 * lower)
     columns = round((LASH_SPAN[1] - LASH_SPAN[0]) * _LASH_SCALE)
@@ -166,7 +166,7 @@ def lashes(length: float, volume: float, lower: bool, variant: int) -> Texture:
     count = round((20 + 14 * volume) if lower else (34 + 44 * volume))
     roots = np.linspace(0.14 if lower else 0.07, 0.99, count)
     roots = roots + rng.normal(0, 0.35 / count, count)
-    points = np.round(roots * (7 + 5 * volume)) / (7 + 5 * volume)  # where tips gather
+    points = np.round(roots * (7 + 5 * volume)) / (7 + 5 * volume)  # centres of clumps
     for root, point in zip(roots, points, strict=True):
         envelope = 0.5 + 0.6 * np.exp(-(((root - 0.78) / 0.42) ** 2))
         reach = (0.055 + 0.05 * length) if lower else (0.10 + 0.19 * length)
@@ -195,7 +195,7 @@ def strokes(axes: Axes, hand: Hand, what: str) -> FloatArray:
 
 
 def grain(axes: Axes, hand: Hand, what: str, spread: float) -> FloatArray:
-    """float32 (h, w): factors around 1, as uneven as powder lies."""
+    """float32 (h, w): factors around 1, uneven like powder."""
     uneven: FloatArray = _laid(axes, "powder", hand.variant(what)) * np.float32(spread)
     uneven += np.float32(1)
     np.maximum(uneven, np.float32(0.7), out=uneven)
@@ -207,7 +207,7 @@ _KINDS = {"powder": powder, "mica": mica, "glitter": glitter, "hairs": hairs}
 
 
 def _laid(axes: Axes, kind: str, variant: int) -> FloatArray:
-    """A texture over a feature's cells: a part of a sheet of its lattice."""
+    """A texture on a feature's cells, cut from a cached sheet of its lattice."""
     side = max(axes.cells // 4, 1)
     (top, left), (rows, columns) = axes.corner, axes.shape
     first = top // side, left // side

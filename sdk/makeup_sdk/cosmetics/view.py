@@ -1,7 +1,9 @@
-"""What painting needs to know of one face: its picture in linear light, its light, what is seen."""
+"""A face prepared for painting: its picture in linear light, its light, its visible parts."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +14,8 @@ from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.cosmetics.light import SkinLight, luminance, to_linear
 from makeup_sdk.cosmetics.maps import Points, blur, smoothstep, spline
 from makeup_sdk.faces.types import FaceAnalysis
+
+T = TypeVar("T")
 
 _OUTER_CORNERS = float(TEMPLATE_LANDMARKS[45, 0] - TEMPLATE_LANDMARKS[36, 0])
 """Distance of the outer eye corners on the template, as a fraction of its side."""
@@ -24,14 +28,14 @@ _FROM_HALF = np.array([[2.0, 0.0, 0.5], [0.0, 2.0, 0.5], [0.0, 0.0, 1.0]])
 
 @dataclass(frozen=True)
 class FaceView:
-    """One face, ready to be painted. All positions are pixels of its 256×256 crop.
+    """One face, prepared for painting. All positions are pixels of its 256×256 crop.
 
     Attributes:
         crop: uint8 (256, 256, 3), sRGB, BGR.
         points: float64 (68, 2), landmarks.
         regions: uint8 (256, 256), region map.
-        light: the light it stands in.
-        frame_pixel: side of a pixel of the frame, in crop pixels.
+        light: the light on it.
+        frame_pixel: side of a frame pixel, in crop pixels.
     """
 
     crop: Image
@@ -42,12 +46,28 @@ class FaceView:
 
     @classmethod
     def of(cls, face: FaceAnalysis, light: SkinLight | None = None) -> "FaceView":
-        """A face as analysed; its light is measured unless given."""
+        """The view of an analysed face; measures its light unless given."""
         points = face.crop_landmarks.astype(np.float64)
         if light is None:
             light = SkinLight.measure(face.crop, points, face.regions)
         pixel = float(np.sqrt(abs(np.linalg.det(face.matrix[:, :2]))))
         return cls(face.crop, points, face.regions, light, pixel)
+
+    @cached_property
+    def _worked_out(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, key: Hashable, work_out: Callable[[], T]) -> T:
+        """A value derived from this face alone, computed once for all looks on it.
+
+        Args:
+            key: names the value.
+            work_out: computes it; the result must not be modified.
+        """
+        if key not in self._worked_out:
+            self._worked_out[key] = work_out()
+        found: T = self._worked_out[key]
+        return found
 
     @cached_property
     def half(self) -> FloatArray:
@@ -66,13 +86,13 @@ class FaceView:
 
     @cached_property
     def unit(self) -> float:
-        """Distance of the outer eye corners that the face would show from the front."""
+        """Distance of the outer eye corners of a frontal face of this size."""
         matrix = crop_matrix(self.points.astype(np.float32), size=1)
         return _OUTER_CORNERS / float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
     @cached_property
     def light_skin(self) -> FloatArray:
-        """float32 (128, 128) in [0, 1]: 0 on what is far darker than this face's skin: sunglasses,
+        """float32 (128, 128) in [0, 1]: 0 where far darker than this face's skin: sunglasses,
         frames, thick hair."""
         tone = blur(luminance(self.half), 0.0075 * self.unit)
         return smoothstep(0.04 * self.light.luminance, 0.16 * self.light.luminance, tone)
@@ -81,7 +101,7 @@ class FaceView:
     def visible(self) -> FloatArray:
         """float32 (128, 128) in [0, 1]: 0 where hair, glasses, a hand or a mask cover the face.
 
-        The region map has no eyeballs and no mouth inside; what surrounds them decides.
+        The region map excludes eyeballs and the inside of the mouth; their surroundings decide.
         """
         seen = np.where(self.regions > 0, np.uint8(255), np.uint8(0))
         for index in (*_EYES, _MOUTH):
@@ -92,9 +112,9 @@ class FaceView:
         return visible
 
     def shut(self, left: bool) -> float:
-        """How far an eye is closed, in [0, 1]; `left` is that of the picture.
+        """How far an eye is closed, in [0, 1]; `left` as seen in the picture.
 
-        Landmarks keep a closed eye open; the region map shows its lid between them.
+        Landmarks show a closed eye as open; the region map shows the lid between them.
         """
         outline = np.clip(self.points[_EYES[0 if left else 1]], 0, CROP_SIZE - 1)
         x0, y0 = np.floor(outline.min(axis=0)).astype(int)
@@ -108,7 +128,7 @@ class FaceView:
         return float(smoothstep(0.35, 0.75, np.float32(lid.mean())))
 
     def _close(self, seen: Image, outline: Points) -> None:
-        """Fill a hole of the region map if most of its surroundings are seen."""
+        """Fill a hole of the region map if most of its surroundings are visible."""
         reach = max(2, round(0.05 * self.unit))
         outline = np.clip(outline, -999, 999)
         corner = np.floor(outline.min(axis=0)).astype(int) - 2 * reach - 2
@@ -128,7 +148,7 @@ class FaceView:
     def warped(
         self, values: FloatArray, matrix: NDArray[np.float64], shape: tuple[int, int]
     ) -> FloatArray:
-        """Values of the crop, or of its half, on a patch: `matrix` (2, 3) is crop pixel to cell."""
+        """Resample the crop, or its half, to a patch: `matrix` (2, 3) is crop pixel to cell."""
         if len(values) < CROP_SIZE:
             matrix = matrix @ _FROM_HALF
         return _warped(values, matrix, shape)
@@ -139,10 +159,10 @@ class FaceView:
         """float32, `shape`, in [0, 1]: a region with a soft border on a patch.
 
         Args:
-            region: which.
-            sigma: of the border, crop pixels.
+            region: the region.
+            sigma: softness of the border, crop pixels.
             matrix: float64 (2, 3), crop pixel to cell.
-            shape: of the patch.
+            shape: shape of the patch.
         """
         rows, columns, shifted = _part(matrix, shape, int(3 * sigma) + 2)
         there = (self.regions[rows, columns] == region).astype(np.float32)
@@ -200,7 +220,7 @@ def face_mask(points: Points, unit: float, shape: tuple[int, int], feather: floa
     Args:
         points: float64 (68, 2), pixels of the map.
         unit: `FaceView.unit`, in the same pixels.
-        shape: of the map.
+        shape: shape of the map.
         feather: width of the soft border, pixels.
 
     Returns:

@@ -93,6 +93,10 @@ class FaceAnalysis:
     crop: Image
     regions: Image
 
+    def __repr__(self) -> str:
+        x0, y0, x1, y1 = (round(v) for v in (*self.landmarks.min(0), *self.landmarks.max(0)))
+        return f"FaceAnalysis(landmarks in ({x0}, {y0}, {x1}, {y1}), score {self.score:.2f})"
+
     @cached_property
     def crop_landmarks(self) -> FloatArray:
         """float32 (68, 2), read-only: the landmarks in crop pixels."""
@@ -137,6 +141,11 @@ class Face:
     track_id: int
     status: FaceStatus
     painted: bool
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{value:.0f}" for value in self.box)
+        worn = "painted" if self.painted else "bare"
+        return f"Face({self.track_id}: {self.status.value}, {worn}, box ({box}), {self.score:.2f})"
 
 
 class FaceAnalyzer(Protocol):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from makeup_kernels import InvalidInputError, Region
-from makeup_sdk.colors import Color, parse_color
+from makeup_sdk.colors import Color, parse_color, to_hex
 
 FINISHES = ("matte", "satin", "gloss", "metallic", "shimmer", "glitter")
 """How a product's surface shines: not at all; like skin; like a wet film; like metal foil; with
@@ -313,8 +313,7 @@ def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
 
 
 def _hex(value: object, place: str) -> str:
-    blue, green, red = parse_color(value, place)
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    return to_hex(parse_color(value, place))
 
 
 def _check_choice(value: object, choices: tuple[str, ...], place: str) -> None:

@@ -11,21 +11,29 @@ class ModelFacts:
     Attributes:
         does: its purpose in a few words.
         takes: the input of its looks.
+        kind: kind of makeup that it wears (`Makeup.kind`); every model wears products.
+        removes: whether it wears `Look.bare`, which takes makeup off.
     """
 
     does: str
     takes: str
+    kind: str
+    removes: bool = False
 
 
 FACTS: Mapping[str, ModelFacts] = {
-    "mobile": ModelFacts("transfer of what a photo shows; the default", "a photo"),
-    "products": ModelFacts("lipstick, shadow, liner … by colour, finish and shape", "products"),
-    "psgan": ModelFacts("transfer by attention", "photos"),
-    "psgan-pose": ModelFacts("transfer by pose correction", "photos"),
-    "psgan-sr": ModelFacts("transfer and super-resolution of small faces", "photos"),
-    "ssat": ModelFacts("transfer and removal", "photos, or bare faces"),
-    "region-gan": ModelFacts("a style on chosen regions", "the name of a style"),
-    "portrait-edit": ModelFacts("eyes, mouth and skin of another face; edits portraits", "photos"),
+    "mobile": ModelFacts("transfer of what a photo shows; the default", "a photo", "mobile"),
+    "products": ModelFacts(
+        "lipstick, shadow, liner … by colour, finish and shape", "products", "products"
+    ),
+    "psgan": ModelFacts("transfer by attention", "photos", "reference"),
+    "psgan-pose": ModelFacts("transfer by pose correction", "photos", "reference"),
+    "psgan-sr": ModelFacts("transfer and super-resolution of small faces", "photos", "reference"),
+    "ssat": ModelFacts("transfer and removal", "photos, or bare faces", "reference", removes=True),
+    "region-gan": ModelFacts("a style on chosen regions", "the name of a style", "style"),
+    "portrait-edit": ModelFacts(
+        "eyes, mouth and skin of another face; edits portraits", "photos", "reference"
+    ),
 }
 """All models by name, with or without shipped weights."""
 MODELS = ("mobile", "products")

@@ -1,1 +1,1 @@
-"""Makeup by Triton Inference Server: its model repository, the model in it, and a client."""
+"""Makeup on Triton Inference Server: model repository, server model, and a client."""

@@ -1,4 +1,4 @@
-"""A client of the model `makeup` on Triton Inference Server. Needs the extra `triton-server`."""
+"""Client of the model `makeup` on Triton Inference Server. Needs the extra `triton-server`."""
 
 import json
 from collections.abc import Mapping
@@ -18,17 +18,17 @@ PROTOCOLS = ("grpc", "http")
 
 
 class TritonMakeup:
-    """Puts looks on frames and photos, by a server.
+    """Puts looks on frames and photos, using a server.
 
         with TritonMakeup("localhost:8001") as makeup:
             frame_out = makeup.process(frame, "soft-glam")
 
-    Not for several threads at once: give each its own.
+    Not thread-safe: use one per thread.
 
     Args:
         address: host and port: Triton's gRPC port (8001), or its HTTP port (8000).
         protocol: "grpc" or "http".
-        timeout: seconds that a request may take.
+        timeout: time limit of a request, in seconds.
 
     Raises:
         BackendUnavailableError: `tritonclient` is not installed.
@@ -59,7 +59,7 @@ class TritonMakeup:
         self._client.close()
 
     def ready(self) -> bool:
-        """Whether the server is there and has loaded the model."""
+        """Whether the server is running and has loaded the model."""
         try:
             return bool(self._client.is_model_ready(NAME))
         except (self._error, OSError):
@@ -77,8 +77,8 @@ class TritonMakeup:
             uint8 (H, W, 3).
 
         Raises:
-            InvalidInputError: the frame or strength is none.
-            MakeupError: what the server says, or that it does not answer.
+            InvalidInputError: an invalid frame or strength.
+            MakeupError: the server's error, or no answer.
         """
         inputs = {"frame": np.ascontiguousarray(check_frame(frame)), **_worn(look, strength)}
         image: Image = self._ask(inputs, "frame_out")[0]
@@ -87,7 +87,7 @@ class TritonMakeup:
     def process_photo(
         self, photo: bytes, look: Look | str, strength: StrengthLike = 1.0, format: str = "jpg"
     ) -> tuple[bytes, list[dict[str, Any]]]:
-        """Put a look on every face of a picture file; the picture is decoded by the server.
+        """Put a look on every face of a picture file; the server decodes the picture.
 
         Args:
             photo: the bytes of the file.
@@ -98,7 +98,7 @@ class TritonMakeup:
             the bytes of the result's file, and its faces: box, score, status, painted.
 
         Raises:
-            MakeupError: what the server says, or that it does not answer.
+            MakeupError: the server's error, or no answer.
         """
         inputs = {
             "photo": np.frombuffer(photo, np.uint8),

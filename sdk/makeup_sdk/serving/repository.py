@@ -5,8 +5,8 @@
       face_detector_model/    config.pbtxt, 1/model.onnx
       …
 
-`makeup` takes a frame or photo and a look, and returns the result. The others are the graphs of the
-bundle and of the face analysis, one by one, for those who want them alone.
+`makeup` takes a frame or photo and a look, and returns the result. The others are the single graphs
+of the bundle and of the face analysis.
 """
 
 import json
@@ -57,14 +57,14 @@ __all__ = ["TritonPythonModel"]
 
 @dataclass(frozen=True)
 class RepositoryOptions:
-    """How the models of a repository are served.
+    """Options for serving the models of a repository.
 
     Attributes:
-        backend: of the networks: "onnxruntime", or "tensorrt" for plans that `makeup build` made.
-        kind: where the networks run: "cpu" or "gpu".
-        instances: of the model `makeup`, each a process with an engine.
-        threads: CPU threads of each.
-        batch: most items per call of the networks that take batches.
+        backend: of the networks: "onnxruntime", or "tensorrt" for plans built by `makeup build`.
+        kind: device of the networks: "cpu" or "gpu".
+        instances: instances of the model `makeup`, each a process with an engine.
+        threads: CPU threads of each instance.
+        batch: maximum batch of networks that support batches.
     """
 
     backend: str = "onnxruntime"
@@ -89,15 +89,15 @@ class RepositoryOptions:
 def write_repository(
     model: str | Path, output: str | Path, options: RepositoryOptions | None = None
 ) -> list[str]:
-    """Write a model repository, whole or not at all.
+    """Write a model repository atomically.
 
     Args:
         model: name of a shipped model, or path of a bundle.
         output: a folder that does not exist yet.
-        options: see there.
+        options: see `RepositoryOptions`.
 
     Returns:
-        the names of the models in it; `makeup` first.
+        the names of its models; `makeup` first.
 
     Raises:
         InvalidInputError: no such model.
@@ -174,13 +174,13 @@ def _tensor(tensor: TensorSpec, batches: bool) -> dict[str, Any]:
         "data_type": _Word(_DTYPES[tensor.dtype]),
         "dims": shape[1:] if batches else shape,
     }
-    if not found["dims"]:  # one number an item: Triton wants a dimension, the graph has none
+    if not found["dims"]:  # one number per item: Triton needs a dimension, the graph has none
         found |= {"dims": [1], "reshape": {"shape": []}}
     return found
 
 
 def _warm_up(spec: GraphSpec, batches: bool) -> dict[str, Any]:
-    """One call with zeros at start, so that the first visitor does not wait; free sizes are 64."""
+    """One call with zeros at start, so that the first request is fast; free sizes are 64."""
     inputs = []
     for tensor in spec.inputs:
         described = _tensor(tensor, batches)
@@ -191,7 +191,7 @@ def _warm_up(spec: GraphSpec, batches: bool) -> dict[str, Any]:
 
 
 def _makeup_config(model: str, options: RepositoryOptions) -> dict[str, Any]:
-    """Configuration of the model `makeup`; `server_model.py` says what its tensors mean."""
+    """Configuration of the model `makeup`; `server_model.py` documents its tensors."""
 
     def tensor(name: str, kind: str, dims: Sequence[int], **more: Any) -> dict[str, Any]:
         return {"name": name, "data_type": _Word(kind), "dims": list(dims), **more}
@@ -222,7 +222,7 @@ def _makeup_config(model: str, options: RepositoryOptions) -> dict[str, Any]:
 
 
 class _Word(str):
-    """A name of an enumeration, which stands without quotes."""
+    """An enumeration value, written without quotes."""
 
 
 def _text(message: Mapping[str, Any], indent: str = "") -> str:

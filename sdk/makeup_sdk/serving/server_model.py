@@ -1,6 +1,6 @@
 """The model `makeup` of a repository, for Triton's Python backend.
 
-Inputs, of which a request has `frame` or `photo`, and `look` or `look_file`:
+Inputs; a request has `frame` or `photo`, and `look` or `look_file`:
 
 | name | type | |
 |---|---|---|
@@ -12,7 +12,7 @@ Inputs, of which a request has `frame` or `photo`, and `look` or `look_file`:
 | `format` | STRING (1,) | of `photo_out`: jpg, png, webp, …; default jpg |
 
 Outputs: `frame_out`, UINT8 (H, W, 3), for a frame; `photo_out`, UINT8 (N,), for a photo; and
-`faces`, STRING (1,): JSON, a list of {box, score, status, painted}, most certain first.
+`faces`, STRING (1,): JSON, a list of {box, score, status, painted}, most confident first.
 """
 
 import json
@@ -34,18 +34,17 @@ from makeup_sdk.photos import WRITE_SUFFIXES, decode_photo, encode_photo
 from makeup_sdk.pipeline import ImageFaces
 
 _LOOKS_KEPT = 64
-"""Looks that stay ready to be painted."""
+"""Number of cached looks."""
 
 
 class TritonPythonModel:
-    """An instance: one process of the server, with an engine. Triton calls its methods."""
+    """One instance: a server process with an engine. Triton calls its methods."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Make the engine.
+        """Create the engine.
 
         Args:
-            args: `model_config` as JSON, `model_repository` and `model_version`, as Triton gives
-                them.
+            args: Triton's `model_config` as JSON, `model_repository` and `model_version`.
         """
         import triton_python_backend_utils
 
@@ -59,7 +58,7 @@ class TritonPythonModel:
         self._outfits: OrderedDict[str, Outfit] = OrderedDict()
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """Answer requests; an error of one is its own."""
+        """Answer requests; an error affects only its own request."""
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Any) -> Any:
@@ -103,7 +102,7 @@ class TritonPythonModel:
         return engine.pipeline.run(frame, faces)
 
     def _given(self, request: Any, name: str) -> NDArray[Any] | None:
-        """An input as an array; None if it was left out."""
+        """An input as an array; None if missing."""
         tensor = self._triton.get_input_tensor_by_name(request, name)
         return None if tensor is None else np.asarray(tensor.as_numpy())
 
@@ -129,7 +128,7 @@ class TritonPythonModel:
         return dict(zip(MAKEUP_REGIONS, amounts, strict=True))
 
     def _outfit(self, request: Any) -> Outfit:
-        """The look that is asked for, ready to be painted; the latest ones are kept."""
+        """The requested look, prepared for painting; recent ones are cached."""
         text, file = self._text(request, "look"), self._given(request, "look_file")
         if (file is None) == (text == ""):
             raise InvalidInputError("expected either look or look_file as an input")

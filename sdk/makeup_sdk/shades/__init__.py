@@ -1,4 +1,4 @@
-"""A shop's shades: a catalogue on a photo, and which of them somebody wears."""
+"""A shop's shades: try a catalogue on a photo, and match its shades to a face."""
 
 from makeup_sdk.shades.catalogue import Shade, read_catalogue
 from makeup_sdk.shades.match import ShadeMatch, match_shades

@@ -24,9 +24,9 @@ class Shade:
     """One row of a catalogue.
 
     Attributes:
-        sku: the shop's number.
-        name: for people; may be empty.
-        product: as it is put on.
+        sku: the shop's article number.
+        name: display name; may be empty.
+        product: the product to paint.
     """
 
     sku: str
@@ -38,11 +38,11 @@ def read_catalogue(path: str | Path) -> tuple[Shade, ...]:
     """Read a catalogue.
 
     Args:
-        path: a CSV file in UTF-8 with the columns sku, product, hex, and perhaps name, finish,
+        path: a CSV file in UTF-8 with the columns sku, product, hex, and optionally name, finish,
             opacity; an empty cell means the product's default.
 
     Raises:
-        InvalidInputError: no such file or column, or a wrong cell; names its line.
+        InvalidInputError: missing file or column, or an invalid cell; names its line.
     """
     path = as_path(path, "catalogue")
     if not path.is_file():
@@ -57,7 +57,7 @@ def read_catalogue(path: str | Path) -> tuple[Shade, ...]:
 
 
 def parse_catalogue(text: str, name: str = "catalogue") -> tuple[Shade, ...]:
-    """Like `read_catalogue`, from CSV text; `name` stands for it in messages."""
+    """Like `read_catalogue`, from CSV text; `name` is for messages."""
     rows = csv.reader(io.StringIO(text, newline=""))
     header = [column.strip().lower() for column in next(rows, [])]
     for column in header:

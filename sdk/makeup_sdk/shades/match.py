@@ -1,4 +1,4 @@
-"""Which shade of a catalogue somebody wears, or whose skin a foundation has."""
+"""Match a catalogue's shades to the makeup or the skin of a face."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,21 +25,22 @@ from makeup_sdk.shades.color_difference import ciede2000, lab_of
 from makeup_sdk.shades.try_on import found_face
 
 _LIPS_IN_SKIN = np.array([0.72, 0.55, 0.78], np.float32)
-"""Reflectance of bare lips over that of skin: blue, green, red, over people."""
+"""Mean reflectance of bare lips relative to skin: blue, green, red."""
 _IN_SHADE = {"lipstick": 0.74, "eyeshadow": 0.88}
-"""Light that falls there, over that on the cheeks."""
+"""Light there, relative to the cheeks."""
 _LEAST_PIXELS = 40
 
 
 @dataclass(frozen=True)
 class ShadeMatch:
-    """How near a shade is.
+    """The distance of a shade.
 
     Attributes:
-        shade: of the catalogue.
-        distance: CIEDE2000 between what is seen and how the shade would look, under white light.
-        uncertainty: by how much that distance may be off, since the strength of the light is
-            guessed from the face (one standard deviation).
+        shade: the shade.
+        distance: CIEDE2000 between the seen colour and the shade's predicted colour, under white
+            light.
+        uncertainty: one standard deviation of the distance, because the strength of the light is
+            estimated from the face.
     """
 
     shade: Shade
@@ -54,22 +55,22 @@ def match_shades(
     *,
     analyzer: FaceAnalyzer | None = None,
 ) -> list[ShadeMatch]:
-    """Rank a catalogue's shades of one product by how near they are to what a face wears.
+    """Rank a catalogue's shades of one product by their distance to the makeup of a face.
 
-    For "foundation" the face is taken to be bare, and the shade nearest to the skin comes first.
+    For "foundation" the face should be bare; shades are compared with the skin.
 
     Args:
         photo: uint8 (H, W, 3), BGR.
-        shades: the catalogue; other products in it are not looked at.
+        shades: the catalogue; other products in it are ignored.
         product: "lipstick", "eyeshadow" or "foundation".
         analyzer: finds the face; default the bundled one.
 
     Returns:
-        nearest first.
+        matches, nearest first.
 
     Raises:
         InvalidInputError: another product, or no shade of it.
-        NoFaceError: no face, or too little of the place is seen.
+        NoFaceError: no face, or too little of the area is visible.
     """
     if product not in _SEEN:
         raise InvalidInputError(f"product: got {product!r}; {nearest(product, _SEEN)}")
@@ -92,7 +93,7 @@ def match_shades(
 
 
 def _view(face: FaceAnalysis, product: str) -> FaceView:
-    """The face; lips in lipstick do not tell how light the skin is."""
+    """The face's view; ignores lips with lipstick when estimating the skin's lightness."""
     points = face.crop_landmarks.astype(np.float64)
     regions = face.regions
     if product == "lipstick":
@@ -140,17 +141,17 @@ _SEEN: dict[str, Callable[[FaceView], FloatArray]] = {
     "eyeshadow": _lids,
     "foundation": _skin,
 }
-"""What is looked at, by product."""
+"""Function that measures the area of each product."""
 
 
 def _reflectance(seen: FloatArray, light: SkinLight, product: str) -> FloatArray:
-    """What a place reflects of the light that falls on it."""
+    """Reflectance of an area, from its seen colour and the light."""
     found: FloatArray = seen / (light.color * np.float32(_IN_SHADE.get(product, 1.0)))
     return found
 
 
 def _worn(product: Product, name: str, reflectance: float) -> FloatArray:
-    """float32 (3,): reflectance of a shade as it is worn over skin or lips."""
+    """float32 (3,): reflectance of a shade applied on skin or lips."""
     values = vars(product)
     color = linear_color(str(values["color"])) if values["color"] else skin_color(reflectance)
     if name == "foundation":

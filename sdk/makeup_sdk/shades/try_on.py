@@ -1,4 +1,4 @@
-"""Every shade of a catalogue on one photo."""
+"""Try every shade of a catalogue on one photo."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ _PAPER, _INK = (255, 255, 255), (40, 40, 40)
 
 @dataclass(frozen=True)
 class TriedShade:
-    """A photo wearing one shade.
+    """A photo with one shade.
 
     Attributes:
-        shade: what is worn.
-        image: uint8 (H, W, 3), BGR: the photo.
-        face: where the face is.
+        shade: the shade.
+        image: uint8 (H, W, 3), BGR: the photo with the shade.
+        face: the analysed face.
     """
 
     shade: Shade
@@ -44,10 +44,10 @@ def try_on(
     strength: float = 1.0,
     analyzer: FaceAnalyzer | None = None,
 ) -> Iterator[TriedShade]:
-    """Put one shade after the other on the surest face of a photo, and yield each at once.
+    """Put each shade on the most confident face of a photo, and yield the results one by one.
 
     Args:
-        shades: what is tried.
+        shades: the shades to try.
         photo: uint8 (H, W, 3), BGR; not modified.
         strength: in [0, 1.5].
         analyzer: finds the face; default the bundled one.
@@ -69,11 +69,11 @@ def try_on(
 
 
 def sheet(tried: Iterable[TriedShade], columns: int = 0) -> Image:
-    """A contact sheet: a tile for each shade, with its sku, name and colour.
+    """A contact sheet: one tile per shade, with its sku, name and colour.
 
     Args:
-        tried: what `try_on` yields.
-        columns: tiles in a row; 0 makes the sheet about square.
+        tried: results of `try_on`.
+        columns: tiles per row; 0 makes the sheet about square.
 
     Returns:
         uint8 (H, W, 3), BGR.
@@ -97,11 +97,11 @@ def sheet(tried: Iterable[TriedShade], columns: int = 0) -> Image:
 
 
 def found_face(photo: Image, analyzer: FaceAnalyzer | None) -> FaceAnalysis:
-    """The surest face of a photo.
+    """The most confident face of a photo.
 
     Raises:
         InvalidInputError: the photo has the wrong dtype or shape.
-        NoFaceError: there is none.
+        NoFaceError: no face found.
     """
     photo = check_frame(photo, "photo")
     analyzer = analyzer or BundledFaceAnalyzer()
@@ -132,7 +132,7 @@ def _tile(entry: TriedShade) -> Image:
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """As much of a text as fits into a caption; a cut is shown."""
+    """A text, truncated with an ellipsis to fit into a caption."""
     room = _TILE - 44
     if font.getlength(text) <= room:
         return text

@@ -1,7 +1,6 @@
-"""Streams: looks on videos and cameras, faces followed and makeup kept still.
+"""Streams: looks on videos and cameras, with face tracking and temporal smoothing.
 
-`MakeupEngine.stream` makes a `Stream`; sources and sinks of an app's own satisfy the protocols
-`Source` and `Sink`.
+`MakeupEngine.stream` creates a `Stream`; an app may implement the protocols `Source` and `Sink`.
 """
 
 from makeup_sdk.stream.containers import VideoOptions

@@ -1,4 +1,4 @@
-"""The bounded hand-over between two stages of a stream."""
+"""A bounded queue between two stages of a stream."""
 
 from collections import deque
 from threading import Condition
@@ -8,14 +8,14 @@ T = TypeVar("T")
 
 
 class ChannelClosedError(Exception):
-    """The channel was closed; no item will come or go any more."""
+    """The channel was closed; no more items can be sent or received."""
 
 
 class Channel(Generic[T]):
-    """First in, first out; when full, a sender waits, or the oldest item makes room.
+    """A FIFO queue; when full, the sender waits, or the oldest item is dropped.
 
     Args:
-        size: items that may wait.
+        size: maximum number of waiting items.
         newest_wins: a full channel drops its oldest item instead of making the sender wait.
     """
 
@@ -29,7 +29,7 @@ class Channel(Generic[T]):
         self.dropped = 0
 
     def put(self, item: T) -> None:
-        """Hand an item over. Raises `ChannelClosedError` once the receiver has gone."""
+        """Send an item. Raises `ChannelClosedError` after the receiver closed the channel."""
         with self._changed:
             while len(self._items) >= self._size and not self._closed:
                 if self._newest_wins:
@@ -54,7 +54,7 @@ class Channel(Generic[T]):
             return item
 
     def wait_for_room(self) -> None:
-        """Wait until `put` would not have to. Raises `ChannelClosedError` like it."""
+        """Wait until `put` would not block. Raises `ChannelClosedError` like `put`."""
         with self._changed:
             while len(self._items) >= self._size and not self._closed:
                 self._changed.wait()
@@ -62,13 +62,13 @@ class Channel(Generic[T]):
                 raise ChannelClosedError
 
     def end(self) -> None:
-        """The sender is done: what waits is still delivered."""
+        """The sender is done: waiting items are still delivered."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """The receiver is gone: what waits is thrown away, and senders are woken."""
+        """The receiver is done: waiting items are dropped, and senders are woken."""
         with self._changed:
             self._closed = True
             self._items.clear()

@@ -1,4 +1,4 @@
-"""What each kind of video file holds, and how it is encoded unless asked otherwise."""
+"""Features and default encoders of the video containers."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,13 +13,13 @@ class Container:
     """A container format.
 
     Attributes:
-        name: FFmpeg's.
-        video, deep: encoder of pictures of 8 bits, and of more; None: it holds no more.
+        name: FFmpeg's name.
+        video, deep: encoders for 8 bits and for more; None: more is not supported.
         sound: encoder of sound that is not copied.
         copied_sound, copied_subtitles: codecs whose packets are copied.
-        text: codec that other subtitles of plain text are brought to.
-        varying: frames may stand at any time, instead of on a grid.
-        options: of FFmpeg's muxer.
+        text: codec to which other plain-text subtitles are converted.
+        varying: whether frames may have any timestamp, instead of a fixed grid.
+        options: options of FFmpeg's muxer.
     """
 
     name: str
@@ -35,17 +35,17 @@ class Container:
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """How a video file is written.
+    """Encoding options of a video file.
 
     Attributes:
         codec: FFmpeg's name of an encoder, such as "libx265" or "libsvtav1"; None: H.264 in .mp4,
-            .mov and .mkv, VP9 in .webm, MJPEG in .avi; of more than 8 bits H.265, AV1 in .webm.
+            .mov and .mkv, VP9 in .webm, MJPEG in .avi; for more than 8 bits H.265, AV1 in .webm.
         quality: constant rate factor of the encoder, lower is better; for MJPEG its quantiser, 2 to
-            31. None: hard to tell from the source.
-        pixel_format: FFmpeg's name, such as "yuv444p"; None: "yuv420p", which every player shows,
-            and "yuv420p10le" or "yuv420p12le" where the source has more than 8 bits.
-        preset: of the encoder, faster or smaller; None: fast enough for a stream.
-        sound: keep the source's sound.
+            31. None: visually close to the source.
+        pixel_format: FFmpeg's name, such as "yuv444p"; None: "yuv420p", which every player
+            supports, and "yuv420p10le" or "yuv420p12le" if the source has more than 8 bits.
+        preset: encoder preset (speed or size); None: fast enough for a stream.
+        sound: whether to keep the source's sound.
     """
 
     codec: str | None = None
@@ -94,13 +94,13 @@ _ENCODERS: dict[str, dict[str, str]] = {
 }
 _PRESETS = {"libvpx-vp9": "cpu-used"}
 TELLS_ASPECT = frozenset(("libx264", "libx265"))
-"""Encoders whose pictures tell the aspect of their pixels; others are given square ones."""
+"""Encoders that store the pixel aspect ratio; others get square pixels."""
 EVEN = frozenset(("libx264", "libx265", "libsvtav1"))
-"""Encoders that refuse an odd side where chroma is halved."""
+"""Encoders that refuse odd sides with subsampled chroma."""
 
 
 def encoder_options(codec: str, options: VideoOptions) -> dict[str, str]:
-    """What FFmpeg's encoder is told."""
+    """Options for FFmpeg's encoder."""
     told = dict(_ENCODERS.get(codec, {}))
     if options.quality is not None:
         keys = ("qmin", "qmax") if codec == "mjpeg" else ("crf",)
@@ -111,14 +111,14 @@ def encoder_options(codec: str, options: VideoOptions) -> dict[str, str]:
 
 
 def chosen(container: Container, options: VideoOptions, bits: int, name: str) -> tuple[str, str]:
-    """Encoder and pixel format that are written.
+    """Encoder and pixel format to use.
 
     Args:
-        bits: of the source's samples.
-        name: stands for the file in messages.
+        bits: bits per sample of the source.
+        name: names the file in messages.
 
     Raises:
-        InvalidInputError: the container, or the encoder that was asked for, holds 8 bits only.
+        InvalidInputError: the container or the requested encoder supports only 8 bits.
     """
     codec = options.codec or (container.video if bits == 8 else container.deep)
     if codec is None:
@@ -142,10 +142,10 @@ def chosen(container: Container, options: VideoOptions, bits: int, name: str) ->
 
 
 def check_options(container: Container, options: VideoOptions, name: str) -> None:
-    """Refuse a codec or pixel format that cannot be, before the first frame.
+    """Refuse an unsupported codec or pixel format before the first frame.
 
     Raises:
-        InvalidInputError: no such encoder, or the container or the encoder cannot hold it.
+        InvalidInputError: no such encoder, or unsupported by the container or the encoder.
     """
     codec, wanted = chosen(container, options, 8, name)
     try:

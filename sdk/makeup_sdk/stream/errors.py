@@ -1,4 +1,4 @@
-"""What can end a stream from outside."""
+"""External conditions that end a stream."""
 
 import errno
 
@@ -8,12 +8,12 @@ DISK_ERRORS = frozenset(
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
      errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EPIPE)
 )  # fmt: skip
-"""Errors of the place that is written to, rather than of what is written."""
+"""Errors of the output device, rather than of the data."""
 
 
 class SourceLostError(MakeupError):
-    """A camera or network source stopped giving frames. It ends a stream, cleanly."""
+    """A camera or network source stopped delivering frames. Ends a stream cleanly."""
 
 
 class SinkFullError(MakeupError):
-    """There is no more room for what is written. It ends a stream, cleanly."""
+    """The output has no more space. Ends a stream cleanly."""

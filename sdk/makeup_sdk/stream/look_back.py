@@ -1,4 +1,4 @@
-"""Streams of files: who comes late is made up from the first frame that shows them."""
+"""Streams of files: faces have makeup from the first frame that shows them."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from makeup_sdk.stream.processor import Dresser, FrameClock, Wardrobe, make_trac
 from makeup_sdk.stream.tracker import TrackedFace
 
 _MOST_BYTES = 512 << 20
-"""Bytes of frames that wait; of larger frames fewer do."""
+"""Maximum bytes of waiting frames."""
 
 
 @dataclass
 class _Waiting:
-    """A frame whose faces are known so far."""
+    """A waiting frame and the faces found in it so far."""
 
     canvas: Canvas
     step: float
@@ -28,15 +28,15 @@ class _Waiting:
 
 
 class LookBackProcessor:
-    """Like `FrameProcessor`, but it waits with each result until the detector has run again.
+    """Like `FrameProcessor`, but delays each result until the detector has run again.
 
-    A face that is found then is followed back through the frames that wait, so that it wears
-    makeup in all of them, and none fades in. Results come `TrackerOptions.detect_every` frames
-    late, or fewer where the frames are so large that they would fill 512 MiB.
+    A newly detected face is tracked back through the waiting frames, so that it has makeup in all
+    of them instead of fading in. Results are `TrackerOptions.detect_every` frames late, or fewer if
+    the waiting frames would exceed 512 MiB.
 
     Args:
-        engine: whose looks are worn, at the moment a result is made.
-        options: see there.
+        engine: provides the looks, at the moment a result is made.
+        options: see `StreamOptions`.
     """
 
     def __init__(self, engine: Wardrobe, options: StreamOptions) -> None:
@@ -49,12 +49,12 @@ class LookBackProcessor:
         self._painted: _Waiting | None = None
 
     def process(self, frame: Any, time: float) -> Result | None:
-        """Take the next frame; gives the result of the oldest one that waits, or None.
+        """Take the next frame; returns the result of the oldest waiting one, or None.
 
         Args:
-            frame: uint8 (H, W, 3) in the engine's channel order, where the engine takes frames;
-                not modified.
-            time: seconds, more than at the last call.
+            frame: uint8 (H, W, 3) in the engine's channel order, on the engine's device; not
+                modified.
+            time: seconds, greater than at the last call.
 
         Raises:
             InvalidInputError: the frame has the wrong dtype or shape.
@@ -72,13 +72,13 @@ class LookBackProcessor:
         return self._paint() if len(self._waiting) > most else None
 
     def rest(self) -> Iterator[Result]:
-        """Results of the frames that still wait, when the source has ended."""
+        """Results of the waiting frames, after the source has ended."""
         while self._waiting:
             yield self._paint()
 
     def faces(self, view: Any, lap: Lap) -> list[FaceToPaint]:
         """See `FaceSource.faces`."""
-        assert self._painted is not None  # `_paint` alone asks
+        assert self._painted is not None  # only `_paint` calls this
         faces = self._dresser.dress(self._painted.tracked, self._painted.step)
         lap("analyze")
         return faces
@@ -91,7 +91,7 @@ class LookBackProcessor:
         return replace(made, timings=timings)
 
     def _follow_back(self, face: TrackedFace) -> None:
-        """Find a face in the frames before, as far back as they show it."""
+        """Find a face in the preceding frames, as far back as they show it."""
         landmarks = face.analysis.landmarks
         step = np.zeros_like(landmarks)
         for waiting in reversed(self._waiting):

@@ -10,27 +10,27 @@ from makeup_sdk.stream.options import SmoothingOptions
 _SPEED_CUTOFF = 1.0
 """Hz at which speeds are low-passed."""
 _SUDDEN_SPEED = 0.6
-"""Pupil distances per second; four standard deviations of the landmarks' noise at 30 fps."""
+"""Pupil distances per second: four standard deviations of the landmark noise at 30 fps."""
 _PUPILS = 0.219 * CROP_SIZE
 """Pupil distance of the mean face in the aligned crop, crop pixels."""
 _ENDS = CROP_SIZE / 2 + _PUPILS * np.array([[-0.5, 0.0], [0.5, 0.0]])
-"""Two crop points one pupil distance apart; their positions in the frame give a face's pose."""
+"""Two crop points one pupil distance apart; their positions in the frame define a face's pose."""
 
 
 class OneEuro:
-    """Low-pass of rows of numbers, whose cut-off rises with the speed of each row.
+    """Low-pass filter of rows of numbers; its cut-off rises with each row's speed.
 
         x̂ ← x̂ + α(f) · (x − x̂),  f = rest_cutoff + speed_gain · s,  α(f) = 1 / (1 + 1/(2π f dt))
         s = max(|v̂|, |v| − sudden_speed),  v = (x − x̂) / dt
 
-    with v̂ the low-passed v. The second term of s is ours: v̂ passes through 0 when a motion turns
-    round, and would hold it back. The lag of a row in steady motion is at most
-    1 / (2π · speed_gain), in the unit of the speed.
+    with v̂ the low-passed v. The second term of s is ours: when a motion reverses, v̂ passes through
+    0 and would add lag. The lag of a row in constant motion is at most 1 / (2π · speed_gain), in
+    the unit of the speed.
 
     Args:
         rest_cutoff: Hz.
         speed_gain: Hz per unit of speed.
-        sudden_speed: speed of a single step above which it cannot be noise.
+        sudden_speed: speed of a single step above which it is not noise.
     """
 
     def __init__(self, rest_cutoff: float, speed_gain: float, sudden_speed: float) -> None:
@@ -41,7 +41,7 @@ class OneEuro:
         self._speed: DoubleArray = np.zeros(1)
 
     def __call__(self, rows: DoubleArray, dt: float, unit: float = 1.0) -> DoubleArray:
-        """Filter float (N, D) rows that come dt seconds after the last; `unit` scales speeds."""
+        """Filter float (N, D) rows, dt seconds after the last ones; `unit` scales speeds."""
         if self._value is None:
             self._value, self._speed = rows, np.zeros_like(rows)
             return rows
@@ -54,16 +54,16 @@ class OneEuro:
         return self._value
 
     def remember(self, memory: Memory) -> None:
-        """Keep value and speed."""
+        """Store value and speed."""
         if self._value is not None:
             memory.put("value", self._value)
             memory.put("speed", self._speed)
 
     def recall(self, memory: Memory, shape: tuple[int, int]) -> None:
-        """Go on from value and speed of (N, D) rows.
+        """Restore value and speed of (N, D) rows.
 
         Raises:
-            InvalidInputError: they are not of this kind.
+            InvalidInputError: not stored by this class.
         """
         if "value" in memory:
             self._value = memory.take("value", shape).astype(np.float64)
@@ -71,11 +71,11 @@ class OneEuro:
 
 
 class LandmarkFilter:
-    """One-Euro on a face's landmarks: one filter for its pose, one for each point in its own frame.
+    """One-Euro filters on a face's landmarks: one for its pose, one per point in the aligned crop.
 
-    Pose is the similarity that lays the face on the aligned crop; all points share in it, so its
-    noise is small and its speed well known. What remains is expression. Both are measured in pupil
-    distances, so that the same options serve faces of every size.
+    Pose is the similarity to the aligned crop. All points contribute to it, so its noise is small
+    and its speed well estimated. The rest is expression. Both are measured in pupil distances, so
+    the same options fit faces of every size.
     """
 
     def __init__(self, options: SmoothingOptions) -> None:
@@ -83,7 +83,7 @@ class LandmarkFilter:
         self._shape = OneEuro(options.rest_cutoff, options.speed_gain, _SUDDEN_SPEED)
 
     def __call__(self, landmarks: FloatArray, dt: float) -> FloatArray:
-        """Take float32 (68, 2) landmarks in frame pixels, dt seconds after the last ones.
+        """Filter float32 (68, 2) landmarks in frame pixels, dt seconds after the last ones.
 
         Returns:
             float32 (68, 2), smoothed.
@@ -96,22 +96,22 @@ class LandmarkFilter:
         return _place(self._shape(shape, dt, _PUPILS), ends)
 
     def remember(self, memory: Memory) -> None:
-        """Keep the state of both filters."""
+        """Store the state of both filters."""
         self._pose.remember(memory.below("pose"))
         self._shape.remember(memory.below("shape"))
 
     def recall(self, memory: Memory) -> None:
-        """Go on from it.
+        """Restore it.
 
         Raises:
-            InvalidInputError: it is not of this kind.
+            InvalidInputError: not stored by this class.
         """
         self._pose.recall(memory.below("pose"), (1, 4))
         self._shape.recall(memory.below("shape"), (68, 2))
 
 
 def _place(shape: DoubleArray, ends: DoubleArray) -> FloatArray:
-    """Crop points to the frame, by the similarity that brings the two ends of the pose there."""
+    """Map crop points to the frame, by the similarity given by the two end points of the pose."""
     x, y = (ends[1] - ends[0]) / _PUPILS
     turn = np.array([[x, -y], [y, x]])
     points: FloatArray = ((shape - _ENDS[0]) @ turn.T + ends[0]).astype(np.float32)

@@ -20,13 +20,13 @@ POLICIES = ("latest", "all")
 
 @dataclass(frozen=True)
 class TrackerOptions:
-    """How faces are followed.
+    """Options of face tracking.
 
     Attributes:
-        detect_every: frames from one run of the detector to the next while every face is tracked,
-            so that newcomers are seen; it does not run for them while `max_faces` are tracked. It
-            also runs as soon as a face is lost, and while there is none.
-        memory: seconds for which the id of a face that was lost is kept for its return.
+        detect_every: frames between detector runs while every face is tracked, to find new faces;
+            not needed while `max_faces` are tracked. The detector also runs when a face is lost,
+            and while there is none.
+        memory: seconds for which a lost face's id is kept for its return.
         min_score: confidence in [0, 1] of the landmark network below which a face counts as lost.
     """
 
@@ -42,12 +42,12 @@ class TrackerOptions:
 
 @dataclass(frozen=True)
 class FadeOptions:
-    """Seconds that makeup takes to come, to go, and to change from one look to the next.
+    """Durations of fades, in seconds.
 
     Attributes:
         appear: from bare to full, when a face appears, turns back or is uncovered.
         vanish: from full to bare, when a face turns away, is covered or lost.
-        look: from one look to the next.
+        look: cross-fade from one look to the next.
     """
 
     appear: float = 0.25
@@ -61,12 +61,12 @@ class FadeOptions:
 
 @dataclass(frozen=True)
 class ReconnectOptions:
-    """When a lost network source is opened again.
+    """Options for reconnecting a lost network source.
 
     Attributes:
         first_wait: seconds before the first attempt.
         longest_wait: seconds; each wait is twice the last, up to this.
-        attempts: how many in a row may fail before the stream ends; 0 never opens it again.
+        attempts: failed attempts in a row before the stream ends; 0: never reconnect.
         timeout: seconds without a frame after which the source counts as lost.
     """
 
@@ -84,20 +84,20 @@ class ReconnectOptions:
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How a stream runs.
+    """Options of a stream.
 
     Attributes:
-        policy: "all" (no frame is lost, the source waits) or "latest" (the newest frame wins, older
-            ones are dropped and counted); None: "latest" for cameras and network streams, else
-            "all".
-        queue: frames that may wait between two stages under "all".
-        fps: frames per second of sources that do not tell: image folders and iterators.
-        tracker, fade, reconnect: see there.
-        smoothing: None leaves every frame to itself, as `MakeupEngine.process` does.
-        look_back: in files and folders, people who come late wear makeup from the first frame that
-            shows them, and after a cut nothing fades in; results then come
-            `TrackerOptions.detect_every` frames after their frames. Cameras, networks and iterators
-            cannot look ahead: makeup fades in.
+        policy: "all" (no frame is lost, the source waits) or "latest" (older frames are dropped in
+            favour of the newest, and counted); None: "latest" for cameras and network streams,
+            else "all".
+        queue: frames that may wait between two stages with "all".
+        fps: frames per second of image folders and iterators.
+        tracker, fade, reconnect: see the classes.
+        smoothing: None processes every frame independently, like `MakeupEngine.process`.
+        look_back: in files and folders, faces that appear later have makeup from the first frame
+            that shows them, and nothing fades in after a cut; results are
+            `TrackerOptions.detect_every` frames late. Cameras, networks and iterators cannot look
+            ahead: there makeup fades in.
     """
 
     policy: str | None = None

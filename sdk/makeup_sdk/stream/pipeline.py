@@ -1,4 +1,4 @@
-"""Streams: capture, process and write overlap in bounded queues."""
+"""Streams: capture, processing and writing overlap, with bounded queues between them."""
 
 import logging
 import time
@@ -33,34 +33,33 @@ Rest = Callable[[], Iterator[Result]]
 _log = logging.getLogger("makeup_sdk")
 
 _SMALLEST_STEP = 1e-3
-"""Seconds between the timestamps of two frames, at least."""
+"""Minimum seconds between the timestamps of two frames."""
 _LONGEST_CLOSE = 30.0
-"""Seconds that a driver may hold a thread before it is left behind."""
+"""Seconds to wait for a thread that a driver blocks, before abandoning it."""
 
 
 class Stream:
-    """Results of a source, one by one in order; made by `MakeupEngine.stream`.
+    """Results of a source, in order; created by `MakeupEngine.stream`.
 
         with engine.stream(0, sink="window") as stream:
             for result in stream:
                 print(result.timestamp, stream.statistics.fps)
 
-    A thread captures and one processes, while the caller's own takes results and writes the sink.
-    Iteration ends with the source, when the source is lost, when the sink is full or its window
-    closed (`ending` tells which, `message` more), and when `close` is called; errors of engine or
-    source are raised where the result would have been. Threads end and files are closed with the
-    iteration, however it ends.
+    One thread captures and one processes, while the caller's thread takes results and writes to the
+    sink. Iteration ends when the source ends or is lost, when the sink is full or its window is
+    closed (see `ending` and `message`), and when `close` is called. Errors of engine or source are
+    raised in place of the result. However the iteration ends, threads end and files are closed.
 
     Args:
-        source: gives the frames.
+        source: provides the frames.
         process: turns a frame (in the engine's channel order) and its time into a result, or None
-            while it waits for more; results come in the order of the frames.
-        options: policy and queue are used.
-        sink: takes the results.
+            while it waits for more frames; results are in the order of the frames.
+        options: its policy and queue are used.
+        sink: receives the results.
         color: channel order of `process`, "bgr" or "rgb".
-        stop: is set when the stream closes; a source that waits watches it.
+        stop: set when the stream closes; a waiting source watches it.
         clock: seconds; for statistics.
-        rest: called when the source has ended: the results that `process` has not given yet.
+        rest: called after the source has ended; returns the remaining results.
     """
 
     def __init__(
@@ -99,12 +98,12 @@ class Stream:
 
     @property
     def source(self) -> SourceInfo:
-        """What is known of the source."""
+        """Facts about the source."""
         return self._source.info
 
     @property
     def statistics(self) -> StreamStatistics:
-        """The numbers as they stand; from any thread."""
+        """Current statistics; any thread may read them."""
         return self._recorder.snapshot(self._frames.dropped, self._source.reconnects)
 
     def __iter__(self) -> Iterator[StreamResult]:
@@ -115,7 +114,7 @@ class Stream:
             self._start()
             yield from self._take()
         except GeneratorExit:
-            left = self._managed  # by the app; `__exit__` knows whether it failed
+            left = self._managed  # left by the app; `__exit__` knows whether it failed
             raise
         except Exception as error:
             self._end(Ending.FAILED, str(error))
@@ -125,29 +124,29 @@ class Stream:
                 self.close()
 
     def run(self) -> StreamStatistics:
-        """Go through to the end, writing the sink; returns the statistics.
+        """Process everything and write to the sink; returns the statistics.
 
-        Ctrl-C, TERM and HUP end it like `stop`, where the app does not take them itself.
+        Ctrl-C, TERM and HUP end it like `stop`, unless the app handles them itself.
         """
         with stopped_by_signals(self.stop):
             try:
                 for _ in self:
                     pass
-            except KeyboardInterrupt:  # from a handler of the app's own
+            except KeyboardInterrupt:  # from the app's own handler
                 self._end(Ending.STOPPED)
         return self.statistics
 
     def stop(self) -> None:
-        """Let the stream end soon; from any thread."""
+        """Make the stream end soon; any thread may call this."""
         self._end(Ending.STOPPED)
         self._stop.set()
         self._frames.close()
         self._results.close()
 
     def close(self) -> None:
-        """Stop; give back source, sink and threads. May be called twice, from the caller's thread.
+        """Stop; release source, sink and threads. May be called twice, from the caller's thread.
 
-        An error or `KeyboardInterrupt` meanwhile does not keep the sink from being finished.
+        Finishes the sink even after an error or `KeyboardInterrupt`.
         """
         if self._closed:
             return
@@ -160,7 +159,7 @@ class Stream:
             try:
                 if self._sink is not None and self._sink_is_open:
                     self._sink.close(self.ending)
-            except SinkFullError as full:  # what was left to write did not find room
+            except SinkFullError as full:  # no space for the rest
                 self.ending, self.message = Ending.SINK_FULL, str(full)
             finally:
                 if any(thread.is_alive() for thread in self._threads):
@@ -216,7 +215,7 @@ class Stream:
         """Second thread: frames to results."""
         try:
             while True:
-                if self._latest:  # the newest frame, but only once its result is wanted
+                if self._latest:  # take the newest frame, but only when its result is needed
                     self._results.wait_for_room()
                 frame, index, at = self._frames.get()
                 before = self._clock()
@@ -241,7 +240,7 @@ class Stream:
         )
 
     def _hand_over(self, error: BaseException | None) -> None:
-        """The last that the second thread does: what waits, and the error that ended it."""
+        """Last step of the second thread: pass on waiting results, and the error that ended it."""
         with suppress(ChannelClosedError):
             try:
                 if not self._stop.is_set():

@@ -1,4 +1,4 @@
-"""One frame of a stream: follow the faces, smooth them over time, put on what each wears."""
+"""Processing of a stream's frame: track faces, smooth them over time, paint their looks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ from makeup_sdk.stream.options import FadeOptions, StreamOptions
 from makeup_sdk.stream.tracker import MOST_TRACKS, TrackedFace, Tracker
 
 _SMALLEST_STEP = 1e-3
-"""Seconds from one frame to the next, at least."""
+"""Minimum seconds between frames."""
 _MOST_FACES = 8
-"""Faces that a stream follows where the engine sets no limit; more are told."""
+"""Number of tracked faces if the engine sets no limit; more give a warning."""
 _MOST_LOOKS = 3
-"""Looks that one face changes between at once; each costs the time to paint it."""
+"""Maximum looks in a cross-fade of one face; each costs the time to paint it."""
 
 
 class Wardrobe(Protocol):
-    """What a stream asks of an engine; see `MakeupEngine`."""
+    """The part of an engine that a stream uses; see `MakeupEngine`."""
 
     max_faces: int | None
     color: str
@@ -38,14 +38,14 @@ class Wardrobe(Protocol):
 
 
 class FrameProcessor:
-    """`MakeupEngine.process_detailed` with a memory of the frames before.
+    """`MakeupEngine.process_detailed` with tracking and smoothing between frames.
 
-    Looks and strength are the engine's at the moment of each frame; a change of look cross-fades.
-    Without a look, frames come back bare, their faces tracked all the same.
+    Uses the engine's current looks and strength for each frame; a change of look cross-fades.
+    Without a look, faces are tracked but not painted.
 
     Args:
-        engine: whose looks are worn.
-        options: see there.
+        engine: provides the looks.
+        options: see `StreamOptions`.
     """
 
     def __init__(self, engine: Wardrobe, options: StreamOptions) -> None:
@@ -58,9 +58,9 @@ class FrameProcessor:
         """Put the looks on the faces of the next frame.
 
         Args:
-            frame: uint8 (H, W, 3) in the engine's channel order, where the engine takes frames;
-                not modified.
-            time: seconds, more than at the last call.
+            frame: uint8 (H, W, 3) in the engine's channel order, on the engine's device; not
+                modified.
+            time: seconds, greater than at the last call.
 
         Raises:
             InvalidInputError: the frame has the wrong dtype or shape.
@@ -76,7 +76,7 @@ class FrameProcessor:
         return faces
 
     def remember(self) -> Memory:
-        """What it knows of the frames so far: some KB of numbers and some 10 KB of maps a face.
+        """Its current state: a few KB of numbers and about 10 KB of maps per face.
 
         Looks and options are not part of it.
         """
@@ -86,15 +86,15 @@ class FrameProcessor:
         return memory
 
     def recall(self, memory: Memory, time: float, *, same_looks: bool) -> None:
-        """Go on where another processor was, before the first frame.
+        """Resume from another processor's state, before the first frame.
 
         Args:
-            memory: of the other one, which had the same options.
-            time: when it was taken, in seconds of this processor's frames.
-            same_looks: whether faces wear what they wore then; else their paint begins anew.
+            memory: state of the other one, which had the same options.
+            time: when it was stored, in seconds of this processor's frames.
+            same_looks: whether faces have the same looks as then; else their paint starts fresh.
 
         Raises:
-            InvalidInputError: it is no memory of a processor. Take another processor then.
+            InvalidInputError: not the state of a processor. Use a new processor then.
         """
         self._clock.advance(time)
         self._tracker.recall(memory.below("tracker"), time)
@@ -102,11 +102,11 @@ class FrameProcessor:
 
 
 class FrameClock:
-    """Times of frames, made to increase.
+    """Frame times, forced to increase.
 
     Attributes:
         time: seconds of the newest frame.
-        step: seconds from the frame before; 0 at the first one.
+        step: seconds since the previous frame; 0 for the first one.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class FrameClock:
         self._started = False
 
     def advance(self, time: float) -> None:
-        """Go on to the next frame."""
+        """Advance to the next frame."""
         if self._started:
             time = max(time, self.time + _SMALLEST_STEP)
             self.step = time - self.time
@@ -123,19 +123,19 @@ class FrameClock:
 
 
 def make_tracker(engine: Wardrobe, options: StreamOptions) -> Tracker:
-    """What follows the faces of a stream."""
+    """The tracker of a stream."""
     analyzer = engine.pipeline.backend.analyzer
     limit = engine.max_faces or _MOST_FACES
     return Tracker(analyzer, limit, options.tracker, options.smoothing)
 
 
 class Dresser:
-    """What the tracked faces of each frame wear, with a memory of the frames before.
+    """Decides the looks and opacities of the tracked faces; keeps state between frames.
 
     Args:
-        engine: whose looks are worn.
-        options: see there.
-        fade_in: makeup comes slowly on faces that were not in the first frame.
+        engine: provides the looks.
+        options: see `StreamOptions`.
+        fade_in: whether makeup fades in on faces that were not in the first frame.
     """
 
     def __init__(self, engine: Wardrobe, options: StreamOptions, *, fade_in: bool) -> None:
@@ -146,7 +146,7 @@ class Dresser:
         self._started = False
 
     def dress(self, tracked: list[TrackedFace], step: float) -> list[FaceToPaint]:
-        """The faces of the next frame, which comes `step` seconds after the last one."""
+        """The faces of the next frame, `step` seconds after the last one."""
         faces, wearers = [], {}
         for face in tracked:
             wearer = self._wearers.get(face.track_id)
@@ -158,19 +158,19 @@ class Dresser:
                 continue
             faces.append(to_paint)
             wearers[face.track_id] = wearer
-        self._wearers = wearers  # who returns comes back bare
+        self._wearers = wearers  # a returning face starts bare
         self._started = True
         return faces
 
     def remember(self, memory: Memory) -> None:
-        """Keep who wears how much."""
+        """Store the opacities and averages of all faces."""
         memory.put("wearers", list(self._wearers))
         memory.put("count", len(self._wearers))
         for track_id, wearer in self._wearers.items():
             wearer.remember(memory.below(str(track_id)))
 
     def recall(self, memory: Memory, *, same_looks: bool) -> None:
-        """Go on from there; see `FrameProcessor.recall`."""
+        """Restore them; see `FrameProcessor.recall`."""
         for track_id in memory.take("wearers", (memory.take_count("count", MOST_TRACKS),)):
             wearer = _Wearer(self._options, self._engine, appeared=True)
             outfit = self._engine.outfit(int(track_id)) if same_looks else None
@@ -180,7 +180,7 @@ class Dresser:
 
 
 class _Wearer:
-    """A face's makeup over time: how far it is faded in, and which looks it changes between."""
+    """A face's makeup over time: its opacity, and the looks of a cross-fade."""
 
     def __init__(self, options: StreamOptions, engine: Wardrobe, *, appeared: bool) -> None:
         self._fade = options.fade
@@ -193,7 +193,7 @@ class _Wearer:
         self._worn: list[_Worn] = []
 
     def wear(self, tracked: TrackedFace, dt: float) -> FaceToPaint:
-        """Take the face as it is now, dt seconds after the last frame."""
+        """Update with the current face, dt seconds after the last frame."""
         face, step = tracked.analysis, None
         if self._smooth is not None:
             step = self._estimate(face, dt)
@@ -201,14 +201,14 @@ class _Wearer:
         status, visible = (FaceStatus.UNSURE, 0.0) if tracked.lost else judge(face)
         if self._appeared:
             self._opacity = faded(self._opacity, visible, dt, self._fade)
-        else:  # it was there when the stream began, or shall not fade in
+        else:  # present when the stream began, or no fade-in
             self._opacity, self._appeared = visible, True
         self._dress(self._engine.outfit(tracked.track_id), dt)
         place = (face.landmarks, tracked.box, face.score, tracked.track_id)
         return FaceToPaint(*place, status, tuple(self._strokes(face, step)))
 
     def remember(self, memory: Memory) -> None:
-        """Keep how far it is faded in, and the averages of face and paint."""
+        """Store the opacity, and the averages of face and paint."""
         memory.put("opacity", self._opacity)
         self._estimate.remember(memory)
         if self._smooth is not None:
@@ -217,7 +217,7 @@ class _Wearer:
             self._worn[-1].brush.remember(memory.below("paint"))
 
     def recall(self, memory: Memory, outfit: Outfit | None) -> None:
-        """Go on from there, in an outfit that was worn then; None if it was another one.
+        """Restore them, with the outfit of that time; None if it was another one.
 
         A change of looks that was on its way is over.
         """
@@ -231,7 +231,7 @@ class _Wearer:
                 self._worn[0].brush.recall(memory.below("paint"))
 
     def _dress(self, outfit: Outfit | None, dt: float) -> None:
-        """Move on from the looks worn until now to one outfit."""
+        """Advance the cross-fade from the current looks to one outfit."""
         if not self._worn or self._fade.look <= 0:
             if not self._worn or self._worn[-1].outfit is not outfit:
                 self._worn = [self._put_on(outfit, 1.0)]
@@ -254,7 +254,7 @@ class _Wearer:
         return _Worn(outfit, brush, share)
 
     def _strokes(self, face: FaceAnalysis, step: Step | None) -> Iterator[Stroke]:
-        """What goes into the frame; nothing if the face stays bare."""
+        """The strokes to paint; none if the face stays bare."""
         for worn in self._worn:
             opacity = self._opacity * worn.share
             if worn.outfit is None or opacity <= 0:
@@ -266,7 +266,7 @@ class _Wearer:
 
 @dataclass
 class _Worn:
-    """An outfit, what paints it on this face, and how much of it shows."""
+    """An outfit, its brush for this face, and its opacity."""
 
     outfit: Outfit | None
     brush: Brush
@@ -274,7 +274,7 @@ class _Worn:
 
 
 def faded(opacity: float, target: float, dt: float, fade: FadeOptions) -> float:
-    """The opacity a time step later, on its way to its target at the pace of the options."""
+    """The opacity after a time step, moving to its target at the speed of the options."""
     if target > opacity:
         return min(target, opacity + dt / fade.appear) if fade.appear > 0 else target
     return max(target, opacity - dt / fade.vanish) if fade.vanish > 0 else target

@@ -1,4 +1,4 @@
-"""What a stream gives back."""
+"""Results of a stream."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -11,8 +11,8 @@ class StreamResult(Result):
     """One processed frame of a stream.
 
     Attributes:
-        image, faces, timings: as in `Result`; `Face.track_id` stays with a face through the stream.
-        index: number of the frame in the source, dropped ones counted.
+        image, faces, timings: as in `Result`; `Face.track_id` is constant for a face.
+        index: number of the frame in the source, counting dropped ones.
         timestamp: seconds since the first frame, strictly increasing.
     """
 

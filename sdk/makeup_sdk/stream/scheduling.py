@@ -1,8 +1,8 @@
-"""Keep encoders from making the process a real-time one.
+"""Keep encoders from giving threads real-time priority.
 
-SVT-AV1, run by root, puts the thread that opens it and its own threads under the real-time policy
-and leaves the former there. On machines with few cores whatever waits actively, such as the threads
-of matrix products, then stops all else.
+SVT-AV1, run as root, switches the thread that opens it and its own threads to the real-time policy
+and does not switch the former back. On machines with few cores, spinning threads, such as those of
+matrix products, then block everything else.
 """
 
 import os
@@ -15,7 +15,7 @@ _THREADS = Path("/proc/self/task")
 
 @contextmanager
 def usual_scheduling() -> Iterator[None]:
-    """Put threads of this process that turned real-time meanwhile back under the usual policy."""
+    """Reset threads of this process that became real-time inside the block."""
     if not _THREADS.is_dir():  # only Linux has threads of other policies here
         yield
         return

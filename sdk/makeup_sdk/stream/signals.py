@@ -1,4 +1,4 @@
-"""Ctrl-C, TERM and HUP end a stream cleanly, however often they come."""
+"""Make Ctrl-C, TERM and HUP end a stream cleanly, even if repeated."""
 
 import signal
 import threading
@@ -12,13 +12,13 @@ _USUAL = (signal.SIG_DFL, signal.default_int_handler)
 
 @contextmanager
 def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Within it, the first such signal calls `stop`, and more of them do nothing.
+    """Inside the block, the first such signal calls `stop`; further ones do nothing.
 
-    Python can take signals in its main thread alone; elsewhere, and for signals that the app takes
-    or ignores itself, nothing changes.
+    Python handles signals only in its main thread; in other threads, and for signals that the app
+    handles or ignores, nothing changes.
     """
     before = {}
-    # a thread of its own: the interrupted one may hold what `stop` waits for
+    # its own thread: the interrupted one may hold a lock that `stop` needs
     stopper = threading.Thread(target=stop, name="makeup-stop")
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Where results go: video file, image folder, window, virtual camera, callback."""
+"""Sinks: video file, image folder, window, virtual camera, callback."""
 
 import importlib
 import logging
@@ -27,24 +27,24 @@ _ESCAPE = 27
 
 
 class Sink(Protocol):
-    """Takes results one by one, in order. An app may plug in its own."""
+    """Receives results in order. An app may implement its own."""
 
     def open(self, source: SourceInfo) -> None:
         """Called once, before the first result."""
         ...
 
     def write(self, image: Image, result: StreamResult) -> bool:
-        """Take a result.
+        """Write a result.
 
         Args:
             image: uint8 (H, W, 3), the result's image in BGR.
-            result: the whole result, its image in the channel order of the engine.
+            result: the whole result, its image in the engine's channel order.
 
         Returns:
-            whether the stream shall go on.
+            whether the stream should continue.
 
         Raises:
-            SinkFullError: there is no room for it.
+            SinkFullError: there is no space for it.
         """
         ...
 
@@ -52,10 +52,10 @@ class Sink(Protocol):
         """Finish; called once after `open`.
 
         Args:
-            ending: why the stream ended; after `Ending.FAILED`, half a result is none.
+            ending: why the stream ended; after `Ending.FAILED`, discard a partial result.
 
         Raises:
-            SinkFullError: what was left to write found no room.
+            SinkFullError: there is no space for the rest.
         """
         ...
 
@@ -65,7 +65,7 @@ class FolderSink:
 
     Args:
         folder: created if missing.
-        suffix: ".png" (lossless), ".jpg" or another that `write_image` knows.
+        suffix: ".png" (lossless), ".jpg" or another one that `write_image` supports.
     """
 
     def __init__(self, folder: str | Path, suffix: str = ".png") -> None:
@@ -92,7 +92,7 @@ class FolderSink:
         make_folder(self._folder)
 
     def write(self, image: Image, result: StreamResult) -> bool:
-        """Write one image, whole or not at all."""
+        """Write one image atomically."""
         try:
             write_image(self._folder / f"frame-{result.index:06d}{self._suffix}", image)
         except OSError as error:
@@ -135,13 +135,13 @@ class WindowSink:
 
 
 class VirtualCameraSink:
-    """Feeds a virtual camera that video calls can choose.
+    """Feeds a virtual camera for video calls.
 
     Args:
-        device: for example "/dev/video2"; None takes the first one found.
+        device: for example "/dev/video2"; None: the first one found.
 
     Raises:
-        BackendUnavailableError: pyvirtualcam is not installed, or no such device is there.
+        BackendUnavailableError: pyvirtualcam is not installed, or no such device exists.
     """
 
     def __init__(self, device: str | None = None) -> None:
@@ -156,7 +156,7 @@ class VirtualCameraSink:
         self._camera: Any = None
 
     def open(self, source: SourceInfo) -> None:
-        """Take the frame rate; the device is opened with the first result, whose size it needs."""
+        """Store the frame rate; the device opens with the first result, whose size it needs."""
         self._fps = source.fps
 
     def write(self, image: Image, result: StreamResult) -> bool:
@@ -183,7 +183,7 @@ class VirtualCameraSink:
         return True
 
     def close(self, ending: Ending) -> None:
-        """Give the device back."""
+        """Release the device."""
         if self._camera is not None:
             self._camera.close()
 
@@ -206,7 +206,7 @@ class CallbackSink:
 
 
 def make_sink(sink: Any) -> Sink:
-    """What an app gave as the sink of a stream.
+    """The sink for an app's argument.
 
     Args:
         sink: path of a video file, or of a folder for images (it exists, or has no suffix);
@@ -215,7 +215,7 @@ def make_sink(sink: Any) -> Sink:
 
     Raises:
         InvalidInputError: none of these.
-        BackendUnavailableError: a library that it needs is missing.
+        BackendUnavailableError: a required library is missing.
     """
     is_there = isinstance(sink, str) and os.path.lexists(sink)
     if sink == "window" and not is_there:

@@ -1,4 +1,4 @@
-"""What every source of frames is."""
+"""The protocol of frame sources."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +11,19 @@ from makeup_sdk.stream.video_format import VideoFormat
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What is known of a source before its first frame.
+    """Facts about a source before its first frame.
 
     Attributes:
         name: for messages.
-        live: frames come in their own time and are lost if nobody takes them.
+        live: whether frames arrive in real time and are lost if not taken.
         fps: frames per second.
-        frames: how many there are, None if unknown; of video files an estimate.
+        frames: number of frames, None if unknown; an estimate for video files.
         path: the video file, whose audio a sink may keep; else None.
-        native_color: frames have the channel order of the engine, instead of BGR.
-        video: how a video file stores its pictures; else None.
-        start: seconds at which the first frame stands in the file's own time.
-        deep: frames of more than 8 bits, or of HDR, as the file holds them; what `read` gives is
-            a view of them in 8-bit SDR.
+        native_color: whether frames are in the engine's channel order instead of BGR.
+        video: format of a video file's pictures; else None.
+        start: seconds of the first frame in the file's own time.
+        deep: the file's original frames if they have more than 8 bits or HDR; `read` then returns
+            their 8-bit SDR view.
     """
 
     name: str
@@ -38,29 +38,31 @@ class SourceInfo:
 
 
 class Source(Protocol):
-    """Gives frames one by one. An app may plug in its own."""
+    """Delivers frames in order. An app may implement its own."""
 
     @property
-    def info(self) -> SourceInfo: ...
+    def info(self) -> SourceInfo:
+        """Facts that are known before the first frame."""
+        ...
 
     @property
     def reconnects(self) -> int:
-        """How often it was lost and came back."""
+        """Number of reconnections."""
         ...
 
     @property
     def lost(self) -> int:
-        """Frames that were announced and could not be read, as far as it is known by now."""
+        """Number of frames that could not be read so far."""
         ...
 
     def read(self) -> tuple[Image, float] | None:
         """The next frame and its time in seconds; None at the end.
 
         Raises:
-            SourceLostError: it has gone away.
+            SourceLostError: the source was lost.
         """
         ...
 
     def close(self) -> None:
-        """Give camera, file or connection back; no `read` is under way."""
+        """Release camera, file or connection; no `read` is in progress."""
         ...

@@ -1,4 +1,4 @@
-"""Where frames come from: cameras, video files, image folders, network streams, iterators."""
+"""Sources: cameras, video files, image folders, network streams, iterators."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ _log = logging.getLogger("makeup_sdk")
 
 Clock = Callable[[], float]
 Wait = Callable[[float], bool]
-"""Waits some seconds; True when the stream was closed meanwhile."""
+"""Waits some seconds; returns True if the stream was closed meanwhile."""
 
 _LAST_CAMERA = 1 << 16
 _NETWORK = ("rtsp://", "rtsps://", "rtmp://", "http://", "https://", "udp://", "tcp://", "srt://")
@@ -70,17 +70,17 @@ class CameraSource:
         return frame, self._clock()
 
     def close(self) -> None:
-        """Give the camera back."""
+        """Release the camera."""
         self._capture.release()
 
 
 class NetworkSource:
-    """A live RTSP or HTTP stream, opened again with growing waits when it is lost.
+    """A live RTSP or HTTP stream; reconnects with increasing waits when lost.
 
     Args:
         url: for example "rtsp://host/path".
-        options: when to try again.
-        wait: waits between attempts, and says whether the stream was closed meanwhile.
+        options: reconnection options.
+        wait: waits between attempts; returns whether the stream was closed meanwhile.
         connect: opens the URL; returns a capture, opened or not.
     """
 
@@ -108,7 +108,7 @@ class NetworkSource:
         self.info = SourceInfo(_without_password(url), True, _frame_rate(self._capture, 25.0))
 
     def read(self) -> tuple[Image, float] | None:
-        """The next frame, at the time it arrived; None when closed while waiting."""
+        """The next frame, at the time it arrived; None if closed while waiting."""
         done, frame = self._capture.read()
         seconds = self._options.first_wait
         attempts = 0
@@ -133,10 +133,10 @@ class NetworkSource:
 
 
 class FolderSource:
-    """The images of a folder in the order of their names, numbers in them counted as numbers.
+    """The images of a folder in natural order of their names (frame9 before frame10).
 
-    Names that begin with a dot are left out. An image that cannot be read is told and counted in
-    `lost`, and the next one follows in its own place in time.
+    Names that begin with a dot are skipped. An unreadable image gives a warning and counts in
+    `lost`; later images keep their times.
     """
 
     reconnects = 0
@@ -155,7 +155,7 @@ class FolderSource:
         self.info = SourceInfo(str(folder), False, fps, len(found))
 
     def read(self) -> tuple[Image, float] | None:
-        """The next image that can be read."""
+        """The next readable image."""
         while self._next < len(self._paths):
             index, self._next = self._next, self._next + 1
             try:
@@ -166,7 +166,7 @@ class FolderSource:
         return None
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to release."""
 
 
 class IteratorSource:
@@ -196,19 +196,19 @@ class IteratorSource:
 
 
 def open_source(source: Any, fps: float, reconnect: ReconnectOptions, wait: Wait) -> Source:
-    """Open what an app gave as the source of a stream.
+    """Open the source for an app's argument.
 
     Args:
         source: camera index; path of a video file or of a folder of images; URL; GStreamer
-            pipeline (text with " ! "); iterable of frames; or a `Source`. A text that names
-            something on this machine is that, whatever it looks like.
-        fps: of folders and iterators.
-        reconnect: of network streams.
+            pipeline (text with " ! "); iterable of frames; or a `Source`. A text that is an
+            existing path is a path, whatever it looks like.
+        fps: frame rate of folders and iterators.
+        reconnect: options for network streams.
         wait: see `NetworkSource`.
 
     Raises:
         InvalidInputError: it cannot be opened.
-        BackendUnavailableError: a GStreamer pipeline, without GStreamer.
+        BackendUnavailableError: a GStreamer pipeline, but OpenCV lacks GStreamer.
     """
     if isinstance(source, int):
         if not 0 <= source <= _LAST_CAMERA:
@@ -251,12 +251,12 @@ def _open_text(source: str, fps: float, reconnect: ReconnectOptions, wait: Wait)
 def _is_there(name: str) -> bool:
     try:
         return os.path.lexists(name)
-    except ValueError:  # no name of a file
+    except ValueError:  # not a file name
         return False
 
 
 def _open_url(url: str, reconnect: ReconnectOptions, wait: Wait) -> Source:
-    """A file served over HTTP has an end and is read as one; everything else is live."""
+    """Open a URL: a file served over HTTP has an end and is read as a file; all else is live."""
     if url.startswith("http"):
         with suppress(InvalidInputError):
             with open_container(url, reconnect.timeout) as container:
@@ -287,7 +287,7 @@ def _has_gstreamer() -> bool:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key under which frame9 comes before frame10."""
+    """Sort key that puts frame9 before frame10."""
     parts: list[tuple[int, str]] = []
     text = path.name
     while text:

@@ -8,12 +8,12 @@ from threading import Lock
 import numpy as np
 
 _WINDOW = 300
-"""Frames over which rates and percentiles are taken."""
+"""Number of frames for rates and percentiles."""
 
 
 @dataclass(frozen=True)
 class StageTime:
-    """Milliseconds that a stage took: median and 95th percentile of the last 300 frames."""
+    """Milliseconds of a stage: median and 95th percentile of the last 300 frames."""
 
     p50: float
     p95: float
@@ -26,11 +26,11 @@ class StreamStatistics:
     Attributes:
         frames: results delivered.
         captured: frames read from the source.
-        dropped: frames that a newer one replaced before they were processed (policy "latest").
-        reconnects: how often a lost source came back.
+        dropped: frames replaced by a newer one before processing (policy "latest").
+        reconnects: number of reconnections of the source.
         fps: results per second, over the last 300.
-        stages: by name: capture, detect, analyze, generate, composite, process (the four
-            together, as the clock saw them), write.
+        stages: by name: capture, detect, analyze, generate, composite, process (wall time of these
+            four together), write.
     """
 
     frames: int
@@ -42,7 +42,7 @@ class StreamStatistics:
 
 
 class Recorder:
-    """Collects what `StreamStatistics` shows; in bounded memory, from several threads."""
+    """Collects the values of `StreamStatistics`; thread-safe, in bounded memory."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -52,25 +52,25 @@ class Recorder:
         self._captured = 0
 
     def capture(self, milliseconds: float) -> None:
-        """Book a frame that was read."""
+        """Record a frame that was read."""
         with self._lock:
             self._captured += 1
             self._times["capture"].append(milliseconds)
 
     def stages(self, times: Mapping[str, float]) -> None:
-        """Book milliseconds per stage."""
+        """Record milliseconds per stage."""
         with self._lock:
             for stage, milliseconds in times.items():
                 self._times[stage].append(milliseconds)
 
     def deliver(self, now: float) -> None:
-        """Book a result handed out at a time in seconds."""
+        """Record a result delivered at a time in seconds."""
         with self._lock:
             self._frames += 1
             self._delivered.append(now)
 
     def snapshot(self, dropped: int, reconnects: int) -> StreamStatistics:
-        """The numbers as they stand."""
+        """Current statistics."""
         with self._lock:
             stages = {
                 stage: StageTime(*(float(p) for p in np.percentile(times, (50, 95))))

@@ -1,9 +1,8 @@
-"""Videos of more than 8 bits, HDR among them: frames to work on, and makeup carried back.
+"""Videos with more than 8 bits, including HDR: 8-bit views, and transfer of the makeup back.
 
-The engine works on 8-bit frames in SDR. What it changed is carried over to the file's own samples,
-so that everything else keeps its depth and its highlights. HDR is seen as its diffuse white at
-203 cd/m² (ITU-R BT.2408) is SDR's white; its curves are those of ITU-R BT.2100, its primaries those
-of BT.2020.
+The engine works on 8-bit SDR frames. Its change is transferred to the file's own samples, so that
+everything else keeps its bit depth and highlights. HDR's diffuse white at 203 cd/m² (ITU-R BT.2408)
+maps to SDR white; curves follow ITU-R BT.2100, primaries BT.2020.
 """
 
 from functools import cache
@@ -28,7 +27,7 @@ _HLG_WHITE = 0.75
 """HLG signal of diffuse white."""
 _TOP = 65535
 _SLACK = 1e-3
-"""Light, as a share of white, below which a change is a sum rather than a factor."""
+"""Light, as a fraction of white, below which a change is added instead of multiplied."""
 _TO_BT709 = np.array(
     [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349],
      [-0.018151, -0.100579, 1.118730]], np.float64,
@@ -37,11 +36,11 @@ _TO_BT709 = np.array(
 
 
 class Tone:
-    """Samples of one kind of deep video, as 8-bit frames and back.
+    """Conversion between one kind of deep samples and 8-bit frames.
 
     Args:
-        transfer: `PQ`, `HLG`, or another, which is read as SDR.
-        primaries: `BT2020`, or another, which is read as BT.709.
+        transfer: `PQ`, `HLG`, or another one, treated as SDR.
+        primaries: `BT2020`, or another one, treated as BT.709.
     """
 
     def __init__(self, transfer: int, primaries: int) -> None:
@@ -51,7 +50,7 @@ class Tone:
         self._from_sdr = np.linalg.inv(self._to_sdr)
 
     def view(self, samples: DeepImage) -> Image:
-        """Samples uint16 (H, W, 3) as a frame for the engine, uint8 (H, W, 3), BGR."""
+        """Convert samples uint16 (H, W, 3) to a frame for the engine, uint8 (H, W, 3), BGR."""
         if self._transfer is None:
             return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
         light = cv2.transform(_light_of(self._transfer)[samples], self._to_sdr)
@@ -60,11 +59,11 @@ class Tone:
         return frame
 
     def wearing(self, samples: DeepImage, view: Image, result: Image) -> DeepImage:
-        """Samples with what changed from their view to a result.
+        """Samples with the change from their view to a result.
 
         Args:
             samples: uint16 (H, W, 3).
-            view: what `view` made of them, uint8 (H, W, 3).
+            view: the result of `view` for them, uint8 (H, W, 3).
             result: the view with makeup, uint8 (H, W, 3).
         """
         changed = (result != view).any(axis=2)
@@ -87,12 +86,12 @@ class Tone:
 
 
 class DeepFrames:
-    """Frames as a file holds them, from the source that reads them to the sink that writes them.
+    """A file's original frames, passed from its source to a sink.
 
-    Nothing is kept until a sink wants it, and what is asked for ends what came before.
+    Frames are stored only if a sink requests them; taking a frame drops all earlier ones.
 
     Args:
-        tone: of the file.
+        tone: conversion of the file's samples.
     """
 
     def __init__(self, tone: Tone) -> None:
@@ -101,23 +100,23 @@ class DeepFrames:
         self._kept: dict[int, tuple[DeepImage, Image]] = {}
 
     def want(self) -> None:
-        """Keep frames from now on; the taker takes each result's."""
+        """Store frames from now on; the sink takes the frame of each result."""
         self._wanted = True
 
     def put(self, index: int, samples: DeepImage, view: Image) -> None:
-        """Keep the frame of a number, if it is wanted."""
+        """Store a frame by its number, if a sink requests frames."""
         if self._wanted:
             self._kept[index] = (samples, view)
 
     def take(self, index: int) -> tuple[DeepImage, Image]:
-        """Samples and view of the frame of a number; those before it are dropped."""
+        """Samples and view of a frame by its number; drops earlier frames."""
         for old in [number for number in tuple(self._kept) if number < index]:
             del self._kept[old]
         return self._kept.pop(index)
 
 
 def pq_light(signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """PQ signal in 0..1 to light as a share of diffuse white."""
+    """PQ signal in 0..1 to light as a fraction of diffuse white."""
     power = np.power(signal, 1 / 78.84375)
     base = np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)
     return np.asarray(10_000 / _WHITE * np.power(base, 1 / 0.1593017578125), np.float64)
@@ -130,7 +129,7 @@ def pq_signal(light: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def hlg_light(signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """HLG signal in 0..1 to light as a share of diffuse white."""
+    """HLG signal in 0..1 to light as a fraction of diffuse white."""
     return np.asarray(_hlg_scene(signal) / _hlg_scene(np.array(_HLG_WHITE)), np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Sound, subtitles, chapters and tags of a source, carried into the video made of it."""
+"""Copy sound, subtitles, chapters and tags of a source to the output video."""
 
 import logging
 import re
@@ -17,36 +17,36 @@ from makeup_sdk.stream.video_source import open_container
 _log = logging.getLogger("makeup_sdk")
 
 _MOST_FAILURES = 200
-"""Reads that may fail one after the other before the sound counts as over."""
+"""Consecutive failed reads after which the sound counts as ended."""
 _GAP = 0.04
 """Seconds of missing sound that are filled with silence."""
 _PRIMING = 0.1
-"""Seconds before the first picture in which a codec only prepares itself."""
+"""Seconds before the first picture that are codec priming."""
 _LONGEST_SILENCE = 60.0
-"""Seconds filled at most at once; more is a jump of the clock."""
+"""Maximum seconds to fill with silence; a longer gap is a jump of the clock."""
 _PLAIN_TEXTS = frozenset(("subrip", "text", "mov_text"))
 _MARKUP = re.compile(rb"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
-"""Tags of SubRip, which MP4's texts do not know."""
+"""SubRip markup, which MP4's texts do not support."""
 _LONGEST_TEXT = 65_535
-"""Bytes of a text in MP4."""
+"""Maximum bytes of a text in MP4."""
 _STORAGE_TAGS = frozenset(
     ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate",
      "_statistics_tags", "_statistics_writing_app", "_statistics_writing_date_utc", "bps",
      "number_of_frames", "number_of_bytes", "vendor_id")
 )  # fmt: skip
-"""Tags that tell how the source was stored, not what it shows."""
+"""Tags that describe how the source was stored, not its content."""
 
 
 class Tracks:
-    """The other tracks of a source, written as far as the pictures have come.
+    """The other tracks of a source, written in step with the pictures.
 
     Args:
-        source: the file that they come from.
-        out: the container that they go to, before its first packet.
-        container: what it holds.
-        start: seconds at which the source's first picture stands.
-        sound: keep it.
-        name: stands for the output in messages.
+        source: the source file.
+        out: the output container, before its first packet.
+        container: features of the output's format.
+        start: seconds of the source's first picture.
+        sound: whether to keep sound.
+        name: names the output in messages.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class Tracks:
         self._head: Any = None
 
     def pump(self, until: float | None) -> None:
-        """Write what belongs before a time.
+        """Write packets up to a time.
 
         Args:
-            until: seconds of the output; None for all that there is.
+            until: seconds of the output; None for all remaining packets.
         """
         while True:
             packet = self._head if self._head is not None else next(self._packets, None)
@@ -104,7 +104,7 @@ class Tracks:
             self._write(track, packet)
 
     def close(self) -> None:
-        """Write what encoders still hold, and close the source."""
+        """Flush the encoders, and close the source."""
         for track in self._tracks.values():
             if track.encodes and not track.dropped:
                 self._mux(track, track.flush())
@@ -168,7 +168,7 @@ class Tracks:
             self._out.set_chapters(chapters)
 
     def _read(self) -> Iterator[Any]:
-        """Packets of the kept tracks, past what cannot be read."""
+        """Packets of the kept tracks, skipping unreadable ones."""
         streams = [track.stream for track in self._tracks.values()]
         if not streams:
             return
@@ -192,7 +192,7 @@ class Tracks:
         if track.encodes:
             try:
                 made = track.encode(packet)
-            except (av.FFmpegError, ValueError):  # damaged; silence stands for it
+            except (av.FFmpegError, ValueError):  # damaged: replaced by silence
                 track.damaged += 1
                 return
             self._mux(track, made)
@@ -208,7 +208,7 @@ class Tracks:
             except av.FFmpegError as error:
                 if error.errno in DISK_ERRORS:
                     raise
-                track.dropped = True  # what this container cannot hold after all
+                track.dropped = True  # not supported by this container after all
                 _log.warning(
                     "%s: a %s track is left out from here on: %s",
                     self._name, track.stream.type, error,
@@ -231,7 +231,7 @@ class _Track:
         self.origin = 0.0
         self._last: int | None = None
         self._written = 0.0
-        """Seconds up to which sound has gone to the encoder."""
+        """Seconds up to which sound was sent to the encoder."""
 
     def time(self, packet: Any) -> float:
         """Seconds of the output at which a packet begins."""
@@ -239,7 +239,7 @@ class _Track:
         return float(stamp * packet.time_base) - self.origin
 
     def text(self, packet: Any) -> Any:
-        """A packet with its text as the output's codec holds it; None if there is none."""
+        """A packet with its text in the output codec's format; None if there is none."""
         if self._convert is None:
             return packet
         content, (codec, wanted) = bytes(packet), self._convert
@@ -256,7 +256,7 @@ class _Track:
         return made
 
     def moved(self, packet: Any) -> Any:
-        """A packet at its time in the output; decoding times increase, as containers ask."""
+        """A packet at its time in the output; decoding times increase, as containers require."""
         offset = round(self.origin / packet.time_base)
         dts = (packet.dts if packet.dts is not None else packet.pts) - offset
         pts = (packet.pts if packet.pts is not None else packet.dts) - offset
@@ -281,18 +281,18 @@ class _Track:
         return made
 
     def flush(self) -> list[Any]:
-        """What the encoder still holds."""
+        """The encoder's remaining packets."""
         return [*self.made.encode(None)]
 
     def _encode(self, frame: Any) -> list[Any]:
         frame.time_base = Fraction(1, frame.sample_rate)
-        frame.pts = round(self._written * frame.sample_rate)  # one after the other
+        frame.pts = round(self._written * frame.sample_rate)  # contiguous
         self._written += frame.samples / frame.sample_rate
         return [*self.made.encode(frame)]
 
 
 def _codec_of(stream: Any) -> str:
-    """The codec's name, whoever decodes it; empty if nobody here does."""
+    """The codec's name, independent of the decoder; empty if there is no decoder."""
     context = stream.codec_context
     return "" if context is None else str(context.codec.canonical_name)
 
@@ -312,7 +312,7 @@ def _silence(like: Any, seconds: float) -> Any:
 
 
 def _rate_for(codec: str, rate: int) -> int:
-    """The sample rate of an encoder that comes nearest from above, or its highest."""
+    """The smallest sample rate of an encoder that is at least `rate`, or its highest."""
     rates = sorted(av.Codec(codec, "w").audio_rates or [rate])
     return next((known for known in rates if known >= rate), rates[-1])
 

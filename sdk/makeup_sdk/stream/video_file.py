@@ -1,4 +1,4 @@
-"""A video file as the sink of a stream."""
+"""The sink that writes a video file."""
 
 import logging
 import os
@@ -40,28 +40,27 @@ if TYPE_CHECKING:
 _log = logging.getLogger("makeup_sdk")
 
 _RESERVE = 32 << 20
-"""Bytes that stay free, so that the index of the file can still be written."""
+"""Bytes to keep free for the file's index."""
 
 
 class VideoFileSink:
-    """Writes a video file: H.264 and AAC in .mp4, VP9 and Opus in .webm, unless asked otherwise.
+    """Writes a video file: by default H.264 and AAC in .mp4, VP9 and Opus in .webm.
 
-    Frames stand at the time of the source's, however uneven; its colours, aspect, sound tracks,
-    subtitles, chapters and tags come along. Sound is copied where the container can hold it and
-    encoded anew where not. A frame of another size is scaled to that of the first; an odd side is
-    made even by repeating its last line where the codec asks for it, and pixels that are not square
-    are made so where the codec cannot tell their aspect.
+    Keeps the source's frame times, even if uneven, and its colours, aspect ratio, sound tracks,
+    subtitles, chapters and tags. Sound is copied if the container supports its codec, else
+    re-encoded. Frames of another size are scaled to the first one's. If the codec needs even sides,
+    the last line is repeated; if it cannot store the pixel aspect ratio, pixels are made square.
 
-    The file is written aside and appears when the stream has ended: whole, or, if the stream was
-    stopped or its source was lost, up to there. If the stream failed, nothing appears, and a file
-    that was there before stays.
+    The file appears when the stream has ended: complete, or up to the point where the stream was
+    stopped or its source was lost. If the stream failed, nothing appears, and an existing file
+    stays.
 
     Args:
-        path: its suffix chooses the container: .mp4, .mov, .mkv, .avi or .webm.
+        path: its suffix selects the container: .mp4, .mov, .mkv, .avi or .webm.
         options: codec, quality, pixel format, sound.
 
     Raises:
-        InvalidInputError: unknown suffix, the folder does not exist, or the options cannot be.
+        InvalidInputError: unknown suffix, missing folder, or unsupported options.
     """
 
     def __init__(self, path: str | Path, options: VideoOptions | None = None) -> None:
@@ -89,8 +88,8 @@ class VideoFileSink:
         """Check that the source is not overwritten; the file starts with the first result.
 
         Raises:
-            InvalidInputError: it would be, also through a link; or the file cannot hold the depth
-                of the source.
+            InvalidInputError: the source would be overwritten, perhaps through a link; or the
+                format does not support the source's bit depth.
         """
         self._source = source
         bits = source.video.bits if source.video is not None else 8
@@ -110,8 +109,8 @@ class VideoFileSink:
         """Append a frame.
 
         Raises:
-            SinkFullError: the disk is full, or does not take it.
-            InvalidInputError: the encoder does not take frames of this size, or the options.
+            SinkFullError: the disk is full or not writable.
+            InvalidInputError: the encoder does not support this frame size or the options.
         """
         free = shutil.disk_usage(self._path.parent).free
         if free < _RESERVE:
@@ -128,10 +127,10 @@ class VideoFileSink:
         return True
 
     def close(self, ending: "Ending") -> None:
-        """Finish the file and put it in its place; if the stream failed, leave nothing.
+        """Finish the file and move it into place; if the stream failed, remove it.
 
         Raises:
-            SinkFullError: what was left to write did not find room; nothing is left.
+            SinkFullError: no space for the rest; the file is removed.
         """
         if self._aside is None:
             return
@@ -158,7 +157,7 @@ class VideoFileSink:
         leaving.__exit__(None, None, None)
 
     def _abandon(self) -> None:
-        """Remove what was written aside."""
+        """Remove the temporary file."""
         if self._tracks is not None:
             self._tracks.abandon()
         if self._out is not None:
@@ -172,7 +171,7 @@ class VideoFileSink:
             leaving.__exit__(type(error), error, None)
 
     def _failure(self, error: Exception) -> SinkFullError | InvalidInputError:
-        """What to raise: the disk did not take it, or the encoder did not."""
+        """The error to raise: of the disk, or of the encoder."""
         self._failed = True
         reason = getattr(error, "strerror", None) or error
         if getattr(error, "errno", None) not in DISK_ERRORS and not isinstance(error, OutputError):
@@ -224,7 +223,7 @@ class VideoFileSink:
         context.color_trc = self._video.transfer
         context.color_range = int(self._video.colour_range)
         if codec == "libx265" and container.name in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # which Apple's players ask for
+            context.codec_tag = "hvc1"  # Apple's players need it
         self._shift = 0.0
         if source.path is not None and source.video is not None:
             self._tracks = Tracks(
@@ -233,7 +232,7 @@ class VideoFileSink:
             self._shift = source.start - self._tracks.origin
 
     def _deep(self, image: Image, result: "StreamResult") -> Image | DeepImage:
-        """What is written of a result: in the depth and the tones of the source."""
+        """The result's picture in the source's bit depth and tone curve."""
         deep = self._opened().deep
         if deep is None:
             return image
@@ -256,7 +255,7 @@ class VideoFileSink:
         at = timestamp + self._shift
         frame = to_frame(image, self._video, self._pixel_format)
         place = max(round(at / self._step), self._last + 1)
-        if self._last < 0 and not self._container.varying:  # such a file cannot begin late
+        if self._last < 0 and not self._container.varying:  # such a file cannot start late
             for before in range(place):
                 self._encode(frame, before)
         self._encode(frame, place)
@@ -288,7 +287,7 @@ class VideoFileSink:
 
 
 def _shown_size(image: Image, aspect: Fraction, codec: str) -> tuple[int, int]:
-    """Width and height that are stored; no line is lost where pixels are made square."""
+    """Width and height to store; no line is lost if pixels are made square."""
     height, width = image.shape[:2]
     if codec in TELLS_ASPECT or aspect == 1:
         return width, height

@@ -1,4 +1,4 @@
-"""How a video stores its pictures, and its frames as arrays and back."""
+"""The picture format of a video, and conversion of its frames to arrays and back."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,30 +14,30 @@ from makeup_kernels.types import Image
 DeepImage = NDArray[np.uint16]
 
 _ROUNDED = 0x40000 | 0x2000
-"""SWS_ACCURATE_RND and SWS_FULL_CHR_H_INT, which PyAV 17 has no names for."""
+"""SWS_ACCURATE_RND and SWS_FULL_CHR_H_INT, for which PyAV 17 has no names."""
 _READING = int(Interpolation.BILINEAR) | _ROUNDED
 _WRITING = int(Interpolation.BICUBIC) | _ROUNDED
-"""Colours without the bias of one to three steps that FFmpeg's faster ways have."""
+"""Avoids the colour bias of one to three pixel values of FFmpeg's faster modes."""
 _UNSPECIFIED = 2
-"""Of primaries, transfer and matrix, as H.273 numbers them."""
+"""H.273 value of unspecified primaries, transfer and matrix."""
 _RGB = 0
 _BT709, _BT601 = 1, 6
 """Matrices, as H.273 numbers them."""
 _HD = 720
-"""Rows from which untold colours are read as BT.709, as players do."""
+"""Rows from which unspecified colours are treated as BT.709, as players do."""
 
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """What is carried from a video file to the video made of it.
+    """Properties of a video file that its output keeps.
 
     Attributes:
-        rate: frames per second, on average.
-        time_base: seconds of the unit in which its frames are timed.
-        aspect: width of a stored pixel by its height.
-        matrix, primaries, transfer: as H.273 numbers them; 2 is unspecified.
-        full_range: samples use all of their range, instead of 16 to 235 of 255.
-        bits: of a sample.
+        rate: average frames per second.
+        time_base: unit of its timestamps, in seconds.
+        aspect: width of a stored pixel divided by its height.
+        matrix, primaries, transfer: H.273 values; 2 is unspecified.
+        full_range: whether samples use the full range, instead of 16 to 235 of 255.
+        bits: bits per sample.
     """
 
     rate: Fraction
@@ -51,11 +51,11 @@ class VideoFormat:
 
     @property
     def colour_range(self) -> ColorRange:
-        """As FFmpeg names it."""
+        """FFmpeg's name of the range."""
         return ColorRange.JPEG if self.full_range else ColorRange.MPEG
 
     def matrix_of(self, height: int) -> int:
-        """The matrix of frames of this many rows, where the file names none as well."""
+        """The matrix of frames with this many rows, also if the file does not specify it."""
         if self.matrix != _UNSPECIFIED:
             return self.matrix
         return _BT709 if height >= _HD else _BT601
@@ -63,12 +63,12 @@ class VideoFormat:
 
 def format_of(frame: av.VideoFrame, rate: Fraction, time_base: Fraction, aspect: Fraction,
               turned: bool) -> VideoFormat:  # fmt: skip
-    """What a decoded frame tells of its video.
+    """The format of a video, from a decoded frame.
 
     Args:
-        frame: the first one.
-        rate, time_base, aspect: of its stream.
-        turned: frames are shown with rows and columns exchanged.
+        frame: the first frame.
+        rate, time_base, aspect: properties of its stream.
+        turned: whether frames are shown with rows and columns swapped.
     """
     matrix = int(frame.colorspace)
     if matrix == _RGB or frame.format.is_rgb:
@@ -86,7 +86,7 @@ def format_of(frame: av.VideoFrame, rate: Fraction, time_base: Fraction, aspect:
 
 
 def orientation_of(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """How a stored frame is brought upright: swap rows with columns, then flip rows, columns."""
+    """How to rotate a stored frame upright: swap rows and columns, then flip rows, columns."""
     entries: Any = frame.side_data
     for data in entries:
         if data.type.name == "DISPLAYMATRIX":
@@ -98,7 +98,7 @@ def orientation_of(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 def to_array(frame: av.VideoFrame, video: VideoFormat, deep: bool = False) -> NDArray[Any]:
-    """A stored frame upright, as BGR of full range: uint8, or uint16 if `deep`, (H, W, 3)."""
+    """A stored frame, upright, as full-range BGR: uint8, or uint16 if `deep`, (H, W, 3)."""
     if not frame.format.is_rgb:
         frame.colorspace = video.matrix_of(frame.height)
         frame.color_range = int(video.colour_range)
@@ -118,7 +118,7 @@ def to_array(frame: av.VideoFrame, video: VideoFormat, deep: bool = False) -> ND
 
 
 def to_frame(image: Image | DeepImage, video: VideoFormat, pixel_format: str) -> av.VideoFrame:
-    """A BGR array of full range, uint8 or uint16 (H, W, 3), as a frame for an encoder."""
+    """A full-range BGR array, uint8 or uint16 (H, W, 3), as a frame for an encoder."""
     deep = image.dtype == np.uint16
     if av.VideoFormat(pixel_format).is_rgb:
         return av.VideoFrame.from_ndarray(image, format="bgr48le" if deep else "bgr24").reformat(

@@ -1,4 +1,4 @@
-"""Video files as sources of streams: read on past damage, timed as the file says."""
+"""Video files as sources of streams: skips damage, keeps the file's timestamps."""
 
 import logging
 from collections.abc import Iterator
@@ -21,19 +21,20 @@ _log = logging.getLogger("makeup_sdk")
 
 _USUAL_RATE = Fraction(25)
 _MOST_FAILURES = 200
-"""Reads that may fail one after the other before a file counts as over."""
+"""Consecutive failed reads after which a file counts as ended."""
 _CUT_OFF = 0.5
-"""Seconds that a file may end before its header says; sound and picture rarely end together."""
+"""Tolerated seconds between a file's end and its header's duration; sound and picture rarely end
+together."""
 _TELLS_ITS_LENGTH = frozenset(("matroska", "webm", "flv", "asf", "ogg"))
-"""Containers without a count of frames whose header names the duration of the whole."""
+"""Containers without a frame count whose header has the total duration."""
 _KNOWN = "expected a file that FFmpeg knows, such as MP4, MKV, WebM, AVI or GIF"
 
 
 def open_container(name: str | Path, timeout: float | None = None) -> Any:
-    """Open a video for reading: a path, whatever characters are in it, or a URL.
+    """Open a video for reading: a path with any characters, or a URL.
 
     Args:
-        name: `Path` for a file on this machine, text for a URL.
+        name: `Path` for a local file, text for a URL.
         timeout: seconds that a server may take to answer.
 
     Raises:
@@ -50,17 +51,18 @@ def open_container(name: str | Path, timeout: float | None = None) -> Any:
 class VideoFileSource:
     """A video file, or a network file with an end.
 
-    Frames come upright, at the time that the file gives them. What cannot be decoded is passed over
-    and counted in `lost`, with what the file announces and does not hold.
+    Frames are upright, with the file's timestamps. Undecodable frames are skipped and counted in
+    `lost`, as are frames that the header announces but the file lacks.
 
-    Of HDR, and of more than 8 bits, frames are views in 8-bit SDR; `SourceInfo.deep` has the rest.
+    For HDR, and for more than 8 bits, frames are 8-bit SDR views; `SourceInfo.deep` has the
+    originals.
 
     Args:
         name: `Path` of a file, or a URL.
         timeout: seconds that a server may take to answer.
 
     Raises:
-        InvalidInputError: not a video, or one none of whose frames can be read.
+        InvalidInputError: not a video, or without readable frames.
     """
 
     reconnects = 0
@@ -90,7 +92,7 @@ class VideoFileSource:
         self._fps = float(rate)
         self._at = -1 / self._fps
         self._end = 0.0
-        """Seconds until which the file held anything."""
+        """Seconds of the file's last packet."""
         self._over = False
         self._announced = self._count(rate)
         self._frames = self._decode()
@@ -118,14 +120,14 @@ class VideoFileSource:
 
     @property
     def lost(self) -> int:
-        """Frames that could not be decoded, and at the end those that never came."""
+        """Number of undecodable frames, and after the end also of missing ones."""
         if not self._over:
             return self._failed
         missing = (self._announced or 0) - self._given if self._stream.frames else self._cut_off()
         return max(self._failed, missing, 0)
 
     def read(self) -> tuple[Image, float] | None:
-        """The next frame that can be decoded, at its presentation time."""
+        """The next decodable frame, at its presentation time."""
         frame = self._next if self._next is not None else next(self._frames, None)
         self._next = None
         if frame is None:
@@ -152,7 +154,7 @@ class VideoFileSource:
         return self._at + 1 / self._fps
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """Frames one by one, past what cannot be read or decoded."""
+        """The frames in order, skipping what cannot be read or decoded."""
         packets = self._container.demux()
         failures = 0
         while failures < _MOST_FAILURES:
@@ -174,7 +176,7 @@ class VideoFileSource:
             except (av.FFmpegError, ValueError):
                 failures += 1
                 self._failed += 1
-            if packet.is_discard and self._announced:  # cut away by an edit list
+            if packet.is_discard and self._announced:  # removed by an edit list
                 self._announced -= 1
         self._over = True
 
@@ -184,19 +186,19 @@ class VideoFileSource:
             self._end = max(self._end, end)
 
     def _count(self, rate: Fraction) -> int | None:
-        """Frames that the file announces."""
+        """Number of frames according to the header."""
         stream, container = self._stream, self._container
         by_time = 0
         if stream.duration:
             by_time = round(stream.duration * stream.time_base * rate)
         elif container.duration:
             by_time = round(container.duration / av.time_base * rate)
-        if stream.frames and by_time and "mp4" in container.format.name:  # less by an edit list
+        if stream.frames and by_time and "mp4" in container.format.name:  # fewer by an edit list
             return min(int(stream.frames), by_time + 1)
         return int(stream.frames) or by_time or None
 
     def _cut_off(self) -> int:
-        """Frames by which the file ends before its header says."""
+        """Number of frames missing at the end, according to the header."""
         container = self._container
         if not container.duration or not _TELLS_ITS_LENGTH & set(container.format.name.split(",")):
             return 0
@@ -206,10 +208,10 @@ class VideoFileSource:
 
 
 class AnimationSource:
-    """An animated WebP, PNG or AVIF, which Pillow reads and FFmpeg does not.
+    """An animated WebP, PNG or AVIF, which Pillow supports and FFmpeg does not.
 
     Raises:
-        InvalidInputError: it is damaged at its first picture.
+        InvalidInputError: the first picture is damaged.
     """
 
     reconnects = 0

@@ -1,5 +1,6 @@
 """`makeup bench` and `makeup bench compare`."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_measure_and_compare(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report, plot = tmp_path / "a.json", tmp_path / "a.svg"
-    assert run(monkeypatch, *QUICK, "--json", report, "--plot", plot) == 0
+    assert run(monkeypatch, *QUICK, "-o", report, "--plot", plot) == 0
     out = capsys.readouterr().out
     for expected in ("p99", "image 320x240, 1 face", "stream 320x240, 1 face", "composite"):
         assert expected in out
@@ -40,6 +41,11 @@ def test_measure_and_compare(
     out = capsys.readouterr().out
     assert "stream 320x240, 1 face" in out
     assert "unclear" in out
+
+    assert run(monkeypatch, *QUICK, "--path", "image", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["schema"] == "makeup-bench/1"
+    assert len(printed["results"][0]["end_to_end"]["samples"]) == 3
 
 
 def test_compare_says_what_changed(
@@ -56,6 +62,12 @@ def test_compare_says_what_changed(
     assert "faster" in out
     assert "not the same: cpu: A Processor in A, Another in B" in out
     assert "cold start: 525 ms in A, 525 in B, 1.00 x" in out
+    assert run(monkeypatch, "compare", tmp_path / "a.json", tmp_path / "b.json", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {change["verdict"] for change in told["changes"]} >= {"faster"}
+    assert told["differences"][0] == "cpu: A Processor in A, Another in B"
+    assert run(monkeypatch, "compare", tmp_path / "a.json", tmp_path / "b.json", "--quiet") == 0
+    assert "end to end: faster, 0.800 x" in capsys.readouterr().out.splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +76,7 @@ def test_compare_says_what_changed(
         (("--size", "big"), "--size big: expected WIDTHxHEIGHT"),
         (("--faces", "99"), "faces: (99,), expected numbers from 1 to 16"),
         (("--desktop", "--jetson"), "--desktop and --jetson: choose one preset"),
-        (("--json", "no/such/folder/a.json"), "no/such/folder: no such folder; create it first"),
+        (("-o", "no/such/folder/a.json"), "no/such/folder: no such folder; create it first"),
         (("--plot", "a.png"), "--plot a.png: plots are SVG files"),
         (("--model", "nonsense"), "'nonsense' is unknown"),
         (("--device", "tpu"), "device: 'tpu' is unknown; expected one of"),

@@ -60,7 +60,7 @@ def test_other_files_are_refused(content: bytes, complaint: str, tmp_path: Path)
 
 
 def test_a_missing_file_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="no such file; make one with `makeup bench --json"):
+    with pytest.raises(InvalidInputError, match="no such file; make one with `makeup bench -o"):
         load_report(tmp_path / "none.json")
 
 

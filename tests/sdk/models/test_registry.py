@@ -40,7 +40,7 @@ def test_the_command_lists_all_models(
         row = next(line for line in lines if line.split()[:1] == [name])
         cells = [cell.strip() for cell in row.split("│")]
         if name not in shipped_models():
-            assert cells[-1] == "weights do not ship"
+            assert cells[-1] == "not shipped"
         else:
             assert float(cells[4]) > 0
             assert cells[-1] == ("no weights" if name in MODELS else "Apache-2.0")

@@ -1,6 +1,7 @@
 """A shop's catalogue: reading it, trying it on, and finding what somebody wears."""
 
 import colorsys
+import json
 
 import numpy as np
 import pytest
@@ -191,8 +192,16 @@ def test_the_command(monkeypatch, tmp_path, capsys, demo):
     assert run("match", photo, catalogue, "--top", "2") == 0
     printed = capsys.readouterr().out
     assert printed.count("±") == 2
+    assert run("match", photo, catalogue, "--top", "2", "--quiet") == 0
+    names = capsys.readouterr().out.split()
+    assert run("match", photo, catalogue, "--top", "2", "--json") == 0
+    assert [match["sku"] for match in json.loads(capsys.readouterr().out)] == names
+    assert run(catalogue, photo, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["output"] == str(tmp_path / "photo-shades.png")
+    assert len(told["shades"]) == 5
+    assert read_image(told["output"]).shape[2] == 3
     for arguments, message in (
-        ((catalogue, photo), "give the sheet to write: -o"),
         (("match", photo), "expected `makeup shades match PHOTO CATALOGUE`"),
         (("macth", photo, catalogue), "'macth' is unknown; expected `makeup shades"),
     ):

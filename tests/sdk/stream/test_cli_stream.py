@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -50,10 +51,25 @@ def test_folder_to_video(
     assert run(monkeypatch, "--source", folder, *options) == 0
     capture = cv2.VideoCapture(str(out), cv2.CAP_FFMPEG)
     assert (capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)) == (12.5, 6)
-    said = capsys.readouterr().err
-    assert "6 frames" in said
+    said = capsys.readouterr().out
+    assert f"{out}: 6 frames" in said
     assert "0 dropped" in said
     assert "finished: the source came to its end" in said
+
+
+def test_quiet_and_json(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ("--source", folder, "--look", RED, "--sink", tmp_path / "out.mp4")
+    assert run(monkeypatch, *given, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run(monkeypatch, *given, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["frames"], told["ending"]) == (6, "finished")
+    assert told["stages"]["process"]["p50"] > 0
 
 
 def test_a_look_for_one_face(monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path) -> None:
@@ -119,7 +135,7 @@ def test_a_full_disk_is_told(
     monkeypatch.setattr(video_file.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     given = ("--source", folder, "--look", RED, "--sink", tmp_path / "out.mp4")
     assert run(monkeypatch, *given) == 1
-    assert "sink_full" in (said := capsys.readouterr().err)
+    assert "sink_full" in (said := capsys.readouterr().out)
     assert "the disk is full" in said
 
 
@@ -153,7 +169,7 @@ def test_signals_end_cleanly(
     assert run(monkeypatch, "--source", folder, "--look", RED, "--sink", out) == 0
     assert signal.getsignal(number) is before
     assert streams[0].ending is Ending.STOPPED
-    assert "stopped" in capsys.readouterr().err
+    assert "stopped" in capsys.readouterr().out
     assert 3 <= len(seen(out)) < 6
 
 
@@ -166,7 +182,7 @@ def test_the_end_of_a_damaged_video_has_another_exit_status(
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     out = tmp_path / "out.mp4"
     assert run(monkeypatch, "--source", clip, "--look", RED, "--sink", out) == 1
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "incomplete: " in said
     assert "frames could not be read; the other" in said
     assert 3 < len(seen(out)) < 20

@@ -390,9 +390,9 @@ def test_does_not_wear_a_style_without_a_photo(analyzer):
         engine.look = Look.from_style("retro")
 
 
-def test_swatch_is_a_painted_face(looks):
-    pictures = [look.swatch() for look in looks.values()]
-    assert pictures[0].shape == (256, 256, 3)
+def test_previews_are_painted_faces(looks):
+    pictures = [look.preview() for look in looks.values()]
+    assert pictures[0].shape == (512, 512, 3)
     assert (pictures[0] != pictures[1]).any()
 
 
