@@ -1,16 +1,17 @@
-"""Does the makeup of a real photo arrive? `python benchmarks/arrival.py --data FACES_DIR`.
+"""Is the makeup of a real photo transferred? `python benchmarks/arrival.py --data FACES_DIR`.
 
 References are the photos that `train/makeup.csv` marks `measure`, sources the real people of
-`val/`; neither was trained on or tuned to. Writes results/arrival.json and arrival.md beside this
-file; sheets of real people go to a folder of your own (`--people DIR`): they are not ours to
-publish.
+`val/`; neither was used for training or tuning. Writes results/arrival.json and arrival.md beside
+this file. Sheets of real people go to your own folder (`--people DIR`): they must not be published.
 
 1. Arrival: `arrival_measure.py` on random pairs, medians; by terciles of the source's skin; the
    asymmetry of the change on frontal pairs.
-2. Light: process(light(x)) against light(process(x)), CIEDE2000 as a share of the makeup's own.
-3. Natural: luminance gradients of result and source, pixels changed outside the regions, and what a
-   bare reference changes.
-4. Known makeup: pairs of the renderer; CIEDE2000 to the truth as a share of doing nothing.
+2. Light: difference of process(light(x)) and light(process(x)), CIEDE2000 as a fraction of the
+   makeup's change.
+3. Natural: luminance gradients of result and source, pixels changed outside the regions, and the
+   change by a bare reference.
+4. Known makeup: pairs from the renderer; CIEDE2000 to the truth as a fraction of the unchanged
+   face's.
 """
 
 import argparse
@@ -74,7 +75,7 @@ def main() -> None:
 
 
 class Faces:
-    """The photos that are measured on, analysed once.
+    """The photos of the measurements, analysed once.
 
     Args:
         data: the faces folder.
@@ -257,7 +258,7 @@ def known_makeup(engine: MakeupEngine, faces: list[Portrait], count: int) -> Fig
 
 
 def _read_look(photo: Image, engine: MakeupEngine) -> Look | None:
-    """None where the photo is refused as a reference."""
+    """The look of a photo; None if it is refused as a reference."""
     try:
         return Look.from_photo(photo, model=engine.model, analyzer=engine.analyzer)
     except MakeupError:

@@ -1,15 +1,15 @@
-"""How much of a real reference's makeup arrives on a real face: the measure.
+"""Measures how much of a real reference's makeup is transferred to a real face.
 
 Source, reference and result are warped to the mean face by a thin-plate spline of their 68
-landmarks and blurred a little. Colours are CIELAB relative to the picture's own cheeks, lightness
-counting half, since light differs; on skin (cheeks, nose, chin) chroma alone counts. For a region
-with colours s, r and o of source, reference and result:
+landmarks and slightly blurred. Colours are CIELAB relative to the picture's own cheeks. Lightness
+has half weight, because the light differs; on skin (cheeks, nose, chin) only chroma counts. For a
+region with colours s, r and o of source, reference and result:
 
-    arrival = ⟨o − s, r − s⟩ / |r − s|²    1: all of it came over, 0: nothing did
+    arrival = ⟨o − s, r − s⟩ / |r − s|²    1: transferred completely, 0: not at all
     left    = |o − r| / |s − r|            0: equal to the reference, 1: as far as before
 
-and lips glow where they came out lighter against the cheeks than both in source and reference, by
-more than 4 L*.
+Lips glow if, relative to the cheeks, they are lighter than in both source and reference by more
+than 4 L*.
 """
 
 from dataclasses import dataclass
@@ -25,18 +25,18 @@ from makeup_kernels.types import FloatArray, Image
 
 REGIONS = (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS)
 SIZE = 128
-"""Side of the mean face here: half that of the aligned crop."""
+"""Side of the mean face: half that of the aligned crop."""
 
 _SMOOTHNESS = 20.0
 _BLUR = 1.5
 _GLOW = 4.0
 _CHEEK_ROWS = 92
-"""Rows of the mean face above the mouth, whose skin is the picture's own."""
+"""Rows of the mean face above the mouth, whose skin is the colour reference."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """Of one pair: per region arrival and left; whether the lips glow."""
+    """Figures of one pair: arrival and left per region; whether the lips glow."""
 
     regions: dict[Region, tuple[float, float]]
     glows: bool
@@ -115,7 +115,7 @@ def arrival(source: FloatArray, reference: FloatArray, result: FloatArray) -> Ar
 
 
 def asymmetry(source: FloatArray, result: FloatArray) -> float:
-    """What of the change differs between the halves of the face, over the change's own size."""
+    """Difference of the change between the face's halves, relative to the change's size."""
     change = (result - source) * (mean_regions() > 0)[..., None]
     flipped = np.roll(change[:, ::-1], 1, axis=1)
     return float(np.linalg.norm(change - flipped) / max(np.linalg.norm(change), 1e-6))
@@ -127,7 +127,7 @@ def _fill(regions: NDArray[np.uint8], outline: object, value: int) -> None:
 
 
 def _eye_shadow(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Around the eye at the picture's left: from the brow to a band below the lower lid."""
+    """Area around the eye on the picture's left: from the brow to a band below the lower lid."""
     width = points[39, 0] - points[36, 0]
     return np.vstack(
         [
@@ -142,7 +142,7 @@ def _eye_shadow(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @cache
 def _spline() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Basis at every pixel of the mean face, and the matrix that the coefficients solve."""
+    """Basis functions at every pixel of the mean face, and the matrix of the linear system."""
     points = mean_face()
     y, x = np.mgrid[:SIZE, :SIZE]
     pixels = np.stack([x.ravel(), y.ravel()], axis=1) * 2.0

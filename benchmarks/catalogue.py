@@ -1,14 +1,16 @@
-"""What a catalogue costs beside a plain loop, with more looks, on more workers, on Ray; and kills.
+"""Cost of a catalogue compared with a plain loop; with more looks, workers, Ray, and kills.
 
-    python benchmarks/catalogue.py                 # writes results/catalogue.json, some minutes
-    python benchmarks/catalogue.py --photos 8 --rounds 1 --kills 2        # a quick look
+    python benchmarks/catalogue.py                 # writes results/catalogue.json, about 3 minutes
+    python benchmarks/catalogue.py --photos 8 --rounds 1         # a quick look
+    python benchmarks/catalogue.py --kills 10      # only kills: of workers, actors and nodes
 
-Photos of 1280x720 with one face each and some noise, one thread a worker, JPEG out. Ours and the
-plain loop alternate, round after round, in one process. Workers and Ray are measured from a third
-of a run to its end, so that starts do not count. Milliseconds are CPU time, of this process or of
-the whole tree of processes (Ray's own among them), which a busy machine stretches little; images
-per second are wall time, which it stretches much. On one machine Ray can show what it costs an
-image, not what it speeds up.
+Photos of 1280x720 with one face each and some noise, one thread per worker, JPEG output. Ours and
+the plain loop alternate: in one process, and with as many loops in their own processes as there are
+workers, since two busy threads of one core cost each other CPU time. Workers and Ray are measured
+from a third of a run to its end, to exclude start-up. Milliseconds are CPU time of this process or
+of the whole process tree (including Ray's processes), which a busy machine hardly affects; images
+per second are wall time, which it affects strongly. One machine can show Ray's overhead per image,
+not its speed-up.
 """
 
 import argparse
@@ -17,8 +19,11 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -47,7 +52,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def write_inputs(folder: Path, photos: int) -> None:
-    """`once/`, `twice/` with twice the photos and `many/` with nine times; tables of looks."""
+    """`once/`, `twice/` with twice the photos and `many/` with six times; tables of looks."""
     random = np.random.default_rng(0)
     frames = scene(Scenario("image", 1280, 720, 1))
     for name, count in (("once", photos), ("twice", 2 * photos)):
@@ -57,7 +62,7 @@ def write_inputs(folder: Path, photos: int) -> None:
             noisy = np.clip(frames[number % len(frames)] + noise, 0, 255).astype(np.uint8)
             write_image(folder / name / f"{number:04}.jpg", noisy)
     (folder / "many").mkdir()
-    for number in range(9 * photos):
+    for number in range(6 * photos):
         same = folder / "once" / f"{number % photos:04}.jpg"
         os.link(same, folder / "many" / f"{number:04}.jpg")
     colors = [f"#{0x600010 + 0x070301 * k:06x}" for k in range(20)]
@@ -171,65 +176,136 @@ class TreeCpu:
         return sum(self._seen.values())
 
 
-def in_the_middle(
-    folder: Path, workers: int, rounds: int, ray: str | None = None
-) -> dict[str, float]:
+def in_the_middle(folder: Path, workers: int, ray: str | None) -> tuple[float, float]:
     """CPU milliseconds an image and images per second, from a third of a run to its end.
 
     What is done at a moment is counted by the records, since Ray tells of whole blocks.
     """
     options = CatalogueOptions(workers=workers, threads=1)
-    cpus, rates = [], []
+    output = fresh(folder / "middle")
+    marks: list[tuple[int, float, float]] = []
+    tree = TreeCpu()
+
+    def mark(state: CatalogueProgress) -> None:
+        if state.done == state.photos or (not marks and 3 * state.done >= state.photos):
+            records = sum(1 for _ in (output / "records").rglob("*.json.gz"))
+            marks.append((records, tree(), perf_counter()))
+        elif state.done % 12 == 0:  # an actor may be gone before the end
+            tree()
+
+    arguments = str(folder / "many"), str(folder / "lipstick.csv"), str(output), options
+    summary = run_catalogue(*arguments, ray=ray, progress=mark)
+    if summary.counts["made"] != summary.pairs:
+        raise SystemExit(f"not all pictures were made: {summary.counts}")
+    (first, cpu, wall), (last, cpu_end, wall_end) = marks[0], marks[-1]
+    done = last - first
+    return (cpu_end - cpu) * 1e3 / done, done / (wall_end - wall)
+
+
+def loops(folder: Path, workers: int) -> float:
+    """CPU milliseconds an image of plain loops in processes that run at the same time."""
+    code = "import sys, catalogue; catalogue.loop(*sys.argv[1:])"
+    shares = [f"{number}/{workers}" for number in range(workers)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folder), share],
+            cwd=Path(__file__).parent,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for share in shares
+    ]
+    return sum(float(process.communicate()[0]) for process in processes) / workers
+
+
+def loop(folder: str, share: str) -> None:
+    """Be one of `loops`: print the CPU milliseconds an image, without the first third."""
+    number, workers = map(int, share.split("/"))
+    cv2.setNumThreads(1)
+    place = Path(folder)
+    output = place / f"loop-{number}"
+    output.mkdir(exist_ok=True)
+    job, photos = prepare(
+        str(place / "many"), str(place / "lipstick.csv"), Place(str(output)), HERE
+    )
+    engine = MakeupEngine(Look.from_bytes(job.looks[0].data, "look"), threads=1)
+    mine = photos[number::workers]
+    start, first = 0.0, len(mine) // 3
+    for k, photo in enumerate(mine):
+        if k == first:
+            start = process_time()
+        picture = read_photo(photo.address)
+        write_photo(output / photo.name, picture.wearing(engine.process(picture.image)))
+    print((process_time() - start) * 1e3 / (len(mine) - first))
+
+
+def beside_loops(
+    folder: Path, workers: int, rounds: int, ray: str | None = None
+) -> dict[str, float]:
+    """The catalogue's workers and as many plain loops, by turns."""
+    rows = []
     for _ in range(rounds):
-        output = fresh(folder / "middle")
-        marks: list[tuple[int, float, float]] = []
-        tree = TreeCpu()
-
-        def mark(
-            state: CatalogueProgress,
-            marks: Any = marks,
-            output: Path = output,
-            tree: TreeCpu = tree,
-        ) -> None:
-            if state.done == state.photos or (not marks and 3 * state.done >= state.photos):
-                records = sum(1 for _ in (output / "records").rglob("*.json.gz"))
-                marks.append((records, tree(), perf_counter()))
-            elif state.done % 12 == 0:  # an actor may be gone before the end
-                tree()
-
-        looks = str(folder / "lipstick.csv")
-        arguments = str(folder / "many"), looks, str(output), options
-        summary = run_catalogue(*arguments, ray=ray, progress=mark)
-        if summary.counts["made"] != summary.pairs:
-            raise SystemExit(f"not all pictures were made: {summary.counts}")
-        (first, cpu, wall), (last, cpu_end, wall_end) = marks[0], marks[-1]
-        cpus.append((cpu_end - cpu) * 1e3 / (last - first))
-        rates.append((last - first) / (wall_end - wall))
-    return {"cpu_ms": median(cpus), "images_per_second": median(rates)}
+        plain = loops(folder, workers)
+        rows.append((plain, *in_the_middle(folder, workers, ray)))
+    return {
+        "loop_cpu_ms": median(plain for plain, _, _ in rows),
+        "cpu_ms": median(cpu for _, cpu, _ in rows),
+        "overhead_cpu": median(cpu / plain for plain, cpu, _ in rows) - 1,
+        "images_per_second": median(rate for _, _, rate in rows),
+    }
 
 
-def on_ray(folder: Path, rounds: int, kills: int) -> dict[str, Any]:
-    """The same on clusters of this machine, of one and of two nodes; kills."""
+@contextmanager
+def cluster_of(nodes: int) -> Iterator[tuple[Any, dict[str, int]]]:
+    """A cluster on this machine, and the arguments of its nodes."""
     import ray.data
     from ray.cluster_utils import Cluster
 
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     node = {"num_cpus": 2, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    found: dict[str, Any] = {"ray": ray.__version__}
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-        for workers, nodes in ((1, 1), (2, 1), (2, 2)):
-            if nodes == 2:
-                cluster.add_node(**node)
-                cluster.wait_for_nodes()
-            name = f"{workers} workers, {nodes} nodes"
-            found[name] = in_the_middle(folder, workers, rounds, "auto")
-        found["kills"] = killed_on_ray(folder, kills)
+        for _ in range(nodes - 1):
+            cluster.add_node(**node)
+        cluster.wait_for_nodes()
+        yield cluster, node
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+def on_ray(folder: Path, rounds: int) -> dict[str, Any]:
+    """The same on a cluster of this machine, of two nodes."""
+    import ray
+
+    found: dict[str, Any] = {"ray": ray.__version__}
+    with cluster_of(2):
+        for workers in (1, 2):
+            found[f"{workers} workers, 2 nodes"] = beside_loops(folder, workers, rounds, "auto")
     return found
+
+
+def killed_nodes(folder: Path, kills: int, cluster: Any, node: dict[str, int]) -> dict[str, int]:
+    """Take a node away without warning, one a run; count rows that do not come out alike."""
+    differing = 0
+    for number in range(kills):
+        output = fresh(folder / "killed")
+        here: list[Any] = [cluster.add_node(**node)]
+        cluster.wait_for_nodes()
+
+        def kill(state: CatalogueProgress, here: list[Any] = here) -> None:
+            if here and 4 * state.done >= state.photos:
+                cluster.remove_node(here.pop(), allow_graceful=False)
+
+        options = CatalogueOptions(workers=4, threads=1)
+        arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(output)
+        run_catalogue(*arguments, options, ray="auto", progress=kill)
+        if here:
+            raise SystemExit("the run has ended before its node was killed")
+        differing += differences(folder, output)
+        print(f"{number + 1} of {kills} nodes killed, {differing} rows differ", flush=True)
+    return {"kills": kills, "starts": kills, "rows_that_differ": differing}
 
 
 def killed_on_ray(folder: Path, kills: int) -> dict[str, int]:
@@ -333,8 +409,8 @@ def memory(folder: Path) -> dict[str, float]:
     return {"photos": len(photos), "early_mib": sizes[len(sizes) // 4], "late_mib": sizes[-1]}
 
 
-def measure(photos: int, rounds: int, kills: int) -> dict[str, Any]:
-    """Everything."""
+def measure(photos: int, rounds: int) -> dict[str, Any]:
+    """Everything but kills."""
     found: dict[str, Any] = {
         "machine": machine_info(1),
         "photos": photos,
@@ -348,13 +424,25 @@ def measure(photos: int, rounds: int, kills: int) -> dict[str, Any]:
         found["looks"] = note(with_looks(folder, rounds))
         found["memory"] = note(memory(folder))
         for workers in (1, 2):
-            part = note(in_the_middle(folder, workers, rounds))
+            part = note(beside_loops(folder, workers, rounds))
             found.setdefault("processes", {})[str(workers)] = part
-        found["kills"] = note(killed_here(folder, kills))
         try:
-            found["on_ray"] = note(on_ray(folder, rounds, kills))
+            found["on_ray"] = note(on_ray(folder, max(rounds - 1, 1)))
         except ImportError:
             print("Ray is left out: pip install '.[ray]'")
+    return found
+
+
+def measure_kills(photos: int, kills: int) -> dict[str, Any]:
+    """Workers here, actors and nodes on Ray, killed in the middle."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_inputs(folder, photos)
+        found["workers"] = note(killed_here(folder, kills))
+        with cluster_of(1) as (cluster, node):
+            found["actors"] = note(killed_on_ray(folder, kills))
+            found["nodes"] = note(killed_nodes(folder, kills, cluster, node))
     return found
 
 
@@ -370,13 +458,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--photos", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--photos", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kills", type=int, help="Kill so many of each instead.")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    found = measure(options.photos, options.rounds, options.kills)
     target = options.output / "catalogue.json"
+    found = json.loads(target.read_text()) if target.exists() else {}
+    if options.kills:
+        found["kills"] = measure_kills(options.photos, options.kills)
+    else:
+        found = measure(options.photos, options.rounds) | {"kills": found.get("kills", {})}
     target.write_text(json.dumps(found, indent=1) + "\n")
     print(f"wrote {target}")
 

@@ -1,4 +1,4 @@
-"""Method of the benchmarks: what the JSON records about the machine, and the table of ratios.
+"""Shared set-up of the benchmarks: machine facts in the JSON, and the table of ratios.
 
 Every benchmark of one group does the same work on the same arrays in the same run. The first of a
 group is ours, the others are peers; `extra_info["ours"]` marks it. Medians are compared.
@@ -37,7 +37,7 @@ PACKAGES = (
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict) -> None:
-    """Replace what names the computer by what explains the figures."""
+    """Replace identifying machine facts by those that explain the figures."""
     machine_info.clear()
     machine_info.update(describe(THREADS, PACKAGES))
 
@@ -45,7 +45,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_benchmark_update_json(
     config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]
 ) -> None:
-    """Publish medians and quantiles alone."""
+    """Publish only medians and quantiles."""
     kept = published_suite(output_json)
     output_json.clear()
     output_json.update(kept)

@@ -1,7 +1,7 @@
 """Accuracy and speed of face analysis: `python benchmarks/faces.py --data FACES_DIR`.
 
 Writes results/faces.json, results/faces.md and contact sheets to results/faces/ beside this file;
-sheets of real people go to a folder of your own (`--people DIR`): they are not ours to publish.
+sheets of real people go to your own folder (`--people DIR`): they must not be published.
 Everything is measured end to end with the shipped models: detector, first pass, aligned pass.
 """
 
@@ -212,7 +212,7 @@ def analyse(analyzer: BundledFaceAnalyzer, image: NDArray[np.uint8]) -> FaceAnal
 def landmark_report(
     analyzer: BundledFaceAnalyzer, val: list[FacePicture], labels: dict[str, dict[str, object]]
 ) -> dict[str, float]:
-    """Mean errors in % of the pupil distance, ours and the labels' own against people."""
+    """Mean errors in % of the pupil distance, of our network and of the labels, against people."""
     inner, whole, human, teacher, missed = [], [], [], [], 0
     for picture in val:
         analysis = analyse(analyzer, picture.image)
@@ -280,7 +280,7 @@ def true_regions(picture: FacePicture, matrix: NDArray[np.float64]) -> NDArray[n
 
 
 def region_report(analyzer: BundledFaceAnalyzer, val: list[FacePicture]) -> dict[str, float]:
-    """Mean IoU over pictures. `skin` is skin and eye-shadow area together; both apart as well."""
+    """Mean IoU over pictures. `skin` is skin and eye-shadow area together; also separately."""
     groups = {
         "lips": (Region.LIPS,),
         "skin": (Region.SKIN, Region.EYES),
@@ -303,7 +303,7 @@ def region_report(analyzer: BundledFaceAnalyzer, val: list[FacePicture]) -> dict
 def lip_report(
     analyzer: BundledFaceAnalyzer, val: list[FacePicture], human: dict[str, dict]
 ) -> dict[str, float]:
-    """IoU of the lips that people outlined with the network's, and with the labels'."""
+    """IoU of human lip outlines with the network's lips, and with the labels' lips."""
     both = np.zeros((2, 2), np.int64)
     for picture in val:
         analysis = analyse(analyzer, picture.image)
@@ -365,7 +365,7 @@ def share(part: int, whole: int) -> float:
 def confidence_report(
     analyzer: BundledFaceAnalyzer, val: list[FacePicture], pictures: list[FacePicture]
 ) -> dict[str, float]:
-    """How far the landmark score separates faces from crops without one."""
+    """How well the landmark score separates faces from crops without one."""
     faces = [analyzer.analyze(p.image, p.landmarks).score for p in val]
     rng = np.random.default_rng(3)
     template = np.array([(x, y) for x, y in val[0].landmarks], np.float32)

@@ -1,4 +1,4 @@
-"""Contact sheets of face analysis, to be looked at: results/faces/*.jpg."""
+"""Contact sheets of face analysis for visual inspection: results/faces/*.jpg."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ COLOURS = np.array(
 
 
 def write_sheets(folder: Path, analyzer: BundledFaceAnalyzer, held: list[FacePicture]) -> None:
-    """wild.jpg, detect.jpg, pasted.jpg: of AI-generated faces."""
+    """wild.jpg, detect.jpg, pasted.jpg: AI-generated faces."""
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / "wild.jpg", [crop_tile(analyzer, p.image) for p in held[2::5][:28]], 7)
     save(folder / "detect.jpg", [frame_tile(analyzer, p.image, 240, 240) for p in held[::6]], 7)
@@ -32,7 +32,7 @@ def write_people_sheets(
     val: list[FacePicture],
     clips: dict[str, list[Image]],
 ) -> None:
-    """val.jpg, occluded.jpg, video.jpg: of real people, to be looked at and not published."""
+    """val.jpg, occluded.jpg, video.jpg: real people; not for publication."""
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / "val.jpg", [crop_tile(analyzer, p.image) for p in val[::5][:28]], 7)
     rng = np.random.default_rng(11)
@@ -48,7 +48,7 @@ def write_people_sheets(
 
 
 def crop_tile(analyzer: BundledFaceAnalyzer, image: Image) -> Image:
-    """The aligned crop beside itself with regions and landmarks; grey when nothing was found."""
+    """The aligned crop, plain and with regions and landmarks; grey if no face was found."""
     found = analyzer.detect(image, 1)
     if not found:
         tile = cv2.resize(image, (360, 180))

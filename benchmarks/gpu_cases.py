@@ -1,7 +1,7 @@
-"""What `gpu_kernels.py` measures: our kernels and the torch forms of the same work on one device.
+"""Cases of `gpu_kernels.py`: our kernels and torch forms of the same work on one device.
 
-A case gives runs by name, each a function without arguments that works on arrays already on the
-device, and what bounds it: the bytes it must touch and the multiply-adds of its matrix product.
+A case has runs by name, each a function without arguments on arrays already on the device, and its
+bounds: the bytes it must touch and the multiply-adds of its matrix product.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,14 +33,14 @@ class Case:
     """One piece of work in several implementations.
 
     Attributes:
-        name: what is done, with its size.
+        name: the work and its size.
         ours: our runs by backend.
         peers: other runs by name.
-        bytes: that have to be read and written at least.
-        multiply_adds: of the matrix product; 0 where memory alone bounds.
+        bytes: minimum bytes to read and write.
+        multiply_adds: of the matrix product; 0 if bound only by memory.
         half: whether that product is in fp16.
-        aims: by peer, how many times faster ours is to be; "µs", the time it may take.
-        tolerance: by which ours and the peers may differ; None: not compared.
+        aims: target speed-up of ours by peer; "µs": target time.
+        tolerance: maximum difference between ours and the peers; None: not compared.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Case:
 
 
 def cases(device: str, backends: tuple[str, ...]) -> list[Callable[[], Case]]:
-    """All cases, each to be built when its turn comes."""
+    """Builders of all cases."""
     found: list[Callable[[], Case]] = []
     for faces in (1, 8):
         for dtype in (torch.float16, torch.float32):

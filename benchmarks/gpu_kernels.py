@@ -3,13 +3,13 @@
     python benchmarks/gpu_kernels.py --out benchmarks/results/gpu_kernels
 
 writes `gpu_kernels.json` and `gpu_kernels.md`. Every run of a case does the same work on arrays
-that are on the GPU already, after results were compared. "device" is the time on the GPU of one
-call out of a CUDA graph (CUDA events, median of the replays); "call" is that of a call from Python,
-launches included. Runs are compared by "device" where all of a case have it, else by "call".
+already on the GPU; results are compared first. "device" is the GPU time of one call from a CUDA
+graph (CUDA events, median of the replays); "call" is the time of a call from Python, including
+launches. Runs are compared by "device" if all runs of a case have it, else by "call".
 
-The roofline estimate is what this GPU would need for the bytes or the multiply-adds alone, at the
-rates of a plain copy and a plain matrix product that are measured in the same session. Where a run
-could not be measured the table says so.
+The roofline estimate is the time for the bytes or the multiply-adds alone, at the rates of a plain
+copy and a plain matrix product, measured in the same session. The table marks runs that could not
+be measured.
 """
 
 import argparse
@@ -99,7 +99,7 @@ def query_gpu(fields: str) -> list[str]:
 
 
 def measure_rates(torch: Any) -> dict[str, float]:
-    """What this GPU reaches in a plain copy (bytes/s) and in matrix products (multiply-adds/s)."""
+    """This GPU's rates of a plain copy (bytes/s) and of matrix products (multiply-adds/s)."""
     source = torch.empty(_COPY_BYTES, dtype=torch.uint8, device="cuda")
     target = torch.empty_like(source)
     copy = median(time_graph(torch, lambda: target.copy_(source)))
@@ -146,7 +146,7 @@ def time_run(torch: Any, run: Callable[[], Any], *, graph: bool) -> dict[str, An
 
 
 def _try_graph(torch: Any, run: Callable[[], Any]) -> list[float] | None:
-    """None for work that cannot be captured, such as that which asks the device for sizes."""
+    """Times of graph replays; None if the work cannot be captured, e.g. if it synchronises."""
     try:
         return time_graph(torch, run)
     except RuntimeError:

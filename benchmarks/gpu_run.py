@@ -4,11 +4,11 @@
     python benchmarks/gpu_run.py --out DIR --dry-run    # lists the steps, runs what runs on a CPU
 
 For a machine with an NVIDIA GPU, nvcc, PyTorch, Triton, ONNX Runtime, pytest, scikit-build-core and
-pybind11, and no network. The package is built if it is not installed, and the CUDA kernels for the
-card that is found. Without PyCUDA they are driven through the CUDA driver's own interface
-(`driver_api/`). Steps come most valuable first; each has a time limit, and a step that fails does
-not stop the next. Written are `gpu_run.json`, `gpu_run.md` (a table) and `gpu_run.log` (what the
-steps printed), anew after every step, so that a run that is cut short leaves what it has.
+pybind11, without network. Builds the package if it is not installed, and the CUDA kernels for the
+GPU. Without PyCUDA, the kernels run through the CUDA driver API (`driver_api/`). The most valuable
+steps run first; each has a time limit, and a failing step does not stop the next. `gpu_run.json`,
+`gpu_run.md` (a table) and `gpu_run.log` (the steps' output) are rewritten after every step, so that
+an interrupted run keeps its results.
 
 Exits with 1 if a step failed or ran out of time.
 """
@@ -39,7 +39,7 @@ PACKAGES = (
     "tensorrt", "numpy", "opencv-python-headless",
 )  # fmt: skip
 DRY_TARGET = "sm_90"
-"""What the CUDA kernels are compiled for where no GPU says."""
+"""Target of the CUDA kernels if there is no GPU."""
 
 CHECKED = (
     "test_attentive_morph.py::test_prepared_reference_serves_several_sources[gpu]",
@@ -50,19 +50,19 @@ CHECKED = (
     "test_region_operations.py::test_maps_of_noise[gpu-70-35-float32]",
     "test_region_operations.py::test_histograms_are_matched_bit_for_bit[gpu-2-regions1]",
 )
-"""The short list of memcheck and racecheck: one test an operation, under tests/kernels/cuda."""
+"""Tests for memcheck and racecheck: one per operation, under tests/kernels/cuda."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What is here.
+    """The GPU, tools and packages of this machine.
 
     Attributes:
         gpu: name, driver and compute capability of the first GPU; None: there is none.
         nvcc: the compiler, or None.
         sanitizer: `compute-sanitizer`, or None.
-        versions: of packages that matter; what is missing is not in it.
-        cuda_through: how the CUDA kernels are driven.
+        versions: versions of the relevant installed packages.
+        cuda_through: interface that launches the CUDA kernels.
         system: platform and Python.
     """
 
@@ -76,16 +76,16 @@ class Machine:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do.
+    """One step of the run.
 
     Attributes:
-        name: what the table calls it.
-        command: what to run.
-        share: of the minutes, at most.
-        needs: what it cannot do without: "gpu", "nvcc", "sanitizer".
-        dry: what to run of it without a GPU; None: nothing.
-        figures: reads the results, to go into the JSON.
-        told: the figures in a line, for the table.
+        name: name in the table.
+        command: command to run.
+        share: maximum fraction of the total time.
+        needs: requirements: "gpu", "nvcc", "sanitizer".
+        dry: command for a machine without a GPU; None: skip.
+        figures: reads the results for the JSON.
+        told: summarises the figures in one line, for the table.
     """
 
     name: str
@@ -99,13 +99,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step went.
+    """Outcome of a step.
 
     Attributes:
         step: its name.
         state: "passed", "failed", "out of time", "not run", or "rehearsed" in a dry run.
-        seconds: it took.
-        told: what came of it, or why it was not run.
+        seconds: duration.
+        told: summary, or why it was not run.
         figures: its results.
     """
 
@@ -193,7 +193,7 @@ def child_environment(work: Path, machine: Machine) -> dict[str, str]:
 
 
 def steps(work: Path, machine: Machine) -> list[Step]:
-    """What is to be done, most valuable first."""
+    """The steps, most valuable first."""
     python = sys.executable
     tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     target = DRY_TARGET
@@ -248,15 +248,15 @@ def perform(
     *,
     dry: bool,
 ) -> Outcome:
-    """Run a step, or what of it runs without a GPU.
+    """Run a step, or its part that runs without a GPU.
 
     Args:
-        step: what to do.
-        machine: where.
-        environment: of its process.
-        log: a file that takes what it prints.
-        limit: seconds it may take.
-        dry: without a GPU.
+        step: the step.
+        machine: this machine.
+        environment: environment of its process.
+        log: file for its output.
+        limit: time limit in seconds.
+        dry: whether to run without a GPU.
     """
     rehearsal = dry and "gpu" in step.needs
     missing = [name for name in step.needs if getattr(machine, name) is None]

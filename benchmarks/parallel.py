@@ -1,10 +1,10 @@
-"""Several engines at once: what more threads each give, and what they cost.
+"""Several engines at once: throughput and latency by number of threads.
 
     python benchmarks/parallel.py        # writes results/parallel.json
 
-Each engine works through frames in a Python thread of its own, all for the same seconds. Points are
-taken in turn, round after round; a point is the median of its rounds. More threads than cores are
-asked for too: they are brought down to the cores, and must cost no more.
+Each engine processes frames in its own Python thread, all for the same duration. Points are
+measured in turn, round after round; a point is the median of its rounds. More threads than cores
+are also requested: they are lowered to the cores and must not be slower.
 """
 
 import argparse
@@ -29,14 +29,14 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Point:
-    """What so many engines with so many threads each reach.
+    """Throughput and latency for a number of engines and threads.
 
     Attributes:
-        engines: that work at the same time.
-        threads: asked for, of each.
-        frames_per_second: of all together.
-        p50: median milliseconds of a frame.
-        p95: of which one in twenty frames takes more.
+        engines: number of concurrent engines.
+        threads: requested threads per engine.
+        frames_per_second: total of all engines.
+        p50: median milliseconds per frame.
+        p95: 95th percentile of the milliseconds per frame.
     """
 
     engines: int

@@ -1,12 +1,12 @@
-"""What `portrait-edit` does to photos of real people: figures, and sheets.
+"""Quality of `portrait-edit` on photos of real people: figures and sheets.
 
     python benchmarks/portrait_edit.py --data FACES --out benchmarks/results
 
-- `mouth`: arrival and left of the lips (`arrival_measure.py`) where the mouth of a reference that
-  no training has seen (`measure` in `train/makeup.csv`) is swapped in, medians over pairs.
-- `redrawn`: IoU of the redrawn part (fuller lips, higher brows) between the label that was drawn
-  and the one that the editor finds in its result, medians over faces; `before`: in the photo.
-- `core_milliseconds`: of one core, a mouth swapped into a 384×384 photo, all analyses included.
+- `mouth`: arrival and left of the lips (`arrival_measure.py`) after swapping in the mouth of a
+  held-out reference (`measure` in `train/makeup.csv`), medians over pairs.
+- `redrawn`: IoU of the redrawn part (fuller lips, higher brows) between the redrawn label and the
+  label found in the result, medians over faces; `before`: in the photo.
+- `core_milliseconds`: time on one core to swap a mouth into a 384×384 photo, with all analyses.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def references(data: Path) -> list[Image]:
-    """Faces in makeup that nothing was trained on."""
+    """Faces with makeup that were not used for training."""
     with (data / "train" / "makeup.csv").open(newline="") as file:
         names = [row["name"] for row in csv.DictReader(file) if row["use"] == "measure"]
     return [read_image(data / "train" / "images" / f"{name}.jpg") for name in names]
@@ -159,7 +159,7 @@ def speed(editor: PortraitEditor, people: list[Image], lender: Image) -> float:
 
 
 def sheet(editor: PortraitEditor, people: list[Image], lenders: list[Image], part: str) -> Image:
-    """Lenders down, faces across."""
+    """References down, faces across."""
     blank = np.full((TILE, TILE, 3), 255, np.uint8)
     rows = [np.hstack([blank, *(_tile(image) for image in people)])]
     for lender in lenders:

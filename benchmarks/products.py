@@ -1,4 +1,4 @@
-"""Products: what they cost beside the face analysis, and how well they follow the light.
+"""Products: cost relative to the face analysis, and accuracy under changing light.
 
     python benchmarks/products.py --out benchmarks/results
     python benchmarks/products.py --out benchmarks/results --data FACES   # light on real people too
@@ -98,11 +98,10 @@ def main() -> None:
 
 
 def cost(scenario: Scenario, analyzer: BundledFaceAnalyzer, rounds: int, threads: int) -> dict:
-    """Milliseconds of a frame's analysis, of painting all products, and of putting them in.
+    """Milliseconds to analyse a frame, paint all products, and put them into the frame.
 
-    Beside wall time, which other work on the machine disturbs, stands processor time.
-
-    The three are measured in turn, so that what disturbs one disturbs the others.
+    Reports wall time, which other work on the machine disturbs, and processor time. The three are
+    measured in turn, so that disturbances affect all of them.
     """
     frame = scene(scenario)[0]
     detection = analyzer.detect(frame, 1)[0]
@@ -138,7 +137,7 @@ def cost(scenario: Scenario, analyzer: BundledFaceAnalyzer, rounds: int, threads
 
 
 def light(photos: Iterable[Image], analyzer: BundledFaceAnalyzer) -> dict[str, float]:
-    """How far makeup in another light is off, as a share of the makeup itself (CIEDE2000)."""
+    """Error of makeup in another light, as a fraction of the makeup's change (CIEDE2000)."""
     engine = MakeupEngine(Look.from_products(ALL), model="products", analyzer=analyzer)
     size: list[float] = []
     off: dict[str, list[float]] = {name: [] for name in LIGHTS}

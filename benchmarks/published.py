@@ -1,4 +1,4 @@
-"""What is published of a measurement: medians and quantiles, without the raw samples."""
+"""Reduce a measurement to the published values: medians and quantiles, no raw samples."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 
 STATISTICS = ("min", "q1", "median", "q3")
-"""Of pytest-benchmark's own, what is kept; p95 is worked out of the samples."""
+"""Kept statistics of pytest-benchmark; p95 is computed from the samples."""
 
 _DECIMALS = 9
-"""Of seconds: microseconds with three decimals."""
+"""Decimals of seconds: microseconds with three decimals."""
 
 
 def published_suite(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON of pytest-benchmark with what a reader compares, and nothing else.
+    """The JSON of pytest-benchmark, reduced to the published values.
 
     Args:
-        data: as pytest-benchmark has it, times in seconds.
+        data: from pytest-benchmark, times in seconds.
     """
     commit = data["commit_info"]
     return {

@@ -1,12 +1,13 @@
-"""What makeup must leave alone: `python benchmarks/quality.py --data FACES_DIR`.
+"""What makeup must not change: `python benchmarks/quality.py --data FACES_DIR`.
 
-Writes results/quality.json and results/quality.md beside this file. How much of a look arrives, and
-in which light, is measured by `arrival.py`.
+Writes results/quality.json and results/quality.md beside this file. `arrival.py` measures how much
+of a look is transferred, and in which light.
 
-1. Identity, in soft looks that the renderer painted on the references: luminance gradients of the
-   result against the source's; pixels changed outside the face's regions; how far landmarks found
-   after makeup lie from those before.
-2. Stillness: change of the makeup layer from frame to frame of moving, noisy films, after undoing
+1. Identity, with soft looks painted by the renderer on the references: luminance gradients of
+result
+   and source; pixels changed outside the face's regions; distance of landmarks after makeup from
+   those before.
+2. Stillness: change of the makeup layer between frames of moving, noisy films, after compensating
    the motion.
 """
 
@@ -59,8 +60,7 @@ def identity(
 ) -> Figures:
     """Measure 1.
 
-    Landmarks are found by our own network, and by MediaPipe's, which labelled the pictures that
-    ours learned from and is more exact.
+    Landmarks come from our network, and from MediaPipe's, its teacher, which is more accurate.
     """
     alike: list[float] = []
     drift: dict[str, list[float]] = defaultdict(list)

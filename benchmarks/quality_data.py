@@ -1,4 +1,4 @@
-"""What `quality.py` and `arrival.py` measure on: faces, and pairs in known makeup."""
+"""Data of `quality.py` and `arrival.py`: faces, and pairs with known makeup."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ def people(data: Path) -> list[Portrait]:
 
 @dataclass(frozen=True)
 class Pair:
-    """A bare source, somebody else's photo in makeup, and the source wearing that makeup.
+    """A bare source, another person's photo with makeup, and the source with that makeup.
 
     Attributes:
         source: the bare portrait.
         reference: uint8 (384, 384, 3), BGR.
-        truth: likewise.
-        makeup: what is worn.
+        truth: uint8 (384, 384, 3), BGR.
+        makeup: the makeup.
     """
 
     source: Portrait
@@ -56,7 +56,7 @@ def pairs(faces: list[Portrait], count: int, seed: int, style: str | None = None
 
 
 def analysed(analyzer: BundledFaceAnalyzer, photo: Image) -> FaceAnalysis | None:
-    """The surest face of a photo."""
+    """The most confident face of a photo."""
     found = analyzer.detect(photo, 1)
     return analyzer.analyze(photo, found[0]) if found else None
 

@@ -10,14 +10,14 @@ from quality_data import Image
 from makeup_sdk.faces import FaceAnalysis
 
 SIDE, REACH = 256, 1.5
-"""Of the network's input, pixels; and how much wider than the face it is."""
+"""Side of the network's input, pixels; and its width relative to the face."""
 
 FACE = 468
-"""Points of the face; the rest are the irises'."""
+"""Number of face points; the others are on the irises."""
 
 
 class MediaPipeLandmarks:
-    """MediaPipe's face landmarks, 468 points, more exact than those that ship (`faces.json`).
+    """MediaPipe's face landmarks, 468 points, more accurate than the shipped ones (`faces.json`).
 
     Args:
         data: the faces folder, with `teachers/face_landmarks_detector.tflite`.

@@ -1,4 +1,4 @@
-"""Measure 5 of `quality.py`: how still the makeup holds in a moving, noisy film."""
+"""Measure 2 of `quality.py`: temporal stability of the makeup in a moving, noisy film."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,8 +20,7 @@ from makeup_training.data.portraits import Portrait
 
 @dataclass(frozen=True)
 class FilmFrame:
-    """A frame of the film, uint8 (H, W, 3), and where its face came from: (2, 3), photo pixel to
-    frame pixel."""
+    """A frame of the film, uint8 (H, W, 3), and the transform (2, 3) from photo to frame pixels."""
 
     image: Image
     motion: NDArray[np.float64]
@@ -46,11 +45,11 @@ def film(photo: Image, frames: int, seed: int) -> Iterator[FilmFrame]:
 
 
 def stillness(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) -> dict[str, float]:
-    """Mean change of the makeup layer's log light from frame to frame, in so many films.
+    """Mean change of the makeup layer's log light between frames, over `count` films.
 
-    `published` is what PSGAN's demo does around its network: every frame on its own, the crop cut
-    at whole pixels, the result resized back; here around `mobile`. `unmoving` is one
-    change of colours, worked out once and carried along the true motion: noise and rounding alone.
+    `published` is the method of PSGAN's demo applied to `mobile`: every frame independently, the
+    crop at whole pixels, the result resized back. `unmoving` is one fixed change of colours, moved
+    with the true motion: only noise and rounding.
     """
     found: dict[str, list[float]] = defaultdict(list)
     engine = MakeupEngine(model="mobile", analyzer=analyzer)
@@ -72,7 +71,7 @@ def stillness(faces: list[Portrait], count: int, analyzer: BundledFaceAnalyzer) 
 
 
 def _unmoving(engine: MakeupEngine, photo: Image, frames: list[FilmFrame]) -> list[Image]:
-    """A film that wears the change of its photo, moved as the film was."""
+    """A film with its photo's change, moved with the film's motion."""
     face, outfit = analysed(engine.analyzer, photo), engine.outfit(0)
     assert face is not None
     assert outfit is not None
@@ -90,7 +89,7 @@ def _unmoving(engine: MakeupEngine, photo: Image, frames: list[FilmFrame]) -> li
 
 
 def _published(engine: MakeupEngine, frame: Image) -> Image:
-    """A frame as PSGAN's demo would treat it: the detector's box, whole pixels, 256 pixels wide."""
+    """A frame processed like PSGAN's demo: the detector's box, whole pixels, 256 pixels wide."""
     found = engine.analyzer.detect(frame, 1)
     x0, y0, x1, y1 = found[0].box
     reach = 0.3 * max(x1 - x0, y1 - y0)

@@ -1,12 +1,12 @@
-"""How near `region-gan` comes to its styles on faces of real people.
+"""Accuracy of `region-gan`'s styles on faces of real people.
 
     python benchmarks/region_gan.py --data FACES --out benchmarks/results
 
 The truth of a style is its products, painted on the face by `makeup_sdk.cosmetics`
-(`makeup_training.systems.styles`). Pictures are blurred a little and compared by CIEDE2000, mean
-over a region's pixels; `left` is what remains of the difference that doing nothing leaves, medians
-over faces. `back_to_bare`: faces in a painted style, asked to be bare. `off`: ΔE by which a region
-changes that was not asked for.
+(`makeup_training.systems.styles`). Pictures are slightly blurred and compared by CIEDE2000, mean
+over a region's pixels. `left` is the remaining difference relative to the unchanged face's, medians
+over faces. `back_to_bare`: faces painted in a style, with bare skin as the target. `off`: ΔE of the
+change in a region that was not requested.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from makeup_training.systems.styles import STYLES
 REGIONS = (Region.LIPS, Region.EYES, Region.SKIN)
 WHOLE = dict.fromkeys(REGIONS, 1.0)
 _BLUR = 1.5
-"""Standard deviation in crop pixels to which pictures are blurred."""
+"""Standard deviation of the blur, in crop pixels."""
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
 def measure(
     engine: MakeupEngine, people: list[tuple[Image, FaceAnalysis]]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """The figures of the module's text."""
+    """The figures described in the module's docstring."""
     styles: dict[str, dict[str, float]] = {}
     back: dict[str, dict[str, float]] = {}
     off: dict[str, list[float]] = {region.name.lower(): [] for region in REGIONS}
@@ -78,7 +78,7 @@ def measure(
 
 
 def painted(image: Image, face: FaceAnalysis, style: str) -> Image:
-    """A photo in the products of a style."""
+    """A photo with the products of a style."""
     result = image.copy()
     for patch in paint(FaceView.of(face), STYLES[style], WHOLE):
         patch.put(result, face.matrix, color="bgr", threads=1)
@@ -86,7 +86,7 @@ def painted(image: Image, face: FaceAnalysis, style: str) -> Image:
 
 
 def left(result: Image, wanted: Image, before: Image, face: FaceAnalysis) -> dict[str, float]:
-    """By region, how far a result is from what is wanted, over how far the photo was."""
+    """By region, a result's distance from the target, relative to the photo's distance."""
     now, then = difference(result, wanted, face), difference(before, wanted, face)
     return {region: now[region] / max(then[region], 1e-3) for region in now}
 

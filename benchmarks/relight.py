@@ -1,4 +1,4 @@
-"""The same picture in other light, for measures of how well makeup follows it."""
+"""The same picture in other light, for measuring makeup under changing light."""
 
 import numpy as np
 

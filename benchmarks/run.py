@@ -1,13 +1,13 @@
-"""Every published number, table and plot, by one command.
+"""Regenerate every published number, table and plot.
 
-    python benchmarks/run.py                      # without pictures, about a quarter of an hour
+    python benchmarks/run.py                      # without pictures, about 15 minutes
     python benchmarks/run.py --all --data FACES   # and the quality of faces and makeup on pictures
     python benchmarks/run.py --only kernels scaling
 
 Results go to benchmarks/results/: a JSON file per step, plots, and README.md with the tables. A
-file is replaced only when its step went well; a step that fails is named at the end. Leave the
-machine alone meanwhile. The overfit checks of the recipes take hours and have commands of their
-own, in results/training/README.md.
+file is replaced only if its step succeeds; failed steps are listed at the end. Do not use the
+machine meanwhile. The overfit checks of the recipes take hours and have their own commands, in
+results/training/README.md.
 """
 
 import argparse
@@ -32,14 +32,14 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to run.
+    """One step.
 
     Attributes:
         name: for `--only`.
-        command: from a folder to write to, and the faces folder, to what is run.
-        needs_faces: whether it is left out without `--data`.
-        script: which the command needs; the step is left out where it is absent.
-        tool: which it calls; the step is left out where it is not installed.
+        command: returns the command, from the output folder and the faces folder.
+        needs_faces: whether it is skipped without `--data`.
+        script: script of the command; the step is skipped if it is missing.
+        tool: tool of the command; the step is skipped if it is not installed.
     """
 
     name: str
@@ -61,7 +61,7 @@ def suite(json_name: str, *files: str) -> Callable[[Path, Path | None], Command]
 
 
 def bench(out: Path, faces: Path | None) -> Command:
-    """`makeup bench --desktop`; results of each instruction set stand side by side."""
+    """`makeup bench --desktop`; results are stored per instruction set."""
     name = f"bench-{cpu_isa()}"
     code = "from makeup_sdk.cli import main; main()"
     files = ["-o", str(out / f"{name}.json"), "--plot", str(out / f"{name}.svg")]
@@ -84,7 +84,7 @@ SUITES = {
     "sessions": "test_sessions.py",
     "one_graph": "test_fused_graph.py",
 }
-"""Suites with a result file of their own; the others are the kernels'."""
+"""Suites with their own result file; the others belong to the kernels."""
 
 STEPS = (
     Step(
@@ -149,7 +149,7 @@ def reason_to_skip(step: Step, faces: Path | None) -> str:
 
 
 def run_step(step: Step, faces: Path | None) -> bool:
-    """Run a step aside, and move what it wrote to the results if it went well."""
+    """Run a step in a temporary folder, and move its files to the results if it succeeds."""
     environment = dict(os.environ)
     if faces is not None:
         environment["MAKEUP_FACES"] = str(faces)

@@ -2,11 +2,11 @@
 
     python benchmarks/scaling.py        # writes results/scaling.json and results/scaling.svg
 
-The points of a curve are timed in turn, round after round, so that a disturbance meets all of them;
-a point is the median of its rounds. Fits are least squares of the relative error, with no negative
-coefficient. The grid is measured twice: with a face that grows with it, and with a face of the same
-few cells on ever larger grids. If cost grows with the cells of the regions, and not with those of
-the grid, one line in the number of pairs of cells fits both.
+The points of a curve are timed in turn, round after round, so that disturbances affect all of them;
+a point is the median of its rounds. Fits minimise the squared relative error with non-negative
+coefficients. The grid is measured twice: with a face that grows with it, and with a face of
+constant size on growing grids. If cost depends on the cells of the regions, not of the grid, one
+line in the number of pairs of cells fits both.
 """
 
 import argparse
@@ -40,15 +40,15 @@ CHANNELS, VALUES = 32, 12
 
 @dataclass(frozen=True)
 class Curve:
-    """Milliseconds over something.
+    """Milliseconds as a function of x.
 
     Attributes:
         title: what is measured.
-        unit: one of what x counts.
-        labels: of the points.
-        x: where the points lie.
+        unit: unit of x.
+        labels: labels of the points.
+        x: x of the points.
         ms: medians.
-        fit: of a line, see `fit_line`; empty where none is drawn.
+        fit: line fit, see `fit_line`; empty for none.
     """
 
     title: str
@@ -85,7 +85,7 @@ def time_in_turn(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict
 def fit_line(x: NDArray[np.float64], ms: NDArray[np.float64]) -> dict[str, float]:
     """ms ≈ constant + slope · x by least squares of the relative error, neither negative.
 
-    Beside them R², the share of the variance explained, and the largest relative error.
+    Also returns R², the explained fraction of the variance, and the largest relative error.
     """
     columns = np.stack([np.ones_like(x), x], axis=1) / ms[:, None]
     best = np.linalg.lstsq(columns, np.ones_like(ms), rcond=None)[0]
@@ -123,7 +123,7 @@ def curve(
 
 
 def frame_call(scenario: Scenario, threads: int | None = None) -> Callable[[], object]:
-    """One frame of a scenario through an engine of its own."""
+    """One frame of a scenario through its own engine."""
     engine = MakeupEngine(threads=threads, max_faces=scenario.faces)
     wear_demo_look(engine)
     frames = scene(scenario)

@@ -54,7 +54,7 @@ def write_plot(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _draw(axes: Axes, curve: Mapping[str, Any], color: str, line: str) -> None:
-    """The points; and the fit as a line, else the points joined."""
+    """Draw the points, and the fit as a line or, without a fit, lines between the points."""
     fit, xs, name = curve["fit"], curve["x"], curve["title"].split(": ")[-1]
     axes.plot(xs, curve["ms"], "o", color=color)
     if fit:

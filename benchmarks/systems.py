@@ -2,12 +2,11 @@
 
     python benchmarks/systems.py --data FACES --out benchmarks/results
 
-References are those of `train/makeup.csv` that no training has seen (`measure`), faces the people
-of `val/`. `systems.json` holds, per model, the
-medians of arrival and left (`arrival_measure.py`), milliseconds of one core a face, and the size of
-the weights. `systems-MODEL.jpg` shows the model on the shipped demo faces, references (or its
-styles) down, `systems.jpg` all of them side by side; `--sheets FOLDER` shows a model on the real
-people too, whose pictures are not ours to publish.
+References are the held-out ones of `train/makeup.csv` (`measure`), faces the people of `val/`.
+`systems.json` has, per model, the medians of arrival and left (`arrival_measure.py`), milliseconds
+per face on one core, and the size of the weights. `systems-MODEL.jpg` shows the model on the
+shipped demo faces, with references (or styles) down; `systems.jpg` shows all models side by side;
+`--sheets FOLDER` also shows real people, whose pictures must not be published.
 """
 
 import argparse
@@ -37,7 +36,7 @@ from makeup_sdk.weights import FOLDER
 TILE = 320
 SHEET = 4
 DESIGNS = ("red-classic", "smoky", "editorial")
-"""Designed looks that are taken off again."""
+"""Designed looks for the removal test."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _spread(pictures: list[Picture]) -> list[Picture]:
 
 
 def measured(data: Path) -> list[Picture]:
-    """The references that nothing was trained on."""
+    """The references that were not used for training."""
     with (data / "train" / "makeup.csv").open(newline="") as file:
         names = [row["name"] for row in csv.DictReader(file) if row["use"] == "measure"]
     return _pictures([data / "train" / "images" / f"{name}.jpg" for name in names])
@@ -160,7 +159,7 @@ def arrivals(model: str, references: list[Picture], sources: list[Picture]) -> d
 
 
 def removal(model: str, sources: list[Picture]) -> dict[str, float]:
-    """What is left of a designed look's colour after its removal, as a share; medians by region."""
+    """Remaining fraction of a designed look's colour after removal; medians by region."""
     painter = MakeupEngine(model="products", max_faces=1)
     remover = MakeupEngine(model=model, look=Look.bare(), max_faces=1)
     shares: dict[str, list[float]] = {"lips": [], "eyes": []}
@@ -180,9 +179,9 @@ def removal(model: str, sources: list[Picture]) -> dict[str, float]:
 
 
 def speed(model: str, look: Any, sources: list[Picture]) -> float:
-    """Median milliseconds of one core from an analysed face to its paint.
+    """Median milliseconds on one core from an analysed face to its paint.
 
-    Processor time on one thread: whatever else the machine does hardly counts.
+    Processor time on one thread, hardly affected by other programs.
     """
     engine = MakeupEngine(model=model, look=look, max_faces=1, threads=1)
     outfit = engine.outfit(0)
@@ -209,7 +208,7 @@ def sheet(model: str, looks: list[tuple[Image | None, Any]], faces: list[Image])
 
 
 def side_by_side(models: list[str]) -> Image:
-    """The same faces in the same references by every model, named above."""
+    """The same faces with the same references, by every model; names above."""
     references, faces = demo_pictures()
     pairs = list(zip(faces, references, strict=False))
     rows = [[_named("face", face), _named("reference", reference)] for face, reference in pairs]

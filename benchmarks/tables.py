@@ -20,10 +20,10 @@ SUITES = (
     ("sessions.json", "Networks of the published systems"),
     ("one_graph.json", "One graph for everything"),
 )
-"""Result files of pytest-benchmark, and what they hold."""
+"""Result files of pytest-benchmark, and their titles."""
 
 PEERS = ("torch", "opencv", "scikit_image", "kornia", "numpy", "ncnn", "one_graph")
-"""What the name of a rival's benchmark contains; the others of a group are forms of our own."""
+"""Substrings in the names of peers' benchmarks; the others of a group are our own variants."""
 
 OTHERS = (
     ("faces.md", "accuracy and speed of face analysis"),
@@ -38,7 +38,7 @@ processor with every library held to AVX2, ONNX Runtime in a copy whose AVX-512 
 """
 
 ISA_NAMES = {"baseline": "baseline", "avx2": "AVX2", "avx512": "AVX-512"}
-"""Instruction sets as tables call them, the narrowest first."""
+"""Display names of instruction sets, the narrowest first."""
 
 _PARALLEL = """One picture of 1280x720 with one face again and again, in a Python thread for each
 engine. Threads above the cores are brought down to them.
@@ -69,9 +69,9 @@ single run: where it lies far below the median, other programs were disturbing t
 
 @dataclass(frozen=True)
 class Line:
-    """One benchmark: its group and name, seconds, and its ratio to the group's own first.
+    """One benchmark: its group and name, seconds, and its ratio to the group's first own one.
 
-    `ratio` is 1 for that first one itself, and None where a group has none, or the work differs.
+    `ratio` is 1 for that one, and None if the group has none or the work differs.
     """
 
     group: str
@@ -114,7 +114,7 @@ def lines_of(data: Mapping[str, Any]) -> Iterator[Line]:
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:
-    """What a file was measured on."""
+    """The machine of a file's measurements."""
     versions = ", ".join(
         f"{name} {version}"
         for name, version in machine["versions"].items()
@@ -154,7 +154,7 @@ def _against(line: Line) -> str:
 
 
 def losses(lines: list[Line]) -> list[str]:
-    """Every rival that is faster than we are."""
+    """Every peer that is faster than ours."""
     found = [line for line in lines if line.is_peer and line.ratio is not None and line.ratio < 1]
     parts = ["## Where we lose\n"]
     parts += [
@@ -229,7 +229,7 @@ def parallel_section(data: Mapping[str, Any]) -> list[str]:
 
 
 def catalogue_section(data: Mapping[str, Any]) -> list[str]:
-    """What a catalogue costs beside a plain loop, with more looks, and on Ray."""
+    """Cost of a catalogue compared with a plain loop, with more looks, and on Ray."""
     loop, looks = data["beside_a_loop"], data["looks"]
     more, rate = 100 * loop["overhead_cpu"], 1e3 / loop["catalogue_wall_ms"]
     ours = f"the same by the catalogue, in one process: {more:+.0f} % CPU"
@@ -246,7 +246,10 @@ def catalogue_section(data: Mapping[str, Any]) -> list[str]:
     on_ray = data.get("on_ray", {})
     rows |= {f"Ray: {name}": row for name, row in on_ray.items() if "workers" in name}
     for name, row in rows.items():
-        parts.append(f"| {name} | {row['cpu_ms']:.1f} | {row['images_per_second']:.1f} |")
+        beside = ""
+        if "overhead_cpu" in row:
+            beside = f": {100 * row['overhead_cpu']:+.0f} % CPU beside as many plain loops"
+        parts.append(f"| {name}{beside} | {row['cpu_ms']:.1f} | {row['images_per_second']:.1f} |")
     parts += [
         "",
         "| CPU ms a photo, in one process | 1 look | 4 | 20 | 20 looks cost |",
@@ -262,8 +265,9 @@ def catalogue_section(data: Mapping[str, Any]) -> list[str]:
         "",
         f"A worker holds {early} MiB after a quarter of {count} photos, {late} after all.",
     ]
-    kinds = (("worker processes", data["kills"]), ("Ray's actors", on_ray.get("kills")))
-    for name, kills in kinds:
+    kinds = {"workers": "worker processes", "actors": "Ray's actors", "nodes": "Ray's nodes"}
+    for kind, name in kinds.items():
+        kills = data["kills"].get(kind)
         if kills:
             parts.append(
                 f"{kills['kills']} kills of {name} in the middle of their work: "

@@ -1,12 +1,12 @@
-"""Instructions of the CPU kernels on fixed inputs, counted by callgrind: no noise to disturb them.
+"""Count the CPU kernels' instructions on fixed inputs with callgrind, free of timing noise.
 
-    python benchmarks/instructions/count.py            # count and hold against the recorded counts
-    python benchmarks/instructions/count.py --update   # record what was counted
+    python benchmarks/instructions/count.py            # count and compare with the recorded counts
+    python benchmarks/instructions/count.py --update   # record the counts
 
-The kernels are built apart from the package, for the baseline instruction set, without threads, so
-that the counts depend on the code and on the compiler alone. results/instructions.json holds them
-per compiler. More than 5 % over the record is an error, and so is more than 5 % under it: a gain is
-to be recorded, or the next loss would hide in it.
+The kernels are built separately from the package, for the baseline instruction set, without
+threads, so that the counts depend only on the code and the compiler. results/instructions.json has
+the counts per compiler. More than 5 % above the record is an error, and so is more than 5 % below:
+record a gain, or it would hide the next loss.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def recorded(compiler: str) -> dict[str, int] | None:
 
 
 def check(counts: Mapping[str, int], record: Mapping[str, int]) -> list[str]:
-    """What is wrong with counts, held against a record; empty if nothing."""
+    """Problems of counts compared with a record; empty if none."""
     problems = [
         f"{case}: counted, but not recorded; record it with --update"
         for case in counts

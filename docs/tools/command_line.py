@@ -1,4 +1,4 @@
-"""MkDocs hook: `{{ command line }}` becomes the reference of the commands, read from them."""
+"""MkDocs hook: replaces `{{ command line }}` by the reference of the commands."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ _MARKER = "{{ command line }}"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace the marker of a page by the reference."""
+    """Replace the marker of a page with the reference."""
     if _MARKER not in markdown:
         return markdown
     return markdown.replace(_MARKER, "\n\n".join(_reference()))

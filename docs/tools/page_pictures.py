@@ -18,6 +18,10 @@ from playwright.sync_api import sync_playwright
 IMAGES = Path(__file__).parents[1] / "images"
 _PORT = 8765
 _QUALITY = 82
+_LOADED = """() => [...document.images].every((image) => {
+  const { top, bottom, width } = image.getBoundingClientRect();
+  return !width || bottom < 0 || top > innerHeight || image.naturalWidth > 0;
+})"""
 
 
 def main() -> None:
@@ -37,10 +41,17 @@ def main() -> None:
             desktop.locator("#compare").click()
             _save("page-desktop", _picture(desktop))
             phones = []
-            for tab, scheme in (("looks", "light"), ("products", "light"), ("products", "dark")):
+            for tab, scheme in (("looks", "light"), ("products", "dark"), ("edit", "light")):
                 phone = _opened(browser, address, 390, 844, scheme)
                 phone.locator('#tiles [data-key="red-classic"]').click()
                 phone.locator(f"#tab-{tab}").click()
+                if tab == "edit":
+                    phone.locator("#redraw").click()
+                    phone.locator("#brush").wait_for()
+                    phone.mouse.move(165, 337)
+                    phone.mouse.down()
+                    phone.mouse.move(228, 337, steps=6)
+                    phone.mouse.up()
                 phones.append(cv2.copyMakeBorder(
                     _picture(phone), 0, 0, 0, 24, cv2.BORDER_CONSTANT, value=(255, 255, 255)
                 ))  # fmt: skip
@@ -66,9 +77,10 @@ def _opened(browser: Any, address: str, width: int, height: int, scheme: str = "
 
 
 def _picture(page: Any) -> np.ndarray:
-    """The page once its pictures are there and have faded in."""
+    """The page after its pictures have loaded and faded in."""
     page.locator("#mirror:not([aria-busy=true])").wait_for()
     page.wait_for_load_state("networkidle")
+    page.wait_for_function(_LOADED)
     page.wait_for_timeout(600)
     return cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
 

@@ -2,8 +2,8 @@
 
     python docs/tools/pictures.py
 
-The demo faces are averages of AI-generated CC0 portraits and belong to nobody. Run it again after a
-change that alters what makeup looks like, look at the pictures, and commit them.
+The demo faces are averages of AI-generated CC0 portraits, not real people. After a change that
+alters the look of makeup, run it again, check the pictures, and commit them.
 """
 
 import runpy
@@ -37,7 +37,7 @@ DEMO = resources.files("makeup_sdk") / "assets" / "demo"
 _SIDE = 300
 _QUALITY = 85
 _FACE = (slice(130, 450), slice(96, 416))
-"""Where the face is in a demo picture."""
+"""Position of the face in a demo picture."""
 _FILM_FRAMES, _FILM_RATE = 40, 12
 _REGION_COLORS = {
     Region.LIPS: (70, 60, 220),
@@ -101,7 +101,7 @@ def _demo(name: str) -> Image:
 
 
 def _gallery(engine: MakeupEngine, faces: dict[str, Image]) -> None:
-    """Each bare face, and the same in a designed look, in two files of the same size."""
+    """Each bare face, and the same with a designed look, in two files of the same size."""
     for skin, look in (("light", "editorial"), ("medium", "red-classic"), ("dark", "color-pop")):
         engine.look, engine.strength = Look.shipped(look), 1.0
         _save(f"gallery-{skin}-before", faces[skin], side=480)

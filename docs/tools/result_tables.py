@@ -1,4 +1,4 @@
-"""MkDocs hook: tables made of the result files in `benchmarks/results/` while the site is built.
+"""MkDocs hook: tables from the result files in `benchmarks/results/`, made when the site is built.
 
 A page says where a table goes; no number is copied by hand:
 
@@ -7,8 +7,7 @@ A page says where a table goes; no number is copied by hand:
     {{ arrivals systems.json }}         models side by side: arrival and left, time, size
     {{ training psgan.json }}           an overfit check, and what its sheet shows
 
-A file or part that is not there stops the build. Pictures beside the results are served under
-`results/`.
+A missing file or part stops the build. Pictures beside the results are served under `results/`.
 """
 
 import importlib.util
@@ -32,7 +31,7 @@ _EVERYTHING = "{{ results }}"
 _PICTURES = (".jpg", ".svg")
 _LOCAL_PICTURE = re.compile(r"(!\[[^\]]*\]\()(?!\w+:)")
 _ELSEWHERE = "## Elsewhere"
-"""Heading of the links to other files, which have pages of their own here."""
+"""Heading of the links to other files, which have their own pages here."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

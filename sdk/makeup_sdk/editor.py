@@ -75,11 +75,14 @@ class PortraitEditor:
         self._network = PortraitNetwork(Graphs.open(bundle, PortraitNetwork.SIGNATURE, options))
         self._analyzer = analyzer or BundledFaceAnalyzer(threads=threads)
 
-    def label(self, image: Image | str | Path) -> NDArray[np.uint8]:
-        """The label of the largest face: one of `CLASSES` for each pixel of the photo.
+    def label(
+        self, image: Image | str | Path, *, at: tuple[float, float] | None = None
+    ) -> NDArray[np.uint8]:
+        """The label of one face: one of `CLASSES` for each pixel of the photo.
 
         Args:
             image: a path, or uint8 (H, W, 3), BGR.
+            at: x and y in pixels: the face nearest to this point; default the largest face.
 
         Returns:
             uint8 (H, W); 0 outside the face's crop.
@@ -87,7 +90,7 @@ class PortraitEditor:
         Raises:
             NoFaceError: no face, or too little of it is visible.
         """
-        portrait = self._portrait(image, "image")
+        portrait = self._portrait(image, "image", at)
         return _onto_photo(portrait.label, portrait)
 
     def edit(
@@ -95,14 +98,17 @@ class PortraitEditor:
         image: Image | str | Path,
         parts: Mapping[str, Image | str | Path] | None = None,
         label: NDArray[np.uint8] | None = None,
+        *,
+        at: tuple[float, float] | None = None,
     ) -> Image:
-        """Replace parts of the largest face, change its shape, or both.
+        """Replace parts of one face, change its shape, or both.
 
         Args:
             image: a path, or uint8 (H, W, 3), BGR.
             parts: reference photos by part: "eyes", "mouth", "skin" (with nose and brows), or
                 "face" for all three.
             label: uint8 (H, W), the redrawn result of `label`; None keeps the shape.
+            at: see `label`.
 
         Returns:
             uint8 (H, W, 3), BGR, a new array.
@@ -113,7 +119,7 @@ class PortraitEditor:
             NoFaceError: a photo without a usable face.
         """
         lenders = self._lenders(parts or {})
-        wearer = self._portrait(image, "image")
+        wearer = self._portrait(image, "image", at)
         canvas, box = _canvas_of(wearer)
         before, after = wearer.label, wearer.label
         own = _own_places()
@@ -160,15 +166,23 @@ class PortraitEditor:
             found = dict.fromkeys(EDIT_PARTS, whole) | found
         return found
 
-    def _portrait(self, image: Image | str | Path, name: str) -> Portrait:
+    def _portrait(
+        self, image: Image | str | Path, name: str, at: tuple[float, float] | None = None
+    ) -> Portrait:
         photo = read_image(image) if isinstance(image, (str, Path)) else check_frame(image, name)
         where = str(image) if isinstance(image, (str, Path)) else name
         detections = self._analyzer.detect(photo, 2**31 - 1)
         if not detections:
             raise NoFaceError(f"{where}: no face found; use a photo that shows one from the front")
-        largest = max(detections, key=lambda found: float(found.box[2] - found.box[0]))
+        if at is None:
+            chosen = max(detections, key=lambda found: float(found.box[2] - found.box[0]))
+        else:
+            away = [
+                np.linalg.norm(found.box.reshape(2, 2).mean(axis=0) - at) for found in detections
+            ]
+            chosen = detections[int(np.argmin(away))]
         try:
-            return self._network.portrait(photo, self._analyzer.analyze(photo, largest))
+            return self._network.portrait(photo, self._analyzer.analyze(photo, chosen))
         except NoFaceError as error:
             raise NoFaceError(f"{where}: {error}") from None
 

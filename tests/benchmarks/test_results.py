@@ -183,19 +183,19 @@ def test_catalogues_are_told(tmp_path: Path) -> None:
         "beside_a_loop": {**loop, "catalogue_cpu_ms": 41.6, "catalogue_wall_ms": 62.5},
         "looks": {"lipsticks": {"1": 40.0, "4": 64.9, "20": 204.0, "ratio_20": 5.1}},
         "memory": {"photos": 48, "early_mib": 224.4, "late_mib": 226.0},
-        "processes": {"1": rate},
-        "kills": kills,
-        "on_ray": {"ray": "2.60.0", "2 workers, 2 nodes": rate, "kills": kills},
+        "processes": {"1": {**rate, "overhead_cpu": 0.066}},
+        "kills": {"workers": kills, "nodes": kills},
+        "on_ray": {"ray": "2.60.0", "2 workers, 2 nodes": rate},
     }
     (tmp_path / "catalogue.json").write_text(json.dumps(data))
     text = write_readme(tmp_path).read_text()
     assert "| a plain loop | 40.0 | 20.0 |" in text
     assert "in one process: +4 % CPU | 41.6 | 16.0 |" in text
-    assert "| 1 processes | 44.4 | 18.0 |" in text
+    assert "| 1 processes: +7 % CPU beside as many plain loops | 44.4 | 18.0 |" in text
     assert "| Ray: 2 workers, 2 nodes | 44.4 | 18.0 |" in text
     assert "| lipsticks | 40 | 65 | 204 | 5.1× one |" in text
     assert "A worker holds 224 MiB after a quarter of 48 photos, 226 after all." in text
-    assert "10 kills of Ray's actors in the middle of their work: 0 rows" in text
+    assert "10 kills of Ray's nodes in the middle of their work: 0 rows" in text
 
 
 def test_engines_work_at_the_same_time() -> None:

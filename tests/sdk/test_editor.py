@@ -183,3 +183,9 @@ def test_the_largest_face_is_edited(editor: PortraitEditor, demo: Demo) -> None:
     changed = (result != picture).any(2)
     assert changed[:, small.shape[1] :].any()
     assert not changed[:, : small.shape[1]].any()
+    at = small.shape[1] / 2, small.shape[0] / 2
+    result = editor.edit(picture, {"mouth": demo("red-classic.jpg")}, at=at)
+    changed = (result != picture).any(2)
+    assert changed[:, : small.shape[1]].any()
+    assert not changed[:, small.shape[1] :].any()
+    assert not editor.label(picture, at=at)[:, small.shape[1] :].any()

@@ -1,5 +1,5 @@
-"""The few names of PyCUDA that `makeup_kernels.cuda` uses, on the CUDA driver's C interface.
+"""The PyCUDA names that `makeup_kernels.cuda` uses, implemented on the CUDA driver API.
 
-For `gpu_run.py` on machines that have a GPU and no PyCUDA, which has to be built: only there is the
-folder above this one on the path. Apps use PyCUDA itself.
+For `gpu_run.py` on machines with a GPU but without PyCUDA: only then is the parent folder on the
+path. Apps use PyCUDA itself.
 """

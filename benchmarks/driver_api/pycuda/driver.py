@@ -12,7 +12,7 @@ _DEVICE_MEMORY = 2
 
 
 class Error(Exception):
-    """The driver's own words."""
+    """An error of the driver."""
 
 
 class _Memcpy2DParameters(ctypes.Structure):
@@ -80,7 +80,7 @@ def _call(name: str, *arguments: Any) -> None:
     """Call a function of the driver.
 
     Raises:
-        Error: it says that something went wrong.
+        Error: the driver reports an error.
     """
     status = getattr(_cuda, name)(*arguments)
     if status:
@@ -99,7 +99,7 @@ def init() -> None:
 
 
 class device_attribute:  # noqa: N801
-    """What can be asked of a device."""
+    """Device attributes."""
 
     MULTIPROCESSOR_COUNT = 16
 
@@ -112,7 +112,7 @@ class Device:
         _call("cuDeviceGet", byref(self._device), number)
 
     def get_attribute(self, attribute: int) -> int:
-        """One of the device's numbers."""
+        """The value of an attribute."""
         value = c_int()
         _call("cuDeviceGetAttribute", byref(value), attribute, self._device)
         return value.value

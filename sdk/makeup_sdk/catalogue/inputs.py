@@ -86,9 +86,7 @@ def find_looks(address: str, engine: MakeupEngine) -> tuple[LookRef, ...]:
             f"{address}: no looks; expected look files, .json, photos, a table of shades, or one "
             f"of {', '.join(SHIPPED_LOOKS)}"
         )
-    looks = [
-        LookRef(file_name(name), look.made_for(engine.model).to_bytes()) for name, look in named
-    ]
+    looks = [LookRef(file_name(name), _fitting(look, engine).to_bytes()) for name, look in named]
     looks.sort(key=lambda look: look.name)
     _check_unlike([look.name for look in looks], address, "looks")
     return tuple(looks)
@@ -180,6 +178,13 @@ def _looks_of_table(place: Place, engine: MakeupEngine) -> Iterator[tuple[str, L
             Look.shipped(value) if shipped else _look(Place(joined(place.address, value)), engine)
         )
         yield str(name), look
+
+
+def _fitting(look: Look, engine: MakeupEngine) -> Look:
+    """A look for the engine's model; checked by the engine, so that no worker meets a wrong one."""
+    engine.look = look
+    assert engine.look is not None
+    return engine.look
 
 
 def _look(place: Place, engine: MakeupEngine) -> Look:

@@ -55,6 +55,7 @@ class Settings:
         model_sha256: of the model's and the face analysis' manifests and this package's version.
         backend: runs the graphs of a bundle.
         strength: per region's name, in [0, 1.5].
+        tone: see `MakeupEngine`.
         format: suffix of the pictures, without dot.
         size: longest side in pixels that photos are shrunk to first; 0 leaves them as they are.
         max_faces: faces that are made up in a photo, the most certain ones; None: all.
@@ -64,6 +65,7 @@ class Settings:
     model_sha256: str
     backend: str
     strength: Mapping[str, float]
+    tone: float
     format: str
     size: int
     max_faces: int | None

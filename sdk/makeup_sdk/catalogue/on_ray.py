@@ -23,7 +23,7 @@ _OBJECT_STORE = 128 << 20
 
 
 class Tries:
-    """An actor that counts how often each photo was begun and not finished."""
+    """An actor that counts how often each block, and photo, was begun and not finished."""
 
     def __init__(self) -> None:
         self._begun: dict[str, int] = {}
@@ -55,22 +55,30 @@ class RayWorker:
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """Names, addresses and versions of photos to their outcomes."""
         columns = batch["name"], batch["address"], batch["version"]
-        outcomes = [self._one(PhotoRef(*map(str, row))) for row in zip(*columns, strict=True)]
+        photos = [PhotoRef(*map(str, row)) for row in zip(*columns, strict=True)]
+        block = f"block of {photos[0].name}"
+        again = self._get(self._tries.begin.remote(block)) > 1
+        outcomes = [self._watched(photo) if again else self._one(photo) for photo in photos]
+        self._tries.end.remote(block)
         return {
             "photo": [outcome.photo for outcome in outcomes],
             "new": [outcome.new for outcome in outcomes],
             "trouble": [outcome.trouble or "" for outcome in outcomes],
         }
 
-    def _one(self, photo: PhotoRef) -> Outcome:
-        if self._get(self._tries.begin.remote(photo.name)) > _TRIES:
+    def _watched(self, photo: PhotoRef) -> Outcome:
+        """Do a photo of a block on which a worker has died; nobody knows on which photo."""
+        if self._get(self._tries.begin.remote(photo.name)) >= _TRIES:
             return Outcome(photo.name, 0, f"{_TRIES} workers died on this photo")
+        outcome = self._one(photo)
+        self._tries.end.remote(photo.name)
+        return outcome
+
+    def _one(self, photo: PhotoRef) -> Outcome:
         try:
             return self._work(photo)
         except Exception as error:  # Ray would give up the whole block
             return Outcome(photo.name, 0, f"{type(error).__name__}: {error}")
-        finally:
-            self._tries.end.remote(photo.name)
 
 
 def run_on_ray(

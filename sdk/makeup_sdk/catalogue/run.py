@@ -37,7 +37,8 @@ class CatalogueOptions:
         format: suffix of the pictures, out of those that are written, without dot.
         size: longest side in pixels that photos are shrunk to first (results are then sRGB without
             metadata); 0 leaves them as they are.
-        strength, model, backend, max_faces: as in `MakeupEngine`; `max_faces` None makes up all.
+        strength, tone, model, backend, max_faces: as in `MakeupEngine`; `max_faces` None paints all
+            faces.
         workers: processes, each with an engine; 0 works in this process.
         threads: CPU threads of each worker; None shares the cores out evenly.
     """
@@ -45,6 +46,7 @@ class CatalogueOptions:
     format: str = "jpg"
     size: int = 0
     strength: StrengthLike = 1.0
+    tone: float = 0.0
     model: str = DEFAULT_MODEL
     backend: str = "auto"
     max_faces: int | None = None
@@ -228,7 +230,7 @@ def prepare(
     photos: str, looks: str, output: Place, options: CatalogueOptions
 ) -> tuple[Job, list[PhotoRef]]:
     """The job and the photos of a run."""
-    engine = MakeupEngine(model=options.model, backend=options.backend)
+    engine = MakeupEngine(model=options.model, backend=options.backend, tone=options.tone)
     settings = Settings(
         options.model,
         _model_digest(options.model),
@@ -237,6 +239,7 @@ def prepare(
             region.name.lower(): amount
             for region, amount in normalize_strength(options.strength).items()
         },
+        engine.tone,
         options.format,
         options.size,
         options.max_faces,

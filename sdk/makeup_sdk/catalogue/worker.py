@@ -76,6 +76,7 @@ class PhotoWorker:
             model=settings.model,
             backend=settings.backend,
             strength={Region[name.upper()]: x for name, x in settings.strength.items()},
+            tone=settings.tone,
             max_faces=settings.max_faces,
             threads=self.job.threads,
         )

@@ -13,6 +13,7 @@ from makeup_sdk.cli.options import (
     ModelOption,
     RegionOption,
     StrengthOption,
+    ToneOption,
     parse_strength,
 )
 from makeup_sdk.models.registry import DEFAULT_MODEL
@@ -53,6 +54,7 @@ def catalogue(
     ] = 0,
     region: RegionOption = None,
     strength: StrengthOption = 1.0,
+    tone: ToneOption = 0.0,
     model: ModelOption = DEFAULT_MODEL,
     backend: BackendOption = "auto",
     ray: Annotated[
@@ -82,6 +84,7 @@ def catalogue(
         format=picture_format,
         size=size,
         strength=parse_strength(strength, region or ()),
+        tone=tone,
         model=model,
         backend=backend,
         workers=workers if workers is not None else 0 if ray else module.cores(),

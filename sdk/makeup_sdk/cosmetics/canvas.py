@@ -115,6 +115,10 @@ class Canvas:
         tint = np.ones(3, np.float32) if color is None else color.astype(np.float32)
         self._layers.append(Shine(amount * self.allowed[rows], tint, rows.start or 0))
 
+    def clean(self) -> "Canvas":
+        """The same ground without paint."""
+        return Canvas(self._bare, self._light, self._base, self.allowed)
+
     @cached_property
     def lit(self) -> FloatArray:
         """float32 (h, w): light on each cell, in [0.1, 1.5]; scales shine."""

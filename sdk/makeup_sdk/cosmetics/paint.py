@@ -1,10 +1,12 @@
 """Paint all products of a makeup on one face, in order of application."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from makeup_kernels import Region
+from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.axes import Eye, Mouth
 from makeup_sdk.cosmetics.canvas import Canvas, Patch
 from makeup_sdk.cosmetics.eyes import paint_brows, paint_lashes, paint_liner, paint_shadow
@@ -122,17 +124,17 @@ def _paint_skin(view: FaceView, worn: Amounts, hand: Hand) -> Patch:
 
 def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     wings = [p.angle for p, _ in worn if isinstance(p, Eyeliner) and p.wing > 0]
-    eye = Eye(view, left, wings[0] if wings else _PLAIN_TAIL)
-    bare = view.bare(eye.matrix, eye.shape)
-    visible = view.warped(view.visible, eye.matrix, eye.shape)
-    lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
+    tail = wings[0] if wings else _PLAIN_TAIL
+    eye = view.once(("eye", left, tail), lambda: Eye(view, left, tail))
+    bare, visible, lids, brow = view.once(
+        ("ground of the eye", left), lambda: _eye_ground(view, eye)
+    )
     canvas = Canvas(bare, view.light.color * _ON_LIDS, view.light.luminance, lids)
     own_hand = Hand(2 * hand.seed + left, hand.tremor)
     for product, amount in worn:
         canvas.allowed = lids if isinstance(product, EyeShadow) else visible
         if isinstance(product, Brows):
-            seen = view.share(Region.BROWS, 1.2, eye.matrix, eye.shape)
-            paint_brows(canvas, eye, own_hand, product, seen, amount)
+            paint_brows(canvas, eye, own_hand, product, brow, amount)
         elif isinstance(product, EyeShadow):
             paint_shadow(canvas, eye, own_hand, product, amount)
         elif isinstance(product, Eyeliner):
@@ -142,11 +144,20 @@ def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     return canvas.patch(eye.matrix)
 
 
+def _eye_ground(view: FaceView, eye: Eye) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Bare skin of an eye's patch (linear BGR); coverage of what is visible, lids and brow."""
+    bare = view.bare(eye.matrix, eye.shape)
+    visible = view.warped(view.visible, eye.matrix, eye.shape)
+    lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
+    return bare, visible, lids, view.share(Region.BROWS, 1.2, eye.matrix, eye.shape)
+
+
 def _paint_lips(view: FaceView, worn: Amounts, hand: Hand) -> Patch | None:
-    mouth = Mouth(view)
-    surface = LipSurface.of(view, mouth)
-    if surface is None:
+    mouth = view.once("mouth", lambda: Mouth(view))
+    ground = view.once("lips", lambda: LipSurface.of(view, mouth))
+    if ground is None:
         return None
+    surface = replace(ground, canvas=ground.canvas.clean())
     for product, amount in worn:
         if isinstance(product, Lipstick):
             paint_lipstick(surface, mouth, hand, product, view.light.side, amount)

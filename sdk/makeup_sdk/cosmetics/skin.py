@@ -1,6 +1,7 @@
 """Products of the skin: foundation, contour, highlighter, blush; on the whole face at once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -10,7 +11,7 @@ from makeup_kernels import CROP_SIZE, Region
 from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.canvas import Canvas
 from makeup_sdk.cosmetics.light import linear_color, luminance, skin_color
-from makeup_sdk.cosmetics.maps import blob, blur, smoothstep, stroke
+from makeup_sdk.cosmetics.maps import Points, blob, blur, smoothstep, stroke
 from makeup_sdk.cosmetics.textures import Hand
 from makeup_sdk.cosmetics.view import FaceView, face_mask
 from makeup_sdk.faces.light import LUMINANCE
@@ -65,10 +66,7 @@ class Skin:
     def __init__(self, view: FaceView) -> None:
         self.view = view
         self.bare = view.half
-        points = (view.points + 0.5) / CELL - 0.5
-        unit = view.unit / CELL
-        mask = face_mask(points, unit, (_SIDE, _SIDE), 0.07 * unit)
-        allowed = mask * view.visible
+        allowed = view.once("visible skin", lambda: _visible_skin(view))
         self.canvas = Canvas(self.bare, view.light.color, view.light.luminance, allowed)
         axis = np.arange(CROP_SIZE // _COARSE, dtype=np.float32) * _COARSE + (_COARSE - 1) / 2
         self.grid = axis[None], axis[:, None]
@@ -78,6 +76,16 @@ class Skin:
         """Resample weights from the coarse grid to the patch's cells."""
         fine: FloatArray = cv2.resize(weights, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
         return fine
+
+    def line(self, path: Points, radius: float, taper: float = 0.0) -> FloatArray:
+        """See `stroke`: on the coarse grid, computed once per face."""
+        key = (path.tobytes(), radius, taper)
+        return self.view.once(key, lambda: stroke(self.grid, path, radius, taper))
+
+    @property
+    def evenness(self) -> "_Evenness":
+        """See `_Evenness`."""
+        return self.view.once("evenness", lambda: _Evenness.of(self))
 
     def bare_skin(self) -> FloatArray:
         """float32 (128, 128): weight of the skin: the face without eyes, brows and lips, and pixels
@@ -103,31 +111,58 @@ class Skin:
         return smoothstep(0.42 * unit, 0.05 * unit, np.asarray(above, np.float32))
 
 
+def _visible_skin(view: FaceView) -> FloatArray:
+    points = (view.points + 0.5) / CELL - 0.5
+    unit = view.unit / CELL
+    return face_mask(points, unit, (_SIDE, _SIDE), 0.07 * unit) * view.visible
+
+
+@dataclass(frozen=True)
+class _Evenness:
+    """How even the bare skin is, before any foundation.
+
+    Attributes:
+        weight: float32 (128, 128), coverage of skin that wears foundation.
+        bright: float32 (128, 128), luminance over its wide mean.
+        blotch: float32 (128, 128), change of light that evens blotches out.
+        redness: float32 (3, 128, 128), change of B, G, R that evens the colour out.
+    """
+
+    weight: FloatArray
+    bright: FloatArray
+    blotch: FloatArray
+    redness: FloatArray
+
+    @classmethod
+    def of(cls, skin: Skin) -> "_Evenness":
+        """Measured on the bare skin."""
+        weight = skin.bare_skin() * skin.below_hair()
+        unit = skin.view.unit / CELL
+        y = np.maximum(luminance(skin.bare), np.float32(1e-6))
+        chroma = np.stack(cv2.split(skin.bare))
+        chroma /= y
+        np.maximum(chroma, np.float32(1e-3), out=chroma)
+        lit = y * weight
+        *even, mean, wide = _wide([*(chroma * weight), lit, weight], 0.09 * unit)
+        np.maximum(wide, np.float32(1e-3), out=wide)
+        mean = np.maximum(mean / wide, np.float32(1e-6))
+        near = 0.016 * unit
+        fine = blur(lit, near) / np.maximum(blur(weight, near), np.float32(1e-3))
+        blotch = _within(mean / np.maximum(fine, np.float32(1e-6)), 0.85, 1.18) ** np.float32(0.6)
+        redness = _within(np.stack(even) / (wide * chroma), 0.8, 1.25)
+        return cls(weight, y / mean, blotch - np.float32(1), redness - np.float32(1))
+
+
 def paint_foundation(skin: Skin, foundation: Foundation, amount: float) -> None:
     """Even out blotches, remove or add shine, shift the skin's shade."""
-    weight = skin.bare_skin() * skin.below_hair()
+    even = skin.evenness
+    weight, bright = even.weight, even.bright
     unit = skin.view.unit / CELL
     share = min(amount, 1.0)
     cover = weight * np.float32(foundation.opacity * share)
-    y = np.maximum(luminance(skin.bare), np.float32(1e-6))
-    chroma = np.stack(cv2.split(skin.bare))
-    chroma /= y
-    np.maximum(chroma, np.float32(1e-3), out=chroma)
-    lit = y * weight
-    *even, mean, wide = _wide([*(chroma * weight), lit, weight], 0.09 * unit)
-    np.maximum(wide, np.float32(1e-3), out=wide)
-    mean = np.maximum(mean / wide, np.float32(1e-6))
-    near = 0.016 * unit
-    fine = blur(lit, near) / np.maximum(blur(weight, near), np.float32(1e-3))
-    blotch = _within(mean / np.maximum(fine, np.float32(1e-6)), 0.85, 1.18) ** np.float32(0.6)
-    redness = _within(np.stack(even) / (wide * chroma), 0.8, 1.25)
-    redness -= 1.0
-    redness *= np.float32(0.7) * cover
-    change = redness
+    change = even.redness * (np.float32(0.7) * cover)
     change += 1.0
-    blotch -= 1.0
-    change *= 1.0 + cover * blotch
-    bright = y / mean
+    change *= 1.0 + cover * even.blotch
     matte = _MATTE.get(foundation.finish, 0.0) * min(2 * foundation.opacity, 1.0)
     if matte > 0:
         peak = np.maximum(bright - np.float32(1.12), np.float32(0)) * weight
@@ -175,7 +210,7 @@ def _shade(skin: Skin, foundation: Foundation) -> FloatArray:
 
 def paint_contour(skin: Skin, hand: Hand, contour: Contour, amount: float) -> None:
     """Shade the face's hollows."""
-    points, unit, grid = skin.view.points, skin.view.unit, skin.grid
+    points, unit = skin.view.points, skin.view.unit
     rise = (points[27] - points[8]) / np.hypot(*(points[27] - points[8])) * unit
     shade = np.zeros((CROP_SIZE // _COARSE,) * 2, np.float32)
     strengths = np.clip(hand.vary("contour", 0.04, 2), 0.92, 1.08)
@@ -194,7 +229,7 @@ def paint_contour(skin: Skin, hand: Hand, contour: Contour, amount: float) -> No
             (contour.nose, bridge, 0.045, 0.0),
         ):
             if weight > 0:
-                line = stroke(grid, path, radius * unit, taper)
+                line = skin.line(path, radius * unit, taper)
                 np.maximum(shade, strength * np.float32(weight) * line, out=shade)
     depth = np.array([0.48, 0.44, 0.36], np.float32)[:, None, None] * skin.fine(shade)
     skin.canvas.scale(np.exp(depth * np.float32(-contour.opacity * amount)))
@@ -202,16 +237,16 @@ def paint_contour(skin: Skin, hand: Hand, contour: Contour, amount: float) -> No
 
 def paint_highlighter(skin: Skin, product: Highlighter, amount: float) -> None:
     """Brighten the face's ridges, in proportion to the light on them."""
-    points, unit, grid = skin.view.points, skin.view.unit, skin.grid
+    points, unit = skin.view.points, skin.view.unit
     light = np.float32(product.nose) * np.maximum(
-        stroke(grid, points[27:30], 0.035 * unit), stroke(grid, points[[30, 30]], 0.04 * unit)
+        skin.line(points[27:30], 0.035 * unit), skin.line(points[[30, 30]], 0.04 * unit)
     )
     bow = points[50:53] + 0.1 * (points[33] - points[51])
-    light = np.maximum(light, np.float32(product.bow) * stroke(grid, bow, 0.025 * unit))
+    light = np.maximum(light, np.float32(product.bow) * skin.line(bow, 0.025 * unit))
     for half in _HALVES:
         outer, corner, ear = points[half.outer], points[half.corner], points[half.jaw[0]]
         ridge = np.stack([0.72 * outer + 0.28 * corner, 0.55 * outer + 0.45 * ear])
-        line = stroke(grid, ridge, 0.065 * unit)
+        line = skin.line(ridge, 0.065 * unit)
         light = np.maximum(light, np.float32(product.cheeks) * line)
     sharp = _SHARPNESS.get(product.finish, 1.2)
     lit = np.clip(skin.canvas.shade, 0.2, 1.4) ** np.float32(1.5 * sharp)
@@ -251,7 +286,7 @@ def _blush_spots(skin: Skin, hand: Hand, placement: str) -> FloatArray:
             bone = nostril + 0.82 * out - 0.16 * lift * down
             temple = outer + 0.55 * (ear - outer) - 0.3 * (lift - 0.45) * down
             width = 0.21 * float(np.hypot(*down) * jitter[0])
-            spot = stroke(grid, np.stack([apple, bone, temple]), width, taper=0.35)
+            spot = skin.line(np.stack([apple, bone, temple]), width, taper=0.35)
         np.maximum(spots, spot * jitter[2], out=spots)
     if placement == "sunkissed":
         nose = 0.5 * (points[35] - points[31]), 0.5 * (points[30] - points[28])

@@ -141,7 +141,7 @@ class SmoothedFactors:
             self._covers[part].remember(memory, f"{_name(part)} cover")
 
     def recall(self, memory: Memory) -> None:
-        """See `Remembering.recall`; factors are worked out again with the next frame."""
+        """See `Remembering.recall`; factors are recomputed with the next frame."""
         found: dict[Part, FloatArray] = {}
         for part, average in self._averages.items():
             factors = average.recall(memory, f"{_name(part)} factors", 3)

@@ -12,11 +12,13 @@ class ModelFacts:
         does: its purpose in a few words.
         takes: the input of its looks.
         kind: kind of makeup that it wears (`Makeup.kind`); every model wears products.
+        removes: whether it wears `Look.bare`, which takes makeup off.
     """
 
     does: str
     takes: str
     kind: str
+    removes: bool = False
 
 
 FACTS: Mapping[str, ModelFacts] = {
@@ -27,7 +29,7 @@ FACTS: Mapping[str, ModelFacts] = {
     "psgan": ModelFacts("transfer by attention", "photos", "reference"),
     "psgan-pose": ModelFacts("transfer by pose correction", "photos", "reference"),
     "psgan-sr": ModelFacts("transfer and super-resolution of small faces", "photos", "reference"),
-    "ssat": ModelFacts("transfer and removal", "photos, or bare faces", "reference"),
+    "ssat": ModelFacts("transfer and removal", "photos, or bare faces", "reference", removes=True),
     "region-gan": ModelFacts("a style on chosen regions", "the name of a style", "style"),
     "portrait-edit": ModelFacts(
         "eyes, mouth and skin of another face; edits portraits", "photos", "reference"

@@ -33,6 +33,13 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(name for name in FACTS if name in MODELS or name in folders)
 
 
+def shipped_styles(name: str) -> tuple[str, ...]:
+    """The names of styles that a shipped model wears; none for models of photos or products."""
+    if name not in shipped_names():
+        return ()
+    return tuple(open_shipped(name).manifest.constants.get("style_names", ()))
+
+
 def open_model(model: str | Path | Model, options: ModelOptions | None = None) -> Model:
     """Open a model by name or bundle; an open model is returned unchanged.
 

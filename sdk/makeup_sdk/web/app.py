@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
@@ -19,14 +20,21 @@ from makeup_sdk.makeup.product_json import schema
 from makeup_sdk.web.guard import Guard, GuardOptions
 from makeup_sdk.web.limits import Limits
 from makeup_sdk.web.live import LiveClient
-from makeup_sdk.web.outfits import photo_models
+from makeup_sdk.web.offers import Offer, offers
 from makeup_sdk.web.places import Places, Workers
-from makeup_sdk.web.requests import ApplyRequest, LookRequest
+from makeup_sdk.web.requests import (
+    ApplyRequest,
+    EditRequest,
+    LabelRequest,
+    LiveRequest,
+    LookRequest,
+)
 from makeup_sdk.web.session import Sessions
 from makeup_sdk.web.studio import Studio
 
 _STATIC = resources.files("makeup_sdk") / "web" / "static"
 _SHOWN = 40
+_BODIES = (ApplyRequest, EditRequest, LabelRequest, LookRequest)
 
 
 def create_app(
@@ -123,9 +131,19 @@ def _add_routes(
         return Response(data, media_type="image/jpeg")
 
     @app.get("/v1/models")
-    def models() -> list[dict[str, str]]:
-        """The models that put a look on, and what each does."""
-        return [{"name": name, "does": does} for name, does in photo_models().items()]
+    def models() -> list[Offer]:
+        """The models to choose from: what each does, the styles of one that wears styles, and
+        whether it takes makeup off.
+        """
+        return list(offers().values())
+
+    @app.get("/v1/styles/{model}/{style}/{skin}.jpg")
+    def style_thumbnail(model: str, style: str, skin: str) -> Response:
+        """A style of a model on a shipped face with "light", "medium" or "dark" skin."""
+        data = studio.style_thumbnail(model, style, skin)
+        if data is None:
+            return _error(404, f"no style {style[:_SHOWN]!r}, or no skin {skin[:_SHOWN]!r}")
+        return Response(data, media_type="image/jpeg")
 
     @app.get("/v1/products")
     def products() -> dict[str, Any]:
@@ -154,6 +172,23 @@ def _add_routes(
         headers = {"x-faces": str(painted), "x-result": json.dumps(done.told)}
         return Response(done.picture, media_type=f"image/{done.kind}", headers=headers)
 
+    @app.get("/v1/editing")
+    def editing() -> dict[str, Any]:
+        """Parts that can be swapped, and the classes of a label; none where no model edits."""
+        return studio.editing.describe()
+
+    @app.post("/v1/label", response_class=Response, openapi_extra=_takes(LabelRequest))
+    async def label(request: Request) -> Response:
+        """Which part of a face each pixel of a photo shows: a PNG in the colours of the classes."""
+        data = await workers.run(studio.editing.label, await request.body())
+        return Response(data, media_type="image/png")
+
+    @app.post("/v1/edit", response_class=Response, openapi_extra=_takes(EditRequest))
+    async def edit(request: Request) -> Response:
+        """Give one face of a photo other people's parts, or the shape of a redrawn label."""
+        picture, kind = await workers.run(studio.editing.edit, await request.body())
+        return Response(picture, media_type=f"image/{kind}")
+
     @app.websocket("/v1/live")
     async def live(socket: WebSocket) -> None:
         """Live frames: see `makeup_sdk.web.live`."""
@@ -165,7 +200,7 @@ def _described(look: Look) -> dict[str, Any]:
     return {"title": look.title, "regions": regions}
 
 
-def _takes(kind: type[LookRequest] | type[ApplyRequest]) -> dict[str, Any]:
+def _takes(kind: type[BaseModel]) -> dict[str, Any]:
     """What the API's document says of a body, which is parsed in a worker thread."""
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
@@ -176,7 +211,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     _, schemas = models_json_schema(
-        [(ApplyRequest, "validation"), (LookRequest, "validation")],
+        [(kind, "validation") for kind in (*_BODIES, LiveRequest)],
         ref_template="#/components/schemas/{model}",
     )
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])

@@ -14,6 +14,7 @@ class Limits:
         frame_bytes: size of one message over a socket.
         pixels: width times height of a picture.
         side: width, and height, of a picture.
+        label_pixels: width times height of a drawn label.
         reference_faces: faces that one look file may hold.
         clients: live sockets at once.
         clients_per_address: live sockets of one address at once.
@@ -33,6 +34,7 @@ class Limits:
     frame_bytes: int = 4 << 20
     pixels: int = 16_000_000
     side: int = 16_000
+    label_pixels: int = 4_000_000
     reference_faces: int = 4
     clients: int = 64
     clients_per_address: int = 8

@@ -1,8 +1,9 @@
 """Live frames over a WebSocket.
 
 The client sends
-- text: an `Outfit` as JSON, whenever what is worn changes; and in it, if the session shall be able
-  to move to another replica, `session`: at first "", later what the last one has sealed;
+- text: a `LiveRequest` as JSON, whenever what is worn, or who wears it, changes; and in it, if the
+  session shall be able to move to another replica, `session`: at first "", later what the last one
+  has sealed;
 - binary: a frame as JPEG, PNG or WebP; one at a time, the next after the answer. A frame that
   comes sooner takes the place of one that still waits.
 
@@ -30,11 +31,11 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from makeup_kernels import InvalidInputError, MakeupError
 from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.look import Look
 from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor
 from makeup_sdk.web.limits import Limits
-from makeup_sdk.web.outfits import Outfit
 from makeup_sdk.web.pictures import encode_picture, open_picture
 from makeup_sdk.web.places import Places, Workers
 from makeup_sdk.web.requests import LiveRequest, parse
@@ -72,7 +73,7 @@ class LiveClient:
         self._busy = False
         self._dropped = 0
         self._nonsense = 0
-        self._outfit: Outfit | None = None
+        self._outfit: LiveRequest | None = None
         self._engine: MakeupEngine
         self._processor: FrameProcessor
 
@@ -164,7 +165,7 @@ class LiveClient:
             if outfit.model != (self._outfit.model if self._outfit else DEFAULT_MODEL):
                 self._use_model(outfit.model)
             self._engine.tone = 0.0  # the last look's, which this one may not have
-            self._engine.look = look
+            self._put_on(look, outfit)
             self._outfit = outfit
         self._engine.strength = outfit.strength.by_region()
         self._engine.tone = outfit.tone
@@ -184,6 +185,15 @@ class LiveClient:
     def _makeup(self) -> bytes:
         """SHA-256 of what is worn."""
         return sha256(self._outfit.makeup().encode() if self._outfit else b"").digest()
+
+    def _put_on(self, look: Look | None, outfit: LiveRequest) -> None:
+        """Dress the face that the outfit names, or all of them."""
+        before = self._outfit.face if self._outfit else None
+        if before is not None:
+            self._engine.wear_default(before)
+        self._engine.look = look if outfit.face is None else None
+        if outfit.face is not None:
+            self._engine.wear(outfit.face, look)
 
     def _process(self, data: bytes) -> bytes:
         start = time.perf_counter()

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import resources
 from typing import Annotated, Any
@@ -21,8 +21,8 @@ from makeup_sdk.look import SHIPPED_LOOKS, Look
 from makeup_sdk.makeup.base import MAX_STRENGTH
 from makeup_sdk.makeup.product_json import FORMAT, MOST_PRODUCTS, from_json
 from makeup_sdk.makeup.products import Product
-from makeup_sdk.models.facts import FACTS
-from makeup_sdk.models.registry import DEFAULT_MODEL, shipped_models
+from makeup_sdk.models.base import Model
+from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.web.pictures import encode_picture
 
 _MAX_LOOK_TEXT = 1 << 20
@@ -36,16 +36,16 @@ Products = Annotated[
 
 SKINS = ("light", "medium", "dark")
 """The bare faces that ship, by their skin."""
-_MAKEUP = {"model", "look", "second", "share", "products", "colors"}
-"""Fields of an outfit that say what is worn."""
+_MAKEUP = {"model", "look", "second", "share", "products", "colors", "face"}
+"""Fields of an outfit that say what is worn, and by whom."""
 _FACE = (slice(112, 468), slice(78, 434))
 """Where the face is in them."""
 _THUMBNAIL = 192
 
 
 class LookRef(BaseModel):
-    """A look: one of the gallery by its id, a look file that `POST /v1/looks` gave, products, or a
-    style of the model region-gan.
+    """A look: one of the gallery by its id, a look file that `POST /v1/looks` gave, products, a
+    style of a model that has some, or the makeup taken off by a model that can.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,7 +53,8 @@ class LookRef(BaseModel):
     gallery: str | None = Field(default=None, max_length=64)
     file: str | None = Field(default=None, max_length=_MAX_LOOK_TEXT, description="In base64.")
     products: Products | None = None
-    style: str | None = Field(default=None, max_length=64, description="Of model region-gan.")
+    style: str | None = Field(default=None, max_length=64, description="Of `GET /v1/models`.")
+    bare: bool = Field(default=False, description="Take makeup off.")
 
 
 class ColorCard(BaseModel):
@@ -111,11 +112,6 @@ class Outfit(BaseModel):
         return self.model_dump_json(include=_MAKEUP)
 
 
-def photo_models() -> dict[str, str]:
-    """The models that can put a reference photo's makeup on, and what each does."""
-    return {name: FACTS[name].does for name in shipped_models() if "photo" in FACTS[name].takes}
-
-
 class Gallery:
     """The shipped looks, encoded once, and how outfits turn into looks.
 
@@ -128,7 +124,7 @@ class Gallery:
         self._analyzer = analyzer
         self._reference_faces = reference_faces
         self._reading = threading.RLock()
-        self._worn: dict[tuple[str, str], bytes] = {}
+        self._worn: dict[tuple[str, str, str], bytes] = {}
         self._folder = resources.files("makeup_sdk") / "assets" / "demo"
 
     @property
@@ -149,6 +145,10 @@ class Gallery:
             for entry in listing["pictures"]
             if entry["role"] == "reference"
         }
+
+    @cached_property
+    def _bare(self) -> Look:
+        return Look.bare(analyzer=self._analyzer)
 
     def thumbnail(self, look_id: str) -> bytes | None:
         """The reference picture of a shipped look as JPEG; None if there is no such look."""
@@ -171,14 +171,28 @@ class Gallery:
         """A designed look on a shipped face as JPEG; None if there is no such look or skin."""
         if design not in SHIPPED_LOOKS or skin not in SKINS:
             return None
-        with self._reading:
-            if (design, skin) not in self._worn:
-                self._worn[design, skin] = self._wear(design, skin)
-            return self._worn[design, skin]
+        return self._worn_by(DEFAULT_MODEL, design, skin, lambda: Look.shipped(design))
 
-    def _wear(self, design: str, skin: str) -> bytes:
+    def style_thumbnail(self, model: Model, style: str, skin: str) -> bytes | None:
+        """A style of a model on a shipped face as JPEG; None if there is no such skin.
+
+        Raises:
+            InvalidInputError: the model has no such style.
+        """
+        if skin not in SKINS:
+            return None
+        return self._worn_by(model, style, skin, lambda: Look.from_style(style))
+
+    def _worn_by(self, model: str | Model, name: str, skin: str, make: Callable[[], Look]) -> bytes:
+        key = (model if isinstance(model, str) else model.name, name, skin)
+        with self._reading:
+            if key not in self._worn:
+                self._worn[key] = self._wear(model, make(), skin)
+            return self._worn[key]
+
+    def _wear(self, model: str | Model, look: Look, skin: str) -> bytes:
         face = decode_image(np.frombuffer(self._read(f"{skin}.jpg"), np.uint8), skin)
-        engine = MakeupEngine(Look.shipped(design), analyzer=self._analyzer)
+        engine = MakeupEngine(look, model=model, analyzer=self._analyzer)
         worn = engine.process(face)[_FACE]
         small = cv2.resize(worn, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
         return encode_picture(small, "jpeg")
@@ -188,12 +202,15 @@ class Gallery:
 
         Raises:
             InvalidInputError: an unknown id, a wrong product, not exactly one of `gallery`, `file`,
-                `products` and `style`, or a file made of too many photos.
+                `products`, `style` and `bare`, or a file made of too many photos.
             BundleError: the file is no look file.
         """
-        given = (ref.gallery, ref.file, ref.products, ref.style)
+        given = (ref.gallery, ref.file, ref.products, ref.style, ref.bare or None)
         if sum(one is not None for one in given) != 1:
-            raise InvalidInputError("look: give one of gallery, file, products and style")
+            raise InvalidInputError("look: give one of gallery, file, products, style and bare")
+        if ref.bare:
+            with self._reading:
+                return self._bare
         if ref.style is not None:
             return Look.from_style(ref.style)
         if ref.products is not None:

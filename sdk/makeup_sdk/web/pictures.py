@@ -5,11 +5,13 @@ import warnings
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from makeup_kernels import InvalidInputError
 from makeup_kernels.types import Image
 from makeup_sdk.images import decode_image
+from makeup_sdk.photos import decode_photo
 from makeup_sdk.web.limits import Limits
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
@@ -24,6 +26,27 @@ def open_picture(data: bytes, limits: Limits) -> Image:
     Raises:
         InvalidInputError: another or a damaged format, too many bytes or pixels.
     """
+    _check(data, limits, limits.pixels)
+    return decode_image(np.frombuffer(data, np.uint8), "picture")
+
+
+def open_layer(data: bytes, limits: Limits) -> tuple[Image, NDArray[np.bool_] | None]:
+    """Decode a drawing that lies over a photo.
+
+    Returns:
+        uint8 (H, W, 3), BGR; and where it is drawn, (H, W), None where the file has no alpha.
+
+    Raises:
+        InvalidInputError: as `open_picture`; it may have `limits.label_pixels`.
+    """
+    _check(data, limits, limits.label_pixels)
+    photo = decode_photo(data, "picture")
+    if photo.alpha is None:
+        return photo.image, None
+    return photo.image, photo.alpha > np.iinfo(photo.alpha.dtype).max // 2
+
+
+def _check(data: bytes, limits: Limits, pixels: int) -> None:
     if len(data) > limits.body_bytes:
         raise InvalidInputError(
             f"picture: {len(data)} bytes; send at most {limits.body_bytes} bytes"
@@ -37,13 +60,12 @@ def open_picture(data: bytes, limits: Limits) -> Image:
         width = height = limits.side + 1
     except Exception:  # Pillow raises whatever its parsers stumble over
         raise InvalidInputError("picture: not a JPEG, PNG or WebP file") from None
-    if width * height > limits.pixels:
-        raise InvalidInputError(f"picture: too large; send at most {limits.pixels} pixels")
+    if width * height > pixels:
+        raise InvalidInputError(f"picture: too large; send at most {pixels} pixels")
     if max(width, height) > limits.side:
         raise InvalidInputError(
             f"picture: {width}x{height} pixels; send at most {limits.side} on a side"
         )
-    return decode_image(np.frombuffer(data, np.uint8), "picture")
 
 
 def encode_picture(image: Image, kind: str) -> bytes:

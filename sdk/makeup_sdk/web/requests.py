@@ -1,11 +1,11 @@
 """What clients send, as JSON: parsed off the event loop, within bounds."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from makeup_kernels import InvalidInputError
-from makeup_sdk.web.outfits import ColorCard, Outfit
+from makeup_sdk.web.outfits import ColorCard, Outfit, Share
 from makeup_sdk.web.session import MOST_TEXT
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
@@ -13,14 +13,26 @@ Parsed = TypeVar("Parsed", bound=BaseModel)
 _MAX_VALUES = 1000
 _SHOWN = 40
 
+Picture = Annotated[str, Field(description="JPEG, PNG or WebP file, base64.")]
+Point = Annotated[list[Share], Field(min_length=2, max_length=2)]
+"""x and y as shares of a picture's width and height."""
+_NEAREST = (
+    "x and y as shares of width and height: the face nearest to this point. Without it the largest."
+)
+
 
 class ApplyRequest(BaseModel):
     """A photo and what its faces shall wear."""
 
     model_config = ConfigDict(extra="forbid")
 
-    image: str = Field(description="JPEG, PNG or WebP file, base64.")
+    image: Picture
     outfit: Outfit
+    face: Point | None = Field(
+        default=None,
+        description="x and y as shares of width and height: the face nearest to this point alone "
+        "wears the outfit. Without it every face does.",
+    )
     format: Annotated[str, Field(pattern="^(jpeg|png)$")] = "jpeg"
 
 
@@ -29,18 +41,52 @@ class LookRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    photo: str | None = Field(default=None, description="JPEG, PNG or WebP file, base64.")
+    photo: Picture | None = None
     colors: ColorCard | None = None
     title: str = Field(default="look", max_length=80)
 
 
+class LabelRequest(BaseModel):
+    """A photo whose label is asked for: which part of the face each pixel shows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: Picture
+    face: Point | None = Field(default=None, description=_NEAREST)
+
+
+class EditRequest(BaseModel):
+    """A photo, and what one of its faces shall get: parts of other people, a redrawn label."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: Picture
+    parts: dict[Literal["skin", "eyes", "mouth", "face"], Picture] = Field(
+        default={}, description="Photos of the people who lend, by part; face stands for all."
+    )
+    label: str | None = Field(
+        default=None,
+        description="A picture of any size with the photo's aspect, base64: the label that "
+        "`POST /v1/label` gave, redrawn in its colours. Where it is transparent, the face keeps "
+        "its own.",
+    )
+    face: Point | None = Field(default=None, description=_NEAREST)
+    format: Annotated[str, Field(pattern="^(jpeg|png)$")] = "jpeg"
+
+
 class LiveRequest(Outfit):
-    """What a live client wears, and the session that it brings to a new socket, if any."""
+    """What faces of a live client wear, and the session that it brings to a new socket, if any."""
 
     session: str | None = Field(
         default=None,
         max_length=MOST_TEXT,
         description="The last one that an answer held, or empty to be told some from now on.",
+    )
+    face: int | None = Field(
+        default=None,
+        ge=0,
+        description="The id of a face, as the header of frames tells it: it alone wears the "
+        "outfit. Without it every face does.",
     )
 
 

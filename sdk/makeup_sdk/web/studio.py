@@ -10,16 +10,21 @@ import numpy as np
 
 from makeup_kernels import InvalidInputError
 from makeup_kernels.types import FloatArray, Image
-from makeup_sdk.engine import MakeupEngine
+from makeup_sdk.engine import EVERY_FACE, MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer, Face
+from makeup_sdk.frame import Result
 from makeup_sdk.images import decode_image
 from makeup_sdk.look import Look
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
+from makeup_sdk.pipeline import ImageFaces
+from makeup_sdk.web.editing import PhotoEditing
 from makeup_sdk.web.limits import Limits
-from makeup_sdk.web.outfits import SKINS, Gallery, from_base64, photo_models
+from makeup_sdk.web.offers import offers
+from makeup_sdk.web.outfits import SKINS, Gallery, from_base64
 from makeup_sdk.web.pictures import encode_picture, open_picture
 from makeup_sdk.web.requests import ApplyRequest, LookRequest, parse
+from makeup_sdk.web.wearers import OneFace
 
 _CHEEKS = ((2, 31, 41), (14, 35, 46))
 """Landmarks around the middle of each cheek."""
@@ -58,13 +63,14 @@ class Studio:
         self._models = {DEFAULT_MODEL: open_model(DEFAULT_MODEL, ModelOptions(threads=threads))}
         self._opening = threading.Lock()
         self.gallery = Gallery(self._analyzer, limits.reference_faces)
+        self.editing = PhotoEditing(self._analyzer, limits, threads)
         self._skins = {skin: self._shipped_skin(skin) for skin in SKINS}
 
     def engine(self, model: str = DEFAULT_MODEL) -> MakeupEngine:
         """An engine of its own for one client; networks and models are shared.
 
         Raises:
-            InvalidInputError: not one of `photo_models`.
+            InvalidInputError: not one of `offers`.
             BundleError, BackendUnavailableError: it cannot be opened here.
         """
         return MakeupEngine(
@@ -72,7 +78,7 @@ class Studio:
         )
 
     def _model(self, name: str) -> Model:
-        known = photo_models()
+        known = offers()
         if name not in known:
             raise InvalidInputError(
                 f"model: {name!r} is unknown here; expected one of {', '.join(known)}"
@@ -81,6 +87,13 @@ class Studio:
             if name not in self._models:
                 self._models[name] = open_model(name, ModelOptions(threads=self._threads))
             return self._models[name]
+
+    def style_thumbnail(self, model: str, style: str, skin: str) -> bytes | None:
+        """A style on a shipped face as JPEG; None if there is no such model, style or skin."""
+        offer = offers().get(model)
+        if offer is None or style not in offer.styles:
+            return None
+        return self.gallery.style_thumbnail(self._model(model), style, skin)
 
     def _shipped_skin(self, skin: str) -> FloatArray:
         data = self.gallery.face(skin)
@@ -152,10 +165,22 @@ class Studio:
             engine.look = look
             engine.strength = request.outfit.strength.by_region()
             engine.tone = request.outfit.tone
-            result = engine.process_detailed(image)
+            result = _put_on(engine, image, request.face)
             worn, told = result.image, self.describe(image, result.faces)
             told["milliseconds"] = round(sum(result.timings.values()), 2)
         return Applied(encode_picture(worn, request.format), request.format, told)
+
+
+def _put_on(engine: MakeupEngine, image: Image, face: Sequence[float] | None) -> Result:
+    """The engine's look on every face, or on the one at a point given as shares of the frame."""
+    if face is None:
+        return engine.process_detailed(image)
+    height, width = image.shape[:2]
+    outfit = engine.outfit(0)
+    assert outfit is not None
+    strength = engine.strength_of(outfit)
+    faces = ImageFaces(engine.pipeline.backend, EVERY_FACE, outfit, strength)
+    return engine.pipeline.run(image, OneFace(faces, face[0] * width, face[1] * height))
 
 
 def _skin_color(image: Image, landmarks: FloatArray) -> FloatArray:

@@ -444,3 +444,24 @@ def test_regions_and_strength_arrive(catalogue_inputs: Path, tmp_path: Path) -> 
     expected = half.process(read_image(catalogue_inputs / "photos" / "light.jpg"))
     made = read_image(tmp_path / "half" / "pictures" / "light.jpg" / "red.png")
     np.testing.assert_array_equal(made, expected)
+
+
+def test_tone_is_the_engines(catalogue_inputs: Path, tmp_path: Path) -> None:
+    photo, reference = catalogue_inputs / "photos" / "light.jpg", tmp_path / "reference.look"
+    look = Look.from_photo(str(catalogue_inputs / "photos" / "medium.jpg"))
+    look.save(reference)
+    look = Look.load(reference)
+    options = CatalogueOptions(format="png", workers=0, threads=1, tone=0.7)
+    run_catalogue(str(photo), str(reference), str(tmp_path / "out"), options)
+    expected = MakeupEngine(look, tone=0.7, threads=1).process(read_image(photo))
+    made = read_image(tmp_path / "out" / "pictures" / "light.jpg" / "reference.png")
+    np.testing.assert_array_equal(made, expected)
+    with pytest.raises(InvalidInputError, match=r"made with tone = 0.7, this run has 0.0"):
+        run_catalogue(str(photo), str(reference), str(tmp_path / "out"), HERE)
+
+
+def test_tone_of_looks_that_have_none(catalogue_inputs: Path, tmp_path: Path) -> None:
+    options = CatalogueOptions(workers=0, tone=0.5)
+    with pytest.raises(InvalidInputError, match="tone: look 'red' has no shade of skin"):
+        run(catalogue_inputs, tmp_path, options)
+    assert [path.name for path in tmp_path.iterdir()] == []

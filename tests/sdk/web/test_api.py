@@ -13,8 +13,10 @@ from PIL import Image
 from makeup_sdk import Look, Region
 from makeup_sdk.cosmetics import schema
 from makeup_sdk.look import SHIPPED_LOOKS
+from makeup_sdk.models.registry import shipped_models
 from makeup_sdk.web.app import create_app
 from makeup_sdk.web.limits import Limits
+from makeup_sdk.web.outfits import SKINS
 
 LIPS = {"colors": {"lips": "#b3123a"}}
 
@@ -72,12 +74,17 @@ def test_designs_faces_models_and_products(client: TestClient) -> None:
     assert client.get("/v1/designs/berry/dark.jpg").content == worn["dark"]
     for path in ("designs/none/dark.jpg", "designs/berry/none.jpg", "faces/none.jpg"):
         assert client.get(f"/v1/{path}").status_code == 404
-    assert [model["name"] for model in client.get("/v1/models").json()] == [
-        "mobile",
-        "psgan",
-        "psgan-pose",
-        "portrait-edit",
-    ]
+    models = {model["name"]: model for model in client.get("/v1/models").json()}
+    offered = [name for name in shipped_models() if name != "products"]
+    assert list(models) == offered
+    assert {"mobile", "psgan", "psgan-pose", "region-gan", "portrait-edit"} <= set(models)
+    assert models["region-gan"]["styles"][:2] == ["bare", "retro"]
+    assert models["mobile"] == {
+        "name": "mobile",
+        "does": "transfer of what a photo shows; the default",
+        "styles": [],
+        "removes": False,
+    }
     assert client.get("/v1/products").json() == schema()
 
 
@@ -101,6 +108,49 @@ def test_products_as_a_look_and_over_one(client: TestClient, photo: bytes) -> No
     lips = (slice(350, 390), slice(220, 290))
     assert (over - below)[lips].any()
     assert not (over - below)[:300].any()
+
+
+def test_styles_by_name(client: TestClient, photo: bytes) -> None:
+    outfit = {"look": {"style": "retro"}, "model": "region-gan"}
+    answer = client.post("/v1/apply", json={"image": b64(photo), "outfit": outfit, "format": "png"})
+    assert answer.headers["x-faces"] == "1"
+    changed = np.abs(decode(answer.content).astype(int) - decode(photo)).max(axis=2) > 8
+    assert 0.001 < changed.mean() < 0.3
+    pictures = {
+        client.get(f"/v1/styles/region-gan/{style}/dark.jpg").content
+        for style in ("retro", "smoky")
+    }
+    assert len(pictures) == 2
+    assert all(decode(picture).shape == (192, 192, 3) for picture in pictures)
+    for path in ("region-gan/none/dark", "region-gan/retro/none", "mobile/retro/dark"):
+        assert client.get(f"/v1/styles/{path}.jpg").status_code == 404
+
+
+def test_makeup_is_taken_off_by_models_that_can(client: TestClient, photo: bytes) -> None:
+    removers = [model["name"] for model in client.get("/v1/models").json() if model["removes"]]
+    assert set(removers) <= {"ssat"}
+    for name in removers:
+        outfit = {"look": {"bare": True}, "model": name}
+        answer = client.post("/v1/apply", json={"image": b64(photo), "outfit": outfit})
+        assert answer.headers["x-faces"] == "1"
+
+
+def test_one_of_two_faces_wears_the_look(client: TestClient) -> None:
+    left, right = (decode(client.get(f"/v1/faces/{skin}.jpg").content) for skin in SKINS[:2])
+    pair = np.hstack([left, right])
+    image = b64(cv2.imencode(".png", pair)[1].tobytes())
+    for x, chosen in ((0.25, 0), (0.75, 1)):
+        request = {"image": image, "outfit": LIPS, "face": [x, 0.5], "format": "png"}
+        answer = client.post("/v1/apply", json=request)
+        faces = json.loads(answer.headers["x-result"])["faces"]
+        painted = {face["box"][0] > 0.5: face["painted"] for face in faces}
+        assert painted == {chosen == 0: False, chosen == 1: True}
+        changed = (decode(answer.content) != pair).any(axis=2)
+        assert changed[:, : left.shape[1]].any() == (chosen == 0)
+        assert changed[:, left.shape[1] :].any() == (chosen == 1)
+    for wrong in ([0.5], [2, 0], "left"):
+        answer = client.post("/v1/apply", json={"image": image, "outfit": LIPS, "face": wrong})
+        assert answer.json()["error"].startswith("face")
 
 
 def test_skin_of_the_shipped_faces(client: TestClient) -> None:
@@ -186,13 +236,16 @@ def test_bad_requests_get_one_clear_line(
     ("outfit", "message"),
     [
         ({"look": {"gallery": "x"}}, "no look 'x' in the gallery; it has red-classic"),
-        ({"look": {}}, "give one of gallery, file, products and style"),
+        ({"look": {}}, "give one of gallery, file, products, style and bare"),
         (
             {"look": {"gallery": "x", "products": []}},
-            "give one of gallery, file, products and style",
+            "give one of gallery, file, products, style and bare",
         ),
         ({"products": [{"product": "lipstik"}]}, "did you mean 'lipstick'?"),
         ({"look": {"products": [{"product": "lipstick"}]}}, "color is missing"),
+        ({"look": {"bare": True}}, "takes makeup off, which model 'mobile' cannot do"),
+        ({"look": {"style": "retro"}}, "choose a model that wears 'style'"),
+        ({"look": {"style": "x"}, "model": "region-gan"}, "style: 'x' is unknown"),
         ({**LIPS, "model": "products"}, "is unknown here; expected one of mobile"),
         ({"look": {"file": b64(b"PK not a look")}}, "not a look file or damaged"),
         ({"colors": {"lips": "rot"}}, "'rot' is not a colour"),
@@ -294,16 +347,21 @@ def test_openapi_document(client: TestClient) -> None:
         "/v1/apply",
         "/v1/designs",
         "/v1/designs/{name}/{skin}.jpg",
+        "/v1/edit",
+        "/v1/editing",
         "/v1/faces/{skin}.jpg",
+        "/v1/label",
         "/v1/looks",
         "/v1/looks/{look_id}.jpg",
         "/v1/models",
         "/v1/products",
+        "/v1/styles/{model}/{style}/{skin}.jpg",
     }
     body = document["paths"]["/v1/apply"]["post"]["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/ApplyRequest"}
     schemas = document["components"]["schemas"]
-    assert {"ApplyRequest", "LookRequest", "Outfit", "ColorCard"} <= set(schemas)
+    assert {"ApplyRequest", "EditRequest", "LabelRequest", "LookRequest"} <= set(schemas)
+    assert {"Outfit", "LiveRequest", "ColorCard"} <= set(schemas)
     assert schemas["ApplyRequest"]["properties"]["outfit"] == {
         "$ref": "#/components/schemas/Outfit"
     }

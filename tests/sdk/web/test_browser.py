@@ -1,8 +1,6 @@
 """The page in a real browser: headless Chromium with a camera that shows a demo face."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,136 +11,21 @@ import pytest
 from makeup_sdk import read_image
 
 from .conftest import DEMO
+from .pages import (
+    NO_CHROMIUM,
+    PHONE,
+    RED,
+    choose,
+    keep_picture,
+    open_tab,
+    redness,
+    settled,
+    status,
+    violations,
+    wait_for_redness,
+)
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found; install chromium")
-
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
-SCREENSHOTS = os.environ.get("MAKEUP_SCREENSHOTS")
-"""A folder in which pictures of the page are kept to be looked at."""
-
-REDNESS = """async (whole) => {
-  const mirror = await import(new URL("mirror.js", location).href);
-  const from = whole ? mirror.wholePicture() : document.getElementById("picture");
-  const small = Object.assign(document.createElement("canvas"), {width: 96, height: 96});
-  const pen = small.getContext("2d");
-  pen.drawImage(from, 0, 0, 96, 96);
-  const d = pen.getImageData(0, 0, 96, 96).data;
-  const all = [];
-  for (let i = 0; i < d.length; i += 4) all.push(d[i] - (d[i + 1] + d[i + 2]) / 2);
-  return all.sort((a, b) => b - a)[10];
-}"""
-"""Red above green and blue, at the tenth of 96×96 points: of lips, if they are red."""
-RED = 15
-"""What a red lipstick adds to it, at least."""
-
-
-@pytest.fixture(scope="module")
-def camera_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A still face as Motion JPEG, which Chromium plays as its camera."""
-    frame = np.full((480, 640, 3), 120, np.uint8)
-    frame[:, 80:560] = cv2.resize(read_image(str(DEMO / "light.jpg")), (480, 480))
-    jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-    path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
-    path.write_bytes(jpeg * 4)
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser(camera_film: Path) -> Iterator[Any]:
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={camera_film}",
-    ]
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """Opens the page and waits for the first look; fails on any error in the console."""
-    contexts, errors = [], []
-
-    def opened(path: str = "", script: str = "", expected: str = "\0", **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-GB", **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on(
-            "console",
-            lambda m: errors.append(m.text) if m.type == "error" and expected not in m.text else 0,
-        )
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        if script:
-            page.add_init_script(script)
-        page.goto(address + path)
-        page.locator("#save:enabled").wait_for()
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
-@pytest.fixture
-def page(visit: Callable[..., Any]) -> Any:
-    return visit()
-
-
-def redness(page: Any, *, whole: bool = True) -> float:
-    return float(page.evaluate(REDNESS, whole))
-
-
-def settled(page: Any) -> float:
-    """The redness once it does not change any more, as after a cross-fade."""
-    page.locator("#mirror:not([aria-busy=true])").wait_for()
-    last = None
-    while last != (last := redness(page)):
-        page.wait_for_timeout(300)
-    return last
-
-
-def wait_for_redness(
-    page: Any, *, above: float = -999, below: float = 999, whole: bool = True
-) -> None:
-    """Wait until the redness lies between two values, for at most 200 looks at it."""
-    seen = []
-    for _ in range(200):
-        seen.append(redness(page, whole=whole))
-        if above < seen[-1] < below:
-            return
-        page.wait_for_timeout(50)
-    pytest.fail(f"redness stays at {seen[-1]}, expected {above} to {below}")
-
-
-def choose(page: Any, look: str) -> None:
-    page.locator(f'#tiles [data-key="{look}"]').click()
-
-
-def open_tab(page: Any, name: str) -> None:
-    page.locator(f"#tab-{name}").click()
-
-
-def status(page: Any, text: str) -> None:
-    page.wait_for_function(
-        "text => document.getElementById('status-text').textContent.includes(text)", arg=text
-    )
-
-
-def keep_picture(page: Any, name: str) -> None:
-    if SCREENSHOTS:
-        page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.png"))
+pytestmark = NO_CHROMIUM
 
 
 def test_first_visit_shows_a_face_that_wears_a_look(visit: Callable[..., Any]) -> None:
@@ -415,7 +298,6 @@ def test_chinese(visit: Callable[..., Any]) -> None:
 )
 def test_sizes(visit: Callable[..., Any], width: int, height: int, scheme: str) -> None:
     """Nothing runs over, face and looks are seen together, and axe finds nothing."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     size = {"width": width, "height": height}
     page = visit(viewport=size, color_scheme=scheme)
     for name in ("looks", "products", "adjust"):
@@ -424,8 +306,7 @@ def test_sizes(visit: Callable[..., Any], width: int, height: int, scheme: str) 
             page.locator("#compare").click()
         keep_picture(page, f"{width}-{scheme}-{name}")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        violations = axe.run(page).response["violations"]
-        assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations] == []
+        assert violations(page) == []
     open_tab(page, "looks")
     for part in ("#mirror", "#bar", "#tiles", "#tiles [aria-checked=true]"):
         box = page.locator(part).bounding_box()
@@ -436,15 +317,13 @@ def test_sizes(visit: Callable[..., Any], width: int, height: int, scheme: str) 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_reference_of_the_api(browser: Any, address: str, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = browser.new_context(viewport=PHONE, color_scheme=scheme).new_page()
     page.goto(address + "docs/")
     page.locator("#Outfit").wait_for()
     keep_picture(page, f"docs-{scheme}")
     assert "/v1/apply" in page.locator("#calls").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    violations = axe.run(page).response["violations"]
-    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations] == []
+    assert violations(page) == []
     page.context.close()
 
 

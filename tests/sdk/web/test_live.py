@@ -71,6 +71,22 @@ def test_another_model_from_one_frame_to_the_next(client: TestClient, photo: byt
     assert 0 <= again < other / 4
 
 
+def test_one_face_of_several_wears_the_look(client: TestClient, photo: bytes) -> None:
+    frame = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
+    pair = cv2.imencode(".jpg", np.hstack([frame, frame[:, ::-1]]))[1].tobytes()
+    painted = []
+    with client.websocket_connect("/v1/live", headers=HOST) as socket:
+        for face in (None, 0, 1, None):
+            socket.send_text(json.dumps({**RED_LIPS, "face": face}))
+            for _ in range(12):  # looks cross-fade
+                socket.send_bytes(pair)
+                header, _ = parts(socket.receive_bytes())
+            painted.append({one["id"] for one in header["faces"] if one["painted"]})
+        socket.send_text(json.dumps({**RED_LIPS, "face": "left"}))
+        assert socket.receive_json()["error"].startswith("face")
+    assert painted == [{0, 1}, {0}, {1}, {0, 1}]
+
+
 def test_without_an_outfit_faces_stay_bare(client: TestClient, photo: bytes) -> None:
     with client.websocket_connect("/v1/live", headers=HOST) as socket:
         socket.send_bytes(photo)

@@ -24,7 +24,15 @@ const view = {
   comparing: false,
   at: 0.5, // of the divider
   held: false, // "before" is shown
+  layer: null, // a drawing over the picture, of any size
 };
+const listeners = { view: [], tap: [] };
+
+/** Call after each drawing: the picture may lie elsewhere now. */
+export const onview = (listener) => listeners.view.push(listener);
+
+/** Call with the place that was tapped, as shares of the picture. */
+export const ontap = (listener) => listeners.tap.push(listener);
 
 /** Show a picture. `before` and `after` have one aspect; `fade` crosses over from the last. */
 export function show(before, after, { mirrored = false, focus = null, fade = false } = {}) {
@@ -43,7 +51,40 @@ export function recenter(focus = [0.5, 0.45]) {
   Object.assign(view, { zoom: 1, focus });
 }
 
-export const isZoomed = () => view.zoom > 1.2;
+/** Look at a box of the picture, given as shares of it; `least` is the smallest zoom for that. */
+export function lookAt([x0, y0, x1, y1], least = 1) {
+  view.focus = [(x0 + x1) / 2, (y0 + y1) / 2];
+  view.zoom = 1;
+  const { scale } = placement();
+  const fill = Math.min(canvas.width / ((x1 - x0) * view.after.width), canvas.height / ((y1 - y0) * view.after.height));
+  view.zoom = Math.min(8, Math.max(least, fill / scale));
+  redraw();
+}
+
+/** Lay a drawing over the picture; null takes it away. Call again when it has changed. */
+export function overlay(layer) {
+  view.layer = layer;
+  redraw();
+}
+
+/** Where a box lies on the mirror in CSS pixels: [left, top, width, height]. */
+export function onMirror([x0, y0, x1, y1]) {
+  const { scale, x, y } = placement();
+  const ratio = canvas.width / box.clientWidth;
+  const [w, h] = [view.after.width * scale, view.after.height * scale];
+  const left = view.mirrored ? canvas.width - x - x1 * w : x + x0 * w;
+  return [left, y + y0 * h, (x1 - x0) * w, (y1 - y0) * h].map((length) => length / ratio);
+}
+
+/** The place in the picture, as shares of it, of a point given as shares of the mirror. */
+export function inPicture(px, py) {
+  const { scale, x, y } = placement();
+  const along = view.mirrored ? 1 - px : px;
+  return [
+    (canvas.width * along - x) / (view.after.width * scale),
+    (canvas.height * py - y) / (view.after.height * scale),
+  ];
+}
 
 let asked = 0;
 function redraw() {
@@ -66,6 +107,16 @@ function placement() {
   };
 }
 
+const ground = new OffscreenCanvas(12, 12);
+
+/** The picture, blurred, where it is smaller than the mirror. */
+function drawGround(picture) {
+  ground.getContext("2d").drawImage(picture, 0, 0, ground.width, ground.height);
+  brush.drawImage(ground, -canvas.width * 0.1, -canvas.height * 0.1, canvas.width * 1.2, canvas.height * 1.2);
+  brush.fillStyle = "rgb(20 17 19 / 0.3)";
+  brush.fillRect(0, 0, canvas.width, canvas.height);
+}
+
 function draw() {
   asked = 0;
   const { before, after, old } = view;
@@ -74,10 +125,7 @@ function draw() {
   const [w, h] = [after.width * scale, after.height * scale];
   brush.setTransform(1, 0, 0, 1, 0, 0);
   brush.imageSmoothingQuality = "high";
-  if (w < canvas.width || h < canvas.height) {
-    brush.fillStyle = getComputedStyle(box).backgroundColor;
-    brush.fillRect(0, 0, canvas.width, canvas.height);
-  }
+  if (w < canvas.width || h < canvas.height) drawGround(after);
   const paint = (image) => {
     brush.save();
     if (view.mirrored) brush.setTransform(-1, 0, 0, 1, canvas.width, 0);
@@ -107,6 +155,12 @@ function draw() {
     paint(before);
     brush.restore();
   }
+  if (view.layer) {
+    brush.filter = "blur(2px)";
+    paint(view.layer);
+    brush.filter = "none";
+  }
+  for (const listener of listeners.view) listener();
 }
 
 function moveDivider(at) {
@@ -135,11 +189,8 @@ function hold(on) {
 /** Zoom around a point of the mirror, given as shares of it. */
 function zoomBy(factor, px = 0.5, py = 0.5) {
   if (!view.after) return;
-  const spot = placement();
-  const inPicture = (side, length, corner, share) => (side * share - corner) / (length * spot.scale);
   const along = view.mirrored ? 1 - px : px;
-  const fx = inPicture(canvas.width, view.after.width, spot.x, along);
-  const fy = inPicture(canvas.height, view.after.height, spot.y, py);
+  const [fx, fy] = inPicture(px, py);
   view.zoom = Math.min(8, Math.max(0.2, view.zoom * factor));
   const next = placement();
   view.focus = [
@@ -161,11 +212,16 @@ function pan(dx, dy) {
   redraw();
 }
 
-// ---- pointers: the divider near it, else a pan, a pinch, or "before" while pressed
+// ---- pointers: the divider near it, else a tool, a tap, a pan, a pinch, or "before" while pressed
 
 const pointers = new Map();
 let dragging = false;
 let holding = 0;
+let started = null; // where a pointer went down that may become a tap
+let tool = null;
+
+/** Let a tool have the pointer: {down, move, up, cancel}, called with shares of the mirror; or null. */
+export const useTool = (other) => (tool = other);
 
 function share(event) {
   const edge = box.getBoundingClientRect();
@@ -180,20 +236,24 @@ function down(event) {
   const [x] = share(event);
   dragging = view.comparing && pointers.size === 1
     && (event.currentTarget === divider || Math.abs(x - view.at) * box.clientWidth < NEAR);
+  started = pointers.size === 1 && !dragging ? [event.clientX, event.clientY] : null;
   if (dragging) moveDivider(x);
+  else if (tool) pointers.size === 1 ? tool.down(...share(event)) : tool.cancel();
   else if (pointers.size === 1) holding = setTimeout(hold, HOLD, true);
 }
 
 function move(event) {
   const last = pointers.get(event.pointerId);
+  if (tool && pointers.size < 2) tool.move(...share(event));
   if (!last) return;
   const now = [event.clientX, event.clientY];
+  if (started && Math.hypot(now[0] - started[0], now[1] - started[1]) > 6) started = null;
   if (dragging) moveDivider(share(event)[0]);
   else if (pointers.size === 2) {
     const other = [...pointers].find(([id]) => id !== event.pointerId)[1];
     const apart = (p) => Math.max(20, Math.hypot(p[0] - other[0], p[1] - other[1]));
     zoomBy(apart(now) / apart(last), ...share(event));
-  } else if (!view.held && Math.hypot(now[0] - last[0], now[1] - last[1]) > 3) {
+  } else if (!tool && !view.held && Math.hypot(now[0] - last[0], now[1] - last[1]) > 3) {
     clearTimeout(holding);
     pan(now[0] - last[0], now[1] - last[1]);
   } else return;
@@ -204,6 +264,12 @@ function up(event) {
   pointers.delete(event.pointerId);
   clearTimeout(holding);
   dragging = false;
+  if (tool) tool.up();
+  else if (started && !view.held && view.after && event.type === "pointerup") {
+    const place = inPicture(...share(event));
+    for (const listener of listeners.tap) listener(place);
+  }
+  started = null;
   if (view.held) hold(false);
 }
 
@@ -216,7 +282,7 @@ canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
   zoomBy(Math.exp(-event.deltaY / 400), ...share(event));
 }, { passive: false });
-canvas.addEventListener("dblclick", (event) => (view.zoom > 1 ? recenter(view.focus) : zoomBy(2.5, ...share(event)), redraw()));
+canvas.addEventListener("dblclick", (event) => tool || (view.zoom > 1 ? recenter(view.focus) : zoomBy(2.5, ...share(event)), redraw()));
 canvas.addEventListener("contextmenu", (event) => view.held && event.preventDefault());
 
 const STEPS = { ArrowLeft: -0.02, ArrowRight: 0.02, ArrowDown: -0.02, ArrowUp: 0.02, PageDown: -0.1, PageUp: 0.1, Home: -1, End: 1 };

@@ -1,81 +1,19 @@
 // The panel: looks, products, adjust. It shows what is worn and changes it through `outfit.js`.
 
+import { $, h, icon, mark, radios, slider } from "./dom.js";
 import { CATEGORIES, SHADES } from "./palette.js";
 import { t, title } from "./strings.js";
-import { change, hasTone, onchange, putOn, wearing } from "./outfit.js";
-
-const $ = (id) => document.getElementById(id);
-
-/** An element: h("button", {className, on: {click}}, child, …). */
-function h(tag, { on = {}, aria = {}, ...properties } = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  for (const [name, value] of Object.entries(aria)) element.setAttribute(name === "role" ? name : `aria-${name}`, value);
-  for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
-  element.append(...children.filter((child) => child !== null));
-  return element;
-}
-
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `#i-${name}`);
-  svg.append(use);
-  return svg;
-}
-
-/** A group of radio buttons: one stop for Tab, arrows choose. */
-function radios(group, entries, chosen, choose) {
-  const at = Math.max(0, entries.findIndex(({ key }) => key === chosen));
-  const buttons = entries.map(({ key, label, content, className = "", style = "" }, i) => {
-    const checked = key === chosen;
-    const button = h("button", {
-      type: "button", className, tabIndex: i === at ? 0 : -1,
-      aria: { role: "radio", checked, ...(label ? { label } : {}) },
-      on: { click: () => choose(key) },
-    }, ...content);
-    button.dataset.key = key;
-    if (style) button.style.setProperty("--shade", style);
-    if (label) button.title = label;
-    return button;
-  });
-  const had = group.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  group.replaceChildren(...buttons);
-  if (had !== undefined) (buttons.find((b) => b.dataset.key === chosen) ?? buttons[at])?.focus({ preventScroll: true });
-}
-
-document.addEventListener("keydown", (event) => {
-  const role = event.target.getAttribute?.("role");
-  const group = role === "radio" ? event.target.closest("[role=radiogroup]") : null;
-  const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
-  if (!group || !step) return;
-  event.preventDefault();
-  const all = [...group.querySelectorAll("[role=radio]")];
-  const next = all[(all.indexOf(event.target) + step + all.length) % all.length];
-  next.focus();
-  if (!next.dataset.waits) next.click();
-});
-
-/** A labelled slider with its value; `low` to `high` are shown as −100 to 100 or 0 to 100 %. */
-function slider(name, value, low, high, change) {
-  const unit = high > 2 ? "°" : " %";
-  const factor = high > 2 ? 1 : 100;
-  const output = h("output", { value: `${Math.round(value * factor)}${unit}` });
-  const input = h("input", {
-    type: "range", min: low * factor, max: high * factor, value: Math.round(value * factor),
-    on: {
-      input: () => {
-        output.value = `${input.value}${unit}`;
-        change(input.value / factor);
-      },
-    },
-  });
-  return h("label", { className: "slider" }, h("span", {}, name), input, output);
-}
+import { canMix, change, chooseModel, hasTone, modelInUse, models, onchange, putOn, stylesOf, wearing } from "./outfit.js";
 
 // ---- tabs
 
-const TABS = ["looks", "products", "adjust"];
+const TABS = ["looks", "products", "adjust", "edit"];
+const shownTabs = () => TABS.filter((tab) => !$(`tab-${tab}`).hidden);
+const tabListeners = [];
+
+/** Call with the name of a tab when it is opened. */
+export const ontab = (listener) => tabListeners.push(listener);
+
 function openTab(name, focus = false) {
   for (const tab of TABS) {
     const button = $(`tab-${tab}`);
@@ -84,14 +22,16 @@ function openTab(name, focus = false) {
     $(tab).hidden = tab !== name;
     if (focus && tab === name) button.focus();
   }
+  for (const listener of tabListeners) listener(name);
 }
-TABS.forEach((tab, i) => {
+for (const tab of TABS) {
   $(`tab-${tab}`).addEventListener("click", () => openTab(tab));
   $(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
-    const step = { ArrowLeft: 2, ArrowRight: 1 }[key];
-    if (step) openTab(TABS[(i + step) % 3], true);
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    const all = shownTabs();
+    if (step) openTab(all[(all.indexOf(tab) + step + all.length) % all.length], true);
   });
-});
+}
 
 // ---- looks
 
@@ -127,6 +67,12 @@ export function chooseTile(id) {
   change(`tile ${id}`, { tile: id, base, products, ...(strength ? { strength } : {}) });
 }
 
+/** The looks that the model in use can wear: its styles, or all others. */
+function shownLooks() {
+  const wantsStyle = stylesOf(wearing().model).length > 0;
+  return [...tiles].filter(([key, { base }]) => key === "bare" || Boolean(base?.style) === wantsStyle);
+}
+
 function face(tile) {
   const picture = thumbnailOf(tile);
   const inside = picture
@@ -139,28 +85,28 @@ let shownTiles = ""; // what the tiles were last made of
 
 /** Make the tiles anew if there are others than before; else only mark the chosen one. */
 function renderTiles(chosen) {
-  const made = JSON.stringify([[...tiles.keys()], skin, document.documentElement.lang]);
+  const shown = shownLooks();
+  const made = JSON.stringify([shown.map(([key]) => key), skin, document.documentElement.lang]);
   if (made !== shownTiles) {
     shownTiles = made;
     const scroll = $("tiles").scrollLeft;
-    radios($("tiles"), [...tiles].map(([key, entry]) => ({
+    radios($("tiles"), shown.map(([key, entry]) => ({
       key, className: "tile",
       content: [face(entry), h("span", { className: "name" }, nameOf(entry))],
     })), chosen, chooseTile);
-    $("tiles").prepend(h("button", { type: "button", className: "tile", id: "from-photo", on: { click: () => $("reference").click() } },
-      h("span", { className: "face empty add" }, icon("photo")), h("span", { className: "name" }, t("fromPhoto"))));
+    if (!stylesOf(wearing().model).length) {
+      $("tiles").prepend(h("button", { type: "button", className: "tile", id: "from-photo", on: { click: () => $("reference").click() } },
+        h("span", { className: "face empty add" }, icon("photo")), h("span", { className: "name" }, t("fromPhoto"))));
+    }
     $("tiles").scrollLeft = scroll;
-    for (const [key, entry] of tiles) {
+    for (const [key, entry] of shown) {
       if (!entry.forget) continue;
       const button = $("tiles").querySelector(`[data-key="${CSS.escape(key)}"]`);
       button.addEventListener("keydown", (event) => event.key === "Delete" && entry.forget());
       button.after(h("button", { type: "button", className: "forget", aria: { label: t("forget", { name: entry.name }) }, on: { click: entry.forget } }, icon("close")));
     }
   }
-  const buttons = [...$("tiles").querySelectorAll("[role=radio]")];
-  for (const button of buttons) button.setAttribute("aria-checked", button.dataset.key === chosen);
-  const stop = buttons.find((button) => button.dataset.key === chosen) ?? buttons[0];
-  for (const button of buttons) button.tabIndex = button === stop ? 0 : -1;
+  mark($("tiles"), chosen);
 }
 
 const nameOf = (entry) => (entry.own ? entry.name : title(entry.name));
@@ -168,10 +114,10 @@ const nameOf = (entry) => (entry.own ? entry.name : title(entry.name));
 function renderLooks() {
   const { tile, second, share } = wearing();
   renderTiles(tile);
-  const options = [...tiles].filter(([key]) => key !== tile && key !== "bare" && refOf(key));
+  const options = shownLooks().filter(([key, { base }]) => key !== tile && !base?.bare && refOf(key));
   $("second").replaceChildren(new Option(t("nothing"), ""), ...options.map(([key, entry]) => new Option(nameOf(entry), key)));
   $("second").value = second;
-  $("mix").hidden = tile === "bare";
+  $("mix").hidden = tile === "bare" || !canMix();
   $("share-of-second").value = share;
   $("share-value").value = `${share} %`;
   for (const id of ["share-of-second", "share-value"]) $(id).hidden = !second;
@@ -275,16 +221,11 @@ function renderProducts() {
 
 // ---- adjust
 
-let models = [];
 const times = new Map(); // model -> milliseconds here
 
-/** Take over the server's list of models. */
-export function useModels(list) {
-  models = list;
-}
-
 /** Note how long the model in use takes on this server. */
-export function timed(model, milliseconds) {
+export function timed(milliseconds) {
+  const model = modelInUse();
   const last = times.get(model);
   times.set(model, last ? last * 0.9 + milliseconds * 0.1 : milliseconds);
   const place = document.querySelector(`#models [data-key="${model}"] .time`);
@@ -299,13 +240,13 @@ function renderAdjust() {
       change(`strength ${region}`, { strength: { ...wearing().strength, [region]: Math.round(value * 100) } })));
   if (hasTone()) sliders.push(slider(t("tone"), tone / 100, 0, 1, (value) => change("tone", { tone: Math.round(value * 100) })));
   $("strengths").replaceChildren(...sliders);
-  radios($("models"), models.map(({ name, does }) => ({
+  radios($("models"), models().map(({ name, does }) => ({
     key: name, className: "choice",
     content: [
       h("b", {}, name), h("span", {}, t(`m_${name}`) === `m_${name}` ? does : t(`m_${name}`)),
       h("span", { className: "time" }, times.has(name) ? t("milliseconds", { ms: Math.round(times.get(name)) }) : ""),
     ],
-  })), model, (name) => change("model", { model: name }));
+  })), model, chooseModel);
 }
 
 // ---- all of it

@@ -21,18 +21,29 @@ export function base64(file) {
 
 /** Make a look of a reference photo: {title, regions, file}. */
 export async function makeLook(photo, title) {
-  const body = JSON.stringify({ photo: await base64(photo), title: title.slice(0, 80) });
-  const answer = await fetch("v1/looks", { method: "POST", headers: JSON_TYPE, body });
-  const look = await answer.json();
-  if (!answer.ok) throw new Error(look.error);
-  return look;
+  return (await post("v1/looks", { photo: await base64(photo), title: title.slice(0, 80) })).json();
+}
+
+async function post(path, values) {
+  const answer = await fetch(path, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(values) });
+  if (!answer.ok) throw new Error((await answer.json()).error);
+  return answer;
+}
+
+/** Which part of a face each pixel of a photo shows, as a picture; `face` is a point, or null. */
+export async function labelOf(image, face) {
+  return (await post("v1/label", { image, face })).blob();
+}
+
+/** A photo, given in base64, with edits: {parts: {part: {data}}, drawing, face}. */
+export async function edit(image, { parts, drawing, face }, format) {
+  const lent = Object.fromEntries(Object.entries(parts).map(([part, { data }]) => [part, data]));
+  return (await post("v1/edit", { image, parts: lent, label: drawing, face, format })).blob();
 }
 
 /** Put an outfit on a photo, given in base64: the picture as a Blob, and what was found. */
-export async function apply(image, outfit, format = "jpeg") {
-  const body = JSON.stringify({ image, outfit, format });
-  const answer = await fetch("v1/apply", { method: "POST", headers: JSON_TYPE, body });
-  if (!answer.ok) throw new Error((await answer.json()).error);
+export async function apply(image, outfit, { face = null, format = "jpeg" } = {}) {
+  const answer = await post("v1/apply", { image, outfit, face, format });
   const told = JSON.parse(answer.headers.get("x-result"));
   return { picture: await answer.blob(), told };
 }
