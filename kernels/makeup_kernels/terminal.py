@@ -66,12 +66,19 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
+def in_words(error: MakeupError | OSError) -> str:
+    """An error's message; of the system's own errors the file and what is wrong with it."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; choose another place, or check who owns it"
+    return str(error)
+
+
 def run(app: typer.Typer) -> None:
     """Run a command; an error of ours ends it with its message and exit status 1."""
     try:
         app()
-    except MakeupError as error:
+    except (MakeupError, OSError) as error:
         Console(stderr=True).print(
-            f"error: {error}", style="bold red", markup=False, soft_wrap=True
+            f"error: {in_words(error)}", style="bold red", markup=False, soft_wrap=True
         )
         sys.exit(1)

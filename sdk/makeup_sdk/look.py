@@ -77,7 +77,7 @@ class Look:
         return f"Look({self.title!r}, {' + '.join([self.makeup.kind, *over])}: {worn})"
 
     def _repr_png_(self) -> bytes | None:
-        """What notebooks show: `preview`; nothing for a look that has none."""
+        """`preview`, for notebooks; None for a look without one."""
         try:
             return bytes(cv2.imencode(".png", self.preview())[1])
         except InvalidInputError:
@@ -371,25 +371,25 @@ class Look:
         return replace(self, makeup=makeup, makeup_regions=self.makeup_regions & model.regions)
 
     def preview(self, face: str = "medium") -> Image:
-        """A shipped face that wears the look, for people to see.
+        """A picture of the look on a shipped face.
 
-        Styles are painted by `region-gan`, everything else by the default model.
+        `region-gan` paints styles, the default model everything else.
 
         Args:
-            face: the one of "light", "medium" or "dark" skin.
+            face: the face with "light", "medium" or "dark" skin.
 
         Returns:
             uint8 (512, 512, 3), BGR.
 
         Raises:
-            InvalidInputError: no such face, a style that the shipped network does not know, or a
-                look that takes makeup off.
+            InvalidInputError: no such face, a style unknown to the shipped network, or a look that
+                removes makeup.
         """
         photo, found = demo_photo(face)
         return self._worn_by(found, photo)
 
     def colors(self) -> dict[Region, str]:
-        """The mean colour of each region on the shipped face of medium skin that wears the look.
+        """The mean colour of each region of the shipped face with medium skin and this look.
 
         Returns:
             `"#b3123a"` by region.
@@ -408,7 +408,7 @@ class Look:
         return replace(face, crop=self._worn_by(face, face.crop))
 
     def _worn_by(self, face: FaceAnalysis, photo: Image) -> Image:
-        """A copy of a photo whose face wears the look."""
+        """A copy of a photo with the look on its face."""
         is_style = isinstance(self.makeup, Style)
         model = _shipped_model("region-gan" if is_style else DEFAULT_MODEL)
         painter = self.made_for(model).painter(model)

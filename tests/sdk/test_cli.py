@@ -375,3 +375,18 @@ def test_look_show_of_a_designed_look_and_models_as_json(
     assert models["mobile"]["milliseconds"] >= 0
     assert models["ssat"]["removes"]
     assert not models["mobile"]["removes"]
+
+
+def test_a_file_that_is_closed_to_us_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Errors of the system end a command with the file and the reason, too."""
+    Look.from_colors(lips="crimson").save(tmp_path / "mine.look")
+
+    def closed(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    assert run(monkeypatch, "look", "show", tmp_path / "mine.look") == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {tmp_path / 'mine.look'}: Permission denied; choose another")

@@ -8,7 +8,7 @@ import typer
 from rich.progress import track
 
 from makeup_kernels import MakeupError, NoFaceError
-from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
+from makeup_kernels.terminal import JsonOption, QuietOption, Reporter, in_words
 from makeup_sdk.cli.options import (
     BackendOption,
     LookOption,
@@ -87,7 +87,7 @@ def apply(
             write_photo(target, photo.wearing(result.plot() if debug else result.image))
             made_up += painted
         except (MakeupError, OSError) as error:
-            problem = str(error)
+            problem = in_words(error)
             failures.append(problem)
         reporter.json(_entry(source, None if problem else target, faces, problem), indent=None)
     written = [str(target) for _, target in jobs] if len(jobs) == 1 else _folders(jobs, output)

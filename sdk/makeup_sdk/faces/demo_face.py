@@ -14,18 +14,18 @@ from makeup_sdk.images import read_image
 _FOLDER = Path(__file__).parents[1] / "assets" / "demo"
 
 SKINS = ("light", "medium", "dark")
-"""The shipped bare faces, by their skin."""
+"""Skin types of the shipped bare faces."""
 
 
 @cache
 def demo_photo(skin: str = "medium") -> tuple[Image, FaceAnalysis]:
-    """A portrait of an AI-generated person without makeup, and its face; not to be changed.
+    """A portrait of an AI-generated person without makeup, and its face; do not modify them.
 
     Returns:
         uint8 (512, 512, 3), BGR, and the face in it.
 
     Raises:
-        InvalidInputError: none of `SKINS`.
+        InvalidInputError: not one of `SKINS`.
     """
     if skin not in SKINS:
         raise InvalidInputError(f"face: got {skin!r}, expected one of {', '.join(SKINS)}")
@@ -36,6 +36,6 @@ def demo_photo(skin: str = "medium") -> tuple[Image, FaceAnalysis]:
 
 @cache
 def demo_face() -> FaceAnalysis:
-    """The face of medium skin, in its own crop."""
+    """The face with medium skin, in its crop's coordinates."""
     face = demo_photo()[1]
     return FaceAnalysis(face.crop_landmarks, face.score, np.eye(2, 3), face.crop, face.regions)

@@ -1,4 +1,4 @@
-"""What a stream remembers, as named numbers and maps, so that another process can go on with it."""
+"""The state of a stream as named numbers and maps, so that another process can resume it."""
 
 import json
 import math
@@ -12,13 +12,13 @@ from makeup_kernels import InvalidInputError
 from makeup_kernels.types import FloatArray, Image
 
 _LARGEST = 8 << 20
-"""Bytes of a memory; eight faces in full makeup have half of it."""
+"""Maximum bytes of a memory; eight faces with full makeup need half of it."""
 _HEAD = 4
-"""Bytes of the length of the head."""
+"""Size in bytes of the header's length field."""
 
 
 class Memory:
-    """Named arrays: numbers as they are, maps of a crop in 8 bits. No code, no objects.
+    """Named arrays: numbers as float32, maps of a crop in 8 bits. No code, no objects.
 
     memory = Memory()
     memory.put("speed", [1.0, 2.0])
@@ -32,18 +32,18 @@ class Memory:
         self._prefix = ""
 
     def below(self, name: str) -> "Memory":
-        """The same memory, in which all names begin with `name`."""
+        """A view of this memory in which all names are prefixed with `name`."""
         part = Memory()
         part._numbers, part._maps = self._numbers, self._maps
         part._prefix = f"{self._prefix}{name}/"
         return part
 
     def put(self, name: str, values: ArrayLike) -> None:
-        """Keep numbers, as float32."""
+        """Store numbers as float32."""
         self._numbers[self._prefix + name] = np.array(values, np.float32)
 
     def put_map(self, name: str, values: FloatArray) -> None:
-        """Keep float32 values of any shape in 255 steps from the least to the largest."""
+        """Store float32 values of any shape, quantised to 255 steps between minimum and maximum."""
         low, high = float(values.min()), float(values.max())
         steps = np.rint((values - np.float32(low)) * np.float32(255 / max(high - low, 1e-9)))
         self._maps[self._prefix + name] = (low, high, steps.astype(np.uint8))
@@ -52,10 +52,10 @@ class Memory:
         return self._prefix + name in self._numbers or self._prefix + name in self._maps
 
     def take(self, name: str, shape: tuple[int, ...] = ()) -> FloatArray:
-        """Numbers that were kept, float32.
+        """Stored numbers, float32.
 
         Raises:
-            InvalidInputError: there are none of that name and shape.
+            InvalidInputError: none with this name and shape.
         """
         found = self._numbers.get(self._prefix + name)
         if found is None or found.shape != shape:
@@ -64,10 +64,10 @@ class Memory:
         return copied
 
     def take_count(self, name: str, most: int) -> int:
-        """A whole number from 0 to `most` that was kept.
+        """A stored whole number from 0 to `most`.
 
         Raises:
-            InvalidInputError: it is none.
+            InvalidInputError: missing, or not such a number.
         """
         number = float(self.take(name))
         if not (number.is_integer() and 0 <= number <= most):
@@ -77,10 +77,10 @@ class Memory:
         return int(number)
 
     def take_map(self, name: str, shape: tuple[int, ...]) -> FloatArray:
-        """A map that was kept, float32, to half a step.
+        """A stored map, float32, accurate to half a step.
 
         Raises:
-            InvalidInputError: there is none of that name and shape.
+            InvalidInputError: none with this name and shape.
         """
         low, high, steps = self._maps.get(self._prefix + name, (0.0, 0.0, None))
         if steps is None or steps.shape != shape:
@@ -92,7 +92,7 @@ class Memory:
         return InvalidInputError(f"memory: no {self._prefix}{name} of shape {shape}")
 
     def to_bytes(self) -> bytes:
-        """All of it, packed."""
+        """The whole memory, packed."""
         head = {
             "numbers": [[name, values.shape] for name, values in self._numbers.items()],
             "maps": [[name, m.shape, low, high] for name, (low, high, m) in self._maps.items()],
@@ -107,7 +107,7 @@ class Memory:
         """The inverse of `to_bytes`.
 
         Raises:
-            InvalidInputError: damaged, larger than 8 MiB, or with numbers that are not finite.
+            InvalidInputError: damaged, larger than 8 MiB, or with non-finite numbers.
         """
         try:
             unpacker = zlib.decompressobj()
@@ -140,12 +140,12 @@ class Memory:
 
 
 def _steps_between(values: Image) -> Image:
-    """Differences along rows, modulo 256: smooth maps then pack well."""
+    """Differences along rows, modulo 256, so that smooth maps compress well."""
     return np.diff(values, axis=-1, prepend=np.uint8(0))
 
 
 def _next(data: bytes, start: int, shape: list[int], kind: str) -> tuple[Any, int]:
-    """The array of a shape at a place, and where it ends."""
+    """The array with this shape at an offset, and its end."""
     if any(not isinstance(side, int) or side < 0 for side in shape):
         raise ValueError(f"shape {shape}")
     count = math.prod(shape)

@@ -124,16 +124,16 @@ class StepEstimator:
         return step
 
     def remember(self, memory: Memory) -> None:
-        """Keep what the next frame is compared with."""
+        """Store what the next frame is compared with."""
         if self._picture is not None:
             memory.put_map("picture", self._picture)
             memory.put("landmarks", self._landmarks)
 
     def recall(self, memory: Memory) -> None:
-        """Go on from there.
+        """Restore it.
 
         Raises:
-            InvalidInputError: it is not of this kind.
+            InvalidInputError: not stored by this class.
         """
         if "picture" in memory:
             self._picture = memory.take_map("picture", (3, *_PICTURE_GRID.shape))
@@ -183,16 +183,16 @@ class MovingAverage:
         return self._values
 
     def remember(self, memory: Memory, name: str) -> None:
-        """Keep the average."""
+        """Store the average."""
         if self._values is not None:
             memory.put_map(name, self._values)
             memory.put(f"{name} count", min(self._count, _MOST_FRAMES))
 
     def recall(self, memory: Memory, name: str, planes: int) -> FloatArray | None:
-        """Go on from an average of so many planes; gives it, or None if there is none.
+        """Restore an average of `planes` planes and return it; None if there is none.
 
         Raises:
-            InvalidInputError: it is not of this kind.
+            InvalidInputError: not stored by this class.
         """
         if name in memory:
             self._values = memory.take_map(name, (planes, *self._grid.shape))
@@ -215,14 +215,14 @@ class RegionSmoother:
         return _best_regions(self._shares(_shares(regions), step))
 
     def remember(self, memory: Memory) -> None:
-        """Keep the average."""
+        """Store the average."""
         self._shares.remember(memory, "regions")
 
     def recall(self, memory: Memory) -> None:
-        """Go on from it.
+        """Restore it.
 
         Raises:
-            InvalidInputError: it is not of this kind.
+            InvalidInputError: not stored by this class.
         """
         self._shares.recall(memory, "regions", len(_REGIONS))
 

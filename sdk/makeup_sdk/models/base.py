@@ -61,17 +61,17 @@ class Follower(Protocol):
 
 @runtime_checkable
 class Remembering(Protocol):
-    """What a `Follower` is, too, if it can go on in another process; others begin anew there."""
+    """A `Follower` whose state can move to another process; others start fresh there."""
 
     def remember(self, memory: Memory) -> None:
-        """Keep the averages over the frames before."""
+        """Store the temporal averages."""
         ...
 
     def recall(self, memory: Memory) -> None:
-        """Go on from them, before the first frame.
+        """Restore stored averages, before the first frame.
 
         Raises:
-            InvalidInputError: they are not of this kind.
+            InvalidInputError: not stored by this class.
         """
         ...
 

@@ -54,16 +54,16 @@ class OneEuro:
         return self._value
 
     def remember(self, memory: Memory) -> None:
-        """Keep value and speed."""
+        """Store value and speed."""
         if self._value is not None:
             memory.put("value", self._value)
             memory.put("speed", self._speed)
 
     def recall(self, memory: Memory, shape: tuple[int, int]) -> None:
-        """Go on from value and speed of (N, D) rows.
+        """Restore value and speed of (N, D) rows.
 
         Raises:
-            InvalidInputError: they are not of this kind.
+            InvalidInputError: not stored by this class.
         """
         if "value" in memory:
             self._value = memory.take("value", shape).astype(np.float64)
@@ -96,15 +96,15 @@ class LandmarkFilter:
         return _place(self._shape(shape, dt, _PUPILS), ends)
 
     def remember(self, memory: Memory) -> None:
-        """Keep the state of both filters."""
+        """Store the state of both filters."""
         self._pose.remember(memory.below("pose"))
         self._shape.remember(memory.below("shape"))
 
     def recall(self, memory: Memory) -> None:
-        """Go on from it.
+        """Restore it.
 
         Raises:
-            InvalidInputError: it is not of this kind.
+            InvalidInputError: not stored by this class.
         """
         self._pose.recall(memory.below("pose"), (1, 4))
         self._shape.recall(memory.below("shape"), (68, 2))

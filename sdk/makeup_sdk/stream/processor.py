@@ -76,7 +76,7 @@ class FrameProcessor:
         return faces
 
     def remember(self) -> Memory:
-        """What it knows of the frames so far: some KB of numbers and some 10 KB of maps a face.
+        """Its current state: a few KB of numbers and about 10 KB of maps per face.
 
         Looks and options are not part of it.
         """
@@ -86,15 +86,15 @@ class FrameProcessor:
         return memory
 
     def recall(self, memory: Memory, time: float, *, same_looks: bool) -> None:
-        """Go on where another processor was, before the first frame.
+        """Resume from another processor's state, before the first frame.
 
         Args:
-            memory: of the other one, which had the same options.
-            time: when it was taken, in seconds of this processor's frames.
-            same_looks: whether faces wear what they wore then; else their paint begins anew.
+            memory: state of the other one, which had the same options.
+            time: when it was stored, in seconds of this processor's frames.
+            same_looks: whether faces have the same looks as then; else their paint starts fresh.
 
         Raises:
-            InvalidInputError: it is no memory of a processor. Take another processor then.
+            InvalidInputError: not the state of a processor. Use a new processor then.
         """
         self._clock.advance(time)
         self._tracker.recall(memory.below("tracker"), time)
@@ -163,14 +163,14 @@ class Dresser:
         return faces
 
     def remember(self, memory: Memory) -> None:
-        """Keep who wears how much."""
+        """Store the opacities and averages of all faces."""
         memory.put("wearers", list(self._wearers))
         memory.put("count", len(self._wearers))
         for track_id, wearer in self._wearers.items():
             wearer.remember(memory.below(str(track_id)))
 
     def recall(self, memory: Memory, *, same_looks: bool) -> None:
-        """Go on from there; see `FrameProcessor.recall`."""
+        """Restore them; see `FrameProcessor.recall`."""
         for track_id in memory.take("wearers", (memory.take_count("count", MOST_TRACKS),)):
             wearer = _Wearer(self._options, self._engine, appeared=True)
             outfit = self._engine.outfit(int(track_id)) if same_looks else None
@@ -208,7 +208,7 @@ class _Wearer:
         return FaceToPaint(*place, status, tuple(self._strokes(face, step)))
 
     def remember(self, memory: Memory) -> None:
-        """Keep how far it is faded in, and the averages of face and paint."""
+        """Store the opacity, and the averages of face and paint."""
         memory.put("opacity", self._opacity)
         self._estimate.remember(memory)
         if self._smooth is not None:
@@ -217,7 +217,7 @@ class _Wearer:
             self._worn[-1].brush.remember(memory.below("paint"))
 
     def recall(self, memory: Memory, outfit: Outfit | None) -> None:
-        """Go on from there, in an outfit that was worn then; None if it was another one.
+        """Restore them, with the outfit of that time; None if it was another one.
 
         A change of looks that was on its way is over.
         """

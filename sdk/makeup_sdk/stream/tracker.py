@@ -45,9 +45,9 @@ _CELLS = 20
 _APPEARANCE = (_CELLS - 4) * (_CELLS - 6) * 3
 """Numbers of its middle."""
 MOST_TRACKS = 64
-"""Faces that a memory holds at most, lost ones included."""
+"""Maximum faces in a memory, including lost ones."""
 _MOST_IDS = 1 << 24
-"""Ids that a memory can tell apart."""
+"""Maximum id in a memory."""
 _AHEAD = 0.05
 """Motion per frame from which the next crop is shifted ahead, in pupil distances."""
 
@@ -93,7 +93,7 @@ class _Track:
         return _box(self.landmarks)
 
     def remember(self, memory: Memory, time: float) -> None:
-        """Keep the track; times count back from `time`. A doubt is not kept: the match holds."""
+        """Store the track, ages relative to `time`. An unconfirmed match counts as confirmed."""
         memory.put("id", self.track_id)
         memory.put("landmarks", self.landmarks)
         memory.put("appearance", self.appearance)
@@ -109,7 +109,7 @@ class _Track:
 
     @classmethod
     def recalled(cls, memory: Memory, time: float, smooth: LandmarkFilter | None) -> "_Track":
-        """The track that was kept at a time; `smooth` is a new filter, which goes on, too."""
+        """Restore a track stored at a time; `smooth` is a new filter, restored too."""
         if smooth is not None:
             smooth.recall(memory.below("smooth"))
         track = cls(
@@ -276,7 +276,7 @@ class Tracker:
         return find.analysis
 
     def remember(self, memory: Memory, time: float) -> None:
-        """Keep the tracks, as they are at a time."""
+        """Store the tracks at a time."""
         tracks = self._tracks[-MOST_TRACKS:]
         memory.put("count", len(tracks))
         memory.put("next id", self._next_id)
@@ -284,10 +284,10 @@ class Tracker:
             track.remember(memory.below(str(number)), time)
 
     def recall(self, memory: Memory, time: float) -> None:
-        """Go on from tracks that were kept at a time.
+        """Restore tracks stored at a time.
 
         Raises:
-            InvalidInputError: they are not of this kind.
+            InvalidInputError: not stored by this class.
         """
         self._next_id = memory.take_count("next id", _MOST_IDS)
         self._tracks = [

@@ -98,9 +98,9 @@ def main() -> None:
     run.restore(options.state, start=True)
     store = FaceStore.open(options.faces)
     removes = options.system == "ssat"
-    draw = PairSampler(
-        store, options.size, (2, 3), Shares(0.0, 1.0, 1.0, 0.0), held=True, seed=1, removal=removes
-    )
+    draw = run.learner.sampler(store, options.size, (2, 3), held=True)
+    shares = Shares(0.0, 1.0, 1.0, 0.0)
+    draw.shares, draw.seed = (shares, shares), 1
     for removal in range(1 + removes):
         print("removal" if removal else "transfer")
         steps = range(removal, (1 + removes) * options.batches, 1 + removes)

@@ -88,7 +88,7 @@ class PairBatch:
     wearer: Tensor
     lender: Tensor
     change: Tensor
-    removal: bool = False
+    removal: bool
 
 
 def taken(faces: FaceBatch, rows: Tensor) -> FaceBatch:

@@ -75,11 +75,20 @@ class LightPainter(Painter):
 
     def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
         """See `FactorPainter.factors`; does not change the shade of the whole face."""
-        view, size = self._view, self._size
-        source = view.frame(face, size)
+        source = self.seen(face)
         if source is None:
             return {}
-        made_up, bare = self._painter.both(source, _ALL)
+        return self.changes(face, source, *self._painter.both(source, _ALL))
+
+    def seen(self, face: FaceAnalysis) -> NetworkFace | None:
+        """The network's view of a face; None if too little skin is visible."""
+        return self._view.frame(face, self._size)
+
+    def changes(
+        self, face: FaceAnalysis, source: NetworkFace, made_up: FloatArray, bare: FloatArray
+    ) -> dict[Part, FloatArray]:
+        """The two passes' difference, smoothed inside each region: factors by region."""
+        view, size = self._view, self._size
         found = (made_up - bare).transpose(1, 2, 0)
         seen = np.asarray(source.image, np.float32)
         factors: dict[Part, FloatArray] = {}

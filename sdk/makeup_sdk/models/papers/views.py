@@ -69,7 +69,7 @@ class View(ABC):
     def on_grid(self, change: FloatArray, grid: CropGrid) -> FloatArray:
         """A change in the window, (S, S, 3), on a grid: (3, rows, columns), 0 beyond the window."""
         crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
-        crop[self._window] = cv2.resize(change, (self.side, self.side)) * _fade(self.side)
+        crop[self.pixels] = cv2.resize(change, (self.side, self.side)) * _fade(self.side)
         cells = crop[grid.pixels]
         if grid.cell > 1:
             size = (grid.columns, grid.rows)
@@ -77,11 +77,12 @@ class View(ABC):
         return np.ascontiguousarray(cells.transpose(2, 0, 1))
 
     @property
-    def _window(self) -> tuple[slice, slice]:
+    def pixels(self) -> tuple[slice, slice]:
+        """Rows and columns of the crop that are seen."""
         return np.s_[self.top : self.top + self.side, self.left : self.left + self.side]
 
     def _shrunk(self, pixels: Image | FloatArray, size: int) -> Image | FloatArray:
-        part = pixels[self._window]
+        part = pixels[self.pixels]
         return np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA))
 
     def _seen(
@@ -89,7 +90,7 @@ class View(ABC):
     ) -> NetworkFace:
         """A face of these colours, float32 (S, S, 3) in [-1, 1], whose skin has a log light."""
         regions = cv2.resize(
-            face.regions[self._window], (size, size), interpolation=cv2.INTER_NEAREST
+            face.regions[self.pixels], (size, size), interpolation=cv2.INTER_NEAREST
         )
         places = face.crop_landmarks - np.array([self.left, self.top], np.float32) + 0.5
         return NetworkFace(

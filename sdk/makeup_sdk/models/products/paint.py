@@ -185,7 +185,7 @@ class _Carrier:
         return PatchPaint(patches)
 
     def remember(self, memory: Memory) -> None:
-        """Keep the light alone; the parts are painted anew, as they are every few frames."""
+        """Store only the light; the parts are repainted, as they are every few frames."""
         self._light.remember(memory)
 
     def recall(self, memory: Memory) -> None:
