@@ -4,9 +4,10 @@
 
 References are the held-out ones of `train/makeup.csv` (`measure`), faces the people of `val/`.
 `systems.json` has, per model, the medians of arrival and left (`arrival_measure.py`), milliseconds
-per face on one core, and the size of the weights. `systems-MODEL.jpg` shows the model on the
-shipped demo faces, with references (or styles) down; `systems.jpg` shows all models side by side;
-`--sheets FOLDER` also shows real people, whose pictures must not be published.
+per face on one core, and the size of the weights; for `psgan-sr` also what `small_faces.py`
+measures. `systems-MODEL.jpg` shows the model on the shipped demo faces, with references (or styles)
+down; `systems.jpg` shows all models side by side; `--sheets FOLDER` also shows real people, whose
+pictures must not be published.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 from arrival_measure import REGIONS, arrival, mean_regions, on_mean_face
+from small_faces import enlarged, in_frames
 
 from makeup_kernels import Region
 from makeup_kernels.types import Image
@@ -79,6 +81,9 @@ def main() -> None:
             rows[name]["core_milliseconds"] = speed(name, references[0].image, chosen)
         if getattr(model, "name", name) == "ssat":
             rows[name]["removal"] = removal(name, chosen)
+        if getattr(model, "name", name) == "psgan-sr":
+            rows[name]["enlarged"] = enlarged(name, references[::4], chosen)
+            rows[name]["in_frames"] = in_frames(name, references, chosen)
         rows[name]["megabytes"] = size_of(name)
         folders = {options.out: demo_pictures()}
         if options.sheets:

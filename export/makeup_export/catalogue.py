@@ -9,7 +9,8 @@ from torch import nn
 
 from makeup_export.graph_modules import ModelGraphs
 from makeup_export.models.portrait_edit import mobile_portrait_graphs, portrait_edit_graphs
-from makeup_export.models.psgan import psgan_graphs, psgan_pose_graphs, psgan_sr_graphs
+from makeup_export.models.psgan import psgan_graphs, psgan_pose_graphs
+from makeup_export.models.psgan_sr import mobile_psgan_sr_graphs, psgan_sr_graphs
 from makeup_export.models.region_gan import RegionMakeup, region_gan_graphs
 from makeup_export.models.ssat import ssat_graphs
 from makeup_export.onnx_graphs import ExportError
@@ -26,6 +27,7 @@ from makeup_training.networks.portrait_mobile import MobilePortraitEditor
 from makeup_training.networks.psgan import PSGANGenerator
 from makeup_training.networks.psgan_pose import PoseCorrectedGenerator
 from makeup_training.networks.psgan_sr import PSGANSuperResolution
+from makeup_training.networks.psgan_sr_mobile import MobileSuperResolution
 from makeup_training.networks.region_gan import LabelLayout
 from makeup_training.networks.ssat import SSATGenerator
 from makeup_training.trainer.checkpoint import checkpoints
@@ -45,7 +47,8 @@ class Settings:
         attributes: number of attributes in the region-sensitive GAN's second data set.
         softmax_dim: of SSAT's correspondence: 1 (`00999.pth`, and ours) or 2 (`SSAT.pth`).
         warp: of the pose-corrected PSGAN: "image" or "maps".
-        mobile: whether the region-sensitive GAN or portrait editor is the mobile-class variant.
+        mobile: whether the region-sensitive GAN, portrait editor or low-resolution PSGAN is the
+            mobile-class variant.
         maps: channels of gamma and of beta in the PSGAN family.
         normalised: whether SSAT has instance norm.
     """
@@ -107,7 +110,15 @@ CATALOGUE: Mapping[str, Entry] = {
     "psgan": Entry(
         lambda s: PSGANGenerator(s.width, s.maps), psgan_graphs, Published("MIT", (MT,), load_psgan)
     ),
-    "psgan-sr": Entry(lambda s: PSGANSuperResolution(s.width), psgan_sr_graphs, sizes=(32, None)),
+    "psgan-sr": Entry(
+        lambda s: MobileSuperResolution(s.width) if s.mobile else PSGANSuperResolution(s.width),
+        lambda network, size: (
+            mobile_psgan_sr_graphs(network, size)
+            if isinstance(network, MobileSuperResolution)
+            else psgan_sr_graphs(network, size)
+        ),
+        sizes=(32, None),
+    ),
     "psgan-pose": Entry(
         lambda s: PoseCorrectedGenerator(s.width, s.maps, warp=s.warp),  # type: ignore[arg-type]
         psgan_pose_graphs,
@@ -263,6 +274,8 @@ def graphs_of(model: str, network: nn.Module, size: int) -> ModelGraphs:
     multiple, only = entry.sizes
     if isinstance(network, PortraitEditor):
         only = 256
+    if isinstance(network, MobileSuperResolution):
+        multiple = 64
     if size < 32 or size % multiple or only not in (None, size):
         expected = f"{only}" if only else f"a multiple of {multiple}, at least 32"
         raise ExportError(f"size {size} does not fit {model}, expected {expected}")

@@ -28,12 +28,13 @@ def faces():
 
 @pytest.fixture(scope="session")
 def network_of():
-    """An untrained network of width 16, the same each time."""
+    """An untrained network of width 16, the same each time; `:mobile` that of mobile class."""
 
     @functools.cache
     def make(model: str):
         torch.manual_seed(0)
-        return entry_of(model).build(Settings(width=16)).eval()
+        name, _, variant = model.partition(":")
+        return entry_of(name).build(Settings(width=16, mobile=variant == "mobile")).eval()
 
     return make
 
@@ -44,7 +45,8 @@ def prepared_of(faces, network_of):
 
     @functools.cache
     def make(model: str):
-        graphs = graphs_of(model, network_of(model), SIZES.get(model, 64))
+        name = model.partition(":")[0]
+        graphs = graphs_of(name, network_of(model), SIZES.get(model, 64))
         return prepare(graphs, faces, pairs=2, progress=lambda text: None)
 
     return make

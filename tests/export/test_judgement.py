@@ -10,7 +10,7 @@ from makeup_export.faces import demo_faces
 from makeup_export.judgement import Judgement, judge
 from makeup_export.parity import face_pairs
 from makeup_training.networks.psgan import PSGANGenerator
-from makeup_training.systems.learners import start
+from makeup_training.systems.psgan import start
 
 SIZE = 96
 VIEW = {"offset": 1.0, "range": 2.4, "left": 32, "top": 48, "side": 192}

@@ -1,10 +1,9 @@
-"""PSGAN, and its low-resolution and pose-corrected variants."""
+"""PSGAN and its pose-corrected variant; parts shared with the low-resolution one."""
 
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import partial
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -25,68 +24,33 @@ from makeup_export.rewrites import (
     HALF_RANGE,
     BlockOutput,
     read_pixels,
-    reorder_inputs,
     reorder_outputs,
     rewrite_transposed,
 )
 from makeup_kernels import attentive_morph
-from makeup_training.networks.inputs import FEATURE_STRIDE, FaceBatch
+from makeup_training.networks.inputs import FEATURE_STRIDE
 from makeup_training.networks.psgan import MakeupBranches, PSGANGenerator
 from makeup_training.networks.psgan_pose import PoseCorrectedGenerator, pose_correction
-from makeup_training.networks.psgan_sr import ENLARGEMENT, PSGANSuperResolution
 from makeup_training.networks.warp import reduce_grid, sample
 
 
 def psgan_graphs(network: PSGANGenerator, size: int) -> ModelGraphs:
     """Source, reference and decoder; the attentive morph kernel runs between them."""
-    prepared = _prepared(network)
-    image, features, maps = _examples(network, size)
+    prepared = prepared_branches(network)
+    image, features, maps = example_inputs(network, size)
     return ModelGraphs(
         "psgan",
         size,
         {
-            "reference": _reference(Method(prepared, "encode_reference"), image),
-            "source": _source(Method(prepared, "encode_source"), image),
+            "reference": reference_graph(Method(prepared, "encode_reference"), image),
+            "source": source_graph(Method(prepared, "encode_source"), image),
             "decoder": GraphModule(
                 Method(prepared, "decode"), {"features": features, **maps}, ("result",), "frame"
             ),
         },
         partial(_morph_and_decode, network),
         lambda source, reference: bgr(network(face_batch(source), face_batch(reference))),
-        _constants(network),
-    )
-
-
-def psgan_sr_graphs(network: PSGANSuperResolution, size: int) -> ModelGraphs:
-    """PSGAN's three graphs on enlarged small faces, then prior and super-resolution."""
-    makeup = _prepared(network.makeup)
-    prior, super_resolution = deepcopy(network.prior).eval(), deepcopy(network.super_resolution)
-    reorder_inputs(prior.stem[0])
-    reorder_outputs(super_resolution.eval().body[-2])
-    super_resolution.body[-2] = BlockOutput(super_resolution.body[-2])
-    rewrite_transposed(super_resolution)
-    image, features, maps = _examples(makeup, size)
-    small = image[..., ::ENLARGEMENT, ::ENLARGEMENT].contiguous()
-    middle = size // 2
-    examples = {
-        "prior": torch.rand(2, 2 * makeup.width, middle, middle),
-        "made_up": features,
-    }
-    return ModelGraphs(
-        "psgan-sr",
-        size,
-        {
-            "reference": _reference(_Enlarged(makeup, "encode_reference"), small),
-            "source": _source(_Enlarged(makeup, "encode_source"), small),
-            "decoder": GraphModule(
-                _MadeUp(makeup), {"features": features, **maps}, ("made_up", "blurry"), "frame"
-            ),
-            "prior": GraphModule(prior, {"blurry": image / HALF_RANGE}, ("prior",), "frame"),
-            "super_resolution": GraphModule(super_resolution, examples, ("result",), "frame"),
-        },
-        partial(_super_resolve, network.makeup),
-        lambda source, reference: bgr(network(_small(source), _small(reference)).image),
-        {**_constants(network.makeup), "enlargement": ENLARGEMENT},
+        attention_constants(network),
     )
 
 
@@ -95,10 +59,10 @@ def psgan_pose_graphs(network: PoseCorrectedGenerator, size: int) -> ModelGraphs
 
     If the maps are warped: PSGAN's three graphs, with the warp between them.
     """
-    prepared = _prepared(network)
+    prepared = prepared_branches(network)
     if network.warp == "maps":
         return _warped_maps_graphs(network, prepared, size)
-    image, _, _ = _examples(network, size)
+    image, _, _ = example_inputs(network, size)
     inputs = {
         "image": image,
         "reference": image.flip(0),
@@ -129,7 +93,7 @@ def psgan_pose_graphs(network: PoseCorrectedGenerator, size: int) -> ModelGraphs
 def _warped_maps_graphs(
     network: PoseCorrectedGenerator, prepared: MakeupBranches, size: int
 ) -> ModelGraphs:
-    image, features, maps = _examples(network, size)
+    image, features, maps = example_inputs(network, size)
 
     def make_up(run: Run, source: AlignedFace, reference: AlignedFace) -> Array:
         grid, mask = pose_correction(face_batch(source), face_batch(reference))
@@ -144,8 +108,8 @@ def _warped_maps_graphs(
         "psgan-pose",
         size,
         {
-            "reference": _reference(Method(prepared, "encode_reference"), image),
-            "source": _source(Method(prepared, "encode_source"), image),
+            "reference": reference_graph(Method(prepared, "encode_reference"), image),
+            "source": source_graph(Method(prepared, "encode_source"), image),
             "decoder": GraphModule(
                 Method(prepared, "decode"), {"features": features, **maps}, ("result",), "frame"
             ),
@@ -156,34 +120,7 @@ def _warped_maps_graphs(
     )
 
 
-class _Enlarged(nn.Module):
-    """A branch that reads a small face: enlarges it bicubically without overshoot first."""
-
-    def __init__(self, network: MakeupBranches, name: str) -> None:
-        super().__init__()
-        self.branch = Method(network, name)
-
-    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
-        large = functional.interpolate(
-            image, scale_factor=ENLARGEMENT, mode="bicubic", align_corners=False
-        )
-        result: Tensor = self.branch(large.clamp(-HALF_RANGE, HALF_RANGE))
-        return result
-
-
-class _MadeUp(nn.Module):
-    """PSGAN's decoder, with the features that super-resolution reads."""
-
-    def __init__(self, network: MakeupBranches) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, features: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
-        made_up = self.network.apply_makeup(features, gamma, beta)
-        return made_up, self.network.render(made_up)
-
-
-def _prepared(network: MakeupBranches) -> MakeupBranches:
+def prepared_branches(network: MakeupBranches) -> MakeupBranches:
     prepared = deepcopy(network).eval()
     read_pixels(prepared.pnet_in[0])
     read_pixels(prepared.tnet_in_conv)
@@ -193,22 +130,22 @@ def _prepared(network: MakeupBranches) -> MakeupBranches:
     return prepared
 
 
-def _examples(network: MakeupBranches, size: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def example_inputs(network: MakeupBranches, size: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     side = size // FEATURE_STRIDE
     image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
     maps = {name: torch.randn(2, network.maps, side, side) for name in ("gamma", "beta")}
     return image, torch.randn(2, 4 * network.width, side, side), maps
 
 
-def _reference(module: nn.Module, image: Tensor) -> GraphModule:
+def reference_graph(module: nn.Module, image: Tensor) -> GraphModule:
     return GraphModule(module, {"image": image}, ("features", "gamma", "beta"), "look")
 
 
-def _source(module: nn.Module, image: Tensor) -> GraphModule:
+def source_graph(module: nn.Module, image: Tensor) -> GraphModule:
     return GraphModule(module, {"image": image}, ("features",), "frame")
 
 
-def _constants(network: PSGANGenerator) -> dict[str, float]:
+def attention_constants(network: PSGANGenerator) -> dict[str, float]:
     return {
         "visual_weight": network.visual_weight,
         "temperature": network.temperature,
@@ -216,7 +153,7 @@ def _constants(network: PSGANGenerator) -> dict[str, float]:
     }
 
 
-def _warped(
+def decoder_inputs(
     network: PSGANGenerator, encoded: list[Mapping[str, Array]], faces: list[AlignedFace]
 ) -> dict[str, Array]:
     """Decoder inputs: the source's features and the reference's maps, warped onto the source."""
@@ -249,28 +186,4 @@ def _morph_and_decode(
         run("source", {"image": pixels(source)}),
         run("reference", {"image": pixels(reference)}),
     ]
-    return run("decoder", _warped(network, encoded, [source, reference]))["result"][0]
-
-
-def _super_resolve(
-    network: PSGANGenerator, run: Run, source: AlignedFace, reference: AlignedFace
-) -> Array:
-    encoded = [
-        run(name, {"image": _small_pixels(face)})
-        for name, face in (("source", source), ("reference", reference))
-    ]
-    decoded = run("decoder", _warped(network, encoded, [source, reference]))
-    prior = run("prior", {"blurry": decoded["blurry"]})["prior"]
-    inputs = {"prior": prior, "made_up": decoded["made_up"]}
-    return run("super_resolution", inputs)["result"][0]
-
-
-def _small_pixels(face: AlignedFace) -> Array:
-    side = face.image.shape[0] // ENLARGEMENT
-    small = cv2.resize(face.image, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return pixels(AlignedFace(face.name, small, face.landmarks, face.parsing))
-
-
-def _small(face: AlignedFace) -> FaceBatch:
-    image = torch.from_numpy(np.ascontiguousarray(_small_pixels(face)[:, ::-1])) / HALF_RANGE
-    return face_batch(face).with_image(image)
+    return run("decoder", decoder_inputs(network, encoded, [source, reference]))["result"][0]

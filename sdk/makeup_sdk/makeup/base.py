@@ -13,8 +13,11 @@ MAKEUP_REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 TONE: Final = "tone"
 """Key, in strengths, of the shade of the whole face."""
 
-Part: TypeAlias = Region | Literal["tone"]
-"""A part with its own strength: a makeup region, or the shade of the face."""
+DETAIL: Final = "detail"
+"""Key of the fine detail that is added to small faces; it has no strength of its own."""
+
+Part: TypeAlias = Region | Literal["tone", "detail"]
+"""A part that is painted separately: a makeup region, the shade of the face, or its detail."""
 
 MAX_STRENGTH = 1.5
 """Maximum strength; 1 is the full look, more extrapolates it."""

@@ -15,7 +15,7 @@ from makeup_sdk.faces.memory import Memory
 from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
-from makeup_sdk.makeup.base import TONE, Part
+from makeup_sdk.makeup.base import DETAIL, TONE, Part
 from makeup_sdk.models.base import Strength, scaled
 
 GRIDS: Mapping[Part, CropGrid] = {
@@ -24,6 +24,7 @@ GRIDS: Mapping[Part, CropGrid] = {
     Region.EYES: CropGrid(60, 32, 88, 192, cell=1),
     Region.BROWS: CropGrid(60, 32, 88, 192, cell=1),
     TONE: CropGrid(0, 0, 128, 128, cell=2),
+    DETAIL: CropGrid(48, 32, 192, 192, cell=1),
 }
 """Crop grids on which factors are computed, by part."""
 
@@ -37,6 +38,9 @@ _NECK, _LIKE_SKIN = 14.0, 14.0
 """Crop pixels beyond the face's outline over which its shade fades, and the CIELAB distance from
 the cheeks at which a colour there counts as skin by a third: includes necks, not hair or
 background."""
+
+_DETAIL_EDGE = 10.0
+"""Width in crop pixels of the soft edge of detail, inside the face's outline."""
 
 _EVERY = 4
 """Frames of a stream after which a still face's factors are recomputed; between them they are moved
@@ -164,8 +168,9 @@ def worn(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:
         strength: see `Strength`.
     """
     logs: dict[CropGrid, FloatArray] = {}
+    most = max((amount for part, amount in strength.items() if part != TONE), default=0.0)
     for part, values in factors.items():
-        amount = strength.get(part, 0.0)
+        amount = min(most, 1.0) if part == DETAIL else strength.get(part, 0.0)
         if amount <= 0:
             continue
         grid = GRIDS[part]
@@ -178,10 +183,13 @@ def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
     """float32 (rows, columns) in [0, 1]: coverage of a part's makeup in each cell of its grid.
 
     Lips and brows fade over a pixel beyond their outlines. Eye shadow fades softly but reaches the
-    lashes, and excludes eyeball and hair. The shade of the face extends to the neck.
+    lashes, and excludes eyeball and hair. The shade of the face extends to the neck. Detail covers
+    the whole face, with eyes and mouth, and fades out inside its outline.
     """
     if part == TONE:
         return _tone_coverage(face)
+    if part == DETAIL:
+        return _detail_coverage(face)
     region, grid = Region(part), GRIDS[part]
     regions = face.regions[grid.pixels]
     here = cv2.compare(regions, int(region), cv2.CMP_EQ).astype(np.float32) * np.float32(1 / 255)
@@ -209,6 +217,18 @@ def coverage(face: FaceAnalysis, part: Part) -> FloatArray:
 def cover_of(face: FaceAnalysis, part: Part) -> FloatArray:
     """`coverage`, cached for all looks on a face."""
     return face.once(("coverage", part), partial(coverage, face, part))
+
+
+def _detail_coverage(face: FaceAnalysis) -> FloatArray:
+    grid = GRIDS[DETAIL]
+    inside = np.minimum(face.regions[grid.pixels], 1)
+    points = face.crop_landmarks - np.array([grid.left, grid.top], np.float32)
+    for opening in (points[36:42], points[42:48], points[48:60]):
+        cv2.fillPoly(inside, [to_fixed_point(opening)], 1, shift=4)
+    inside = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    inside[:1], inside[-1:], inside[:, :1], inside[:, -1:] = 0, 0, 0, 0
+    away = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+    return np.asarray(np.clip(away / np.float32(_DETAIL_EDGE), 0, 1), np.float32)
 
 
 def _tone_coverage(face: FaceAnalysis) -> FloatArray:

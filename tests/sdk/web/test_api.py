@@ -77,7 +77,8 @@ def test_designs_faces_models_and_products(client: TestClient) -> None:
     models = {model["name"]: model for model in client.get("/v1/models").json()}
     offered = [name for name in shipped_models() if name != "products"]
     assert list(models) == offered
-    assert {"mobile", "psgan", "psgan-pose", "region-gan", "portrait-edit"} <= set(models)
+    transfers = {"mobile", "psgan", "psgan-sr", "psgan-pose", "portrait-edit"}
+    assert transfers | {"region-gan"} <= set(models)
     assert models["region-gan"]["styles"][:2] == ["bare", "retro"]
     assert models["mobile"] == {
         "name": "mobile",

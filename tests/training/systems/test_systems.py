@@ -174,12 +174,13 @@ def test_each_learner_learns(
         LEARNERS[system](16), 1e-4 if system in ("psgan", "psgan-pose", "ssat") else 2e-3
     )
     faces = {"region-gan": styled, "portrait-edit": portraits}.get(system, store)
-    draw = run.learner.sampler(faces, SIZE, (1, 2))
+    size = 64 if system == "psgan-sr" else SIZE
+    draw = run.learner.sampler(faces, size, (1, 2))
     if isinstance(run.learner, Learner):
         for passes in run.learner.passes(draw(0)):
             assert isinstance(passes.face, FaceBatch)
             assert passes.result.shape == passes.nothing.shape == passes.change.shape
-            assert passes.result.shape[1:] == (3, SIZE, SIZE)
+            assert passes.result.shape[1:] == (3, size, size)
     first = sum(sum(run.advance(draw(0), 40).values()) for _ in range(2))
     for _ in range(10):
         run.advance(draw(0), 40)
@@ -331,7 +332,7 @@ def test_a_psgan_copies_colours_before_it_has_learnt_anything(store: FaceStore) 
     assert float(found @ wanted / (wanted @ wanted)) > 0.3
 
 
-@pytest.mark.parametrize("system", ["psgan", "psgan-pose", "region-gan", "ssat"])
+@pytest.mark.parametrize("system", ["psgan", "psgan-pose", "psgan-sr", "region-gan", "ssat"])
 def test_a_run_starts_from_weights_that_are_kept(system: str) -> None:
     folder = "psgan" if system == "psgan-pose" else system
     path = Path(__file__).parents[3] / "training" / "starts" / folder / train.STATE

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from makeup_training.networks.blocks import ResidualBlock
+from makeup_training.networks.blocks import Normalisation, ResidualBlock, no_norm
 from makeup_training.networks.inputs import FaceBatch
 from makeup_training.networks.psgan import PSGANGenerator
 
@@ -98,21 +98,33 @@ class PriorNetwork(nn.Module):
 
     Args:
         width: channels of the stem; the hourglasses have twice as many.
+        maps: landmark heat maps.
+        classes: of the parsing.
+        norm: makes the normalisation layers (published: batch norm); without any, hourglasses
+            average what the published ones add up.
+        stride: of the stem; the sizes below are those of 2.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        maps: int = LANDMARK_MAPS,
+        classes: int = PARSING_CLASSES,
+        norm: Normalisation = nn.BatchNorm2d,
+        stride: int = 2,
+    ) -> None:
         super().__init__()
         inner = 2 * width
         self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+            nn.Conv2d(3, width, 7, stride, 3, bias=False), norm(width), nn.ReLU(inplace=True)
         )
         self.residuals = nn.Sequential(
-            PreActivationBlock(width, inner),
-            *(_ReflectedResidual(inner) for _ in range(2)),
+            PreActivationBlock(width, inner, norm),
+            *(_ReflectedResidual(inner, norm) for _ in range(2)),
         )
-        self.hourglasses = nn.Sequential(*(Hourglass(inner, order=4) for _ in range(2)))
-        self.landmark_head = _zeroed(nn.Conv2d(inner, LANDMARK_MAPS, 1))
-        self.parsing_head = _zeroed(nn.Conv2d(inner, PARSING_CLASSES, 1))
+        self.hourglasses = nn.Sequential(*(Hourglass(inner, 4, norm) for _ in range(2)))
+        self.landmark_head = _zeroed(nn.Conv2d(inner, maps, 1))
+        self.parsing_head = _zeroed(nn.Conv2d(inner, classes, 1))
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [−1, 1], sides divisible by 32, to the prior (B, 128, H/2, W/2)."""
@@ -134,20 +146,25 @@ class Hourglass(nn.Module):
     Args:
         channels: width throughout.
         order: number of poolings; H and W must be divisible by 2^order.
+        norm: makes the normalisation layers; without any, branch and rest are averaged.
     """
 
-    def __init__(self, channels: int, order: int) -> None:
+    def __init__(self, channels: int, order: int, norm: Normalisation = nn.BatchNorm2d) -> None:
         super().__init__()
-        self.branch = PreActivationBlock(channels, channels)
-        self.down = nn.Sequential(*(PreActivationBlock(channels, channels) for _ in range(3)))
-        self.inner: nn.Module = (
-            Hourglass(channels, order - 1) if order > 1 else PreActivationBlock(channels, channels)
-        )
-        self.up = PreActivationBlock(channels, channels)
+
+        def block() -> PreActivationBlock:
+            return PreActivationBlock(channels, channels, norm)
+
+        self.share = 0.5 if norm is no_norm else 1.0
+        self.branch = block()
+        self.down = nn.Sequential(*(block() for _ in range(3)))
+        self.inner: nn.Module = Hourglass(channels, order - 1, norm) if order > 1 else block()
+        self.up = block()
 
     def forward(self, x: Tensor) -> Tensor:
         low = self.up(self.inner(self.down(functional.max_pool2d(x, 2))))
-        return self.branch(x) + functional.interpolate(low, scale_factor=2, mode="nearest")
+        both = self.branch(x) + functional.interpolate(low, scale_factor=2, mode="nearest")
+        return both if self.share == 1 else self.share * both
 
 
 class PreActivationBlock(nn.Module):
@@ -156,13 +173,15 @@ class PreActivationBlock(nn.Module):
     (B, in_channels, H, W) to (B, out_channels, H, W). The last convolution starts at 0.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, norm: Normalisation = nn.BatchNorm2d
+    ) -> None:
         super().__init__()
         middle = out_channels // 2
         self.body = nn.Sequential(
-            *_pre_activated(nn.Conv2d(in_channels, middle, 1)),
-            *_pre_activated(nn.Conv2d(middle, middle, 3, padding=1)),
-            *_pre_activated(_zeroed(nn.Conv2d(middle, out_channels, 1))),
+            *_pre_activated(nn.Conv2d(in_channels, middle, 1), norm),
+            *_pre_activated(nn.Conv2d(middle, middle, 3, padding=1), norm),
+            *_pre_activated(_zeroed(nn.Conv2d(middle, out_channels, 1)), norm),
         )
         self.skip: nn.Module = (
             nn.Identity()
@@ -209,16 +228,16 @@ class SuperResolutionModule(nn.Module):
 
 
 class _ReflectedResidual(nn.Module):
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: Normalisation) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3, bias=False),
-            nn.BatchNorm2d(channels),
+            norm(channels),
             nn.ReLU(inplace=True),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3, bias=False),
-            nn.BatchNorm2d(channels),
+            norm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -233,5 +252,5 @@ def _zeroed(conv: nn.Conv2d) -> nn.Conv2d:
     return conv
 
 
-def _pre_activated(conv: nn.Conv2d) -> list[nn.Module]:
-    return [nn.BatchNorm2d(conv.in_channels), nn.ReLU(), conv]
+def _pre_activated(conv: nn.Conv2d, norm: Normalisation) -> list[nn.Module]:
+    return [norm(conv.in_channels), nn.ReLU(), conv]

@@ -95,7 +95,8 @@ def main() -> None:
     run.use_mean()
     print("step", run.step)
     store = FaceStore.open(options.faces)
-    draw = PairSampler(store, options.size, (2, 3), Shares(0.0, 1.0, 1.0, 0.0), held=True, seed=1)
+    draw = run.learner.sampler(store, options.size, (2, 3), held=True)
+    draw.shares, draw.seed = Shares(0.0, 1.0, 1.0, 0.0), 1
     for name, (arrival, left) in measure(run.learner, draw, options.batches).items():
         print(f"{name.lower():6s} arrival {arrival:.2f}  left {left:.2f}")
     if options.sheet:

@@ -1,170 +1,25 @@
-"""How each system is run for the change objective: a pass with the look, and one with none."""
+"""The learners of all systems."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
-from makeup_training.networks.attention import attentive_morph
-from makeup_training.networks.blocks import ResidualBlock, initialise
-from makeup_training.networks.inputs import FEATURE_STRIDE, feature_regions
-from makeup_training.networks.psgan import MakeupBranches, PSGANGenerator
-from makeup_training.networks.psgan_pose import PoseCorrectedGenerator, pose_correction
-from makeup_training.networks.warp import reduce_grid, sample
-from makeup_training.systems.copies import COLORS, SIGNS, SMALL, carry
-from makeup_training.systems.learner import Learner, Passes, SystemLearner
-from makeup_training.systems.pairs import PairBatch, lent_image, taken
+from makeup_training.systems.learner import Learner, SystemLearner
 from makeup_training.systems.portrait_edit import PortraitLearner
+from makeup_training.systems.psgan import PoseLearner, PSGANLearner
+from makeup_training.systems.psgan_sr import SuperResolutionLearner
 from makeup_training.systems.region_gan import RegionGANLearner
 from makeup_training.systems.ssat import SSATLearner
 
-MAPS = 3
-"""Channels of gamma and of beta."""
-
-_TOLD = 0.3
-"""Weight of what beta is told to be."""
-
-
-class MapsLearner(Learner):
-    """A network with PSGAN's branches; a look of nothing has maps of zeros.
-
-    Beta is told what to be, the reference's colour; gamma finds its meaning.
-    """
-
-    facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS}
-    network: MakeupBranches
-
-    def __init__(self) -> None:
-        self._terms: dict[str, Tensor] = {}
-
-    def extra_terms(self) -> dict[str, Tensor]:
-        return self._terms
-
-    def maps(self, batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Features, gamma and beta of the references, whose distance to their truth is kept."""
-        image, regions = lent_image(batch.reference), batch.reference.regions
-        features, gamma, beta = self.network.encode_reference(image)
-        cells = feature_regions(regions)
-        alike = (
-            regions
-            == cells.repeat_interleave(FEATURE_STRIDE, 1).repeat_interleave(FEATURE_STRIDE, 2)
-        ) & (regions > 0)
-        alike = alike[:, None].to(image.dtype)
-        share = functional.avg_pool2d(alike, FEATURE_STRIDE)
-        color = functional.avg_pool2d(image * alike, FEATURE_STRIDE) / share.clamp(min=0.01)
-        error = (beta.float() - color).abs() * (share > 0)
-        self._terms = {"maps": _TOLD * error.sum() / (share > 0).sum()}
-        return features, gamma, beta
-
-
-class PSGANLearner(MapsLearner):
-    """PSGAN."""
-
-    name = "psgan"
-    network: PSGANGenerator
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.network = PSGANGenerator(width, MAPS)
-        start(self.network)
-
-    def passes(self, batch: PairBatch) -> Iterator[Passes]:
-        network = self.network
-        features = network.encode_source(batch.source.image)
-        keys, *maps = self.maps(batch)
-        wearers, lenders = taken(batch.source, batch.wearer), taken(batch.reference, batch.lender)
-        laid = attentive_morph(
-            features[batch.wearer],
-            keys[batch.lender],
-            wearers.landmarks,
-            lenders.landmarks,
-            feature_regions(wearers.regions),
-            feature_regions(lenders.regions),
-            torch.cat(maps, 1)[batch.lender],
-            visual_weight=network.visual_weight,
-            temperature=network.temperature,
-            pixel_stride=FEATURE_STRIDE,
-        )
-        yield decoded(network, batch, features, laid)
-
-
-class PoseLearner(MapsLearner):
-    """PSGAN with pose correction, its maps warped in place of the reference."""
-
-    name = "psgan-pose"
-    facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS, "warp": "maps"}
-    network: PoseCorrectedGenerator
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.network = PoseCorrectedGenerator(width, MAPS, warp="maps")
-        start(self.network)
-
-    def passes(self, batch: PairBatch) -> Iterator[Passes]:
-        network = self.network
-        features = network.encode_source(batch.source.image)
-        wearers, lenders = taken(batch.source, batch.wearer), taken(batch.reference, batch.lender)
-        grid, mask = pose_correction(wearers, lenders)
-        _, *maps = self.maps(batch)
-        small = functional.avg_pool2d(mask, FEATURE_STRIDE)
-        lent = torch.cat(maps, 1).float()[batch.lender]
-        laid = sample(lent, reduce_grid(grid, FEATURE_STRIDE)) * small
-        yield decoded(network, batch, features, laid)
-
-
-def start(network: MakeupBranches) -> None:
-    """Fill a network, in place, so that it copies colours from the first step on.
-
-    The first six channels of each stage carry the picture's colours, the positive and the negative
-    part of each, smoothed as resolution falls. Gamma takes those of the source away, beta puts the
-    reference's in their place, and the last layers show them. All else is random, residual
-    branches and last layer small.
-    """
-    initialise(network, "kaiming")
-    delta, half = torch.zeros(7, 7), torch.full((4, 4), 1 / 16)
-    delta[2:5, 2:5] = 1 / 9
-    steps = torch.tensor([0.25, 0.75, 0.75, 0.25])
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, ResidualBlock):
-                module.main[3].weight *= SMALL
-                module.main[3].weight[:COLORS] = 0
-        for first, *downs in (
-            (network.pnet_in[0], network.pnet_down_1[0], network.pnet_down_2[0]),
-            (network.tnet_in_conv, network.tnet_down_conv_1, network.tnet_down_conv_2),
-        ):
-            carry(first.weight, delta, SIGNS[:, :3])
-            for down in downs:
-                carry(down.weight, half, torch.eye(COLORS))
-        for up in (network.tnet_up_conv_1, network.tnet_up_conv_2):
-            carry(up.weight.transpose(0, 1), steps[:, None] * steps, SIGNS @ SIGNS.t())
-        network.tnet_out[0].weight *= SMALL
-        carry(network.tnet_out[0].weight, delta, SIGNS.t())
-        spade = network.simple_spade
-        spade["get_gamma"].weight *= SMALL
-        spade["get_gamma"].bias[0] = 1
-        spade["get_beta"].weight.zero_()
-        spade["get_beta"].weight[:, :COLORS, 0, 0] = SIGNS.t()
-        spade["spread_gamma"].weight[:COLORS] = 0
-        spade["spread_gamma"].weight[:COLORS, 0] = -1
-        spade["spread_beta"].weight[:COLORS] = 0
-        spade["spread_beta"].weight[:MAPS, :, 0, 0] = torch.eye(MAPS)
-
-
-def decoded(network: MakeupBranches, batch: PairBatch, features: Tensor, maps: Tensor) -> Passes:
-    """All passes of a network with PSGAN's decoder, as one batch."""
-    none = maps.new_zeros(len(features), *maps.shape[1:])
-    both = torch.cat([maps, none])
-    images = network.decode(torch.cat([features[batch.wearer], features]), *both.chunk(2, 1))
-    result, nothing = images[: len(maps)], images[len(maps) :]
-    wearers = taken(batch.source, batch.wearer)
-    return Passes(wearers, result, nothing[batch.wearer], batch.change)
-
+__all__ = ["LEARNERS", "Learner"]
 
 LEARNERS: Mapping[str, type[SystemLearner]] = {
     learner.name: learner
-    for learner in (PSGANLearner, PoseLearner, RegionGANLearner, SSATLearner, PortraitLearner)
+    for learner in (
+        PSGANLearner,
+        SuperResolutionLearner,
+        PoseLearner,
+        RegionGANLearner,
+        SSATLearner,
+        PortraitLearner,
+    )
 }
 """Makers of learners, which take the network's width, by name of the system."""

@@ -27,6 +27,7 @@ class Plan:
 PLANS: Mapping[str, Plan] = {
     "psgan": Plan(3000, 3e-4, size=128),
     "psgan-pose": Plan(3000, 3e-4, size=128),
+    "psgan-sr": Plan(3000, 1.2e-3, wearers=3, lenders=2, size=128),
     "region-gan": Plan(4000, lenders=4),
     "portrait-edit": Plan(1500, 1.5e-3, lenders=4, size=128),
     "ssat": Plan(3000, 2.5e-4, wearers=1),

@@ -61,12 +61,16 @@ class Run:
             name: p for name, p in learner.network.named_parameters() if p.requires_grad
         }
         self.mean = {name: p.detach().clone() for name, p in self.parameters.items()}
-        self.optimiser = torch.optim.Adam(self.parameters.values(), rate, betas=(0.9, 0.99))
+        groups = [
+            {"params": [p], "lr": rate, "times": learner.rate_of(name)}
+            for name, p in self.parameters.items()
+        ]
+        self.optimiser = torch.optim.Adam(groups, rate, betas=(0.9, 0.99))
 
     def advance(self, batch: Any, steps: int) -> dict[str, float]:
         """One step of `steps`; returns the losses."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * _schedule(self.step / steps)
+            group["lr"] = group["times"] * self.rate * _schedule(self.step / steps)
         terms = self.learner.terms(batch, mixed=self.mixed)
         loss = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad()
@@ -98,8 +102,9 @@ class Run:
         with torch.no_grad():
             for name, p in self.parameters.items():
                 if start:
-                    if f"mean.{name}" in tensors:
-                        p.copy_(tensors[f"mean.{name}"])
+                    kept = tensors.get(f"mean.{name}", tensors.get(self.learner.started_by(name)))
+                    if kept is not None:
+                        p.copy_(kept)
                         self.mean[name].copy_(p)
                     continue
                 p.copy_(tensors[f"weights.{name}"])
@@ -108,7 +113,7 @@ class Run:
                     moments = {m: tensors[f"{m}.{name}"] for m in _MOMENTS}
                     self.optimiser.state[p] = moments
         if not start:
-            self.step = int(next(iter(self.optimiser.state.values()))["step"])
+            self.step = max(int(state["step"]) for state in self.optimiser.state.values())
             self.origin = dict(read_metadata(path).get("origin", ORIGIN))
 
     def use_mean(self) -> None:

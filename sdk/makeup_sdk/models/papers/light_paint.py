@@ -32,7 +32,7 @@ from makeup_sdk.models.factors import (
 )
 from makeup_sdk.models.papers.faces import NetworkFace
 
-_PIXEL_MIDDLE = 127.5
+PIXEL_MIDDLE = 127.5
 _BLUR = {Region.LIPS: 1.0, Region.SKIN: 3.0, Region.EYES: 1.0, Region.BROWS: 1.0}
 """Standard deviation of the smoothing of each region's change, in 128ths of the network's crop."""
 _BORDER = 16
@@ -57,6 +57,11 @@ class LightView:
     top: int
     side: int
 
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Rows and columns of the crop that are seen."""
+        return slice(self.top, self.top + self.side), slice(self.left, self.left + self.side)
+
     def face(self, face: FaceAnalysis, light: FloatArray, tone: SkinTone, size: int) -> NetworkFace:
         """A face in the window, on a crop of side `size`.
 
@@ -66,14 +71,14 @@ class LightView:
             tone: its bare skin.
             size: side of the network's crop.
         """
-        part = np.s_[self.top : self.top + self.side, self.left : self.left + self.side]
+        part = self.pixels
         crop = cv2.resize(face.crop[part], (size, size), interpolation=cv2.INTER_AREA)
         skin = cv2.resize(tone.over_crop()[part], (size, size), interpolation=cv2.INTER_AREA)
         above = (to_log(np.asarray(crop, np.uint8)) - skin + self.offset) / self.range
         regions = cv2.resize(face.regions[part], (size, size), interpolation=cv2.INTER_NEAREST)
         places = face.crop_landmarks - np.array([self.left, self.top], np.float32) + 0.5
         return NetworkFace(
-            np.asarray(_PIXEL_MIDDLE * (1 + np.clip(above, -1, 1)), np.float32),
+            np.asarray(PIXEL_MIDDLE * (1 + np.clip(above, -1, 1)), np.float32),
             (places * (size / self.side) - 0.5).astype(np.float32),
             np.asarray(regions, np.uint8),
         )
@@ -81,8 +86,7 @@ class LightView:
     def on_grid(self, change: FloatArray, grid: CropGrid) -> FloatArray:
         """Resample a change in the window, (S, S, 3), to a grid: (3, rows, columns), 0 outside."""
         crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
-        part = np.s_[self.top : self.top + self.side, self.left : self.left + self.side]
-        crop[part] = cv2.resize(change, (self.side, self.side)) * _fade(self.side)
+        crop[self.pixels] = cv2.resize(change, (self.side, self.side)) * _fade(self.side)
         cells = crop[grid.pixels]
         if grid.cell > 1:
             size = (grid.columns, grid.rows)
@@ -106,7 +110,7 @@ class LightView:
             )
         seen = self.face(face, light, tone, size)
         off = cv2.dilate((seen.regions == 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        seen.image[off] = _PIXEL_MIDDLE * (1 + self.offset / self.range)
+        seen.image[off] = PIXEL_MIDDLE * (1 + self.offset / self.range)
         return seen
 
 
@@ -142,14 +146,21 @@ class LightPainter(Painter):
 
     def factors(self, face: FaceAnalysis, *, tone: bool = False) -> Factors:
         """See `FactorPainter.factors`; does not change the shade of the whole face."""
+        source = self.seen(face)
+        return {} if source is None else self.changes(source, *self._painter.both(source, _ALL))
+
+    def seen(self, face: FaceAnalysis) -> NetworkFace | None:
+        """The network's view of a face; None if too little skin is visible."""
         light = to_log(face.crop)
         skin = SkinTone.fit(light, face.regions)
-        if skin is None:
-            return {}
+        return None if skin is None else self._view.face(face, light, skin, self._size)
+
+    def changes(
+        self, source: NetworkFace, made_up: FloatArray, bare: FloatArray
+    ) -> dict[Part, FloatArray]:
+        """The two passes' difference, smoothed inside each region: factors by region."""
         view, size = self._view, self._size
-        source = view.face(face, light, skin, size)
-        made_up, bare = self._painter.both(source, _ALL)
-        found = (made_up - bare).transpose(1, 2, 0) * (view.range / _PIXEL_MIDDLE)
+        found = (made_up - bare).transpose(1, 2, 0) * (view.range / PIXEL_MIDDLE)
         factors: dict[Part, FloatArray] = {}
         for region in MAKEUP_REGIONS:
             here = (source.regions == region).astype(np.float32)

@@ -14,6 +14,7 @@ from makeup_sdk.models.papers.portrait_edit import PortraitPainter
 from makeup_sdk.models.papers.portrait_mobile import MobilePortraitPainter
 from makeup_sdk.models.papers.psgan import PSGANPainter, SuperResolutionPainter
 from makeup_sdk.models.papers.psgan_pose import PosePainter, WarpedMapsPainter
+from makeup_sdk.models.papers.psgan_sr import MobileSuperResolutionPainter, SharpPainter
 from makeup_sdk.models.papers.ssat import SSATPainter
 
 
@@ -40,12 +41,14 @@ _REMOVES = "ssat"
 
 
 def painter_class(name: str, graphs: Collection[str]) -> type[ReferencePainter]:
-    """The painter class of a model with these graphs; two models have two variants."""
+    """The painter class of a model with these graphs; three models have two variants."""
     mobile: type[ReferencePainter] = MobilePortraitPainter
     if name == "portrait-edit" and set(graphs) == set(mobile.SIGNATURE):
         return mobile
     if name == "psgan-pose" and "whole" not in graphs:
         return WarpedMapsPainter
+    if name == "psgan-sr" and "prior" not in graphs:
+        return MobileSuperResolutionPainter
     return PAINTERS[name]
 
 
@@ -89,4 +92,6 @@ class ReferenceModel:
                 f"{self.graphs.where}: constant 'view' does not belong in a bundle of "
                 f"{self.name!r}; export the bundle again"
             )
+        if isinstance(painter, MobileSuperResolutionPainter):
+            return SharpPainter(painter, self.graphs.view, self.graphs.size)
         return LightPainter(painter, self.graphs.view, self.graphs.size)

@@ -38,7 +38,10 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def graphs_of_model() -> Callable[[str], ModelGraphs]:
-    """An untrained network, split for export, the same each time; `:maps` with three of them."""
+    """An untrained network, split for export, the same each time.
+
+    `:maps` has three maps, `:mobile` is of mobile class.
+    """
 
     @functools.cache
     def make(name: str) -> ModelGraphs:
@@ -47,6 +50,7 @@ def graphs_of_model() -> Callable[[str], ModelGraphs]:
         settings = Settings(width=8, styles=3)
         if variant == "maps":
             settings = replace(settings, maps=3, warp="maps")
+        settings = replace(settings, mobile=variant == "mobile")
         network = entry_of(name).build(settings).eval()
         return graphs_of(name, network, SIZES.get(name, 256))
 

@@ -25,7 +25,15 @@ Networks = Callable[[str], ModelGraphs]
 Faces = tuple[FaceAnalysis, FaceAnalysis]
 Demo = Callable[[str], Image]
 
-TRANSFERS = ("psgan", "psgan-sr", "psgan-pose", "psgan-pose:maps", "ssat", "portrait-edit")
+TRANSFERS = (
+    "psgan",
+    "psgan-sr",
+    "psgan-sr:mobile",
+    "psgan-pose",
+    "psgan-pose:maps",
+    "ssat",
+    "portrait-edit",
+)
 WHOLE = dict.fromkeys(MAKEUP_REGIONS, 1.0)
 
 
@@ -78,7 +86,7 @@ def test_crop_is_the_networks_own_image(
 ) -> None:
     model, graphs = model_of(name), graphs_of_model(name)
     crop = painted(model, look_of(name), faces[0]).crop
-    rounded = name in ("psgan", "psgan-sr")
+    rounded = name in ("psgan", "psgan-sr", "psgan-sr:mobile")
     source, reference = (as_exported(face, graphs.size, rounded=rounded) for face in faces)
     true = truth(graphs, source, reference)[:, : graphs.size]  # ssat's removal lies below
     error = np.abs(crop - expected_crop(faces[0], true))
