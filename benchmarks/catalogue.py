@@ -40,6 +40,7 @@ from makeup_sdk.bench.scene import scene
 from makeup_sdk.catalogue import CatalogueOptions, CatalogueProgress, run_catalogue
 from makeup_sdk.catalogue.job import Job
 from makeup_sdk.catalogue.pool import ProcessPool
+from makeup_sdk.catalogue.report import TIMES
 from makeup_sdk.catalogue.run import prepare
 from makeup_sdk.catalogue.storage import Place
 from makeup_sdk.catalogue.worker import PhotoWorker
@@ -387,7 +388,7 @@ def differences(folder: Path, output: Path) -> int:
     if not whole.exists():
         arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(whole)
         run_catalogue(*arguments, HERE)
-    times = ["photo_milliseconds", "milliseconds"]
+    times = list(TIMES)
     one, other = (
         parquet.read_table(place / "report.parquet").drop_columns(times).to_pylist()
         for place in (whole, output)

@@ -9,5 +9,3 @@ FloatArray: TypeAlias = NDArray[np.float32]
 DoubleArray: TypeAlias = NDArray[np.float64]
 Image: TypeAlias = NDArray[np.uint8]
 """uint8 (H, W, 3), BGR unless stated otherwise; in some places a map (H, W)."""
-RegionMap: TypeAlias = NDArray[np.uint8]
-"""uint8 (H, W), ids of `Region`."""

@@ -37,10 +37,6 @@ _FROM_LOG = np.round(
 ).astype(np.uint8)
 
 
-LIGHT_SLOPE: FloatArray = np.gradient(_TO_LOG)
-"""float32 (256,): derivative of log light with respect to the pixel value."""
-
-
 def to_log(image: Image) -> FloatArray:
     """uint8 sRGB (any shape) to float32 log-linear light."""
     light: FloatArray = _TO_LOG[image]

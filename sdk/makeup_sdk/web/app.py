@@ -46,22 +46,21 @@ def create_app(
     threads: int | None = None,
     session_key: str | None = None,
 ) -> FastAPI:
-    """Build the application. It keeps looks of the gallery in memory and nothing of its visitors.
+    """Build the application. It keeps the gallery's looks in memory and stores no visitor data.
 
     Args:
-        limits: what is taken from clients.
-        loopback: answer to loopback host names only, and to that of `origin`.
-        token: required of every request when set.
-        origin: address under which a proxy in front shows the page, such as
-            "https://try.example".
-        threads: CPU threads of one frame; default all cores.
-        session_key: shared by replicas, so that live sessions can move from one to another; None
-            makes one that no other has.
+        limits: sizes, counts and times that clients must keep to.
+        loopback: answer only to loopback host names and to the host name of `origin`.
+        token: if set, every request must carry it.
+        origin: public address of a reverse proxy, such as "https://try.example".
+        threads: CPU threads per frame; default all cores.
+        session_key: key that replicas share, so that live sessions can move between them; None
+            generates a random key.
 
     Raises:
         BundleError: the shipped face models are missing or damaged.
-        InvalidInputError: an empty or unusual token, an origin that is no address, or a session key
-            of less than 16 characters.
+        InvalidInputError: an empty or malformed token, an origin that is not an address, or a
+            session key of fewer than 16 characters.
     """
     limits = limits or Limits()
     guard = GuardOptions(loopback, token, origin, limits)
@@ -90,7 +89,7 @@ def _add_routes(
 
     @app.get("/openapi.json", include_in_schema=False)
     def description() -> RedirectResponse:
-        """Where many clients look for `/v1/openapi.json`."""
+        """Redirects to `/v1/openapi.json`; many clients look here first."""
         return RedirectResponse("v1/openapi.json")
 
     @app.get("/v1/looks")
@@ -111,7 +110,7 @@ def _add_routes(
 
     @app.get("/v1/designs")
     def designs() -> list[dict[str, Any]]:
-        """The designed looks: name, title, and products that `LookRef.products` takes."""
+        """The designed looks: name, title, and products in the form of `LookRef.products`."""
         return studio.gallery.designs
 
     @app.get("/v1/designs/{name}/{skin}.jpg")
@@ -132,14 +131,12 @@ def _add_routes(
 
     @app.get("/v1/models")
     def models() -> list[Offer]:
-        """The models to choose from: what each does, the styles of one that wears styles, and
-        whether it takes makeup off.
-        """
+        """The available models: a description, the styles, and whether each removes makeup."""
         return list(offers().values())
 
     @app.get("/v1/styles/{model}/{style}/{skin}.jpg")
     def style_thumbnail(model: str, style: str, skin: str) -> Response:
-        """A style of a model on a shipped face with "light", "medium" or "dark" skin."""
+        """A model's style on a shipped face with "light", "medium" or "dark" skin."""
         data = studio.style_thumbnail(model, style, skin)
         if data is None:
             return _error(404, f"no style {style[:_SHOWN]!r}, or no skin {skin[:_SHOWN]!r}")
@@ -152,9 +149,9 @@ def _add_routes(
 
     @app.post("/v1/looks", openapi_extra=_takes(LookRequest))
     async def make_look(request: Request) -> dict[str, Any]:
-        """Make a look of a reference photo or of colours; the server keeps no copy.
+        """Make a look from a reference photo or from colours; the server keeps no copy.
 
-        Returns its title, regions, and the look file in base64, to be sent back in outfits.
+        Returns the title, the regions, and the look file in base64. Outfits send the file back.
         """
         look = await workers.run(studio.make_look, await request.body())
         return {**_described(look), "file": base64.b64encode(look.to_bytes()).decode()}
@@ -163,9 +160,9 @@ def _add_routes(
     async def apply(request: Request) -> Response:
         """Put an outfit on the faces of a photo; returns the picture.
 
-        The header `x-faces` counts the faces that were made up; `x-result` has, as JSON, every
-        face's box (shares of width and height) and status, the shipped face of nearest skin, and
-        the milliseconds that the makeup took.
+        The header `x-faces` is the number of faces with makeup. The header `x-result` is JSON: the
+        box (fractions of width and height) and status of each face, the shipped face with the
+        nearest skin tone, and the milliseconds spent on makeup.
         """
         done = await workers.run(studio.apply, await request.body())
         painted = sum(face["painted"] for face in done.told["faces"])
@@ -174,18 +171,18 @@ def _add_routes(
 
     @app.get("/v1/editing")
     def editing() -> dict[str, Any]:
-        """Parts that can be swapped, and the classes of a label; none where no model edits."""
+        """The parts that can be swapped and the label's classes; both empty without a model."""
         return studio.editing.describe()
 
     @app.post("/v1/label", response_class=Response, openapi_extra=_takes(LabelRequest))
     async def label(request: Request) -> Response:
-        """Which part of a face each pixel of a photo shows: a PNG in the colours of the classes."""
+        """The face part at each pixel of a photo: a PNG in the colours of the classes."""
         data = await workers.run(studio.editing.label, await request.body())
         return Response(data, media_type="image/png")
 
     @app.post("/v1/edit", response_class=Response, openapi_extra=_takes(EditRequest))
     async def edit(request: Request) -> Response:
-        """Give one face of a photo other people's parts, or the shape of a redrawn label."""
+        """Swap parts of one face with those of other people, or reshape it by a redrawn label."""
         picture, kind = await workers.run(studio.editing.edit, await request.body())
         return Response(picture, media_type=f"image/{kind}")
 
@@ -201,7 +198,7 @@ def _described(look: Look) -> dict[str, Any]:
 
 
 def _takes(kind: type[BaseModel]) -> dict[str, Any]:
-    """What the API's document says of a body, which is parsed in a worker thread."""
+    """OpenAPI entry of a request body. FastAPI does not see it: a worker thread parses it."""
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 

@@ -1,4 +1,4 @@
-"""The body of a request, bounded in size and time."""
+"""Limits on the size and duration of a request body."""
 
 import asyncio
 
@@ -6,15 +6,15 @@ from starlette.types import Message, Receive, Send
 
 
 class Body:
-    """Stands between the server and the app while a request's body is read.
+    """Wraps the ASGI `receive` of a request and limits its body.
 
-    A body that is too large or too slow looks to the app like a client that went away; `refusal`
-    then says what to answer in the app's place.
+    If the body is too large or too slow, the app sees a disconnect. `refusal` then holds the
+    status and reason to answer instead.
 
     Args:
-        receive: the server's.
-        size: bytes at most.
-        seconds: from now until the whole body is there.
+        receive: the server's `receive`.
+        size: maximum size in bytes.
+        seconds: time limit for the whole body, from now.
     """
 
     def __init__(self, receive: Receive, size: int, seconds: float) -> None:
@@ -26,7 +26,7 @@ class Body:
         self.refusal: tuple[int, str] | None = None
 
     async def receive(self) -> Message:
-        """The next part of the body, as ASGI has it."""
+        """The next ASGI message of the body."""
         if self._whole:
             return await self._receive()
         try:
@@ -41,7 +41,7 @@ class Body:
         return message
 
     def unless_refused(self, send: Send) -> Send:
-        """What the app sends after a refusal goes nowhere."""
+        """A `send` that drops the app's messages after a refusal."""
 
         async def sending(message: Message) -> None:
             if self.refusal is None:

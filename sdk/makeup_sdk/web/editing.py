@@ -1,4 +1,4 @@
-"""Editing on the page: other people's parts and redrawn labels, see `PortraitEditor`."""
+"""Face editing on the page: swapped parts and redrawn labels, see `PortraitEditor`."""
 
 import threading
 from functools import cached_property
@@ -24,11 +24,11 @@ _MODEL = "portrait-edit"
 
 
 class PhotoEditing:
-    """Edits photos of clients. Its methods may be called from any thread, and take their time.
+    """Edits clients' photos. The methods are thread-safe and slow: call them off the event loop.
 
     Args:
-        analyzer: finds the faces.
-        limits: what is taken from one client.
+        analyzer: detects faces and landmarks.
+        limits: limits on pictures.
         threads: CPU threads; default all cores.
     """
 
@@ -39,9 +39,9 @@ class PhotoEditing:
         self._opening = threading.Lock()
 
     def describe(self) -> dict[str, Any]:
-        """What can be edited: parts to swap, and the classes of a label that can be redrawn.
+        """The parts that can be swapped, and the label classes that can be redrawn.
 
-        Both are empty where no model for it ships.
+        Both are empty if the editing model is not installed.
         """
         if _MODEL not in shipped_names():
             return {"parts": [], "classes": []}
@@ -53,10 +53,10 @@ class PhotoEditing:
         return {"parts": list(EDIT_PARTS), "classes": classes}
 
     def label(self, body: bytes) -> bytes:
-        """The label that the JSON of a `LabelRequest` asks for, as a PNG in the label's colours.
+        """Compute the label for the JSON of a `LabelRequest`: a PNG in the label's colours.
 
         Raises:
-            MakeupError: it cannot be made.
+            MakeupError: the request is invalid or has no usable face.
         """
         request = parse(LabelRequest, body)
         image = self._open(request.image, "image")
@@ -64,10 +64,10 @@ class PhotoEditing:
         return encode_picture(draw_label(label), "png")
 
     def edit(self, body: bytes) -> tuple[bytes, str]:
-        """What the JSON of an `EditRequest` asks for: the picture, and its format.
+        """Run the JSON of an `EditRequest`; returns the picture file and its format.
 
         Raises:
-            MakeupError: it cannot be done.
+            MakeupError: the request is invalid or has no usable face.
         """
         request = parse(EditRequest, body)
         image = self._open(request.image, "image")
@@ -86,7 +86,7 @@ class PhotoEditing:
     def _redrawn(
         self, drawing: str, image: Image, at: tuple[float, float] | None
     ) -> NDArray[np.uint8]:
-        """The label of a photo, with a drawing of any size over it."""
+        """The photo's label with a drawing of any size laid over it: classes (H, W)."""
         drawn, is_drawn = open_layer(from_base64(drawing, "label"), self._limits)
         height, width = image.shape[:2]
 

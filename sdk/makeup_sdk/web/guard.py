@@ -1,4 +1,4 @@
-"""Who may talk to the server, and how much they may send: hosts, origins, tokens, bodies."""
+"""Access control: host names, origins, tokens, and limits on request bodies."""
 
 import asyncio
 import logging
@@ -41,10 +41,10 @@ _log = logging.getLogger("makeup_sdk.web")
 
 
 def check_token(token: str) -> None:
-    """Refuse a token that protects nothing, or that no address can carry.
+    """Refuse a token that is too short, or that a URL cannot hold unescaped.
 
     Raises:
-        InvalidInputError: empty, short, or with other characters than A-Z a-z 0-9 . _ ~ -.
+        InvalidInputError: not 4 to 200 characters of A-Z a-z 0-9 . _ ~ -.
     """
     if not _TOKEN.fullmatch(token):
         raise InvalidInputError(
@@ -57,7 +57,7 @@ def origin_host(origin: str) -> str:
     """The host name of an address such as "https://try.example:8443".
 
     Raises:
-        InvalidInputError: it is no such address.
+        InvalidInputError: not such an address.
     """
     name = ""
     if re.fullmatch(r"https?://[^/?#@\s]+", origin):
@@ -71,16 +71,16 @@ def origin_host(origin: str) -> str:
 
 @dataclass(frozen=True)
 class GuardOptions:
-    """Whom a `Guard` lets through.
+    """Which requests a `Guard` accepts.
 
     Attributes:
         loopback: whether the server listens on loopback only.
-        token: required of every request, or None.
-        origin: address under which a proxy in front shows the page, or None.
-        limits: of bodies.
+        token: token that every request must carry, or None.
+        origin: public address of a reverse proxy, or None.
+        limits: limits on requests.
 
     Raises:
-        InvalidInputError: an empty or unusual token, or an origin that is no address.
+        InvalidInputError: an empty or malformed token, or an origin that is not an address.
     """
 
     loopback: bool
@@ -96,20 +96,20 @@ class GuardOptions:
 
 
 class Guard:
-    """ASGI middleware in front of everything.
+    """ASGI middleware that checks every request and socket before the app.
 
-    - Loopback servers answer only to loopback host names, and to that of `origin`, so that a
-      foreign page cannot reach them by pointing its own name at 127.0.0.1.
-    - A request or socket that a browser sends from another origin is refused.
+    - Loopback servers answer only to loopback host names and to the host name of `origin`. This
+      blocks DNS rebinding: a foreign page that points its own name at 127.0.0.1.
+    - Requests and sockets from another origin are refused.
     - With a token set, every request needs it: `Authorization: Bearer TOKEN`, `?token=TOKEN`, or
-      the cookie that a visit with `?token=` leaves.
-    - A body beyond the limit, or one that takes too long, is refused before it is read whole; only
-      so many are read at once.
-    - What fails is answered, and logged.
+      the cookie that a visit with `?token=` sets.
+    - Bodies over the size or time limit are refused before they are fully read. The number of
+      bodies read at once is limited.
+    - Unhandled errors are logged and answered with status 500.
 
-    Starlette's `TrustedHostMiddleware` does not take the place of the first: it answers in plain
-    text that does not say which names are served, and the older of the versions that this package
-    allows cut a Host header at its first colon, so that they know no IPv6 address.
+    Starlette's `TrustedHostMiddleware` cannot do the first: its plain-text answer does not name
+    the accepted hosts, and older supported versions cut the Host header at its first colon, so
+    they refuse IPv6 addresses.
     """
 
     def __init__(self, app: ASGIApp, options: GuardOptions) -> None:
@@ -178,7 +178,7 @@ class Guard:
             )
 
     def _cookie(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        """Lets the page that was opened with a token load its parts."""
+        """The cookie with which a page opened by `?token=` loads its scripts and pictures."""
         if self._token is None or b"token=" not in scope["query_string"]:
             return []
         secure = "; Secure" if scope.get("scheme") == "https" else ""
@@ -215,7 +215,7 @@ class Guard:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without its port; empty where it is malformed."""
+    """The name in a Host header, without the port; empty if the header is malformed."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -230,7 +230,7 @@ def _netloc(origin: str) -> str:
 
 
 def _timed(send: Send, seconds: float) -> Send:
-    """A client that does not take its answer counts as gone, so that its place is free."""
+    """A `send` with a time limit: a client that does not read its answer counts as gone."""
 
     async def sending(message: Message) -> None:
         try:
@@ -251,7 +251,7 @@ def _with_headers(send: Send, more: Sequence[tuple[bytes, bytes]] = ()) -> Send:
 
 
 def _error(status: int, reason: str) -> JSONResponse:
-    """An answer in the API's one shape of errors; what the client still sends is not read."""
+    """An error in the API's JSON form; it closes the connection, so the rest is not read."""
     return JSONResponse({"error": reason}, status, headers={"connection": "close"})
 
 

@@ -1,6 +1,4 @@
-"""Certificates: browsers open cameras on secure origins only, which a phone's view of a laptop is
-not without HTTPS.
-"""
+"""HTTPS certificates. Browsers allow cameras on secure origins only, so phones need HTTPS."""
 
 import os
 import socket
@@ -13,27 +11,27 @@ from makeup_kernels import BackendUnavailableError, InvalidInputError
 from makeup_kernels.files import as_path, make_folder, write_atomically
 
 _DAYS = 365
-"""Browsers refuse certificates that are good for much longer."""
+"""Days of validity; browsers refuse certificates with much more."""
 
 
 def default_folder() -> Path:
-    """Where the local authority is kept: `makeup-sdk/https` in the user's data folder."""
+    """Folder of the local authority: `makeup-sdk/https` in the user's data folder."""
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "makeup-sdk" / "https"
 
 
 def check_pair(certificate: str | Path, key: str | Path) -> None:
-    """Refuse a certificate and a key that no server can use.
+    """Check that a server can use a certificate and its key.
 
     Raises:
-        InvalidInputError: one is missing or no PEM file, or they do not belong together.
+        InvalidInputError: one is missing or not a PEM file, or they do not match.
     """
     certificate, key = as_path(certificate, "--cert"), as_path(key, "--key")
     for path in (certificate, key):
         if not path.is_file():
             raise InvalidInputError(f"{path}: no such file; give a PEM file")
     try:
-        # an encrypted key would ask for its password on the terminal
+        # without `password`, an encrypted key would prompt on the terminal
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (ssl.SSLError, OSError, ValueError) as error:
         raise InvalidInputError(
@@ -43,22 +41,22 @@ def check_pair(certificate: str | Path, key: str | Path) -> None:
 
 
 def local_certificate(names: list[str], folder: Path | None = None) -> tuple[Path, Path]:
-    """A certificate for this machine, signed by an authority that is made at the first call.
+    """Issue a certificate for this machine; the first call also creates the local authority.
 
-    The authority's key stays in a folder that only the user can read; devices that shall trust the
-    server without asking install its certificate.
+    The authority's key stays in a folder that only the user can read. Devices that install the
+    authority's certificate trust the server without a warning.
 
     Args:
         names: host names and addresses.
-        folder: of the authority; default `default_folder()`.
+        folder: folder of the authority; default `default_folder()`.
 
     Returns:
-        a PEM file with key and certificate, good for a year, and the authority's certificate.
+        PEM file with key and certificate, valid for a year, and the authority's certificate.
 
     Raises:
         BackendUnavailableError: trustme is not installed.
-        InvalidInputError: the files of the authority are damaged.
-        OutputError: they cannot be written.
+        InvalidInputError: the authority's files are damaged.
+        OutputError: the files cannot be written.
     """
     try:
         import trustme
@@ -97,7 +95,7 @@ def local_certificate(names: list[str], folder: Path | None = None) -> tuple[Pat
 
 
 def _write_secret(path: Path, data: bytes) -> None:
-    """Write a file that its owner alone can read, from its first byte on."""
+    """Write a file that only its owner can ever read, even while it is written."""
     handle, place = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
@@ -109,13 +107,13 @@ def _write_secret(path: Path, data: bytes) -> None:
 
 
 def local_address() -> str:
-    """The address under which others on the local network reach this machine.
+    """This machine's address on the local network; 127.0.0.1 without a network.
 
-    127.0.0.1 where there is no network. Nothing is sent.
+    No packet is sent.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # an address that is nobody's
+            probe.connect(("192.0.2.1", 9))  # an address reserved for documentation
             address: str = probe.getsockname()[0]
         except OSError:
             return "127.0.0.1"

@@ -1,33 +1,33 @@
-"""How much one client, and all clients together, may ask of a server."""
+"""Limits of a server, per client and in total."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the server takes.
+    """Maximum sizes, counts and times.
 
-    Limits per address do not hold for loopback addresses, where a proxy may speak for everybody.
+    Limits per address do not apply to loopback addresses: there, a proxy may serve all clients.
 
     Attributes:
-        body_bytes: size of a photo, or of a request without base64.
-        frame_bytes: size of one message over a socket.
+        body_bytes: size of a photo file, or of a request without base64.
+        frame_bytes: size of one socket message.
         pixels: width times height of a picture.
-        side: width, and height, of a picture.
+        side: longer side of a picture, in pixels.
         label_pixels: width times height of a drawn label.
-        reference_faces: faces that one look file may hold.
-        clients: live sockets at once.
-        clients_per_address: live sockets of one address at once.
-        requests: requests with a body at once.
-        requests_per_address: requests with a body of one address at once.
-        connections: at once, live sockets not counted.
+        reference_faces: faces in one look file.
+        clients: concurrent live sockets.
+        clients_per_address: concurrent live sockets of one address.
+        requests: concurrent requests with a body.
+        requests_per_address: concurrent requests with a body, of one address.
+        connections: concurrent connections, without live sockets.
         connections_per_address: the same, of one address.
-        header_bytes: the first line and the headers of a request.
-        header_seconds: until a connection has sent a whole header.
-        body_seconds: until a request has sent its whole body.
-        answer_seconds: until a client has taken the next part of an answer.
-        idle_seconds: after which a socket without a message is closed, and its place is free.
-        session_seconds: age from which a live session that a client brings is refused.
+        header_bytes: size of a request's first line and headers.
+        header_seconds: time to send the whole header.
+        body_seconds: time to send the whole body.
+        answer_seconds: time to receive the next part of an answer.
+        idle_seconds: time without a message, after which a socket is closed.
+        session_seconds: age of a live session that a client restores.
     """
 
     body_bytes: int = 12 << 20
@@ -51,5 +51,5 @@ class Limits:
 
     @property
     def request_bytes(self) -> int:
-        """Largest body: a photo in base64, and what goes with it."""
+        """Maximum size of a body: a photo in base64 and the other fields."""
         return self.body_bytes * 3 // 2

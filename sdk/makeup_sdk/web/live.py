@@ -1,21 +1,19 @@
 """Live frames over a WebSocket.
 
-The client sends
-- text: a `LiveRequest` as JSON, whenever what is worn, or who wears it, changes; and in it, if the
-  session shall be able to move to another replica, `session`: at first "", later what the last one
-  has sealed;
-- binary: a frame as JPEG, PNG or WebP; one at a time, the next after the answer. A frame that
-  comes sooner takes the place of one that still waits.
+The client sends:
+- text: a `LiveRequest` as JSON, whenever the outfit or its wearer changes. The field `session`
+  asks for sealed sessions: first "", on a later socket the last session received.
+- binary: one frame as JPEG, PNG or WebP, then the next after the answer. A frame that arrives
+  earlier replaces the one that waits.
 
-The server answers each frame it processes with one binary message: 4 bytes, big-endian, length of a
-JSON header {"faces", "skin", "milliseconds", "dropped"}; that header; the frame as JPEG. About once
-a second a header holds `session`, too, where the client has asked for it: brought to a new socket,
-here or at another replica with the same key, it goes on without a jump. One that is refused is
-answered, and a session begins anew.
+The server answers each processed frame with one binary message: the header's length (4 bytes,
+big-endian), a JSON header {"faces", "skin", "milliseconds", "dropped"}, and the frame as JPEG. If
+the client asked for sessions, about one header a second also holds `session`. A new socket, here
+or at another replica with the same key, restores the stream from it. If the session is refused,
+the server answers with an error and starts a new one.
 
-What cannot be done is answered with text {"error": "..."}; a client that sends nonsense 20 times is
-closed (code 1008), and so is one that sends nothing for a while (code 4408), so that others get its
-place.
+Errors are answered with text {"error": "..."}. A socket is closed after 20 invalid messages (code
+1008), or when it stays idle too long (code 4408).
 """
 
 import asyncio
@@ -44,13 +42,13 @@ from makeup_sdk.web.studio import Studio
 
 _MAX_NONSENSE = 20
 _SESSION_EVERY = 1.0
-"""Seconds from one sealed session to the next; what a move may cost of what is remembered."""
+"""Seconds between sealed sessions; a move to another replica loses at most this much."""
 _TRY_AGAIN_LATER, _POLICY, _IDLE = 1013, 1008, 4408
 _log = logging.getLogger("makeup_sdk.web")
 
 
 class LiveClient:
-    """One socket: its tracker, its outfit, and the newest frame that waits."""
+    """One socket: its tracker, its outfit, and the newest waiting frame."""
 
     def __init__(
         self,
@@ -78,7 +76,7 @@ class LiveClient:
         self._processor: FrameProcessor
 
     async def serve(self) -> None:
-        """Answer frames until the client goes."""
+        """Answer frames until the client disconnects."""
         await self._socket.accept()
         address = self._socket.client.host if self._socket.client else ""
         with self._places.one(address) as free:
@@ -94,17 +92,17 @@ class LiveClient:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        except (WebSocketDisconnect, RuntimeError):  # the latter: written to after its end
+        except (WebSocketDisconnect, RuntimeError):  # RuntimeError: a send after the close
             pass
         finally:
             for task in tasks:
                 task.cancel()
-            # Not `gather`: cancelled meanwhile, it would raise its tasks' cancellation, in which
-            # the server's own scope does not know its own.
+            # Not `gather`: if cancelled here, it raises the tasks' own CancelledError, which the
+            # server's cancel scope does not recognise.
             await asyncio.wait(tasks)
             for task in tasks:
                 if not task.cancelled():
-                    task.exception()  # seen: else asyncio logs it as forgotten
+                    task.exception()  # else asyncio logs that it was never retrieved
 
     def _use_model(self, *name: str) -> None:
         self._engine = self._studio.engine(*name)
@@ -131,7 +129,7 @@ class LiveClient:
         await self._close(_POLICY, "too many messages that make no sense")
 
     def _is_idle(self) -> bool:
-        """Whether the client owes the next message, and not the server an answer."""
+        """Whether no frame waits or is in work: the next message is the client's."""
         return not self._busy and self._waiting is None
 
     async def _work(self) -> None:
@@ -147,7 +145,7 @@ class LiveClient:
                 self._busy = False
 
     async def _attempt(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run in a worker thread; what fails there is answered, whatever it is, and gives None."""
+        """Run in a worker thread; any error is sent to the client and gives None."""
         try:
             return await self._workers.run(function, *arguments)
         except MakeupError as error:
@@ -164,7 +162,7 @@ class LiveClient:
             look = self._studio.gallery.dress(outfit)
             if outfit.model != (self._outfit.model if self._outfit else DEFAULT_MODEL):
                 self._use_model(outfit.model)
-            self._engine.tone = 0.0  # the last look's, which this one may not have
+            self._engine.tone = 0.0  # the new look may not support a tone
             self._put_on(look, outfit)
             self._outfit = outfit
         self._engine.strength = outfit.strength.by_region()
@@ -175,7 +173,7 @@ class LiveClient:
             self._go_on(outfit.session)
 
     def _go_on(self, session: str) -> None:
-        """Take up what another socket has left."""
+        """Restore the stream's memory from a session that another socket sealed."""
         moved = self._sessions.open(session)
         processor = FrameProcessor(self._engine, StreamOptions())
         then = time.perf_counter() - moved.age
@@ -183,11 +181,11 @@ class LiveClient:
         self._processor = processor
 
     def _makeup(self) -> bytes:
-        """SHA-256 of what is worn."""
+        """SHA-256 of the outfit's makeup."""
         return sha256(self._outfit.makeup().encode() if self._outfit else b"").digest()
 
     def _put_on(self, look: Look | None, outfit: LiveRequest) -> None:
-        """Dress the face that the outfit names, or all of them."""
+        """Put the look on the face that the outfit names, or on all faces."""
         before = self._outfit.face if self._outfit else None
         if before is not None:
             self._engine.wear_default(before)

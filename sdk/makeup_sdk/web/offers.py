@@ -1,4 +1,4 @@
-"""The models that the page offers, and what each can do."""
+"""The models that the page offers, and their abilities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ class Offer:
     """One model.
 
     Attributes:
-        name: as outfits name it.
-        does: in a few words.
-        styles: names that it wears; such a model takes no photos.
-        removes: whether it takes makeup off.
+        name: the model's name in outfits.
+        does: a short description.
+        styles: names of its styles; a model with styles accepts no reference photos.
+        removes: whether it can remove makeup.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Offer:
 
 @cache
 def offers() -> Mapping[str, Offer]:
-    """The shipped models that wear photos or styles, by name."""
+    """The shipped models for reference photos or styles, by name."""
     found = (
         Offer(name, FACTS[name].does, shipped_styles(name), FACTS[name].removes)
         for name in shipped_models()

@@ -1,4 +1,4 @@
-"""What a client asks to wear, as JSON, and the look that it means."""
+"""Outfits as JSON, and the looks that they stand for."""
 
 import base64
 import binascii
@@ -35,17 +35,17 @@ Products = Annotated[
 ]
 
 SKINS = ("light", "medium", "dark")
-"""The bare faces that ship, by their skin."""
+"""Skin tones of the shipped bare faces."""
 _MAKEUP = {"model", "look", "second", "share", "products", "colors", "face"}
-"""Fields of an outfit that say what is worn, and by whom."""
+"""Fields of an outfit that determine the makeup and its wearer, without strength and tone."""
 _FACE = (slice(112, 468), slice(78, 434))
-"""Where the face is in them."""
+"""The face in a shipped picture: rows and columns."""
 _THUMBNAIL = 192
 
 
 class LookRef(BaseModel):
-    """A look: one of the gallery by its id, a look file that `POST /v1/looks` gave, products, a
-    style of a model that has some, or the makeup taken off by a model that can.
+    """Exactly one of: a gallery id, a look file from `POST /v1/looks`, products, a style of the
+    model, or `bare` to remove makeup.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -58,7 +58,7 @@ class LookRef(BaseModel):
 
 
 class ColorCard(BaseModel):
-    """Hex colours such as "#b3123a"; what is left out is not painted."""
+    """Hex colours such as "#b3123a"; regions without a colour stay unpainted."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,7 +70,7 @@ class ColorCard(BaseModel):
 
 
 class Strength(BaseModel):
-    """How much arrives per region, 0 to 1.5; 1 is the whole look."""
+    """Strength of the makeup per region, 0 to 1.5; 1 is the look as it is."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -80,14 +80,14 @@ class Strength(BaseModel):
     brows: Amount = 1.0
 
     def by_region(self) -> dict[Region, float]:
-        """The same as the engine takes it."""
+        """The strengths in the engine's form."""
         return {Region[name.upper()]: amount for name, amount in self.model_dump().items()}
 
 
 class Outfit(BaseModel):
-    """A look, mixed with a second one, with products or colours over both.
+    """A look, optionally mixed with a second one, with products or colours on top.
 
-    Without any of them the face stays bare.
+    With none of them the face stays bare.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -104,20 +104,20 @@ class Outfit(BaseModel):
     )
 
     def same_makeup(self, other: "Outfit | None") -> bool:
-        """Whether both wear the same by the same model, however strong."""
+        """Whether both have the same model and makeup; strength may differ."""
         return other is not None and self.makeup() == other.makeup()
 
     def makeup(self) -> str:
-        """What is worn and by which model, however strong, as JSON."""
+        """The model, the makeup and its wearer as JSON, without strength and tone."""
         return self.model_dump_json(include=_MAKEUP)
 
 
 class Gallery:
-    """The shipped looks, encoded once, and how outfits turn into looks.
+    """The shipped looks, encoded once, and the conversion of outfits to looks.
 
     Args:
-        analyzer: finds the faces of references.
-        reference_faces: faces that a look file of a client may hold; each takes time to read.
+        analyzer: detects the faces of reference photos.
+        reference_faces: maximum number of faces in a client's look file.
     """
 
     def __init__(self, analyzer: FaceAnalyzer, reference_faces: int = 4) -> None:
@@ -129,7 +129,7 @@ class Gallery:
 
     @property
     def looks(self) -> Mapping[str, Look]:
-        """Shipped looks by id; read at the first call, by one thread while others wait."""
+        """Shipped looks by id. The first call loads them; other threads wait for it."""
         with self._reading:
             return self._looks
 
@@ -151,7 +151,7 @@ class Gallery:
         return Look.bare(analyzer=self._analyzer)
 
     def thumbnail(self, look_id: str) -> bytes | None:
-        """The reference picture of a shipped look as JPEG; None if there is no such look."""
+        """The reference picture of a shipped look as JPEG; None for an unknown look."""
         return self._read(f"{look_id}.jpg") if look_id in self.looks else None
 
     @property
@@ -164,17 +164,17 @@ class Gallery:
         ]
 
     def face(self, skin: str) -> bytes | None:
-        """A shipped bare face as JPEG; None if there is no such skin."""
+        """A shipped bare face as JPEG; None for an unknown skin."""
         return self._read(f"{skin}.jpg") if skin in SKINS else None
 
     def worn_thumbnail(self, design: str, skin: str) -> bytes | None:
-        """A designed look on a shipped face as JPEG; None if there is no such look or skin."""
+        """A designed look on a shipped face as JPEG; None for an unknown look or skin."""
         if design not in SHIPPED_LOOKS or skin not in SKINS:
             return None
         return self._worn_by(DEFAULT_MODEL, design, skin, lambda: Look.shipped(design))
 
     def style_thumbnail(self, model: Model, style: str, skin: str) -> bytes | None:
-        """A style of a model on a shipped face as JPEG; None if there is no such skin.
+        """A model's style on a shipped face as JPEG; None for an unknown skin.
 
         Raises:
             InvalidInputError: the model has no such style.
@@ -198,12 +198,12 @@ class Gallery:
         return encode_picture(small, "jpeg")
 
     def find(self, ref: LookRef) -> Look:
-        """The look that a reference means.
+        """The look of a reference.
 
         Raises:
-            InvalidInputError: an unknown id, a wrong product, not exactly one of `gallery`, `file`,
-                `products`, `style` and `bare`, or a file made of too many photos.
-            BundleError: the file is no look file.
+            InvalidInputError: an unknown id, an invalid product, not exactly one of `gallery`,
+                `file`, `products`, `style` and `bare`, or a file of too many photos.
+            BundleError: not a look file.
         """
         given = (ref.gallery, ref.file, ref.products, ref.style, ref.bare or None)
         if sum(one is not None for one in given) != 1:
@@ -231,7 +231,7 @@ class Gallery:
         return self.looks[ref.gallery]
 
     def dress(self, outfit: Outfit) -> Look | None:
-        """The look that an outfit means; None leaves faces bare.
+        """The look of an outfit; None leaves faces bare.
 
         Raises:
             InvalidInputError, BundleError: as `find`, or a malformed colour.
@@ -267,13 +267,13 @@ def products_of(entries: list[ProductJson]) -> tuple[Product, ...]:
     """Products from their JSON.
 
     Raises:
-        InvalidInputError: what is wrong in it, and where.
+        InvalidInputError: an invalid product; the message names the field.
     """
     return from_json(json.dumps({"format": FORMAT, "products": entries}), "look")[0]
 
 
 def from_base64(text: str, name: str) -> bytes:
-    """Strict base64.
+    """Decode strict base64; `name` is the field in the error.
 
     Raises:
         InvalidInputError: not base64.

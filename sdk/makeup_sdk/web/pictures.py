@@ -1,4 +1,4 @@
-"""Pictures from strangers: size and type are checked before a pixel is decoded."""
+"""Untrusted pictures: size and format are checked before any pixel is decoded."""
 
 import io
 import warnings
@@ -24,20 +24,20 @@ def open_picture(data: bytes, limits: Limits) -> Image:
         uint8 (H, W, 3), BGR.
 
     Raises:
-        InvalidInputError: another or a damaged format, too many bytes or pixels.
+        InvalidInputError: another format, a damaged file, too many bytes or pixels.
     """
     _check(data, limits, limits.pixels)
     return decode_image(np.frombuffer(data, np.uint8), "picture")
 
 
 def open_layer(data: bytes, limits: Limits) -> tuple[Image, NDArray[np.bool_] | None]:
-    """Decode a drawing that lies over a photo.
+    """Decode a drawing that is laid over a photo.
 
     Returns:
-        uint8 (H, W, 3), BGR; and where it is drawn, (H, W), None where the file has no alpha.
+        uint8 (H, W, 3), BGR; and bool (H, W), true where drawn, or None without an alpha channel.
 
     Raises:
-        InvalidInputError: as `open_picture`; it may have `limits.label_pixels`.
+        InvalidInputError: as `open_picture`, with the limit `limits.label_pixels`.
     """
     _check(data, limits, limits.label_pixels)
     photo = decode_photo(data, "picture")
@@ -58,7 +58,7 @@ def _check(data: bytes, limits: Limits, pixels: int) -> None:
                 width, height = header.size
     except Pillow.DecompressionBombError:
         width = height = limits.side + 1
-    except Exception:  # Pillow raises whatever its parsers stumble over
+    except Exception:  # Pillow's parsers raise errors of any type
         raise InvalidInputError("picture: not a JPEG, PNG or WebP file") from None
     if width * height > pixels:
         raise InvalidInputError(f"picture: too large; send at most {pixels} pixels")
@@ -69,7 +69,7 @@ def _check(data: bytes, limits: Limits, pixels: int) -> None:
 
 
 def encode_picture(image: Image, kind: str) -> bytes:
-    """BGR to the bytes of a JPEG or PNG file; `kind` is "jpeg" or "png".
+    """Encode a BGR image as a JPEG or PNG file; `kind` is "jpeg" or "png".
 
     Raises:
         InvalidInputError: the format cannot hold a picture of this size.

@@ -1,4 +1,4 @@
-"""Places: how many are served at once, in all and of one address, first come first served."""
+"""Limits on concurrent clients, in total and per address, and on concurrent work."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class Places:
-    """A number of places, of which one address may hold a few.
+    """A limited number of places, also limited per address.
 
     Args:
-        places: in all.
-        per_address: of one address; loopback addresses may hold all of them.
+        places: places in total.
+        per_address: places per address; loopback addresses may hold all of them.
     """
 
     def __init__(self, places: int, per_address: int) -> None:
@@ -27,7 +27,7 @@ class Places:
 
     @contextlib.contextmanager
     def one(self, address: str) -> Iterator[bool]:
-        """Hold a place while the block runs; gives False where none is free."""
+        """Hold a place while the block runs; yields False if none is free."""
         if self._free <= 0 or (
             self._taken[address] >= self._per_address and not is_loopback(address)
         ):
@@ -45,23 +45,23 @@ class Places:
 
 
 class Workers:
-    """Threads for what takes long, off the event loop; first come, first served.
+    """Runs slow functions in threads, off the event loop; first come, first served.
 
     Args:
-        at_once: frames, photos or outfits that are worked on at once.
+        at_once: maximum number of functions that run at once.
     """
 
     def __init__(self, at_once: int) -> None:
         self._turn = asyncio.Semaphore(at_once)
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run in a worker thread when it is this caller's turn."""
+        """Wait for a free slot, then run the function in a worker thread."""
         async with self._turn:
             return await anyio.to_thread.run_sync(function, *arguments)
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is one of this machine's own."""
+    """Whether an address is a loopback address."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

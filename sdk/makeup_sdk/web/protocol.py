@@ -1,4 +1,4 @@
-"""HTTP connections that are bounded in time, size and number: uvicorn's, by h11, with limits."""
+"""uvicorn's h11 protocol with limits on the time, size and number of connections."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ from makeup_sdk.web.places import is_loopback
 
 
 def bounded_protocol(limits: Limits) -> type[H11Protocol]:
-    """A class for uvicorn's option `http`."""
+    """The protocol class for uvicorn's option `http`."""
     held: Counter[str] = Counter()
 
     class BoundedProtocol(H11Protocol):
-        """Refuses a header that takes too long, and an address that holds too many connections."""
+        """Refuses slow headers, and too many connections in total or per address."""
 
         _header_timer: asyncio.TimerHandle | None = None
         _address = ""
@@ -37,7 +37,7 @@ def bounded_protocol(limits: Limits) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
-            """From here on the socket is another protocol's, and holds one of its own places."""
+            """Stop counting the connection: live sockets have a limit of their own."""
             self._let_go()
             super().handle_websocket_upgrade(event)
 
@@ -57,7 +57,7 @@ def bounded_protocol(limits: Limits) -> type[H11Protocol]:
                 self._watch_header()
 
         def _watch_header(self) -> None:
-            """Run the timer from a connection's start, or a request's, to the end of its header."""
+            """Run the timer from the start of a connection or request to its header's end."""
             if self.conn.their_state is not h11.IDLE:
                 self._stop_timer()
             elif self._header_timer is None:
@@ -74,7 +74,7 @@ def bounded_protocol(limits: Limits) -> type[H11Protocol]:
                 self._send_error(408, "header too slow")
 
         def send_400_response(self, msg: str) -> None:
-            """Answer what is no HTTP, or has a header that is too large."""
+            """Answer data that is not HTTP, or a header that is too large."""
             self._stop_timer()
             self._send_error(400, msg)
 

@@ -1,4 +1,4 @@
-"""What clients send, as JSON: parsed off the event loop, within bounds."""
+"""Request bodies as JSON: their models and a parser with limits."""
 
 from typing import Annotated, Literal, TypeVar
 
@@ -22,7 +22,7 @@ _NEAREST = (
 
 
 class ApplyRequest(BaseModel):
-    """A photo and what its faces shall wear."""
+    """A photo and the outfit for its faces."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class ApplyRequest(BaseModel):
 
 
 class LookRequest(BaseModel):
-    """A reference photo, or colours, to make a look of."""
+    """A reference photo or colours, to make a look from."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,7 +47,7 @@ class LookRequest(BaseModel):
 
 
 class LabelRequest(BaseModel):
-    """A photo whose label is asked for: which part of the face each pixel shows."""
+    """A photo to label: the label gives the face part at each pixel."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,7 +56,7 @@ class LabelRequest(BaseModel):
 
 
 class EditRequest(BaseModel):
-    """A photo, and what one of its faces shall get: parts of other people, a redrawn label."""
+    """A photo and the edit of one face: parts of other people, a redrawn label, or both."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,7 +75,7 @@ class EditRequest(BaseModel):
 
 
 class LiveRequest(Outfit):
-    """What faces of a live client wear, and the session that it brings to a new socket, if any."""
+    """The outfit of a live client, and optionally the session to restore on a new socket."""
 
     session: str | None = Field(
         default=None,
@@ -91,13 +91,13 @@ class LiveRequest(Outfit):
 
 
 def parse(kind: type[Parsed], data: bytes) -> Parsed:
-    """JSON as a request.
+    """Parse JSON as a request.
 
     Raises:
-        InvalidInputError: not JSON, more values than any request has, or a field that is missing,
-            unknown or wrong, which is named in at most 40 letters.
+        InvalidInputError: not JSON, too many values, or a field that is missing, unknown or
+            invalid. The message names the field, cut to 40 letters.
     """
-    # none of these stands in base64: what is long is a picture, and cheap to parse
+    # base64 has none of these characters: long pictures pass, and they are cheap to parse
     if sum(map(data.count, (b"[", b"{", b","))) > _MAX_VALUES:
         raise InvalidInputError(f"body: more than {_MAX_VALUES} values, which no request has")
     try:

@@ -1,4 +1,4 @@
-"""The server: what the command line asks for, as an application and uvicorn's options."""
+"""The try-on server: the application under uvicorn."""
 
 import io
 import secrets
@@ -20,18 +20,18 @@ _EVERYWHERE = ("0.0.0.0", "::", "")
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How the try-on server runs.
+    """Options of the try-on server.
 
     Attributes:
         host: address to listen on.
         port: port to listen on.
-        token: required of every visitor; None makes one where others than this machine can come.
-        origin: address under which a proxy in front shows the page, or None.
+        token: token that every request must carry; None generates one if others can connect.
+        origin: public address of a reverse proxy, or None.
         certificate, key: PEM files; both or none.
-        https: make a certificate of a local authority.
-        threads: CPU threads of one frame; default all cores.
+        https: issue a certificate from a local authority.
+        threads: CPU threads per frame; default all cores.
         session_key: see `create_app`.
-        limits: what is taken from clients.
+        limits: limits on clients.
     """
 
     host: str = "127.0.0.1"
@@ -47,14 +47,14 @@ class ServerOptions:
 
 
 class TryOnServer:
-    """Checks options and loads everything; `run` serves.
+    """Checks the options and loads the shared models; `run` serves.
 
     Attributes:
-        address: of the page, token included.
-        authority: certificate to install on devices that shall trust `https`; None without.
+        address: address of the page, with the token.
+        authority: certificate to install on devices that shall trust `https`, or None.
 
     Raises:
-        InvalidInputError: options that do not go together, or a certificate or token that is none.
+        InvalidInputError: conflicting options, or an invalid certificate or token.
         BackendUnavailableError: `https` needs a package that is not installed.
     """
 
@@ -95,7 +95,7 @@ class TryOnServer:
         return {"ssl_certfile": pair}
 
     def run(self) -> None:
-        """Serve until the process is told to end."""
+        """Serve until a signal stops the process."""
         limits = self._options.limits
         uvicorn.run(
             self._app,
@@ -113,7 +113,7 @@ class TryOnServer:
 
 
 def qr_code(address: str) -> str:
-    """A QR code of an address in half blocks, for terminals.
+    """The QR code of an address, drawn in half blocks for a terminal.
 
     Raises:
         BackendUnavailableError: segno is not installed.

@@ -1,7 +1,7 @@
-"""Live sessions that move: what a stream remembers, signed, so that its client can carry it.
+"""Sealed live sessions: the memory of a stream, signed, which the client carries.
 
-A client that was served by one replica hands the text to the next one, which goes on as the first
-would have done. Replicas share a key and nothing else; none keeps anything of a client.
+The client of one replica sends the text to the next, which continues the stream. Replicas share a
+key and nothing else; none stores client data.
 """
 
 import base64
@@ -19,10 +19,10 @@ from makeup_sdk import __version__
 from makeup_sdk.faces.memory import Memory
 
 MOST_TEXT = 1 << 20
-"""Characters of a session; one face in full makeup has 100,000."""
+"""Maximum characters of a session; one face in full makeup takes 100,000."""
 _SHORTEST_KEY = 16
 _CLOCKS_APART = 5.0
-"""Seconds by which the clocks of two replicas may differ."""
+"""Maximum difference between the clocks of two replicas, in seconds."""
 _DIGEST = sha256().digest_size
 _TIME = struct.Struct(">d")
 _PURPOSE = f"makeup-sdk {__version__} live session".encode()
@@ -30,12 +30,12 @@ _PURPOSE = f"makeup-sdk {__version__} live session".encode()
 
 @dataclass(frozen=True)
 class Moved:
-    """A session that a client brought.
+    """An opened session.
 
     Attributes:
         memory: see `FrameProcessor.remember`.
-        outfit: digest of what was worn.
-        age: seconds since it was taken.
+        outfit: SHA-256 of the outfit, 32 bytes.
+        age: seconds since it was sealed.
     """
 
     memory: Memory
@@ -44,12 +44,12 @@ class Moved:
 
 
 class Sessions:
-    """Seals sessions, and opens those that this or another replica has sealed.
+    """Seals sessions, and opens those of this or another replica.
 
     Args:
-        key: shared by the replicas; None makes one that no other has.
-        seconds: age from which a session is refused.
-        now: seconds since 1970.
+        key: key that the replicas share; None generates a random key.
+        seconds: maximum age of a session.
+        now: clock, in seconds since 1970.
 
     Raises:
         InvalidInputError: the key is shorter than 16 characters.
@@ -69,20 +69,20 @@ class Sessions:
         self._now = now
 
     def seal(self, memory: Memory, outfit: bytes) -> str:
-        """The text that a client carries.
+        """Seal a session as text for the client.
 
         Args:
-            memory: of the stream.
-            outfit: SHA-256 of what is worn, 32 bytes.
+            memory: memory of the stream.
+            outfit: SHA-256 of the outfit, 32 bytes.
         """
         body = _TIME.pack(self._now()) + outfit + memory.to_bytes()
         return base64.b64encode(hmac.digest(self._key, body, "sha256") + body).decode()
 
     def open(self, text: str) -> Moved:
-        """The session that a client brings.
+        """Open the text of a sealed session.
 
         Raises:
-            InvalidInputError: it is damaged, forged, of another key or version, or too old.
+            InvalidInputError: damaged, forged, sealed with another key or version, or too old.
         """
         try:
             data = base64.b64decode(text, validate=True)

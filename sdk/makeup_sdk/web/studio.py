@@ -1,4 +1,4 @@
-"""What all clients of a server share: networks, models, the gallery."""
+"""The networks, models and gallery that all clients of a server share."""
 
 import threading
 from collections.abc import Sequence
@@ -35,9 +35,9 @@ class Applied:
     """A photo with makeup.
 
     Attributes:
-        picture: bytes of the image file.
-        kind: "jpeg" or "png".
-        told: see `Studio.describe`.
+        picture: the image file.
+        kind: its format, "jpeg" or "png".
+        told: see `Studio.describe`; also "milliseconds" if makeup was applied.
     """
 
     picture: bytes
@@ -46,11 +46,11 @@ class Applied:
 
 
 class Studio:
-    """Loads everything once; its methods may be called from any thread, and take their time.
+    """Loads each model once. The methods are thread-safe and slow: call them off the event loop.
 
     Args:
-        limits: what is taken from one client.
-        threads: CPU threads of one frame; default all cores.
+        limits: limits on clients.
+        threads: CPU threads per frame; default all cores.
 
     Raises:
         BundleError: the shipped models are missing or damaged.
@@ -67,11 +67,11 @@ class Studio:
         self._skins = {skin: self._shipped_skin(skin) for skin in SKINS}
 
     def engine(self, model: str = DEFAULT_MODEL) -> MakeupEngine:
-        """An engine of its own for one client; networks and models are shared.
+        """A new engine for one client; it shares networks and models.
 
         Raises:
-            InvalidInputError: not one of `offers`.
-            BundleError, BackendUnavailableError: it cannot be opened here.
+            InvalidInputError: the model is not one of `offers`.
+            BundleError, BackendUnavailableError: the model cannot be loaded.
         """
         return MakeupEngine(
             model=self._model(model), analyzer=self._analyzer, threads=self._threads
@@ -89,7 +89,7 @@ class Studio:
             return self._models[name]
 
     def style_thumbnail(self, model: str, style: str, skin: str) -> bytes | None:
-        """A style on a shipped face as JPEG; None if there is no such model, style or skin."""
+        """A style on a shipped face as JPEG; None for an unknown model, style or skin."""
         offer = offers().get(model)
         if offer is None or style not in offer.styles:
             return None
@@ -103,11 +103,11 @@ class Studio:
         return _skin_color(image, face.landmarks)
 
     def describe(self, before: Image, faces: Sequence[Face]) -> dict[str, Any]:
-        """What the page is told of a frame's faces: boxes as shares of the frame, and skin.
+        """Faces and skin tone of a frame as JSON; boxes are fractions of the frame.
 
         Args:
-            before: uint8 (H, W, 3), BGR: the frame without makeup.
-            faces: found in it.
+            before: frame without makeup, uint8 (H, W, 3), BGR.
+            faces: its faces.
         """
         height, width = before.shape[:2]
         told = [
@@ -124,7 +124,7 @@ class Studio:
         return {"faces": told, "skin": self._skin(before, faces)}
 
     def _skin(self, before: Image, faces: Sequence[Face]) -> str | None:
-        """The shipped face whose skin is nearest to that of the first face."""
+        """The shipped face with the skin colour nearest to the first face's; None without one."""
         if not faces:
             return None
         color = _skin_color(before, faces[0].landmarks)
@@ -132,10 +132,10 @@ class Studio:
         return min(distances, key=distances.__getitem__)
 
     def make_look(self, body: bytes) -> Look:
-        """The look that the JSON of a `LookRequest` asks for.
+        """Make the look of a `LookRequest` in JSON.
 
         Raises:
-            MakeupError: it cannot be made.
+            MakeupError: the request is invalid, or the photo has no usable face.
         """
         request = parse(LookRequest, body)
         if request.photo is not None:
@@ -150,10 +150,10 @@ class Studio:
         return Look.from_colors(**card, title=request.title)
 
     def apply(self, body: bytes) -> Applied:
-        """What the JSON of an `ApplyRequest` asks for.
+        """Run an `ApplyRequest` in JSON.
 
         Raises:
-            MakeupError: it cannot be done.
+            MakeupError: the request is invalid, or its model cannot be loaded.
         """
         request = parse(ApplyRequest, body)
         image = open_picture(from_base64(request.image, "image"), self._limits)
@@ -172,7 +172,7 @@ class Studio:
 
 
 def _put_on(engine: MakeupEngine, image: Image, face: Sequence[float] | None) -> Result:
-    """The engine's look on every face, or on the one at a point given as shares of the frame."""
+    """Apply the engine's look to every face, or to the face nearest to a point in [0, 1]."""
     if face is None:
         return engine.process_detailed(image)
     height, width = image.shape[:2]
@@ -184,7 +184,7 @@ def _put_on(engine: MakeupEngine, image: Image, face: Sequence[float] | None) ->
 
 
 def _skin_color(image: Image, landmarks: FloatArray) -> FloatArray:
-    """The median colour of the cheeks of a BGR frame: float32 (3,), CIELAB as OpenCV scales it."""
+    """Median cheek colour of a BGR frame: float32 (3,), OpenCV's 8-bit CIELAB."""
     radius = max(int(np.linalg.norm(landmarks[45] - landmarks[36]) / 10), 1)
     patches = []
     for around in _CHEEKS:

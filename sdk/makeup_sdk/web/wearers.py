@@ -1,4 +1,4 @@
-"""Who of a photo's faces wears the look."""
+"""Makeup on one selected face of a photo."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,11 +10,11 @@ from makeup_sdk.pipeline import FaceSource, FaceToPaint, Lap
 
 @dataclass(frozen=True)
 class OneFace:
-    """The faces of a photo, of which one alone is painted. A `FaceSource`.
+    """A `FaceSource` that paints only one of another source's faces.
 
     Attributes:
-        faces_of: finds the faces, and says what each would wear.
-        x, y: frame pixels; the face nearest to this point is painted.
+        faces_of: source of the faces.
+        x, y: the face nearest to this point is painted, frame pixels.
     """
 
     faces_of: FaceSource

@@ -12,6 +12,7 @@ import cv2
 import pyarrow as pa
 from pyarrow import parquet
 
+from makeup_sdk.catalogue.report import TIMES
 from makeup_sdk.images import read_image, write_image
 
 DEMO = Path(__file__).parents[3] / "sdk" / "makeup_sdk" / "assets" / "demo"
@@ -37,7 +38,7 @@ def catalogue_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report_of(output: Path | str) -> pa.Table:
     """The report without its times."""
     table = parquet.read_table(f"{output}/report.parquet")
-    return table.drop_columns(["photo_milliseconds", "milliseconds"])
+    return table.drop_columns(list(TIMES))
 
 
 def pictures_of(output: Path) -> dict[str, bytes]:

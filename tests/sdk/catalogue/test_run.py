@@ -22,6 +22,7 @@ from makeup_sdk.catalogue import (
     run_catalogue,
 )
 from makeup_sdk.catalogue.pool import ProcessPool
+from makeup_sdk.catalogue.report import TIMES
 from makeup_sdk.catalogue.run import prepare
 from makeup_sdk.catalogue.storage import Place
 from makeup_sdk.catalogue.worker import PhotoWorker
@@ -93,7 +94,7 @@ def test_addresses_of_fsspec(catalogue_inputs: Path, undisturbed: Path) -> None:
     place = Place(output)
     assert place.read("report.parquet") is not None
     with place.fs.open(place.below("report.parquet")) as file:
-        times = ["photo_milliseconds", "milliseconds"]
+        times = list(TIMES)
         assert parquet.read_table(file).drop_columns(times).equals(report_of(undisturbed))
     for name, data in pictures_of(undisturbed).items():
         assert place.read(name) == data

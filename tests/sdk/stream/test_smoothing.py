@@ -15,9 +15,7 @@ from makeup_kernels import InvalidInputError
 from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.faces.smoothing import MovingAverage, RegionSmoother, Step, StepEstimator
-from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.models.factors import GRIDS, FactorPaint
-from makeup_sdk.models.smoothing import ToneSmoother
 from makeup_sdk.stream import FrameProcessor, SmoothingOptions, StreamOptions
 from makeup_sdk.stream.one_euro import LandmarkFilter, OneEuro
 
@@ -213,20 +211,6 @@ def test_every_grid_is_carried_along_the_same_motion(region: Region) -> None:
     away = np.abs(2 * half - seen(moved))[inside].max()
     assert away < 0.12 * np.abs(picture).max()
     assert away < 0.3 * np.abs(seen(moved) - seen(picture))[inside].max()
-
-
-def test_tone_is_steady_until_the_light_changes() -> None:
-    random = np.random.default_rng(1)
-
-    def tone(level: float) -> SkinTone:
-        noise = random.normal(0, 0.01, (6, 3))
-        coefficients = np.vstack([np.full((1, 3), level), np.zeros((5, 3))]) + noise
-        return SkinTone(coefficients.astype(np.float32), coefficients[0].astype(np.float32))
-
-    steady = ToneSmoother(1.5)
-    made = [steady(tone(-1.0), 1 / FPS).mean for _ in range(60)]
-    assert np.std(made[10:], axis=0).max() < 0.0035
-    assert steady(tone(-2.0), 1 / FPS).mean == pytest.approx(-2.0, abs=0.05)
 
 
 @pytest.mark.parametrize(
