@@ -22,8 +22,8 @@ from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_sdk.faces.light import from_log, to_log
 from makeup_sdk.makeup.base import DETAIL, MAKEUP_REGIONS
 from makeup_sdk.models.factors import Factors, cover_of, worn
-from makeup_sdk.models.papers.light_paint import PIXEL_MIDDLE
 from makeup_sdk.models.papers.psgan_sr import SharpPainter
+from makeup_sdk.models.papers.views import PIXEL_MIDDLE
 
 SMALL, LARGE = 64, 256
 """Sides of the window before and after."""

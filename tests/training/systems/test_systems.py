@@ -392,7 +392,7 @@ def test_skin_beside_the_lips_counts_for_nothing() -> None:
     nothing = change.clone()
     for row, lost in ((18, False), (8, True)):  # two pixels off, and twelve
         result = nothing.clone()
-        result[:, 1, row] = 0.5
+        result[:, 1, row, 16:32] = 0.5
         result[:, :, 20:28] = 0
         terms = change_terms(nothing, result, nothing, change, regions, ChangeWeights(), lab=True)
         assert (float(terms["change"]) > 0.01) == lost
