@@ -125,15 +125,16 @@ def measured(data: Path) -> list[Picture]:
     """The references that were not used for training."""
     with (data / "train" / "makeup.csv").open(newline="") as file:
         names = [row["name"] for row in csv.DictReader(file) if row["use"] == "measure"]
-    return _pictures([data / "train" / "images" / f"{name}.jpg" for name in names])
+    return pictures([data / "train" / "images" / f"{name}.jpg" for name in names])
 
 
 def people(data: Path) -> list[Picture]:
     """Real people, none of whom is in any training set."""
-    return _pictures(sorted((data / "val" / "images").glob("*.jpg")))
+    return pictures(sorted((data / "val" / "images").glob("*.jpg")))
 
 
-def _pictures(paths: list[Path]) -> list[Picture]:
+def pictures(paths: list[Path]) -> list[Picture]:
+    """The pictures in which a face is found."""
     analyzer = BundledFaceAnalyzer()
     found = []
     for path in paths:

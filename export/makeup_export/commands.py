@@ -115,8 +115,8 @@ def export(
         )
     network = catalogue.load_trained(model, weights, settings)
     graphs = catalogue.graphs_of(model, network, size or int(facts.get("size", 256)))
-    if "view" in facts:
-        graphs = replace(graphs, constants={**graphs.constants, "view": facts["view"]})
+    seen = {name: facts[name] for name in ("view", "gains") if name in facts}
+    graphs = replace(graphs, constants={**graphs.constants, **seen})
     details = {
         "source": weights.resolve().name,
         "step": facts.get("step"),

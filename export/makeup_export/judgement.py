@@ -22,6 +22,8 @@ JUDGED = ("psgan", "psgan-pose", "psgan-sr", "ssat")
 """Models that put a reference's makeup on a face."""
 
 _REGIONS = (Region.LIPS, Region.EYES)
+_SKIN_LUMINANCE, _LUMINANCE = 0.2, np.array([0.0722, 0.7152, 0.2126])
+"""Linear luminance of skin in standard light; shares of blue, green and red in luminance."""
 _FLOOR = 0.012
 """Added to linear light before its logarithm."""
 
@@ -76,12 +78,21 @@ def judge(model: ModelGraphs, pairs: Sequence[tuple[AlignedFace, AlignedFace]]) 
 
 
 def _in_its_light(face: AlignedFace, view: Mapping[str, Any]) -> AlignedFace:
-    """A face in log light relative to the median of its skin, as such a network's pixel values."""
+    """A face relative to its skin, as pixel values of a network with this view.
+
+    In log light, or in CIELAB in standard light, b* first.
+    """
     encoded = face.image.astype(np.float64) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    light = np.log(linear + _FLOOR)
-    above = light - np.median(light[face.regions == Region.SKIN], axis=0)
-    seen = np.clip((above + view["offset"]) / view["range"], -1, 1)
+    skin = face.regions == Region.SKIN
+    if "lab" in view:
+        lit = linear * (_SKIN_LUMINANCE / np.median(linear[skin] @ _LUMINANCE))
+        lab = cv2.cvtColor(lit[..., ::-1].astype(np.float32), cv2.COLOR_LRGB2LAB)[..., ::-1]
+        seen = np.clip((lab - np.median(lab[skin], axis=0)) / view["lab"], -1, 1)
+    else:
+        light = np.log(linear + _FLOOR)
+        above = light - np.median(light[skin], axis=0)
+        seen = np.clip((above + view["offset"]) / view["range"], -1, 1)
     return replace(face, image=(HALF_RANGE * (1 + seen)).astype(np.float32))
 
 

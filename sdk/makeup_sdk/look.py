@@ -365,7 +365,7 @@ class Look:
         if reference.bare:
             raise InvalidInputError(
                 f"look {self.title!r} takes makeup off, which model {model.name!r} cannot do; "
-                "use an ssat bundle"
+                "use model 'ssat'"
             )
         makeup = reference.encoded(model.encode)
         return replace(self, makeup=makeup, makeup_regions=self.makeup_regions & model.regions)

@@ -373,8 +373,8 @@ def test_look_show_of_a_designed_look_and_models_as_json(
     assert run(monkeypatch, "models", "--json") == 0
     models = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
     assert models["mobile"]["milliseconds"] >= 0
-    assert models["ssat"]["milliseconds"] is None
-    assert models["ssat"]["licence"] == "not shipped"
+    assert models["ssat"]["removes"]
+    assert not models["mobile"]["removes"]
 
 
 def test_a_file_that_is_closed_to_us_is_told(

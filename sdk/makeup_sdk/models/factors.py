@@ -31,6 +31,10 @@ GRIDS: Mapping[Part, CropGrid] = {
 SKIN_LIGHTNESS = 0.15
 """Fraction of a change of the skin's lightness that is painted; the rest is light."""
 
+NEAR_LIPS = 0.04
+"""Share of a small network's crop around the lips from which no change of the skin is taken: its
+cells are so wide that lips and the skin beside them share some. What lies further off goes on."""
+
 LARGEST = (-2.4, 1.5)
 """Range of log factors."""
 

@@ -29,7 +29,9 @@ FACTS: Mapping[str, ModelFacts] = {
     "psgan": ModelFacts("transfer by attention", "photos", "reference"),
     "psgan-pose": ModelFacts("transfer by pose correction", "photos", "reference"),
     "psgan-sr": ModelFacts("transfer and super-resolution of small faces", "photos", "reference"),
-    "ssat": ModelFacts("transfer and removal", "photos, or bare faces", "reference", removes=True),
+    "ssat": ModelFacts(
+        "transfer; removal in part", "photos, or bare faces", "reference", removes=True
+    ),
     "region-gan": ModelFacts("a style on chosen regions", "the name of a style", "style"),
     "portrait-edit": ModelFacts(
         "eyes, mouth and skin of another face; edits portraits", "photos", "reference"

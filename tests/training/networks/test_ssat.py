@@ -6,7 +6,7 @@ import torch
 
 from makeup_training.networks.inputs import one_hot
 from makeup_training.networks.ssat import SSATDiscriminator, SSATGenerator
-from makeup_training.networks.ssat_phases import rewrite_decoder
+from makeup_training.networks.ssat_phases import decode, rewrite_decoder
 
 
 def count(module):
@@ -133,3 +133,15 @@ def test_gradients_reach_every_parameter(small_case):
     (output.transfer.square().mean() + output.removal.square().mean()).backward()
     for name, parameter in generator.named_parameters():
         assert parameter.grad is not None, name
+
+
+def test_the_decoder_of_training_gives_the_same_image_and_gradients() -> None:
+    torch.manual_seed(0)
+    decoder = SSATGenerator(width=8).gen.double()
+    content, makeup = (torch.randn(2, 32, 6, 6).double().requires_grad_() for _ in range(2))
+    grads = []
+    for image in (decoder(content, makeup), decode(decoder, content, makeup)):
+        parts = [content, makeup, *decoder.parameters()]
+        grads.append([image.detach(), *torch.autograd.grad(image.square().sum(), parts)])
+    for found, wanted in zip(grads[1], grads[0], strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from makeup_kernels import Region
 from makeup_sdk.faces.light import decode_srgb
+from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.models.mobile.paint import MobilePainter
 from makeup_training.checkpoints import read_metadata
 from makeup_training.cli import main
@@ -30,6 +31,7 @@ from makeup_training.systems.pairs import (
     LIGHT_RANGE,
     PairSampler,
     Shares,
+    lab_image,
     light_image,
 )
 from makeup_training.systems.plans import Plan
@@ -345,11 +347,52 @@ def test_a_run_starts_from_weights_that_are_kept(system: str) -> None:
 
 
 def test_a_painted_face_finds_back_to_its_own_bare_one(store: FaceStore) -> None:
-    draw = PairSampler(store, 96, (1, 1), back=True)
+    draw = PairSampler(store, 96, (1, 1), removal=True)
     painted = int(np.flatnonzero(store.kind == PAINTED)[0])
     bare = int(store.person[painted])
-    batch = draw.pairs([(0, False)], [(painted, False)])
+    batch = draw.pairs([(0, False)], [(painted, False)], removal=True)
     wanted = light_image(store.crop[bare], store.tone(painted).over_crop(), 96)
     lips = batch.reference.regions[0] == Region.LIPS
-    found = batch.reference.image[0] + batch.back[0] / LIGHT_RANGE
+    found = batch.reference.image[0] + batch.change[0] / LIGHT_RANGE
     np.testing.assert_allclose(found[:, lips].mean(1), wanted[:, lips].mean(1), atol=0.03)
+
+
+def test_bare_faces_have_nothing_to_lose_and_every_second_batch_is_of_removal(
+    store: FaceStore,
+) -> None:
+    draw = PairSampler(store, SIZE, (1, 2), removal=True)
+    assert [draw(step).removal for step in range(4)] == [False, True, False, True]
+    bare, worn = (int(np.flatnonzero(store.kind == kind)[0]) for kind in (BARE, WORN))
+    assert not draw.taken_off(bare, False).any()
+    lips = draw.face(worn, False)[1] == Region.LIPS
+    blue, green, red = draw.taken_off(worn, False)[::-1][:, lips].mean(axis=1)
+    assert red - (blue + green) / 2 < -0.1  # red lipstick goes
+
+
+def test_in_cielab_a_change_is_what_sets_two_pictures_of_a_face_apart(store: FaceStore) -> None:
+    draw = PairSampler(store, SIZE, (1, 1), removal=True, lab=True)
+    painted = int(np.flatnonzero(store.kind == PAINTED)[0])
+    bare = int(store.person[painted])
+    light = CheekLight.measure(store.crop[painted], store.regions[painted])
+    before, after = (lab_image(store.crop[row], light, SIZE) for row in (painted, bare))
+    regions = draw.face(painted, False)[1]
+    for region in (Region.LIPS, Region.EYES):
+        here = regions == region
+        found = draw.taken_off(painted, False)[:, here].mean(axis=1)
+        wanted = LIGHT_RANGE * (after - before)[:, here].mean(axis=1)
+        np.testing.assert_allclose(found, wanted, atol=0.08)
+    skin = before[:, regions == Region.SKIN]
+    np.testing.assert_allclose(np.median(skin, axis=1), 0, atol=0.06)
+
+
+def test_skin_beside_the_lips_counts_for_nothing() -> None:
+    regions = torch.full((1, SIZE, SIZE), int(Region.SKIN), dtype=torch.uint8)
+    regions[:, 20:28, 16:32] = Region.LIPS
+    change = torch.zeros(1, 3, SIZE, SIZE)
+    nothing = change.clone()
+    for row, lost in ((18, False), (8, True)):  # two pixels off, and twelve
+        result = nothing.clone()
+        result[:, 1, row] = 0.5
+        result[:, :, 20:28] = 0
+        terms = change_terms(nothing, result, nothing, change, regions, ChangeWeights(), lab=True)
+        assert (float(terms["change"]) > 0.01) == lost

@@ -36,17 +36,8 @@ class PhaseConv2d(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        count = len(_phases(self.scale))
         small = [functional.relu(conv(functional.pad(x, conv.margins))) for conv in self.phases]
-        rows = [
-            torch.stack(self._widen(small[r : r + count]), 4) for r in range(0, len(small), count)
-        ]
-        grid = torch.stack(self._widen(rows), 3)  # (B, C', H, scale, W, scale)
-        return grid.flatten(4, 5).flatten(2, 3)
-
-    def _widen(self, phases: list[Tensor]) -> list[Tensor]:
-        """Repeat the middle phase for each pixel between the first and the last."""
-        return [phases[0], *phases[1:-1] * (self.scale - 2), phases[-1]]
+        return _laid_out(small, self.scale)
 
 
 class PhaseSPADEBlock(nn.Module):
@@ -75,6 +66,42 @@ def rewrite_decoder(decoder: MakeupDecoder) -> nn.Module:
     decoder, just before export.
     """
     return _PhaseDecoder(decoder)
+
+
+def decode(decoder: MakeupDecoder, content: Tensor, makeup: Tensor) -> Tensor:
+    """What the decoder gives, up to rounding, with gradients, at about 2/3 of its cost.
+
+    Args:
+        decoder: in training; its convolutions are put together anew for each call.
+        content: see `MakeupDecoder.forward`.
+        makeup: likewise.
+    """
+    x = content
+    for block, scale in zip(
+        (decoder.SPADE1, decoder.SPADE2, decoder.SPADE3), (1, 2, 4), strict=True
+    ):
+        if scale > 1:
+            x = functional.interpolate(x, scale_factor=2, mode="nearest")
+        shared = [norm.mlp_shared[0] for norm in block.norms]
+        weight, bias = (
+            torch.cat([getattr(c, part) for c in shared]) for part in ("weight", "bias")
+        )
+        if scale == 1:
+            hidden = functional.relu(functional.conv2d(makeup, weight, bias, padding=1))
+        else:
+            hidden = _laid_out(
+                [
+                    functional.relu(
+                        functional.conv2d(
+                            functional.pad(makeup, _margins(*taps)), _summed(weight, *taps), bias
+                        )
+                    )
+                    for taps in product(_phases(scale), repeat=2)
+                ],
+                scale,
+            )
+        x = block.modulate(x, list(hidden.chunk(len(shared), 1)))
+    return decoder.img_conv(x).tanh()
 
 
 class _PhaseDecoder(nn.Module):
@@ -111,20 +138,42 @@ def _phases(scale: int) -> list[_Taps]:
     return [_FIRST, _LAST] if scale == 2 else [_FIRST, _MIDDLE, _LAST]
 
 
-def _phase_convolution(convolution: nn.Conv2d, rows: _Taps, columns: _Taps) -> _Phase:
-    assert convolution.bias is not None
-    weight = convolution.weight.detach()
+def _laid_out(small: list[Tensor], scale: int) -> Tensor:
+    """The phases, each (B, C, H, W), row by row, as one map (B, C, scale·H, scale·W)."""
+    count = len(_phases(scale))
+
+    def widen(phases: list[Tensor]) -> list[Tensor]:
+        """Repeat the middle phase for each pixel between the first and the last."""
+        return [phases[0], *phases[1:-1] * (scale - 2), phases[-1]]
+
+    rows = [torch.stack(widen(small[r : r + count]), 4) for r in range(0, len(small), count)]
+    grid = torch.stack(widen(rows), 3)  # (B, C, H, scale, W, scale)
+    return grid.flatten(4, 5).flatten(2, 3)
+
+
+def _summed(weight: Tensor, rows: _Taps, columns: _Taps) -> Tensor:
+    """A 3×3 kernel's taps added up where they fall on the same cell."""
     weight = torch.stack([weight[:, :, list(taps)].sum(2) for taps in rows], 2)
-    weight = torch.stack([weight[..., list(taps)].sum(3) for taps in columns], 3)
-    phase = _Phase(weight.shape[1], weight.shape[0], (len(rows), len(columns)))
-    phase.weight = nn.Parameter(weight)
-    phase.bias = nn.Parameter(convolution.bias.detach().clone())
-    phase.margins = (
+    return torch.stack([weight[..., list(taps)].sum(3) for taps in columns], 3)
+
+
+def _margins(rows: _Taps, columns: _Taps) -> tuple[int, int, int, int]:
+    """Left, right, top and bottom padding that aligns a phase."""
+    return (
         int(columns is _FIRST),
         int(columns is _LAST),
         int(rows is _FIRST),
         int(rows is _LAST),
     )
+
+
+def _phase_convolution(convolution: nn.Conv2d, rows: _Taps, columns: _Taps) -> _Phase:
+    assert convolution.bias is not None
+    weight = _summed(convolution.weight.detach(), rows, columns)
+    phase = _Phase(weight.shape[1], weight.shape[0], (len(rows), len(columns)))
+    phase.weight = nn.Parameter(weight)
+    phase.bias = nn.Parameter(convolution.bias.detach().clone())
+    phase.margins = _margins(rows, columns)
     return phase
 
 

@@ -5,6 +5,7 @@
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -16,22 +17,21 @@ from makeup_kernels import Region
 from makeup_sdk.faces.light import from_log, to_log
 from makeup_training.systems.faces import PAINTED, WORN, FaceStore
 from makeup_training.systems.learners import LEARNERS, Learner
-from makeup_training.systems.objective import blurred
-from makeup_training.systems.pairs import LIGHT_RANGE, WINDOW, PairSampler, Shares
+from makeup_training.systems.objective import as_painted, blurred, taken_from
+from makeup_training.systems.pairs import LIGHT_RANGE, WINDOW, PairBatch, PairSampler, Shares
 from makeup_training.systems.train import Run
-from makeup_training.systems.truth import SKIN_LIGHTNESS
 
 REGIONS = (Region.LIPS, Region.EYES, Region.SKIN, Region.BROWS)
 
 
-def measure(learner: Learner, draw: PairSampler, batches: int) -> dict[str, tuple[float, float]]:
-    """Median arrival and residual of each region in log light; a perfect network has 1 and 0."""
+def measure(learner: Learner, batches: Iterable[PairBatch]) -> dict[str, tuple[float, float]]:
+    """Median arrival and residual of each region; a perfect network has 1 and 0."""
     found: dict[str, list[tuple[float, float]]] = {region.name: [] for region in REGIONS}
-    for step in range(batches):
+    for batch in batches:
         with torch.no_grad():
-            passes = [*learner.passes(draw(step))]
+            passes = [*learner.passes(batch)]
         for face, result, nothing, change in passes:
-            made = smoothed(LIGHT_RANGE * (result - nothing), face.regions)
+            made = smoothed(LIGHT_RANGE * (result - nothing), face.regions, lab=learner.lab)
             for b in range(len(change)):
                 for region in REGIONS:
                     here = face.regions[b] == region
@@ -44,15 +44,19 @@ def measure(learner: Learner, draw: PairSampler, batches: int) -> dict[str, tupl
     return {n: tuple(np.median(np.array(v), axis=0)) for n, v in found.items() if v}
 
 
-def smoothed(change: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
+def smoothed(change: torch.Tensor, regions: torch.Tensor, *, lab: bool = False) -> torch.Tensor:
     """The change averaged inside each region, 0 outside: the painted colours."""
     sigma = change.shape[-1] / 128
-    lightness = change.mean(1, True) * (regions == Region.SKIN)[:, None]
-    change = change - (1 - SKIN_LIGHTNESS) * lightness
+    change = as_painted(change, regions, lab=lab)
     total = torch.zeros_like(change)
     for region in REGIONS:
-        here = (regions == region)[:, None].to(change.dtype)
-        total += here * blurred(change * here, sigma) / blurred(here, sigma).clamp(min=1e-3)
+        inside = (regions == region)[:, None]
+        here = taken_from(regions, region).to(change.dtype)
+        near, far = blurred(here, sigma), blurred(here, 3 * sigma)
+        smooth = blurred(change * here, sigma) / near.clamp(min=1e-3)
+        wide = blurred(change * here, 3 * sigma) / far.clamp(min=1e-3)
+        known = (4 * near).clamp(max=1)
+        total += inside * (known * smooth + (1 - known) * wide)
     return total
 
 
@@ -91,14 +95,17 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     run = Run(LEARNERS[options.system](options.width), 0.0)
-    run.restore(options.state)
-    run.use_mean()
-    print("step", run.step)
+    run.restore(options.state, start=True)
     store = FaceStore.open(options.faces)
+    removes = options.system == "ssat"
     draw = run.learner.sampler(store, options.size, (2, 3), held=True)
-    draw.shares, draw.seed = Shares(0.0, 1.0, 1.0, 0.0), 1
-    for name, (arrival, left) in measure(run.learner, draw, options.batches).items():
-        print(f"{name.lower():6s} arrival {arrival:.2f}  left {left:.2f}")
+    shares = Shares(0.0, 1.0, 1.0, 0.0)
+    draw.shares, draw.seed = (shares, shares), 1
+    for removal in range(1 + removes):
+        print("removal" if removal else "transfer")
+        steps = range(removal, (1 + removes) * options.batches, 1 + removes)
+        for name, (arrival, left) in measure(run.learner, map(draw, steps)).items():
+            print(f"{name.lower():6s} arrival {arrival:.2f}  left {left:.2f}")
     if options.sheet:
         wearers = [int(i) for i in draw.rows[0][:5]]
         painted = [int(i) for i in draw.rows[PAINTED][8:12]]

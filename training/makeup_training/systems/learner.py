@@ -38,12 +38,14 @@ class SystemLearner(ABC):
         folder: name of the folder of its faces, beside the run.
         network: the network to train.
         facts: facts for users of the weights, saved with them.
+        layout: memory format in which the network trains fastest.
     """
 
     name: ClassVar[str]
     folder: ClassVar[str] = "faces"
     network: nn.Module
     facts: ClassVar[Mapping[str, Any]] = {}
+    layout: ClassVar[torch.memory_format] = torch.channels_last
 
     @property
     def files(self) -> Mapping[str, nn.Module]:
@@ -83,7 +85,13 @@ class SystemLearner(ABC):
 
 
 class Learner(SystemLearner):
-    """A system that learns changes of log light: one pass with the look, one without."""
+    """A system that learns changes: one pass with the look, one without.
+
+    Attributes:
+        lab: whether it sees and makes CIELAB in place of log light (`PairSampler`).
+    """
+
+    lab: ClassVar[bool] = False
 
     @abstractmethod
     def passes(self, batch: Any) -> Iterator[Passes]:
@@ -100,7 +108,7 @@ class Learner(SystemLearner):
         terms: dict[str, Tensor] = {}
         for face, result, nothing, change in passes:
             images = face.image, result.float(), nothing.float()
-            found = change_terms(*images, change, face.regions, ChangeWeights())
+            found = change_terms(*images, change, face.regions, ChangeWeights(), lab=self.lab)
             for name, value in found.items():
                 terms[name] = terms[name] + value if name in terms else value
         return terms | self.extra_terms()

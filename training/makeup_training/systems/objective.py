@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from makeup_kernels import Region
 from makeup_training.systems.pairs import LIGHT_RANGE
-from makeup_training.systems.truth import SKIN_LIGHTNESS
+from makeup_training.systems.truth import NEAR_LIPS, SKIN_LIGHTNESS
 
 _REGION_WEIGHTS = {Region.LIPS: 1.0, Region.SKIN: 4.0, Region.EYES: 1.5, Region.BROWS: 0.4}
 """Changes of skin are small, and count for more."""
@@ -42,6 +42,8 @@ def change_terms(
     change: Tensor,
     regions: Tensor,
     weights: ChangeWeights,
+    *,
+    lab: bool = False,
 ) -> dict[str, Tensor]:
     """The weighted losses of a batch.
 
@@ -52,20 +54,20 @@ def change_terms(
         change: float (B, 3, S, S), the wanted change of log light.
         regions: integer (B, S, S).
         weights: of the terms.
+        lab: whether images and change are CIELAB, in units of `LAB_UNIT`, in place of log light.
     """
-    made = LIGHT_RANGE * (result - nothing)
     on_skin = (regions == Region.SKIN)[:, None]
-    made = made - (1 - SKIN_LIGHTNESS) * made.mean(1, True) * on_skin  # as it is painted
-    error = made - change
+    error = as_painted(LIGHT_RANGE * (result - nothing), regions, lab=lab) - change
     sigma = image.shape[-1] / 128
     inside = regions != Region.NONE
     total = error.new_zeros(())
     for region, weight in _REGION_WEIGHTS.items():
-        here = (regions == region)[:, None].to(error.dtype)
+        here = taken_from(regions, region).to(error.dtype)
         if not here.any():
             continue
         smooth = blurred(error * here, sigma) / blurred(here, sigma).clamp(min=1e-3)
-        distance = smooth.abs().mean(1) + _CHROMA * (smooth - smooth.mean(1, True)).abs().mean(1)
+        chroma = smooth[:, 1:] if lab else smooth - smooth.mean(1, True)
+        distance = smooth.abs().mean(1) + _CHROMA * chroma.abs().mean(1)
         total = total + weight * (distance * here[:, 0]).sum() / here.sum()
     outside = (error.abs().mean(1) * ~inside).sum() / (~inside).sum().clamp(min=1)
     picture = (nothing - image).abs().mean()
@@ -77,6 +79,26 @@ def change_terms(
         "outside": weights.outside * outside,
         "picture": weights.picture * picture,
     }
+
+
+def as_painted(change: Tensor, regions: Tensor, *, lab: bool) -> Tensor:
+    """A change (B, 3, S, S) of which skin takes little lightness: the rest is light."""
+    on_skin = (regions == Region.SKIN)[:, None]
+    if lab:
+        lightness = torch.cat([change[:, :1], torch.zeros_like(change[:, 1:])], 1)
+    else:
+        lightness = change.mean(1, True)
+    return change - (1 - SKIN_LIGHTNESS) * lightness * on_skin
+
+
+def taken_from(regions: Tensor, region: Region) -> Tensor:
+    """bool (B, 1, S, S): where a region's change is taken from; of skin, not beside the lips."""
+    here = (regions == region)[:, None]
+    if region is not Region.SKIN:
+        return here
+    near = round(NEAR_LIPS * regions.shape[-1])
+    lips = (regions == Region.LIPS)[:, None].float()
+    return here & (functional.max_pool2d(lips, 2 * near + 1, 1, near) == 0)
 
 
 def blurred(x: Tensor, sigma: float) -> Tensor:

@@ -30,6 +30,6 @@ PLANS: Mapping[str, Plan] = {
     "psgan-sr": Plan(3000, 1.2e-3, wearers=3, lenders=2, size=128),
     "region-gan": Plan(4000, lenders=4),
     "portrait-edit": Plan(1500, 1.5e-3, lenders=4, size=128),
-    "ssat": Plan(3000, 2.5e-4, wearers=1),
+    "ssat": Plan(1600, 4e-4, wearers=1, size=64),
 }
 """The recipes `SYSTEM-mobile` of `makeup-train`."""

@@ -83,16 +83,18 @@ class SmallSampler(PairSampler):
             return super().change(wearer, lender, flip)
         return np.zeros((3, 0, 0), np.float32)
 
-    def pairs(self, wearers: Sequence[Draw], lenders: Sequence[Draw]) -> SmallBatch:
+    def pairs(
+        self, wearers: Sequence[Draw], lenders: Sequence[Draw], *, removal: bool = False
+    ) -> SmallBatch:
         """See `PairSampler.pairs`."""
-        batch = super().pairs(wearers, lenders)
+        batch = super().pairs(wearers, lenders, removal=removal)
         rng = np.random.default_rng([self.seed, *(row for row, _ in [*wearers, *lenders])])
         seen = [self._seen(*face, rng) for face in wearers]
         small, sharp = (torch.from_numpy(np.stack(part)) for part in zip(*seen, strict=True))
         small = functional.avg_pool2d(small, HALF)
         return SmallBatch(
             batch.source.with_image(halfway(small)),
-            *(batch.reference, batch.wearer, batch.lender, batch.change, batch.back),
+            *(batch.reference, batch.wearer, batch.lender, batch.change, batch.removal),
             small,
             sharp,
             self._makeup,

@@ -1,4 +1,7 @@
-"""SSAT in training: transfer and removal by turns; a look of nothing has makeup features of 0."""
+"""SSAT in training: batches of transfer or of removal; a look of nothing has makeup features of 0.
+
+Both directions share encoders and decoder.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -13,6 +16,7 @@ from makeup_training.losses.supervised import semantic_correspondence
 from makeup_training.networks.blocks import initialise
 from makeup_training.networks.inputs import FaceBatch, one_hot
 from makeup_training.networks.ssat import PARSING_CLASSES, SSATGenerator, warp
+from makeup_training.networks.ssat_phases import decode
 from makeup_training.systems.copies import COLORS, SIGNS, SMALL, carry
 from makeup_training.systems.faces import FaceStore
 from makeup_training.systems.learner import Learner, Passes
@@ -26,50 +30,57 @@ _PARTS = ((12, 13), (2, 3), (4, 5, 11), (0, 17))
 """Lips, brows, what is open, and what is no face, as classes of face-parsing.PyTorch."""
 
 
+GAINS = {"removal": {"eyes": 1.62}}
+"""Times the shipped network's change: with it least is left on faces that were held back
+(`benchmarks/system_gains.py`). Transfer has none: more of strong looks is no longer natural."""
+
+
 class SSATLearner(Learner):
-    """Both directions share encoders and decoder; a step trains one of them."""
+    """One network for both directions; the batch says which."""
 
     name = "ssat"
-    facts: ClassVar[Mapping[str, Any]] = {"normalised": False}
+    layout = torch.contiguous_format
+    lab = True
+    facts: ClassVar[Mapping[str, Any]] = {"normalised": False, "gains": GAINS}
 
     def __init__(self, width: int) -> None:
         self.network: SSATGenerator = SSATGenerator(width, normalised=False)
         start(self.network)
-        self._removal = False
         self._terms: dict[str, Tensor] = {}
 
     def sampler(
         self, store: FaceStore, size: int, batch: tuple[int, int], *, held: bool = False
     ) -> PairSampler:
-        return PairSampler(store, size, batch, held=held, back=True)
+        return PairSampler(store, size, batch, held=held, removal=True, lab=True)
 
     def passes(self, batch: PairBatch) -> Iterator[Passes]:
         network = self.network
         faces = batch.source, batch.reference
         pairs = batch.wearer, batch.lender
+        wearer = int(batch.removal)
+        lender = 1 - wearer
+        images = [face.image for face in faces]
+        images[lender] = lent_image(faces[lender], 0.0)
         parsings = [parsing_planes(face) for face in faces]
         contents, fused = zip(
-            *(network.encode(f.image, p) for f, p in zip(faces, parsings, strict=True)),
-            strict=True,
+            *(network.encode(i, p) for i, p in zip(images, parsings, strict=True)), strict=True
         )
         joined = (part[rows] for part, rows in zip(fused, pairs, strict=True))
         correspondences = network.enc_trans.correspondences(*joined, network.softmax_dim)
-        wearer = int(self._removal)
-        self._removal = not self._removal
-        lender = 1 - wearer
         found = correspondences[wearer]
-        lent = network.encode_makeup(lent_image(faces[lender]))[pairs[lender]]
+        lent = network.encode_makeup(images[lender])[pairs[lender]]
         makeup = warp(lent, found)
         content, rows = contents[wearer], pairs[wearer]
         none = makeup.new_zeros(len(content), *makeup.shape[1:])
-        images = network.gen(torch.cat([content[rows], content]), torch.cat([makeup, none]))
+        decoded = decode(
+            network.gen, torch.cat([content[rows], content]), torch.cat([makeup, none])
+        )
         semantic = semantic_correspondence(
             parsings[wearer][rows], parsings[lender][pairs[lender]], found.float()
         )
         self._terms = {"semantic": _SEMANTIC * semantic}
-        result, nothing = images[: len(rows)], images[len(rows) :]
-        change = (batch.change, batch.back)[wearer]
-        yield Passes(taken(faces[wearer], rows), result, nothing[rows], change)
+        result, nothing = decoded[: len(rows)], decoded[len(rows) :]
+        yield Passes(taken(faces[wearer], rows), result, nothing[rows], batch.change)
 
     def extra_terms(self) -> dict[str, Tensor]:
         return self._terms

@@ -18,7 +18,7 @@ from makeup_training.data.portraits import BadDataError
 from makeup_training.interruptions import interruptions
 from makeup_training.systems.learner import Learner, SystemLearner
 from makeup_training.systems.learners import LEARNERS
-from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, WINDOW
+from makeup_training.systems.pairs import LAB_UNIT, LIGHT_OFFSET, LIGHT_RANGE, WINDOW
 from makeup_training.systems.plans import Plan
 
 ORIGIN: Mapping[str, Any] = {
@@ -56,7 +56,7 @@ class Run:
     def __init__(self, learner: SystemLearner, rate: float, *, mixed: bool = False) -> None:
         self.learner, self.rate, self.mixed, self.step = learner, rate, mixed, 0
         self.origin = dict(ORIGIN)
-        learner.network.to(memory_format=torch.channels_last)
+        learner.network.to(memory_format=learner.layout)
         self.parameters = {
             name: p for name, p in learner.network.named_parameters() if p.requires_grad
         }
@@ -135,7 +135,6 @@ def keep_weights(run: Run, folder: Path, width: int, size: int) -> None:
     run.use_mean()
     folder.mkdir(exist_ok=True)
     left, top, side = WINDOW
-    view = {"offset": LIGHT_OFFSET, "range": LIGHT_RANGE, "left": left, "top": top, "side": side}
     facts = {
         "recipe": run.learner.name,
         "width": width,
@@ -145,7 +144,9 @@ def keep_weights(run: Run, folder: Path, width: int, size: int) -> None:
         **run.learner.facts,
     }
     if isinstance(run.learner, Learner):
-        facts["view"] = view
+        light = {"offset": LIGHT_OFFSET, "range": LIGHT_RANGE}
+        scale = {"lab": LAB_UNIT * LIGHT_RANGE} if run.learner.lab else light
+        facts["view"] = {**scale, "left": left, "top": top, "side": side}
     for name, network in run.learner.files.items():
         save_weights(network, folder / f"{name}.safetensors", metadata=facts)
 

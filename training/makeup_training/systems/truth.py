@@ -9,11 +9,19 @@ from makeup_kernels import CROP_SIZE, MakeupError, Region
 from makeup_kernels.types import FloatArray
 from makeup_sdk.faces import FaceAnalysis
 from makeup_sdk.makeup.appearance import Appearance
-from makeup_sdk.models.factors import GRIDS, SKIN_LIGHTNESS
+from makeup_sdk.models.factors import GRIDS, NEAR_LIPS, SKIN_LIGHTNESS
 from makeup_sdk.models.mobile.model import MobileModel
 from makeup_sdk.models.mobile.paint import MobilePainter
 
-__all__ = ["REGIONS", "SKIN_LIGHTNESS", "change_on", "lay_out", "lent_by", "on_its_crop"]
+__all__ = [
+    "NEAR_LIPS",
+    "REGIONS",
+    "SKIN_LIGHTNESS",
+    "change_on",
+    "lay_out",
+    "lent_by",
+    "on_its_crop",
+]
 
 REGIONS = (Region.LIPS, Region.SKIN, Region.EYES, Region.BROWS)
 

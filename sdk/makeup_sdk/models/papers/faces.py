@@ -20,14 +20,16 @@ class NetworkFace:
     """A face on a crop of the network's size S.
 
     Attributes:
-        image: uint8 (S, S, 3), BGR; or float32 in the same range (`light_paint.LightView`).
+        image: uint8 (S, S, 3), BGR; or float32 in the same range (`views`).
         landmarks: float32 (68, 2), x then y, pixels of `image`.
         regions: uint8 (S, S), `makeup_kernels.Region` ids.
+        skin: float32 (3,), log light of the bare skin, where `image` is relative to it.
     """
 
     image: Image | FloatArray
     landmarks: FloatArray
     regions: Image
+    skin: FloatArray | None = None
 
     @classmethod
     def of(cls, face: FaceAnalysis, size: int) -> "NetworkFace":

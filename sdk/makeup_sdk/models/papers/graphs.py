@@ -2,20 +2,21 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import cv2
 import numpy as np
 
 from makeup_engines import Bundle, Session, SessionOptions
-from makeup_kernels import CROP_SIZE, BundleError
+from makeup_kernels import CROP_SIZE, BundleError, Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.planes import normalized_planes
 from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.models.base import FACES_AT_ONCE, CropPaint, ModelOptions, Strength
 from makeup_sdk.models.papers.faces import NetworkFace, beyond, makeup_mask
-from makeup_sdk.models.papers.light_paint import LightView
+from makeup_sdk.models.papers.views import LabView, LightView, View
 
 Signature = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 """Names of the inputs and outputs of each graph that a model needs."""
@@ -36,7 +37,8 @@ class Graphs:
         color: channel order of the network's images, "bgr" or "rgb".
         mean, scale: network input = (pixel - mean) * scale, per channel.
         output: scale and offset from the network's image to pixel values.
-        view: input view of networks that work in log light; None for those that read pictures.
+        view: input view of networks that read relative colours; None for those that read pictures.
+        gains: of the same, by "transfer" and "removal": see `light_paint.LightPainter`.
     """
 
     where: str
@@ -48,7 +50,8 @@ class Graphs:
     mean: tuple[float, float, float]
     scale: tuple[float, float, float]
     output: tuple[float, float]
-    view: LightView | None = None
+    view: View | None = None
+    gains: Mapping[str, Mapping[Region, float]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, bundle: Bundle, signature: Signature, options: ModelOptions) -> "Graphs":
@@ -97,6 +100,7 @@ class Graphs:
                 _number(where, "'output.offset'", output.get("offset")),
             ),
             _view(where, manifest.constants.get("view")),
+            _gains(where, manifest.constants.get("gains")),
         )
 
     def number(self, name: str) -> float:
@@ -160,19 +164,42 @@ class Graphs:
         return CropPaint(np.ascontiguousarray(crop), makeup_mask(face.regions, strength))
 
 
-def _view(where: str, value: object) -> LightView | None:
-    """Parse a window of the crop and the scale of its light from a manifest."""
+def _view(where: str, value: object) -> View | None:
+    """Parse a window of the crop and the scale of its colours from a manifest."""
     if value is None:
         return None
-    names = [field.name for field in fields(LightView)]
-    if not isinstance(value, Mapping) or set(value) != set(names):
+    if not isinstance(value, Mapping):
+        raise _unfit(where, "constant 'view'", "a window and a scale", value)
+    kind = LabView if "lab" in value else LightView
+    names = [part.name for part in fields(kind)]
+    if set(value) != set(names):
         raise _unfit(where, "constant 'view'", ", ".join(names), value)
-    offset, span = (_number(where, f"'view.{name}'", value[name]) for name in names[:2])
-    left, top, side = (value[name] for name in names[2:])
+    scales = [_number(where, f"'view.{name}'", value[name]) for name in names[:-3]]
+    left, top, side = (value[name] for name in names[-3:])
     whole = all(type(number) is int and number >= 0 for number in (left, top, side))
-    if not whole or side < 32 or max(left, top) + side > CROP_SIZE or not span > 0:
+    if not whole or side < 32 or max(left, top) + side > CROP_SIZE or not scales[-1] > 0:
         raise _unfit(where, "constant 'view'", f"a window inside {CROP_SIZE} pixels", value)
-    return LightView(offset, span, left, top, side)
+    if len(scales) == 1:
+        return LabView(scales[0], left, top, side)
+    return LightView(scales[0], scales[1], left, top, side)
+
+
+def _gains(where: str, value: object) -> dict[str, dict[Region, float]]:
+    """Gains by direction and name of the region, as exports of ours write them."""
+    regions = {region.name.lower(): region for region in MAKEUP_REGIONS}
+    found: dict[str, dict[Region, float]] = {}
+    if value is None:
+        return found
+    if not isinstance(value, Mapping):
+        raise _unfit(where, "constant 'gains'", "gains by direction and region", value)
+    for direction, gains in value.items():
+        if not isinstance(gains, Mapping) or not set(gains) <= set(regions):
+            raise _unfit(where, f"constant 'gains.{direction}'", ", ".join(regions), gains)
+        found[direction] = {
+            regions[name]: _number(where, f"'gains.{direction}.{name}'", gain)
+            for name, gain in gains.items()
+        }
+    return found
 
 
 def _number(where: str, name: str, value: object) -> float:

@@ -17,8 +17,9 @@ from makeup_sdk.makeup.base import DETAIL
 from makeup_sdk.models.factors import GRIDS, Factors
 from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.papers.graphs import Signature
-from makeup_sdk.models.papers.light_paint import PIXEL_MIDDLE, LightPainter, LightView
+from makeup_sdk.models.papers.light_paint import LightPainter
 from makeup_sdk.models.papers.psgan import PSGANPainter, decoder_inputs
+from makeup_sdk.models.papers.views import PIXEL_MIDDLE, LightView
 
 _SMALL, _LARGE = 90.0, 150.0
 """Width of a face, in frame pixels, up to which all of its detail is laid on, and from which none:
@@ -107,7 +108,7 @@ class SharpPainter(LightPainter):
             return {}
         share = small_share(face)
         passes = self.network.passes(source, detail=share > 0)
-        factors = self.changes(source, passes.made_up, passes.bare)
+        factors = self.changes(face, source, passes.made_up, passes.bare)
         if passes.detail is not None:
             missing = np.float32(share) * self._missing(face, passes.detail)
             factors[DETAIL] = self.view.on_grid(missing, GRIDS[DETAIL])

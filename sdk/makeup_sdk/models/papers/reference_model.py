@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar, Protocol
 
 from makeup_kernels import BundleError, InvalidInputError
+from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.makeup.references import References
@@ -15,7 +16,8 @@ from makeup_sdk.models.papers.portrait_mobile import MobilePortraitPainter
 from makeup_sdk.models.papers.psgan import PSGANPainter, SuperResolutionPainter
 from makeup_sdk.models.papers.psgan_pose import PosePainter, WarpedMapsPainter
 from makeup_sdk.models.papers.psgan_sr import MobileSuperResolutionPainter, SharpPainter
-from makeup_sdk.models.papers.ssat import SSATPainter
+from makeup_sdk.models.papers.ssat import SSATPainter, gathered_from
+from makeup_sdk.models.papers.views import LightView
 
 
 class ReferencePainter(Painter, Protocol):
@@ -80,7 +82,7 @@ class ReferenceModel:
         """
         if makeup.bare and self.name != _REMOVES:
             raise InvalidInputError(
-                f"the look takes makeup off, which model {self.name!r} cannot do; use a bundle of "
+                f"the look takes makeup off, which model {self.name!r} cannot do; use model "
                 f"{_REMOVES!r}"
             )
         kind = painter_class(self.name, self.graphs.sessions)
@@ -92,6 +94,31 @@ class ReferenceModel:
                 f"{self.graphs.where}: constant 'view' does not belong in a bundle of "
                 f"{self.name!r}; export the bundle again"
             )
-        if isinstance(painter, MobileSuperResolutionPainter):
-            return SharpPainter(painter, self.graphs.view, self.graphs.size)
-        return LightPainter(painter, self.graphs.view, self.graphs.size)
+        view, size = self.graphs.view, self.graphs.size
+        if isinstance(painter, MobileSuperResolutionPainter) and isinstance(view, LightView):
+            return SharpPainter(painter, view, size)
+        gains = self.graphs.gains.get("removal" if makeup.bare else "transfer")
+        return LightPainter(painter, view, size, gains)
+
+    def gathered_from(
+        self, face: FaceAnalysis, point: tuple[float, float], reference: FaceAnalysis
+    ) -> FloatArray:
+        """Where on a reference a place of a face gathers its makeup from (`ssat` alone).
+
+        Args:
+            face: wears the makeup.
+            point: x, y of the place, pixels of the face's own crop.
+            reference: lends it.
+
+        Returns:
+            float32 (256, 256): weights on the reference's crop, which sum to 1.
+
+        Raises:
+            InvalidInputError: another model, or a place that the network does not see.
+            NoFaceError: too little skin is visible.
+        """
+        if self.name != _REMOVES:
+            raise InvalidInputError(
+                f"model {self.name!r} has no correspondence of places; use {_REMOVES!r}"
+            )
+        return gathered_from(self.graphs, face, point, reference)

@@ -6,9 +6,10 @@ AAAI 2022. Removal uses the bare skin of another face: the frame takes the refer
 
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 
-from makeup_kernels import Region
+from makeup_kernels import CROP_SIZE, InvalidInputError, Region
 from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.parsing import PLACE_PLANES, face_classes, place_planes
 from makeup_sdk.faces.types import FaceAnalysis
@@ -19,6 +20,13 @@ from makeup_sdk.models.papers.graphs import Graphs, Signature
 
 _MT_TO_RAW19 = np.array([0, 1, 2, 3, 4, 5, 10, 12, 11, 13, 17], np.uint8)
 """MT classes of `face_classes` to those of face-parsing.PyTorch, which SSAT reads."""
+
+
+_STRIDE, _TEMPERATURE = 4, 100.0
+"""Pixels to a cell of the correspondence, and the factor on the cosine of two cells' features."""
+
+_SAME_SKIN = 1e-3
+"""Distance within which skins are the same: a face and itself in a mirror lend together."""
 
 
 class SSATPainter(Painter):
@@ -35,11 +43,10 @@ class SSATPainter(Painter):
 
     def __init__(self, graphs: Graphs, references: References) -> None:
         self._graphs = graphs
-        self._classes = graphs.count("parsing_classes", 1)
         self._of_frame = "made_up" if references.bare else "source"
         of_look = "bare" if references.bare else "reference"
         faces = [graphs.face(face) for face in references.faces]
-        self._looks = [graphs.run(of_look, self._inputs(face)) for face in faces]
+        self._looks = [graphs.run(of_look, _inputs(self._graphs, face)) for face in faces]
         self._weights = references.weights()
         self._skins = [_skin(face) for face in faces] if references.bare else None
 
@@ -56,12 +63,14 @@ class SSATPainter(Painter):
 
     def _encoded(self, source: NetworkFace) -> tuple[FloatArray, FloatArray]:
         """Content of a face, and its gathered makeup."""
-        encoded = self._graphs.run(self._of_frame, self._inputs(source))
+        encoded = self._graphs.run(self._of_frame, _inputs(self._graphs, source))
         if self._skins is None:
             return encoded["content"], self._mixed(encoded["receiving"], source)
         own = _skin(source)
-        nearest = int(np.argmin([np.linalg.norm(skin - own) for skin in self._skins]))
-        return encoded["content"], self._gathered(encoded["receiving"], nearest)
+        away = [float(np.linalg.norm(skin - own)) for skin in self._skins]
+        nearest = [number for number, far in enumerate(away) if far <= min(away) + _SAME_SKIN]
+        gathered = [self._gathered(encoded["receiving"], number) for number in nearest]
+        return encoded["content"], np.asarray(sum(gathered) / len(gathered), np.float32)
 
     def _decode(self, content: FloatArray, makeup: FloatArray) -> FloatArray:
         inputs = {"content": content, "makeup": makeup}
@@ -82,16 +91,45 @@ class SSATPainter(Painter):
         warped: FloatArray = self._graphs.run("morph", inputs)["warped_makeup"]
         return warped
 
-    def _inputs(self, face: NetworkFace) -> dict[str, Any]:
-        classes = _MT_TO_RAW19[face_classes(face.landmarks, face.regions)]
-        parsing = planes(classes, self._classes)
-        if self._graphs.view is not None:
-            parsing[0, PLACE_PLANES] = place_planes(face.landmarks, parsing.shape[-1])
-        return {"image": self._graphs.pixels(face.image), "parsing": parsing}
+
+def gathered_from(
+    graphs: Graphs, face: FaceAnalysis, point: tuple[float, float], reference: FaceAnalysis
+) -> FloatArray:
+    """See `ReferenceModel.gathered_from`."""
+    view, cells = graphs.view, graphs.size // _STRIDE
+    left, top, side = (view.left, view.top, view.side) if view else (0, 0, CROP_SIZE)
+    column = int(np.floor((point[0] - left) * cells / side))
+    row = int(np.floor((point[1] - top) * cells / side))
+    if not (0 <= column < cells and 0 <= row < cells):
+        raise InvalidInputError(
+            f"point {point} lies outside what the network sees of the crop: x {left} to "
+            f"{left + side}, y {top} to {top + side}"
+        )
+    receiving = graphs.run("source", _inputs(graphs, graphs.face(face)))["receiving"][0]
+    gathered = graphs.run("reference", _inputs(graphs, graphs.face(reference)))["gathered"][0]
+    energy = _TEMPERATURE * (gathered.T @ receiving)
+    over = graphs.count("softmax_dim", 1) - 1
+    weights = np.exp(energy - energy.max(axis=over, keepdims=True))
+    weights /= weights.sum(axis=over, keepdims=True)
+    heat = weights[:, row * cells + column].reshape(cells, cells)
+    crop = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
+    large = cv2.resize(heat, (side, side), interpolation=cv2.INTER_NEAREST)
+    crop[top : top + side, left : left + side] = large / large.sum()
+    return crop
+
+
+def _inputs(graphs: Graphs, face: NetworkFace) -> dict[str, Any]:
+    classes = _MT_TO_RAW19[face_classes(face.landmarks, face.regions)]
+    parsing = planes(classes, graphs.count("parsing_classes", 1))
+    if graphs.view is not None:
+        parsing[0, PLACE_PLANES] = place_planes(face.landmarks, parsing.shape[-1])
+    return {"image": graphs.pixels(face.image), "parsing": parsing}
 
 
 def _skin(face: NetworkFace) -> FloatArray:
-    """float32 (3,): median colour of the skin."""
+    """float32 (3,): median colour of the skin, or its log light."""
+    if face.skin is not None:
+        return face.skin
     inside = face.regions == Region.SKIN
     colors = face.image[inside] if inside.any() else face.image.reshape(-1, 3)
     return np.asarray(np.median(colors, axis=0), np.float32)

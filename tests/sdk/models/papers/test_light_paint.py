@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from makeup_sdk import FaceAnalysis, NoFaceError, Region
 from makeup_sdk.faces.light import decode_srgb, from_log, to_log
+from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.models.factors import GRIDS
 from makeup_sdk.models.papers.faces import NetworkFace
-from makeup_sdk.models.papers.light_paint import LightPainter, LightView
+from makeup_sdk.models.papers.light_paint import LightPainter
+from makeup_sdk.models.papers.views import LabView, LightView
 
 SIZE = 96
 VIEW = LightView(1.0, 2.4, 32, 48, 192)
@@ -129,3 +131,49 @@ def test_paint_fades_out_towards_the_border_of_the_window(face: FaceAnalysis) ->
     assert not profile[: VIEW.top // 2].any()
     assert np.abs(np.diff(profile)).max() < 0.04
     np.testing.assert_allclose(profile[VIEW.top // 2 + 12 : VIEW.top // 2 + 80], 0.15, atol=0.01)
+
+
+def test_skin_takes_nothing_from_beside_the_lips(face: FaceAnalysis) -> None:
+    class Haloed(Added):
+        """A network that smears a change of the lips onto the skin around them."""
+
+        def both(
+            self, source: NetworkFace, strength: Mapping[Region, float]
+        ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            result, bare = super().both(source, strength)
+            lips = (source.regions == Region.LIPS).astype(np.uint8)
+            near = cv2.dilate(lips, np.ones((7, 7), np.uint8)) > 0
+            return np.where(near, result, bare), bare
+
+    factors = LightPainter(Haloed((-0.5, -0.5, 0.2)), VIEW, SIZE).factors(face)
+    assert np.abs(factors[Region.SKIN]).max() < 0.02
+    np.testing.assert_allclose(factors[Region.LIPS][2, core(face, Region.LIPS, 7)], 0.2, atol=0.03)
+
+
+def test_gains_scale_a_region_alone(face: FaceAnalysis) -> None:
+    network = Added((-0.4, -0.3, 0.1))
+    plain = LightPainter(network, VIEW, SIZE).factors(face)
+    more = LightPainter(network, VIEW, SIZE, {Region.EYES: 1.5}).factors(face)
+    np.testing.assert_allclose(more[Region.EYES], 1.5 * plain[Region.EYES], atol=1e-5)
+    np.testing.assert_array_equal(more[Region.LIPS], plain[Region.LIPS])
+
+
+def test_a_change_of_cielab_is_painted_as_such_whatever_the_skin(
+    analysis: Callable[[str], FaceAnalysis],
+) -> None:
+    view, step = LabView(60.0, 32, 48, 192), np.float32([5.0, 15.0, -10.0])  # b*, a*, L*
+    scaled = Added(tuple(step / 60.0 * VIEW.range))
+    for name in ("light.jpg", "dark.jpg"):
+        face = analysis(name)
+        frame = face.crop.copy()
+        whole = replace(face, matrix=np.eye(2, 3), landmarks=face.crop_landmarks)
+        painter = LightPainter(scaled, view, SIZE)
+        painter.paint(whole, {Region.LIPS: 1.0}).put(frame, whole, color="bgr", threads=1)
+        inside = cv2.erode((face.regions == Region.LIPS).astype(np.uint8), np.ones((9, 9))) > 0
+        light = CheekLight.measure(face.crop, face.regions)
+        before, after = (light.relative(light.lab(image))[inside] for image in (face.crop, frame))
+        np.testing.assert_allclose((after - before).mean(axis=0), step[::-1], atol=3)
+        skin = view.reference(face, SIZE)
+        np.testing.assert_allclose(
+            np.median(skin.image[skin.regions == Region.SKIN], axis=0), 127.5, atol=5
+        )

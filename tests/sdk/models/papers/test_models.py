@@ -292,7 +292,7 @@ def test_region_bits_follow_the_strength(
             lambda: Look.from_style("0"),
             "look '0' holds makeup of kind 'style' and no photo; model 'psgan' wears 'reference'",
         ),
-        ("psgan", Look.bare, "which model 'psgan' cannot do; use a bundle of 'ssat'"),
+        ("psgan", Look.bare, "which model 'psgan' cannot do; use model 'ssat'"),
         ("region-gan", lambda: Look.from_style("x"), "style: 'x' is unknown to region-gan"),
         ("mobile", Look.bare, "takes makeup off, which model 'mobile' cannot do"),
         ("mobile", lambda: Look.from_style("0"), "model 'mobile' wears 'mobile'"),
