@@ -54,7 +54,7 @@ def options(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
@@ -62,5 +62,5 @@ def options(
 
 
 def main() -> None:
-    """Run the command; an error of ours ends it with its message and exit status 1."""
+    """Run the command; a `MakeupError` ends it with the message and exit status 1."""
     terminal.run(app)

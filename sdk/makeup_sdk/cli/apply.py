@@ -53,8 +53,8 @@ def apply(
 ) -> None:
     """Put the makeup of a reference photo on photos.
 
-    Goes on after a photo that cannot be made up, lists those at the end and exits with status 1.
-    With --json, a line for each photo.
+    If a photo fails, the others still run; failures are listed at the end, with exit status 1.
+    With --json, one line per photo.
 
     makeup apply photo.jpg --look soft-glam
 
@@ -101,14 +101,14 @@ def apply(
 
 
 def _folders(jobs: Sequence[Job], output: Path | None) -> list[str]:
-    """Where several results are."""
+    """The folders of several results, each once."""
     return list(dict.fromkeys(str(output or target.parent) for _, target in jobs))
 
 
 def _entry(
     source: Path, target: Path | None, faces: Sequence[Face], problem: str | None
 ) -> dict[str, Any]:
-    """What is told of a photo."""
+    """A photo's line of --json."""
     told = [
         {
             "box": [round(float(v), 1) for v in face.box],

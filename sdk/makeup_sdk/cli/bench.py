@@ -1,4 +1,4 @@
-"""`makeup bench`: how fast this machine is, and how two measurements differ."""
+"""`makeup bench`: benchmark this machine, and compare two reports."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,20 +22,20 @@ from makeup_sdk.cli.options import ThreadsOption
 app = typer.Typer(invoke_without_command=True)
 
 _REDRAW_AFTER = 0.25
-"""Seconds between two drawings of the progress bar."""
+"""Minimum seconds between updates of the progress bar."""
 
 
 @app.callback()
 def bench(
     context: typer.Context,
     model: Annotated[
-        str | None, typer.Option(help="Name of a model, or path of a bundle; default: the SDK's.")
+        str | None, typer.Option(help="Model name or path of a bundle; default: the SDK's.")
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(help=f"What runs the networks: auto, {', '.join(BACKENDS)}.")
+        str | None, typer.Option(help=f"Backend of the networks: auto, {', '.join(BACKENDS)}.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Where frames are worked on: cpu or cuda.")
+        str | None, typer.Option(help="Where frames are processed: cpu or cuda.")
     ] = None,
     size: Annotated[
         list[str] | None,
@@ -46,13 +46,13 @@ def bench(
     ] = None,
     path: Annotated[
         list[str] | None,
-        typer.Option(help="image (faces found anew) or stream (followed). Default: both."),
+        typer.Option(help="image (detects faces) or stream (tracks them). Default: both."),
     ] = None,
     threads: ThreadsOption = None,
-    frames: Annotated[int | None, typer.Option(help="Frames timed per line.")] = None,
-    warmup: Annotated[int | None, typer.Option(help="Frames before that, not timed.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Timed frames per line.")] = None,
+    warmup: Annotated[int | None, typer.Option(help="Untimed frames before them.")] = None,
     cold_starts: Annotated[
-        int | None, typer.Option(help="Fresh processes timed to their first frame.")
+        int | None, typer.Option(help="New processes, timed to their first frame.")
     ] = None,
     desktop: Annotated[bool, typer.Option("--desktop", help="720p to 4K, 1 and 3 faces.")] = False,
     jetson: Annotated[
@@ -60,15 +60,15 @@ def bench(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write the report (.json), samples included."),
+        typer.Option("--output", "-o", help="Write the report with all samples (.json)."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture of it (.svg).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a plot of the report (.svg).")] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure latency per stage, cold start and memory of an engine on this machine.
+    """Measure an engine's latency per stage, cold start and memory on this machine.
 
-    Options that are given beside a preset change the preset.
+    Further options override those of a preset.
 
     makeup bench
 
@@ -111,7 +111,7 @@ def bench(
 
 def _run(options: BenchOptions, reporter: Reporter) -> Report:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    # drawn between frames only: a thread that draws would take its time from theirs
+    # drawn between frames only: a drawing thread would slow the timed frames
     with Progress(*columns, console=reporter.progress, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("starting", total=1.0)
         drawn = 0.0
@@ -129,7 +129,7 @@ def _run(options: BenchOptions, reporter: Reporter) -> Report:
 @app.command()
 def compare(
     before: Annotated[Path, typer.Argument(metavar="A.json", help="Report of `makeup bench`.")],
-    after: Annotated[Path, typer.Argument(metavar="B.json", help="The one to hold against it.")],
+    after: Annotated[Path, typer.Argument(metavar="B.json", help="Report to compare with it.")],
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print only what is faster or slower.")
     ] = False,

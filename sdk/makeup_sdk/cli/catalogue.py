@@ -1,4 +1,4 @@
-"""`makeup catalogue`: every photo in every look, here or on Ray."""
+"""`makeup catalogue`: every look on every photo, on this machine or on Ray."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -24,14 +24,14 @@ def catalogue(
         str,
         typer.Argument(
             help="A photo, a folder, a pattern, or a manifest (.csv, .jsonl, .parquet) with a "
-            "column photo; a path or any address of fsspec, such as s3://bucket/photos."
+            "column photo. Paths, or addresses of fsspec such as s3://bucket/photos."
         ),
     ],
     looks: Annotated[
         str,
         typer.Argument(
-            help="A shipped look, a look file, products, a reference photo; a folder or pattern of "
-            "them; a table of shades; or a manifest with a column look."
+            help="A shipped look, look file, products file or reference photo; a folder or pattern "
+            "of them; a table of shades; or a manifest with a column look."
         ),
     ],
     output: Annotated[
@@ -40,17 +40,17 @@ def catalogue(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Processes; default one per core; 0: work in this one. With --ray: actors."
+            min=0, help="Processes; default one per core; 0: only this one. With --ray: actors."
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of each; default: cores shared out.")
+        int | None, typer.Option(min=1, help="CPU threads per worker; default: cores / workers.")
     ] = None,
     picture_format: Annotated[
-        str, typer.Option("--format", help="Of the results: jpg, png, webp, avif, …")
+        str, typer.Option("--format", help="Format of the results: jpg, png, webp, avif, …")
     ] = "jpg",
     size: Annotated[
-        int, typer.Option(min=0, help="Longest side of the results in pixels; 0: the photo's.")
+        int, typer.Option(min=0, help="Longer side of the results in pixels; 0: the photo's.")
     ] = 0,
     region: RegionOption = None,
     strength: StrengthOption = 1.0,
@@ -59,7 +59,7 @@ def catalogue(
     backend: BackendOption = "auto",
     ray: Annotated[
         str | None,
-        typer.Option(help="Work on a Ray cluster: auto, local (a Ray of its own), or its address."),
+        typer.Option(help="Run on a Ray cluster: auto, local (starts one here), or its address."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count, try a few photos, estimate; write nothing.")
@@ -67,10 +67,10 @@ def catalogue(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put every look on every photo, once; started again, it goes on where it was.
+    """Put every look on every photo, once; run it again to continue a stopped run.
 
     Writes pictures/PHOTO/LOOK.FORMAT and report.parquet with a row for each pair. Exits with
-    status 1 if pairs failed (not: bad photos); the next start tries those again.
+    status 1 if pairs failed; the next run retries them. Bad photos do not count as failed.
 
     makeup catalogue photos/ looks/ -o made-up/ --dry-run
 

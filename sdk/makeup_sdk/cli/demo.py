@@ -1,4 +1,4 @@
-"""`makeup demo`: a first look at what the SDK does."""
+"""`makeup demo`: the shipped looks on the shipped faces."""
 
 import json
 from importlib import resources
@@ -24,14 +24,14 @@ _RUNS = 10
 
 
 def demo(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to write the picture.")
-    ] = Path("makeup-demo.jpg"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write.")] = Path(
+        "makeup-demo.jpg"
+    ),
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put the shipped looks on the shipped faces; writes one picture and prints timings.
+    """Put the shipped looks on the shipped faces: writes one picture, prints timings.
 
     makeup demo
 

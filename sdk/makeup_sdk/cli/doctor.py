@@ -1,7 +1,7 @@
-"""`makeup doctor`: what was found, what is loaded, what is missing, and what to install.
+"""`makeup doctor`: check the installation, and print a remedy for each problem.
 
-Each check looks at one thing that goes wrong on users' machines. What a check needs is imported
-inside it, so that one broken part leaves the others to be told.
+Each check covers one problem of users' machines. It imports what it needs itself, so that a broken
+package does not stop the other checks.
 """
 
 import importlib
@@ -39,16 +39,16 @@ _STYLES = {"ok": "green", "missing": "yellow", "warning": "dark_orange", "broken
 
 def doctor(
     camera: Annotated[
-        int | None, typer.Option(help="Also open the camera of this index and take a frame.")
+        int | None, typer.Option(help="Also read a frame from the camera with this index.")
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print warnings and what is broken alone.")
+        bool, typer.Option("--quiet", "-q", help="Print only warnings and broken parts.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check this installation; exits with status 1 if something needed is broken.
+    """Check this installation; exits with status 1 if a required part is broken.
 
-    `missing` is optional; `warning` works, but slower or with less than it could.
+    `missing` parts are optional; parts with a `warning` work, but slower or with fewer features.
 
     makeup doctor --quiet
 
@@ -71,7 +71,7 @@ def doctor(
 
 
 def _print(findings: list[Finding], reporter: Reporter) -> None:
-    """A table, and below it each remedy on a line of its own, so that it can be copied."""
+    """Print a table, and below it each remedy on its own line, ready to copy."""
     table = Table("", "state", "found", show_edge=False)
     table.columns[2].overflow = "fold"
     for finding in findings:
@@ -85,10 +85,10 @@ def _print(findings: list[Finding], reporter: Reporter) -> None:
 
 
 def _told(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """What a check finds; that it fails itself is told too, and does not end the report."""
+    """The findings of a check; if the check itself fails, that is a finding."""
     try:
         return list(check())
-    except Exception as error:  # whatever a broken installation raises
+    except Exception as error:  # a broken installation may raise anything
         topic = getattr(check, "__name__", "check").strip("_")
         why = f"the check itself failed: {type(error).__name__}: {error}"
         return [Finding(topic, "broken", why, _REINSTALL)]
@@ -107,7 +107,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """What every user needs, but for the two that come under several names."""
+    """The required packages, without the two that exist under several names."""
     for name, (bounds, needed) in requirements().items():
         if not needed or name in (*_OPENCVS, "onnxruntime"):
             continue
@@ -187,7 +187,7 @@ def _kernels() -> Iterator[Finding]:
 
         features = cpu_features()
     except (ImportError, MakeupError) as error:
-        # the messages on the two environment variables name their own remedy
+        # errors about the two environment variables contain the remedy
         remedy = _REINSTALL if isinstance(error, ImportError) else "unset the variable"
         yield Finding("cpu kernels", "broken", str(error), remedy)
         return
@@ -208,7 +208,7 @@ def _kernels() -> Iterator[Finding]:
 
 
 def _threads(threads: int) -> Finding:
-    """More threads than cores would wait for each other; fewer leave cores idle."""
+    """Threads and cores: too many threads wait for each other, too few leave cores idle."""
     cores = usable_cores()
     asked = os.environ.get(THREADS_VARIABLE, "")
     if asked.isdecimal() and int(asked) > cores:
@@ -235,7 +235,7 @@ def _models() -> Iterator[Finding]:
 
 
 def _cache() -> Iterator[Finding]:
-    """Where optimised graphs and plans are kept, so that they are not built at each start."""
+    """The cache of optimised graphs and plans, without which each start rebuilds them."""
     from makeup_engines.cache import default_cache
 
     folder = default_cache()
@@ -285,7 +285,7 @@ def _open_camera(index: int) -> Iterator[Finding]:
         remedy = "close the program that has it; ls -l /dev/video*"
         yield Finding(topic, "broken", str(error), remedy)
         return
-    assert taken is not None  # a camera that ends raises
+    assert taken is not None  # a camera that stops raises an error
     height, width = taken[0].shape[:2]
     yield Finding(topic, "ok", f"gives {width}x{height} at {source.info.fps:g} fps")
 

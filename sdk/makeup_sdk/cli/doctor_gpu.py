@@ -1,4 +1,4 @@
-"""The part of `makeup doctor` that looks at NVIDIA GPUs and what runs on them."""
+"""`makeup doctor`: checks of NVIDIA GPUs, drivers, CUDA packages and TensorRT plans."""
 
 import ctypes
 import importlib
@@ -17,7 +17,7 @@ _DRIVER = Path("/proc/driver/nvidia")
 
 
 def check_gpu() -> Iterator[Finding]:
-    """The GPU, TensorRT, PyCUDA, ONNX Runtime's CUDA provider, and the plans that were built."""
+    """Check the GPU, TensorRT, PyCUDA, ONNX Runtime's CUDA provider, and the built plans."""
     gpu, present = _gpu()
     yield gpu
     yield _tensorrt(present)
@@ -28,7 +28,7 @@ def check_gpu() -> Iterator[Finding]:
 
 
 def _gpu() -> tuple[Finding, bool]:
-    """Ask the driver's own tool; the SDK runs on the CPU without one."""
+    """Query nvidia-smi; returns the finding and whether a GPU is usable."""
     topic = "nvidia gpu"
     if _JETSON.exists():
         return Finding(topic, "ok", "Jetson"), True
@@ -61,7 +61,7 @@ def _gpu() -> tuple[Finding, bool]:
 
 
 def _driver_cuda() -> tuple[int, int] | None:
-    """The newest CUDA that the driver runs, None without a driver."""
+    """The newest CUDA version that the driver supports (major, minor); None without a driver."""
     number = ctypes.c_int()
     try:
         if ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(number)):
@@ -106,7 +106,7 @@ def _tensorrt(gpu: bool) -> Finding:
         )
     try:
         importlib.import_module("tensorrt")
-    except Exception as error:  # its libraries fail to load in many ways
+    except Exception as error:  # its libraries raise errors of many types
         return Finding(
             "tensorrt",
             "warning",
@@ -125,7 +125,7 @@ def _pycuda(gpu: bool) -> Finding:
 
 
 def _onnxruntime_cuda() -> Finding:
-    """Start the provider: it says that it is there even when its libraries are not."""
+    """Run the provider: ONNX Runtime lists it even if its libraries are missing."""
     from makeup_sdk.weights import open_shipped
 
     try:

@@ -1,4 +1,4 @@
-"""`makeup edit`: other people's eyes, mouth or skin, and faces redrawn by their label."""
+"""`makeup edit`: swap eyes, mouth or skin, or reshape a face by its redrawn label."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,23 +20,23 @@ def edit(
         Path | None,
         typer.Option("--output", "-o", help="Edited photo; default: NAME-edited beside it."),
     ] = None,
-    face: Annotated[Path | None, typer.Option(help="Photo that lends skin, eyes, mouth.")] = None,
-    mouth: Annotated[Path | None, typer.Option(help="Photo that lends the mouth.")] = None,
-    eyes: Annotated[Path | None, typer.Option(help="Photo that lends the eyes.")] = None,
-    skin: Annotated[Path | None, typer.Option(help="Photo that lends skin, nose, brows.")] = None,
-    label: Annotated[Path | None, typer.Option(help="Redrawn label to follow.")] = None,
+    face: Annotated[Path | None, typer.Option(help="Photo to take skin, eyes, mouth from.")] = None,
+    mouth: Annotated[Path | None, typer.Option(help="Photo to take the mouth from.")] = None,
+    eyes: Annotated[Path | None, typer.Option(help="Photo to take the eyes from.")] = None,
+    skin: Annotated[Path | None, typer.Option(help="Photo to take skin, nose, brows from.")] = None,
+    label: Annotated[Path | None, typer.Option(help="Redrawn label (PNG).")] = None,
     write_label: Annotated[
-        Path | None, typer.Option(help="Write the photo's label as a picture to redraw, PNG.")
+        Path | None, typer.Option(help="Write the photo's label to this file, to redraw it (PNG).")
     ] = None,
     model: Annotated[str, typer.Option(help="portrait-edit, or a bundle.")] = "portrait-edit",
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Edit a portrait: swap parts with other people's, or redraw the face's label.
+    """Edit a portrait: swap parts with other people's, or reshape the face by its label.
 
-    Write the label with --write-label, redraw it in any paint program in the colours that it has,
-    and give it back with --label.
+    Write the label with --write-label, redraw it in any paint program with the same colours, and
+    pass it with --label.
 
     makeup edit photo.jpg --mouth smile.jpg
 

@@ -1,4 +1,4 @@
-"""`makeup build` and `makeup engines`: TensorRT plans of a bundle, and the cache they live in."""
+"""`makeup build` and `makeup engines`: build TensorRT plans, and manage their cache."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -35,44 +35,40 @@ def build_command(
     model: Annotated[str, typer.Argument(help="Shipped model, or a bundle: a folder or a .zip.")],
     backend: Annotated[
         str | None,
-        typer.Option(
-            help="What to build for: tensorrt. With --server also onnxruntime, the default there."
-        ),
+        typer.Option(help="tensorrt (default). With --server: tensorrt or onnxruntime (default)."),
     ] = None,
     target: Annotated[str, typer.Option(help=f"local, {', '.join(TARGETS)}.")] = "local",
     batch: Annotated[
         int | None,
-        typer.Option(min=1, max=64, help="Most faces per call; default 1, with --server 8."),
+        typer.Option(min=1, max=64, help="Maximum faces per call; default 1, with --server 8."),
     ] = None,
     workspace: Annotated[
         int | None, typer.Option(min=16, help="Scratch memory in MiB; default: the target's.")
     ] = None,
     timing_cache: Annotated[
-        Path | None, typer.Option(help="File that keeps TensorRT's timings between builds.")
+        Path | None, typer.Option(help="File of TensorRT's timings, reused by later builds.")
     ] = None,
     timeout: Annotated[
         int | None, typer.Option(min=1, help="Seconds for each graph; default: the target's.")
     ] = None,
-    device: Annotated[int, typer.Option(min=0, help="Number of the GPU.")] = 0,
+    device: Annotated[int, typer.Option(min=0, help="Index of the GPU.")] = 0,
     cache: CacheFolder = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only print the steps.")] = False,
     server: Annotated[
         str | None, typer.Option(help="Write a model repository for a server: triton.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="With --server: the repository.")
+        Path | None, typer.Option("--output", "-o", help="With --server: folder of the repository.")
     ] = None,
     instances: Annotated[
-        int, typer.Option(min=1, help="With --server: engines, each a process.")
+        int, typer.Option(min=1, help="With --server: number of engine processes.")
     ] = 1,
-    threads: Annotated[
-        int, typer.Option(min=1, help="With --server: CPU threads of each engine.")
-    ] = 1,
-    kind: Annotated[str, typer.Option(help="With --server: networks on cpu or gpu.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="With --server: CPU threads per engine.")] = 1,
+    kind: Annotated[str, typer.Option(help="With --server: run networks on cpu or gpu.")] = "cpu",
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the TensorRT engines of a bundle; what is built already stays as it is.
+    """Build the TensorRT engines of a bundle; existing engines are kept.
 
     With --server triton: write a model repository for Triton Inference Server instead.
 
@@ -143,7 +139,7 @@ def _write_repository(
     threads: int,
     reporter: Reporter,
 ) -> None:
-    """See `build_command`; `networks`: their backend, kind and batch."""
+    """See `build_command`; `networks` holds backend, kind and batch."""
     if server != "triton":
         raise InvalidInputError(f"--server {server}: unknown; expected triton")
     if output is None:
@@ -162,7 +158,7 @@ def _say_built(reporter: Reporter, name: str, entry: CacheEntry, new: bool) -> N
 
 
 def _build_kernels(reporter: Reporter, request: BuildRequest) -> Path | None:
-    """Compile our CUDA kernels for the GPU; plans run without them, so that it may fail."""
+    """Compile the SDK's CUDA kernels; a failure is only reported, as plans do not need them."""
     try:
         entry, new = build_kernels(plan_cache(request.cache), local_platform(request.device))
     except MakeupError as error:
@@ -217,7 +213,7 @@ def _to_do(step: Step) -> tuple[str, str]:
 def list_(
     cache: CacheFolder = None, quiet: NamesOption = False, as_json: JsonOption = False
 ) -> None:
-    """List what was built.
+    """List the built engines.
 
     makeup engines list
 
@@ -281,7 +277,7 @@ def verify(
 def clean(
     cache: CacheFolder = None, quiet: QuietOption = False, as_json: JsonOption = False
 ) -> None:
-    """Remove everything that was built, and what broken builds left.
+    """Remove all built engines, and the remains of broken builds.
 
     makeup engines clean
 

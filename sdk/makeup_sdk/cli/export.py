@@ -1,7 +1,7 @@
-"""Commands of other rooms: whatever the entry-point group `makeup.commands` names.
+"""Commands of other packages, found by the entry-point group `makeup.commands`.
 
-`makeup export` and `makeup import` live with the export, which the SDK does not import. Each entry
-point is a function that adds its commands to the application.
+`makeup export` and `makeup import` belong to makeup_export, which the SDK does not import. Each
+entry point is a function that adds its commands to the application.
 """
 
 from importlib.metadata import EntryPoint, entry_points
@@ -15,8 +15,7 @@ GROUP = "makeup.commands"
 def add_commands(app: typer.Typer) -> None:
     """Let every installed entry point add its commands.
 
-    An entry point whose packages are missing leaves a command of its name that says what to
-    install.
+    If an entry point's packages are missing, a command of its name says what to install.
     """
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:

@@ -1,4 +1,4 @@
-"""What `makeup doctor` reports, and the versions that this package asks for."""
+"""Findings of `makeup doctor`, and the package versions that the SDK requires."""
 
 import importlib.metadata
 import re
@@ -14,11 +14,11 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        topic: what was looked at.
-        state: "ok", "missing" (optional), "warning" (works, but not as it should) or "broken"
-            (needed).
+        topic: the checked part.
+        state: "ok", "missing" (an optional part), "warning" (works, with a limitation) or "broken"
+            (a required part).
         detail: what was found, and why that matters.
-        remedy: the command that mends it, empty if nothing is to be done.
+        remedy: command that repairs it; empty if there is nothing to do.
     """
 
     topic: str
@@ -29,9 +29,9 @@ class Finding:
 
 @cache
 def requirements() -> dict[str, tuple[str, bool]]:
-    """What the installed package asks for: bounds by distribution, and whether all users need it.
+    """Requirements of makeup-sdk by distribution: version bounds, and whether it is mandatory.
 
-    The first mention of a distribution counts; empty where the package itself is not installed.
+    The first mention of a distribution counts. Empty if makeup-sdk is not installed as a package.
     """
     found: dict[str, tuple[str, bool]] = {}
     try:
@@ -46,7 +46,7 @@ def requirements() -> dict[str, tuple[str, bool]]:
 
 
 def version_of(name: str) -> str | None:
-    """Version of an installed distribution, None if it is not installed."""
+    """Version of an installed distribution; None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -54,7 +54,7 @@ def version_of(name: str) -> str | None:
 
 
 def misfit(name: str, version: str) -> str:
-    """The bounds that a version of a distribution breaks, "" if it fits."""
+    """The bounds that a distribution's version violates; "" if it fits."""
     bounds, _ = requirements().get(name, ("", True))
     have = _release(version)
     for relation, bound in _BOUND.findall(bounds):
@@ -65,7 +65,7 @@ def misfit(name: str, version: str) -> str:
 
 
 def package(name: str, extra: str) -> Finding:
-    """An optional distribution: missing, of another version than asked for, or fine."""
+    """Check an optional distribution: missing, of an unsupported version, or fine."""
     version = version_of(name)
     if version is None:
         return Finding(name, "missing", "optional", f"pip install '.[{extra}]'")

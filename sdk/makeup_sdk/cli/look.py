@@ -25,16 +25,16 @@ Output = Annotated[
 
 @app.command()
 def encode(
-    reference: Annotated[Path, typer.Argument(help="Photo of a made-up face.")],
+    reference: Annotated[Path, typer.Argument(help="Photo of a face with makeup.")],
     output: Output = None,
     title: Annotated[str | None, typer.Option(help="Default: the photo's name.")] = None,
     model: Annotated[
-        str, typer.Option(help="What shall put the makeup on: a model's name, or a bundle.")
+        str, typer.Option(help="Model that will apply the look: a name or a bundle.")
     ] = DEFAULT_MODEL,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the makeup of a photo into a look file, for one model.
+    """Encode the makeup of a photo as a look file, for one model.
 
     makeup look encode reference.jpg
 
@@ -52,7 +52,7 @@ def colors(
     blush: Annotated[str | None, typer.Option(help="Blush.")] = None,
     brows: Annotated[str | None, typer.Option(help="Brow tint.")] = None,
     finish: Annotated[str, typer.Option(help="Lipstick: natural, matte or gloss.")] = "natural",
-    title: Annotated[str, typer.Option(help="What to call it.")] = "colours",
+    title: Annotated[str, typer.Option(help="Title of the look.")] = "colours",
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,12 +71,10 @@ def colors(
 @app.command()
 def products(
     file: Annotated[
-        str, typer.Argument(help="A .json file of products, or a designed look that ships.")
+        str, typer.Argument(help="A .json file of products, or a shipped designed look.")
     ],
     output: Output = None,
-    over: Annotated[
-        Path | None, typer.Option(help="A .look file that the products are worn over.")
-    ] = None,
+    over: Annotated[Path | None, typer.Option(help="A .look file under the products.")] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,11 +95,11 @@ def products(
 def mix(
     shares: Annotated[list[str], typer.Argument(help="FILE.look=SHARE, two or more.")],
     output: Output = None,
-    title: Annotated[str, typer.Option(help="What to call it.")] = "mix",
+    title: Annotated[str, typer.Option(help="Title of the look.")] = "mix",
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Average look files, e.g. a.look=0.7 b.look=0.3.
+    """Mix look files by their shares, e.g. a.look=0.7 b.look=0.3.
 
     makeup look mix red.look=0.7 lips.look=0.3
 
@@ -114,7 +112,7 @@ def mix(
 
 @app.command("list")
 def list_(quiet: NamesOption = False, as_json: JsonOption = False) -> None:
-    """List the designed looks that ship, for `--look NAME`.
+    """List the shipped designed looks, for `--look NAME`.
 
     makeup look list
 
@@ -137,14 +135,14 @@ def list_(quiet: NamesOption = False, as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(
-    path: Annotated[str, typer.Argument(help="A .look file, or a designed look that ships.")],
+    path: Annotated[str, typer.Argument(help="A .look file, or a shipped designed look.")],
     picture: Annotated[
-        Path | None, typer.Option(help="Also draw it on the shipped face, to this image.")
+        Path | None, typer.Option(help="Also write this image of the look on a shipped face.")
     ] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Describe a look: its title, model, regions, products, and its colours on a face.
+    """Describe a look: title, models, regions, products, and colours on a face.
 
     makeup look show red.look
 
@@ -179,7 +177,7 @@ def show(
 
 
 def _colors(look: Look) -> dict[Region, str]:
-    """What it looks like on a face; nothing of a look that cannot be shown."""
+    """The look's colours on the shipped face; empty if the look cannot be shown."""
     try:
         return look.colors()
     except InvalidInputError:

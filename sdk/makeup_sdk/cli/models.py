@@ -1,4 +1,4 @@
-"""`makeup models`: which models there are."""
+"""`makeup models`: list the models."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +30,7 @@ def models(
     quiet: NamesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the models: what they do and take, their size, and how long a face takes here.
+    """List the models: purpose, inputs, size, and time per face on this machine.
 
     makeup models
 
@@ -76,7 +76,7 @@ def _size_and_licence(folder: Path) -> tuple[str, str]:
 
 
 def _milliseconds(model: Model) -> float:
-    """Median time of painting the demo face, without finding it and putting the paint back."""
+    """Median milliseconds to paint the demo face, without detection and compositing."""
     face = demo_face()
     strength: Strength = dict.fromkeys(model.regions, 1.0)
     painter = _painter(model)
@@ -89,7 +89,7 @@ def _milliseconds(model: Model) -> float:
 
 
 def _painter(model: Model) -> Painter:
-    """A look of the demo face, or of a style."""
+    """A painter for a look of the demo face, or for a style."""
     if isinstance(model, StyleModel):
         return model.painter(Style(model.styles[-1]))
     if model.kind == ProductMakeup.kind:

@@ -15,34 +15,32 @@ LookOption = Annotated[
     str,
     typer.Option(
         help="Reference photo; a .look file; a designed look (`makeup look list`); style:NAME "
-        "(region-gan); bare takes makeup off (ssat)."
+        "(region-gan); bare removes makeup (ssat)."
     ),
 ]
 RegionOption = Annotated[
     list[str] | None,
     typer.Option(help="Paint only this region, e.g. lips or eyes=0.6. May be repeated."),
 ]
-StrengthOption = Annotated[float, typer.Option(help="0 (bare) to 1 (the whole look), at most 1.5.")]
-ToneOption = Annotated[
-    float, typer.Option(help="How far the face takes the shade of the reference's skin, 0 to 1.")
-]
+StrengthOption = Annotated[float, typer.Option(help="0 (bare) to 1 (the full look); at most 1.5.")]
+ToneOption = Annotated[float, typer.Option(help="Transfer of the reference's skin tone, 0 to 1.")]
 ModelOption = Annotated[
-    str, typer.Option(help="What puts the makeup on: a model's name, or a bundle.")
+    str, typer.Option(help="Model that applies the makeup: a name or a bundle.")
 ]
-BackendOption = Annotated[str, typer.Option(help="Runs the graphs of a bundle.")]
+BackendOption = Annotated[str, typer.Option(help="Backend of the networks.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads; default all cores.")]
 
 NAMES = {region.name.lower(): region for region in MAKEUP_REGIONS}
 
 
 def parse_strength(strength: float, regions: Iterable[str]) -> StrengthLike:
-    """`--strength 0.8 --region lips=1 --region eyes` to a strength.
+    """Parse `--strength 0.8 --region lips=1 --region eyes` as a strength.
 
-    Without `--region`, all regions; with it, the named ones alone, at `strength` unless a number
-    follows.
+    Without `--region` it covers all regions; with it only the named ones, at `strength` or at the
+    number after the =.
 
     Raises:
-        InvalidInputError: unknown region, or no number behind the =.
+        InvalidInputError: unknown region, or no number after the =.
     """
     chosen: dict[Region, float] = {}
     for entry in regions:
@@ -61,13 +59,13 @@ def parse_strength(strength: float, regions: Iterable[str]) -> StrengthLike:
 
 
 def parse_look(text: str) -> Look | str:
-    """What `--look` names: "style:NAME" for models of styles, "bare" to take makeup off; all else
-    as `MakeupEngine` takes it.
+    """Parse `--look`: "style:NAME" is a style, "bare" removes makeup.
 
-    A file of that very name comes first.
+    Everything else goes to `MakeupEngine` unchanged. An existing file of the same name has
+    precedence.
 
     Raises:
-        InvalidInputError: no name behind "style:".
+        InvalidInputError: no name after "style:".
     """
     if Path(text).exists():
         return text
@@ -82,10 +80,10 @@ def parse_look(text: str) -> Look | str:
 
 
 def parse_share(entry: str) -> tuple[str, float]:
-    """`FILE=0.7` to its two halves; without a number the share is 1.
+    """Split `FILE=0.7` into path and share; the share defaults to 1.
 
     Raises:
-        InvalidInputError: what follows the last = is not a number.
+        InvalidInputError: no number after the last =.
     """
     path, separator, share = entry.rpartition("=")
     if not separator or Path(entry).exists():

@@ -1,4 +1,4 @@
-"""Which photos `makeup apply` reads, and where each result goes."""
+"""Input photos of `makeup apply` and the paths of their results."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,28 +10,28 @@ from makeup_sdk.photos import READ_SUFFIXES
 
 _RAW = (".arw", ".cr2", ".cr3", ".dng", ".jp2", ".nef", ".orf", ".psd", ".raf", ".rw2")
 _PICTURES = frozenset((*READ_SUFFIXES, *_RAW))
-"""What counts as a photo in a folder; those that cannot be read are listed as failures."""
+"""Suffixes of photos in a folder; raw formats cannot be read and are listed as failures."""
 
 _MADE = "-makeup"
-"""What a result beside its photo is called behind the photo's name."""
+"""Suffix of the name of a result beside its photo."""
 
 Job = tuple[Path, Path]
 Inode = tuple[int, int]
 
 
 def photo_jobs(sources: list[Path], output: Path | None, inputs: Iterable[Path] = ()) -> list[Job]:
-    """Pairs of photo and result; folders are walked and mirrored below the output folder.
+    """Pairs of photo and result; the output folder mirrors the source folders.
 
-    Names that begin with a dot are left out, and the output folder where it lies in a source, so
-    that a second run does not work on the results of the first.
+    Skips names that begin with a dot, and the output folder inside a source, so that a second run
+    does not process the results of the first.
 
     Args:
         sources: photos, and folders of photos.
-        output: image for one photo, else a folder; None: beside each photo, as `NAME-makeup`.
-        inputs: other files that no result may replace, such as the look.
+        output: image for one photo, else a folder; None: `NAME-makeup` beside each photo.
+        inputs: other files that no result may overwrite, such as the look.
 
     Raises:
-        InvalidInputError: no photos, or results would fall on each other or on what is read.
+        InvalidInputError: no photos, or a result would overwrite another result or an input.
     """
     jobs = _pairs(sources, output)
     taken: dict[Path, Path] = {}
@@ -77,7 +77,7 @@ def _pairs(sources: list[Path], output: Path | None) -> list[Job]:
 
 
 def _photos_of(source: Path, output: Inode | None) -> list[Path]:
-    """A photo itself, or those in a folder."""
+    """The photo itself, or the photos in a folder."""
     if not source.is_dir():
         return [source]
     found = [*_photos_in(source, output)]
@@ -100,17 +100,17 @@ def _photos_in(folder: Path, output: Inode | None) -> Iterator[Path]:
 
 
 def beside(photo: Path, suffix: str) -> Path:
-    """The name of a result beside its photo, `photo-SUFFIX.jpg`."""
+    """The path of a result beside its photo: the name followed by `suffix`."""
     return _named(photo.with_stem(photo.stem + suffix))
 
 
 def _named(target: Path) -> Path:
-    """A result's name: the photo's own, as PNG where its type is only read."""
+    """The result's path: the photo's own, with .png if its format cannot be written."""
     return target if target.suffix.lower() in IMAGE_SUFFIXES else target.with_suffix(".png")
 
 
 def _inode(path: Path) -> Inode | None:
-    """What tells whether two names are one file, links followed; None if there is none."""
+    """Device and inode, equal for paths of one file, links followed; None without a file."""
     try:
         found = path.stat()
     except OSError:

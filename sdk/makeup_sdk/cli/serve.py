@@ -17,31 +17,31 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
     token: Annotated[
         str | None,
-        typer.Option(help="Required of every visitor; made up unless --host is loopback."),
+        typer.Option(help="Token of every request; random by default if others can connect."),
     ] = None,
     https: Annotated[
         bool,
         typer.Option("--https", help="Serve HTTPS with a local certificate; cameras need it."),
     ] = False,
-    cert: Annotated[Path | None, typer.Option(help="Serve HTTPS: certificate, PEM.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Serve HTTPS: its key, PEM.")] = None,
+    cert: Annotated[Path | None, typer.Option(help="Certificate for HTTPS, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")] = None,
     origin: Annotated[
-        str | None, typer.Option(help="Behind a proxy: its address, e.g. https://try.example.")
+        str | None, typer.Option(help="Public address of a proxy, e.g. https://try.example.")
     ] = None,
     threads: ThreadsOption = None,
     session_key: Annotated[
         str | None,
         typer.Option(
             envvar="MAKEUP_SESSION_KEY",
-            help="Shared by replicas: live sessions can then move from one to another.",
+            help="Key that replicas share, so that live sessions can move between them.",
         ),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the address alone, without its QR code.")
+        bool, typer.Option("--quiet", "-q", help="Print only the address, without its QR code.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve the try-on page and the JSON API. Nothing of a visitor's pictures is stored.
+    """Serve the try-on page and the JSON API. Visitors' pictures are never stored.
 
     makeup serve
 

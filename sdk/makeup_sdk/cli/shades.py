@@ -1,4 +1,4 @@
-"""`makeup shades`: a shop's catalogue on a photo, and which shade somebody wears."""
+"""`makeup shades`: try a catalogue of shades on a photo, or match a shade in a photo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,16 +29,16 @@ def shades(
         Path | None,
         typer.Option("--output", "-o", help="The sheet; default: NAME-shades beside the photo."),
     ] = None,
-    strength: Annotated[float, typer.Option(help="In [0, 1.5].")] = 1.0,
-    columns: Annotated[int, typer.Option(help="Tiles in a row; 0: about square.", min=0)] = 0,
+    strength: Annotated[float, typer.Option(help="Strength, 0 to 1.5.")] = 1.0,
+    columns: Annotated[int, typer.Option(help="Tiles per row; 0: about square.", min=0)] = 0,
     product: Annotated[
-        str, typer.Option(help="What `match` looks at: lipstick, eyeshadow, foundation.")
+        str, typer.Option(help="Product to `match`: lipstick, eyeshadow, foundation.")
     ] = "lipstick",
-    top: Annotated[int, typer.Option(help="How many matches are printed.", min=1)] = 10,
+    top: Annotated[int, typer.Option(help="Number of matches to print.", min=1)] = 10,
     quiet: NamesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Try a catalogue on a photo, or find the shade of it that somebody wears.
+    """Try a catalogue of shades on a photo, or find the shades nearest to a photo's makeup.
 
     makeup shades catalogue.csv photo.jpg -o sheet.jpg
 

@@ -44,7 +44,7 @@ from makeup_sdk.stream.containers import VIDEO_SUFFIXES
 from makeup_sdk.stream.signals import stopped_by_signals
 
 _UPDATE_EVERY = 10
-"""Frames between two updates of the numbers shown."""
+"""Frames between updates of the shown statistics."""
 
 
 def stream(
@@ -55,7 +55,7 @@ def stream(
     sink: Annotated[
         str,
         typer.Option(
-            help="Video file, folder for images, window, or camera (a virtual one; camera:DEVICE)."
+            help="Video file, folder for images, window, or virtual camera (camera, camera:DEVICE)."
         ),
     ] = "window",
     region: RegionOption = None,
@@ -63,28 +63,28 @@ def stream(
     tone: ToneOption = 0.0,
     wear: Annotated[
         list[str] | None,
-        typer.Option(help="Another look for one face, e.g. 1=blue.look. May be repeated."),
+        typer.Option(help="Another look for one face id, e.g. 1=blue.look. May be repeated."),
     ] = None,
     max_faces: Annotated[
-        int | None, typer.Option(help="Follow at most this many faces; default 8.")
+        int | None, typer.Option(help="Track at most this many faces; default 8.")
     ] = None,
     policy: Annotated[
         str | None,
-        typer.Option(help="all (no frame is lost) or latest (no delay); default by the source."),
+        typer.Option(help="all (drops no frame) or latest (no delay); default: by the source."),
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames per second of a folder of images.")] = 30.0,
     smoothing: Annotated[
-        bool, typer.Option(help="Smooth over time; --no-smoothing leaves every frame to itself.")
+        bool, typer.Option(help="Temporal smoothing of landmarks and makeup.")
     ] = True,
     codec: Annotated[
         str | None,
-        typer.Option(help="Encoder of a video file, e.g. libx265; default H.264, VP9 in .webm."),
+        typer.Option(help="Video encoder, e.g. libx265; default H.264, for .webm VP9."),
     ] = None,
     quality: Annotated[
         float | None, typer.Option(help="Constant rate factor of the encoder; lower is better.")
     ] = None,
     pixel_format: Annotated[
-        str | None, typer.Option(help="Of a video file, e.g. yuv444p; default yuv420p.")
+        str | None, typer.Option(help="Pixel format of the video, e.g. yuv444p; default yuv420p.")
     ] = None,
     sound: Annotated[bool, typer.Option(help="Keep the sound of the source.")] = True,
     model: ModelOption = DEFAULT_MODEL,
@@ -95,8 +95,8 @@ def stream(
 ) -> None:
     """Put the makeup of a reference photo on a video or camera.
 
-    Ends with the source, with Ctrl-C, or with q in the window; what is made so far is kept. A
-    source that is lost or could not be read whole, or a full disk, ends it with status 1.
+    Ends with the source, on Ctrl-C, or on q in the window; the output up to then is kept. The exit
+    status is 1 if the source is lost or incomplete, or the disk is full.
 
     makeup stream --source clip.mp4 --look red.look --sink made-up.mp4
 
@@ -136,10 +136,10 @@ def stream(
 
 
 def _video_sink(sink: str, options: VideoOptions) -> str | VideoFileSink:
-    """A sink for a video file, with the options that were given.
+    """A video-file sink with the given options, or the sink's name unchanged.
 
     Raises:
-        InvalidInputError: there are options, and the sink is no video file.
+        InvalidInputError: options are given, and the sink is not a video file.
     """
     if Path(sink).suffix.lower() in VIDEO_SUFFIXES and not Path(sink).is_dir():
         return VideoFileSink(sink, options)
@@ -152,7 +152,7 @@ def _video_sink(sink: str, options: VideoOptions) -> str | VideoFileSink:
 
 
 def _show(running: Stream, reporter: Reporter) -> None:
-    """Go through a stream with a progress bar, or a line of numbers where there is no end."""
+    """Run a stream with a progress bar, or with a line of statistics if its length is unknown."""
     total = running.source.frames
     if total is None:
         with Live(console=reporter.progress, transient=True, refresh_per_second=4) as live:
@@ -193,10 +193,10 @@ def _line(statistics: StreamStatistics) -> str:
 
 
 def _parse_wear(entry: str) -> tuple[int, Look | str]:
-    """`1=blue.look` to face id and look, which is what `--look` may be.
+    """Split `1=blue.look` into face id and look, in the form of `--look`.
 
     Raises:
-        InvalidInputError: it is not a number, = and a look.
+        InvalidInputError: not a number, = and a look.
     """
     number, separator, look = entry.partition("=")
     if not separator or not number.isdecimal() or not look:

@@ -1,4 +1,4 @@
-// The try-on page: its words, its model faces, its controls, and how it starts.
+// The try-on page: texts, model faces, controls, start-up.
 
 import { isPlaying, listenToCamera, showCamera, useModel, usePhoto } from "./camera.js";
 import { $, h } from "./dom.js";
@@ -55,7 +55,7 @@ function chosen(event, use) {
   if (file) use(file);
 }
 
-/** Ctrl+Z and Ctrl+Shift+Z: strokes while the brush is in hand, else what is worn. */
+/** Ctrl+Z and Ctrl+Shift+Z: brush strokes while the brush is active, else changes of the outfit. */
 function listenToKeys() {
   addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase();

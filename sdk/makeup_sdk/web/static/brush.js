@@ -1,17 +1,17 @@
-// The label of a face, drawn over the picture and redrawn with a brush.
+// The label of a face, shown over the picture and edited with a brush.
 
 import { $ } from "./dom.js";
 import * as mirror from "./mirror.js";
 import { t } from "./strings.js";
 
-const STEP = 0.012; // of the mirror, by an arrow key
-const CLEAR = 190; // opacity of what the tool draws, of 255
-const FAINT = 80; // of the other parts
-const FAINTEST = 50; // of skin
-const DEEPEST = 80; // strokes that can be undone
-const NONE = 255; // pixels without a class that can be drawn: they stay
+const STEP = 0.012; // distance of an arrow key, fraction of the mirror
+const CLEAR = 190; // opacity of the tool's classes, of 255
+const FAINT = 80; // opacity of the other parts
+const FAINTEST = 50; // opacity of skin
+const DEEPEST = 80; // maximum number of strokes to undo
+const NONE = 255; // pixels whose class cannot be drawn: they stay
 
-/** Tools: the classes that each draws, by their names at the server. */
+/** Tools: the classes that each draws, by the server's names. */
 export const TOOLS = {
   upper_lip: ["upper_lip"], lower_lip: ["lower_lip"], mouth_inside: ["mouth_inside"], brow: ["left_brow", "right_brow"],
   eye: ["left_eye", "right_eye"], nose: ["nose"], skin: ["skin"],
@@ -20,34 +20,34 @@ export const TOOLS = {
 let classes = []; // {name, rgb}
 let width = 0;
 let height = 0;
-let own = null; // Uint8Array, the label as the server gave it
-let now = null; // as it is drawn
+let own = null; // Uint8Array, the label from the server
+let now = null; // the edited label
 let pixels = null; // ImageData of the drawing over the picture
 let layer = null; // its canvas
-let box = null; // of the face, as shares of the picture
-let strokes = []; // each a Map of pixels to the class before
+let box = null; // the face's box, fractions of the picture
+let strokes = []; // each a Map from pixel to its class before
 let undone = [];
 let stroke = null;
-let tip = [0.5, 0.5]; // of the brush, shares of the mirror
-let last = null; // where the stroke was, in label pixels
-let isDown = false; // held down by the keyboard
+let tip = [0.5, 0.5]; // position of the brush, fractions of the mirror
+let last = null; // last point of the stroke, label pixels
+let isDown = false; // the keyboard draws
 let tool = "upper_lip";
 let size = 14; // radius in CSS pixels
 let listener = () => {};
 
-/** Take over the server's classes: [{name, color}]. */
+/** Set the server's classes: [{name, color}]. */
 export function useClasses(list) {
   classes = list.map(({ name, color }) => ({ name, rgb: [1, 3, 5].map((i) => parseInt(color.slice(i, i + 2), 16)) }));
 }
 
-/** Call when strokes were drawn, undone or done again. */
+/** Register a callback for strokes that are drawn, undone or redone. */
 export const onstroke = (other) => (listener = other);
 
 export const canUndo = () => strokes.length > 0;
 export const canRedo = () => undone.length > 0;
 export const isChanged = () => Boolean(now) && now.some((value, i) => value !== own[i]);
 
-/** Read a label as the server gave it; `drawn` are classes that were drawn on it before. */
+/** Read a label from the server; `drawn` are the classes of an earlier edit. */
 export function load(label, drawn) {
   [width, height] = [label.width, label.height];
   const canvas = new OffscreenCanvas(width, height);
@@ -65,7 +65,7 @@ export function load(label, drawn) {
   use(drawn);
 }
 
-/** Draw on from these classes, or from the face's own; strokes before are forgotten. */
+/** Start from these classes, or from the face's own; earlier strokes cannot be undone. */
 export function use(drawn) {
   now = Uint8Array.from(drawn ?? own);
   [strokes, undone, stroke] = [[], [], null];
@@ -100,7 +100,7 @@ function show(x0 = 0, y0 = 0, x1 = width, y1 = height) {
 
 // ---- strokes
 
-/** The class that the tool draws at a place: of two, the one whose own pixels lie nearer. */
+/** The class that the tool draws at a point: of two, the one with the nearer pixels. */
 function classAt(x, y) {
   const numbers = TOOLS[tool].map((name) => classes.findIndex((one) => one.name === name));
   if (numbers.length === 1) return numbers[0];
@@ -112,7 +112,7 @@ function classAt(x, y) {
   return numbers[away[0] <= away[1] ? 0 : 1];
 }
 
-let drawing = 0; // the class that the stroke draws
+let drawing = 0; // class of the current stroke
 
 function inLabel(px, py) {
   const [x, y] = mirror.inPicture(px, py);
@@ -169,7 +169,7 @@ function cancel() {
   stroke = null;
 }
 
-/** Put a stroke's pixels back, and remember in it what they were. */
+/** Swap a stroke's pixels with the label's. */
 function swap(pixelsBefore) {
   for (const [i, value] of pixelsBefore) {
     pixelsBefore.set(i, now[i]);
@@ -193,7 +193,7 @@ export function redo() {
   swap(top);
 }
 
-/** Back to the face's own label; one stroke, which can be undone. */
+/** Restore the face's own label, as one stroke that can be undone. */
 export function reset() {
   stroke = new Map();
   for (let i = 0; i < now.length; i++) if (now[i] !== own[i]) stroke.set(i, own[i]);
@@ -201,11 +201,11 @@ export function reset() {
   end();
 }
 
-// ---- the brush in hand: pointer and keyboard
+// ---- the active brush: pointer and keyboard
 
 export const isOpen = () => !$("easel").hidden;
 
-/** Lay the label over the picture and give the pointer to the brush; or take both away. */
+/** Show the label and activate the brush, or hide and deactivate both. */
 export function open(on) {
   $("easel").hidden = !on;
   $("mirror").classList.toggle("drawing", on);
@@ -270,7 +270,7 @@ $("easel").addEventListener("keydown", (event) => {
 });
 $("easel").addEventListener("blur", () => hold(false));
 
-/** What was redrawn, as a PNG in the classes' colours, transparent elsewhere; null where nothing was. */
+/** The edited pixels as a PNG in the classes' colours, transparent elsewhere; null without edits. */
 export async function asPicture() {
   if (!isChanged()) return null;
   const image = new ImageData(width, height);

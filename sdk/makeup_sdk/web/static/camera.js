@@ -140,7 +140,7 @@ function stopCamera() {
   showCamera();
 }
 
-/** After the camera: the last frame stays as a photo. */
+/** Keep the camera's last frame as a photo. */
 export async function takeStill() {
   const last = isPlaying() && video.videoWidth ? await stillOf(video) : null;
   stopCamera();
@@ -148,7 +148,7 @@ export async function takeStill() {
   await showPhoto(await jpegOf(last, Math.max(last.width, last.height), 0.95), last);
 }
 
-/** The frame that is shown, turned as the visitor sees it. */
+/** The shown frame, mirrored as the visitor sees it. */
 async function stillOf(source) {
   const canvas = new OffscreenCanvas(source.videoWidth, source.videoHeight);
   const pen = canvas.getContext("2d");
@@ -157,7 +157,7 @@ async function stillOf(source) {
   return createImageBitmap(canvas);
 }
 
-/** Use a picture file in the camera's place; a model's with its skin. */
+/** Show a picture file instead of the camera; `demo` is the skin of a model face. */
 export async function usePhoto(file, demo = "") {
   const bitmap = await readPicture(file);
   if (!bitmap) return;
@@ -171,7 +171,7 @@ export async function useModel(skin) {
   await usePhoto(await answer.blob(), skin);
 }
 
-/** Show whether the camera runs, in the visitor's words. */
+/** Show in the visitor's language whether the camera runs. */
 export function showCamera() {
   $("camera").querySelector("span").textContent = t(isPlaying() ? "stopCamera" : "startCamera");
   $("flip").hidden = !stream;
@@ -183,7 +183,7 @@ function setMirrored(on) {
   $("flip").setAttribute("aria-pressed", on);
 }
 
-/** Play a video file, made up. */
+/** Play a video file with makeup. */
 export async function useVideo(file) {
   stopCamera();
   video.src = URL.createObjectURL(file);
@@ -200,7 +200,7 @@ function wear() {
   live?.wear({ ...outfit(refOf), face: faces.chosenId() });
 }
 
-/** Listen to the controls of the camera. */
+/** Attach the camera's controls. */
 export function listenToCamera() {
   $("camera").addEventListener("click", () => (isPlaying() ? takeStill() : startCamera()));
   $("advice-again").addEventListener("click", startCamera);
@@ -218,7 +218,7 @@ export function listenToCamera() {
 
 let modelWorn = "";
 onchange(() => {
-  if (modelWorn !== modelInUse()) faces.forgetId(); // another model counts the faces anew
+  if (modelWorn !== modelInUse()) faces.forgetId(); // another model numbers the faces anew
   modelWorn = modelInUse();
   wear();
 });

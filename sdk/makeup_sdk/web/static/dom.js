@@ -1,4 +1,4 @@
-// Elements, and the controls that are made of them.
+// HTML elements and controls.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -40,7 +40,7 @@ export function radios(group, entries, chosen, choose) {
   if (had !== undefined) (buttons.find((b) => b.dataset.key === chosen) ?? buttons[at])?.focus({ preventScroll: true });
 }
 
-/** Mark another radio button of a group as chosen, without making them anew. */
+/** Select another radio button of a group, without rebuilding the group. */
 export function mark(group, chosen) {
   const buttons = [...group.querySelectorAll("[role=radio]")];
   const stop = buttons.find((button) => button.dataset.key === chosen) ?? buttons[0];
@@ -62,7 +62,7 @@ document.addEventListener("keydown", (event) => {
   if (!next.dataset.waits) next.click();
 });
 
-/** A labelled slider with its value; `low` to `high` are shown as −100 to 100 or 0 to 100 %. */
+/** A labelled slider; `low` to `high` are shown as −100 to 100 or 0 to 100 %. */
 export function slider(name, value, low, high, change) {
   const unit = high > 2 ? "°" : " %";
   const factor = high > 2 ? 1 : 100;

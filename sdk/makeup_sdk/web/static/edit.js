@@ -1,4 +1,4 @@
-// The tab for editing a photo: other people's parts, and a brush on the label of the face.
+// The tab for photo editing: parts of other people, and a brush on the face's label.
 
 import * as brush from "./brush.js";
 import { takeStill } from "./camera.js";
@@ -14,13 +14,13 @@ import { t, title } from "./strings.js";
 let parts = [];
 let classes = [];
 let part = "";
-const NEAR = 0.03; // shares of the picture by which one face's middle may differ
-let lenders = []; // {key, name, thumbnail, own}: photos of people who lend
-let shownLenders = ""; // what the tiles were last made of
-let labelled = null; // {id, face}: the photo whose label the brush has
+const NEAR = 0.03; // maximum distance of one face's centres, fraction of the picture
+let lenders = []; // {key, name, thumbnail, own}: photos to take parts from
+let shownLenders = ""; // content of the tiles
+let labelled = null; // {id, face}: the photo whose label the brush edits
 const photos = new Map(); // lender -> base64
 
-/** Learn what can be edited, and offer the tab if anything can. `looks` are photos of the gallery. */
+/** Ask the server what can be edited; show the tab if anything can. `looks` are gallery photos. */
 export async function loadEditing(looks) {
   ({ parts, classes } = await fetchJson("v1/editing"));
   $("tab-edit").hidden = !parts.length;
@@ -35,7 +35,7 @@ export async function loadEditing(looks) {
 
 const isSame = (a, b) => a === b || Boolean(a && b && Math.hypot(a[0] - b[0], a[1] - b[1]) < NEAR);
 
-/** The edits of the face that is chosen, or of the largest one; null where there are none. */
+/** The edits of the selected face, or of the largest one; null without edits. */
 const ownEdits = () => editsOfPhoto()?.list.find(({ face }) => isSame(face, faces.chosenPoint())) ?? null;
 
 // ---- parts of other people
@@ -85,7 +85,7 @@ async function lendOwn(file) {
   await lend(lender.key);
 }
 
-/** Change the photo's edits, once the server has made them; what it cannot do is said. */
+/** Change the photo's edits after the server has applied them; show its error if it cannot. */
 async function put(kind, values) {
   const photo = current();
   const before = ownEdits();
@@ -109,7 +109,7 @@ async function put(kind, values) {
   return true;
 }
 
-/** Why an edit was refused, in the visitor's words where they are known. */
+/** Why an edit was refused, in the visitor's language if there is a text for it. */
 function reason(error) {
   if (error instanceof TypeError) return t("lost");
   const [where] = error.message.split(":");
@@ -180,9 +180,9 @@ function renderStrokes() {
   $("brush-apply").disabled = !isChanged && !ownEdits()?.drawing;
 }
 
-// ---- all of it
+// ---- the tab
 
-/** Whether keys for "undo" belong to the brush. */
+/** Whether the keys for undo act on the brush. */
 export const isDrawing = () => brush.isOpen();
 export const undoStroke = brush.undo;
 export const redoStroke = brush.redo;

@@ -1,22 +1,22 @@
-// The faces of a picture with several: a ring around each, and who of them wears the look.
+// Pictures with several faces: a ring around each, and the choice of the wearer.
 
 import { $, h } from "./dom.js";
 import { lookAt, onMirror, ontap, onview } from "./mirror.js";
 import { say } from "./notes.js";
 import { t } from "./strings.js";
 
-let seen = []; // {id, box, painted, status}, boxes as shares of the picture
+let seen = []; // {id, box, painted, status}, boxes as fractions of the picture
 let isLive = false;
-let wearer = null; // of photos a point, of live frames an id; null is everybody
-let missed = 0; // since when a live wearer is out of sight
+let wearer = null; // photos: a point, live frames: an id; null: every face
+let missed = 0; // time since which a live wearer is lost
 const listeners = [];
 const MISSED = 2000;
 let isTold = false; // once a picture
 
-/** Call when somebody else wears the look. */
+/** Register a callback for a change of the wearer. */
 export const onchoose = (listener) => listeners.push(listener);
 
-/** The box around all faces, as shares of the picture, with room for their hair. */
+/** The box around all faces and their hair, as fractions of the picture. */
 export function around() {
   const edge = (i, pick) => pick(...seen.map(({ box }) => box[i]));
   const [x0, y0, x1, y1] = [edge(0, Math.min), edge(1, Math.min), edge(2, Math.max), edge(3, Math.max)];
@@ -26,7 +26,7 @@ export function around() {
 
 const middle = ({ box }) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
 
-/** The face that alone wears the look; null where everybody does. */
+/** The only face that wears the look; null if every face does. */
 export function chosen() {
   if (wearer === null || !seen.length) return null;
   if (isLive) return seen.find(({ id }) => id === wearer) ?? null;
@@ -34,19 +34,19 @@ export function chosen() {
   return seen.reduce((best, face) => (away(face) < away(best) ? face : best));
 }
 
-/** As the server takes it with a photo: a point, or null. */
+/** The wearer in a photo request: a point, or null. */
 export const chosenPoint = () => (isLive ? null : wearer);
 
-/** As the server takes it with live frames: an id, or null. */
+/** The wearer in a live request: an id, or null. */
 export const chosenId = () => (isLive ? wearer : null);
 
-/** Forget all faces, as with another picture. */
+/** Forget all faces, for a new picture. */
 export function clear() {
   [seen, wearer, missed, isTold] = [[], null, 0, false];
   draw();
 }
 
-/** Show the faces that were found. A live wearer who stays away leaves the look to everybody. */
+/** Show the detected faces. If a live wearer stays lost, every face wears the look again. */
 export function show(faces, { live = false } = {}) {
   if (live !== isLive) wearer = null;
   if (faces.length > 1 && seen.length < 2 && !isTold) {
@@ -67,14 +67,14 @@ function choose(face) {
   for (const listener of listeners) listener();
 }
 
-/** Ids begin anew: everybody wears the look again. */
+/** Reset after the ids restart: every face wears the look again. */
 export function forgetId() {
   if (isLive) wearer = null;
 }
 
 const toggle = (face) => choose(face === chosen() ? null : face);
 
-/** One ring a face, from left to right; each is a button for the keyboard. */
+/** Draw one ring per face, from left to right; each is a button. */
 function draw() {
   const people = seen.length > 1 ? [...seen].sort((a, b) => a.box[0] - b.box[0]) : [];
   const rings = $("faces");

@@ -1,4 +1,4 @@
-// Files of the visitor, looks that are kept, and what is handed on: pictures and looks.
+// The visitor's files, kept looks, and sharing of pictures and looks.
 
 import { usePhoto, useVideo } from "./camera.js";
 import { $ } from "./dom.js";
@@ -76,9 +76,9 @@ function forget(id) {
   $("from-photo").focus();
 }
 
-// ---- handing on: pictures, clips, looks
+// ---- sharing pictures, clips, looks
 
-/** The picture in its full size, without divider. */
+/** The picture in full size, without the divider. */
 async function picture() {
   if (current()) return wholePhoto();
   return new Promise((resolve) => mirror.wholePicture().toBlob(resolve, "image/png"));
@@ -96,7 +96,7 @@ export async function save() {
 
 export async function share() {
   const file = new File([await picture()], "makeup.png", { type: "image/png" });
-  await navigator.share({ files: [file] }).catch(() => {}); // the visitor may change their mind
+  await navigator.share({ files: [file] }).catch(() => {}); // the visitor may cancel
 }
 
 export async function copyLink() {

@@ -1,10 +1,10 @@
-// The picture: before and after drawn to cover the mirror, with divider, zoom and cross-fade.
+// The picture, drawn to cover the mirror: before and after, divider, zoom, cross-fade.
 
 import { t } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
-const NEAR = 28; // CSS pixels around the divider that take hold of it
-const HOLD = 180; // milliseconds of pressing that show "before"
+const NEAR = 28; // CSS pixels around the divider that grab it
+const HOLD = 180; // milliseconds of a press that shows "before"
 const FADE = 200;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -16,25 +16,25 @@ const divider = $("divider");
 const view = {
   before: null,
   after: null,
-  old: null, // what `after` fades from
+  old: null, // the picture that `after` fades from
   fadeStart: 0,
   mirrored: false,
-  focus: [0.5, 0.45], // of the picture, shown in the middle
+  focus: [0.5, 0.45], // point of the picture at the mirror's centre, fractions
   zoom: 1,
   comparing: false,
-  at: 0.5, // of the divider
+  at: 0.5, // position of the divider
   held: false, // "before" is shown
   layer: null, // a drawing over the picture, of any size
 };
 const listeners = { view: [], tap: [] };
 
-/** Call after each drawing: the picture may lie elsewhere now. */
+/** Register a callback after each drawing, as the picture may have moved. */
 export const onview = (listener) => listeners.view.push(listener);
 
-/** Call with the place that was tapped, as shares of the picture. */
+/** Register a callback for taps; it gets the point as fractions of the picture. */
 export const ontap = (listener) => listeners.tap.push(listener);
 
-/** Show a picture. `before` and `after` have one aspect; `fade` crosses over from the last. */
+/** Show a picture. `before` and `after` have the same aspect ratio; `fade` cross-fades. */
 export function show(before, after, { mirrored = false, focus = null, fade = false } = {}) {
   if (view.old && view.old !== view.after) view.old.close?.();
   const crossing = fade && view.after && !calm.matches;
@@ -46,12 +46,12 @@ export function show(before, after, { mirrored = false, focus = null, fade = fal
   redraw();
 }
 
-/** Look at the whole picture again, as after a change of source. */
+/** Show the whole picture again, for a new source. */
 export function recenter(focus = [0.5, 0.45]) {
   Object.assign(view, { zoom: 1, focus });
 }
 
-/** Look at a box of the picture, given as shares of it; `least` is the smallest zoom for that. */
+/** Zoom to a box, in fractions of the picture; `least` is the smallest zoom. */
 export function lookAt([x0, y0, x1, y1], least = 1) {
   view.focus = [(x0 + x1) / 2, (y0 + y1) / 2];
   view.zoom = 1;
@@ -61,13 +61,13 @@ export function lookAt([x0, y0, x1, y1], least = 1) {
   redraw();
 }
 
-/** Lay a drawing over the picture; null takes it away. Call again when it has changed. */
+/** Show a drawing over the picture; null removes it. Call again after it changes. */
 export function overlay(layer) {
   view.layer = layer;
   redraw();
 }
 
-/** Where a box lies on the mirror in CSS pixels: [left, top, width, height]. */
+/** A box in CSS pixels of the mirror: [left, top, width, height]. */
 export function onMirror([x0, y0, x1, y1]) {
   const { scale, x, y } = placement();
   const ratio = canvas.width / box.clientWidth;
@@ -76,7 +76,7 @@ export function onMirror([x0, y0, x1, y1]) {
   return [left, y + y0 * h, (x1 - x0) * w, (y1 - y0) * h].map((length) => length / ratio);
 }
 
-/** The place in the picture, as shares of it, of a point given as shares of the mirror. */
+/** Convert a point from fractions of the mirror to fractions of the picture. */
 export function inPicture(px, py) {
   const { scale, x, y } = placement();
   const along = view.mirrored ? 1 - px : px;
@@ -109,7 +109,7 @@ function placement() {
 
 const ground = new OffscreenCanvas(12, 12);
 
-/** The picture, blurred, where it is smaller than the mirror. */
+/** Fill the area around a smaller picture with a blurred copy. */
 function drawGround(picture) {
   ground.getContext("2d").drawImage(picture, 0, 0, ground.width, ground.height);
   brush.drawImage(ground, -canvas.width * 0.1, -canvas.height * 0.1, canvas.width * 1.2, canvas.height * 1.2);
@@ -186,7 +186,7 @@ function hold(on) {
   redraw();
 }
 
-/** Zoom around a point of the mirror, given as shares of it. */
+/** Zoom around a point, in fractions of the mirror. */
 function zoomBy(factor, px = 0.5, py = 0.5) {
   if (!view.after) return;
   const along = view.mirrored ? 1 - px : px;
@@ -212,15 +212,15 @@ function pan(dx, dy) {
   redraw();
 }
 
-// ---- pointers: the divider near it, else a tool, a tap, a pan, a pinch, or "before" while pressed
+// ---- pointers: near the divider it moves; else tool, tap, pan, pinch, or "before" while pressed
 
 const pointers = new Map();
 let dragging = false;
 let holding = 0;
-let started = null; // where a pointer went down that may become a tap
+let started = null; // start of a press that may become a tap
 let tool = null;
 
-/** Let a tool have the pointer: {down, move, up, cancel}, called with shares of the mirror; or null. */
+/** Send pointer events to a tool {down, move, up, cancel}, in fractions of the mirror; or null. */
 export const useTool = (other) => (tool = other);
 
 function share(event) {
@@ -293,7 +293,7 @@ divider.addEventListener("keydown", (event) => {
   moveDivider(view.at + STEPS[event.key]);
 });
 
-// Letters work while the mirror itself has the focus, so that they are nobody else's.
+// Letter keys work only while the mirror has the focus, so that text fields keep theirs.
 box.addEventListener("keydown", (event) => {
   if (event.target !== box || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = event.key.toLowerCase();
@@ -313,7 +313,7 @@ box.addEventListener("keyup", (event) => event.key.toLowerCase() === "b" && hold
 box.addEventListener("blur", () => view.held && hold(false));
 $("compare").addEventListener("click", () => compare(!view.comparing));
 
-/** The whole picture as worn, without divider: a canvas of the picture's own size. */
+/** The whole picture with makeup, without the divider: a canvas of the picture's own size. */
 export function wholePicture(target = document.createElement("canvas")) {
   const { after } = view;
   if (target.width !== after.width || target.height !== after.height) {
@@ -335,7 +335,7 @@ export function thumbnail(side = 144) {
   return small.toDataURL("image/jpeg", 0.8);
 }
 
-/** Mean brightness of what is seen before makeup, 0 to 255. */
+/** Mean brightness of the picture before makeup, 0 to 255. */
 export function brightness() {
   const small = Object.assign(document.createElement("canvas"), { width: 16, height: 16 });
   const pen = small.getContext("2d", { willReadFrequently: true });
@@ -346,7 +346,7 @@ export function brightness() {
   return sum / (3 * 256);
 }
 
-/** What the picture is, for those who do not see it. */
+/** The picture's text for screen readers. */
 export const describe = (look) => canvas.setAttribute("aria-label", `${t("picture")}: ${look}`);
 
 new ResizeObserver(() => {

@@ -1,12 +1,12 @@
-// What the page says: notes on the mirror, advice over it.
+// Messages of the page: notes on the mirror, advice over it.
 
 import { t } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
 
-let note = 0; // the timer of a note, which nothing but another text takes away
+let note = 0; // timer of a note; only another note replaces it earlier
 
-/** Words on the mirror; `action` is [label, function], `seconds` lets them go again. */
+/** Show a note on the mirror; `action` is [label, function], it disappears after `seconds`. */
 export function say(text, { action = null, seconds = 0 } = {}) {
   if (!text && note) return;
   clearTimeout(note);
@@ -20,7 +20,7 @@ export function say(text, { action = null, seconds = 0 } = {}) {
   }
 }
 
-/** A card of advice on the camera: "blocked", "noCamera", "busy" or "insecure"; null hides it. */
+/** Show advice on the camera: "blocked", "noCamera", "busy" or "insecure"; null hides it. */
 export function advise(kind) {
   $("advice").hidden = !kind;
   if (!kind) return;

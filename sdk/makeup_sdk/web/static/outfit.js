@@ -1,4 +1,4 @@
-// What is worn: one value, changed through `change` alone, so that every change can be undone.
+// The outfit: one value. Only `change` changes it, so that every change can be undone.
 
 const REGIONS = ["lips", "eyes", "skin", "brows"];
 const STEPS = 60;
@@ -6,15 +6,15 @@ const STEPS = 60;
 /** Nothing worn, everything at full strength. */
 export const bare = () => ({
   tile: "bare",
-  base: null, // a look of the gallery or of a file, a style, or makeup taken off; null for products alone
+  base: null, // a gallery look, a look file, a style, or removed makeup; null: only products
   products: [],
   second: "",
   share: 50,
   strength: Object.fromEntries(REGIONS.map((region) => [region, 100])),
   tone: 0,
   model: "mobile",
-  before: null, // what was worn before a model of styles was chosen
-  edits: null, // of the photo's faces: {of, list: [{face, parts, drawing, classes}]}, see `edit.js`
+  before: null, // the outfit before a model with styles was chosen
+  edits: null, // edits of the photo's faces: {of, list: [{face, parts, drawing, classes}]}, see `edit.js`
 });
 
 let worn = bare();
@@ -28,7 +28,7 @@ export const canUndo = () => past.length > 0;
 export const onchange = (listener) => listeners.push(listener);
 const tell = () => listeners.forEach((listener) => listener(worn));
 
-/** Change what is worn. Changes of one kind within a second are one step back. */
+/** Change the outfit. Changes of one kind within a second are one undo step. */
 export function change(kind, values) {
   const now = performance.now();
   if (kind !== lastKind || now - lastTime > 1000) {
@@ -44,18 +44,18 @@ export function change(kind, values) {
 
 let offered = []; // {name, does, styles, removes}
 
-/** Take over the server's list of models. */
+/** Set the server's list of models. */
 export const useModels = (list) => (offered = list);
 export const models = () => offered;
 export const stylesOf = (name) => offered.find((model) => model.name === name)?.styles ?? [];
 
-/** The model that takes makeup off, or undefined. */
+/** The model that removes makeup, or undefined. */
 export const remover = () => offered.find((model) => model.removes)?.name;
 
-/** The model that puts on what is worn. */
+/** The model that applies the outfit. */
 export const modelInUse = () => (worn.base?.bare ? remover() : worn.model);
 
-/** Choose a model. One that wears styles starts in its first; after it, what was worn comes back. */
+/** Choose a model. One with styles starts with its first; the next model restores the outfit. */
 export function chooseModel(name) {
   const [style] = stylesOf(name).filter(isShownStyle);
   const had = stylesOf(worn.model).length > 0;
@@ -67,13 +67,13 @@ export function chooseModel(name) {
   else change("model", { model: name });
 }
 
-/** Styles on the strip: the one of a bare face has its place there already. */
+/** Styles on the strip, without the bare one, which the strip always has. */
 export const isShownStyle = (style) => style !== "bare";
 
 /** Whether a second look can be mixed in. */
 export const canMix = () => !worn.base?.style && !worn.base?.bare;
 
-/** Whether what is worn has a shade of skin to take over: a photo's, read by the default model. */
+/** Whether the outfit has a skin tone to transfer: a photo read by the default model. */
 export const hasTone = () => Boolean(worn.base) && canMix() && !worn.second && worn.model === "mobile";
 
 export function undo() {
@@ -83,14 +83,14 @@ export function undo() {
   tell();
 }
 
-/** Start with this, which cannot be undone. */
+/** Set the first outfit; it cannot be undone. */
 export function begin(values) {
   worn = { ...bare(), ...values };
   past.length = 0;
   tell();
 }
 
-/** One product's values; null takes it off. */
+/** Set one product's values; null removes it. */
 export function putOn(kind, values) {
   const others = worn.products.filter((p) => p.product !== kind);
   const old = worn.products.find((p) => p.product === kind);
@@ -99,7 +99,7 @@ export function putOn(kind, values) {
   change(`product ${kind} ${values ? Object.keys(values) : "off"}`, { products, tile });
 }
 
-/** What the server takes. `refOf` gives the look of a tile, as the server names it. */
+/** The outfit as JSON for the server. `refOf` gives the server's reference of a tile's look. */
 export function outfit(refOf) {
   const { base, products, second, share, strength, tone } = worn;
   const own = products.length ? { products } : null;
@@ -114,7 +114,7 @@ export function outfit(refOf) {
   };
 }
 
-/** The part of an address that brings this look back; null where a photo's look is worn. */
+/** The URL fragment that restores this look; null for a photo's look. */
 export function link() {
   if (worn.base?.file) return null;
   const { tile, base, products, second, share, strength, tone } = worn;
@@ -122,7 +122,7 @@ export function link() {
   return btoa(String.fromCharCode(...text)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
-/** What a link says; null where it says nothing that could be worn. */
+/** The outfit of a link; null if it is invalid. */
 export function fromLink(text) {
   try {
     const bytes = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));

@@ -1,4 +1,4 @@
-// The panel: looks, products, adjust. It shows what is worn and changes it through `outfit.js`.
+// The panel: looks, products, adjust. It shows the outfit and changes it through `outfit.js`.
 
 import { $, h, icon, mark, radios, slider } from "./dom.js";
 import { CATEGORIES, SHADES } from "./palette.js";
@@ -11,7 +11,7 @@ const TABS = ["looks", "products", "adjust", "edit"];
 const shownTabs = () => TABS.filter((tab) => !$(`tab-${tab}`).hidden);
 const tabListeners = [];
 
-/** Call with the name of a tab when it is opened. */
+/** Register a callback for opened tabs; it gets the tab's name. */
 export const ontab = (listener) => tabListeners.push(listener);
 
 function openTab(name, focus = false) {
@@ -38,7 +38,7 @@ for (const tab of TABS) {
 export const tiles = new Map(); // id -> {name, thumbnail, base, products, strength?}
 let skin = "medium";
 
-/** Add a look to choose; `first` puts it before the shipped ones. */
+/** Add a look to the strip; `first` puts it before the shipped ones. */
 export function addTile(id, tile, first = false) {
   const old = [...tiles];
   if (first) tiles.clear();
@@ -46,7 +46,7 @@ export function addTile(id, tile, first = false) {
   if (first) for (const [key, value] of old) tiles.set(key, value);
 }
 
-/** What the server calls the look of a tile. */
+/** The server's reference of a tile's look. */
 export function refOf(id) {
   const tile = tiles.get(id);
   if (!tile) return null;
@@ -81,9 +81,9 @@ function face(tile) {
   return h("span", { className: picture ? "face" : "face empty" }, inside);
 }
 
-let shownTiles = ""; // what the tiles were last made of
+let shownTiles = ""; // content of the tiles
 
-/** Make the tiles anew if there are others than before; else only mark the chosen one. */
+/** Rebuild the tiles if their content has changed; else only mark the selected one. */
 function renderTiles(chosen) {
   const shown = shownLooks();
   const made = JSON.stringify([shown.map(([key]) => key), skin, document.documentElement.lang]);
@@ -133,7 +133,7 @@ let category = "lips";
 let kind = "lipstick";
 let isMoreOpen = false;
 
-/** Take over the server's description of products. */
+/** Set the server's description of products. */
 export function useSchema(document) {
   for (const { properties } of document.properties.products.items.oneOf) {
     const { product, ...fields } = properties;
@@ -221,7 +221,7 @@ function renderProducts() {
 
 // ---- adjust
 
-const times = new Map(); // model -> milliseconds here
+const times = new Map(); // model -> milliseconds on this server
 
 /** Note how long the model in use takes on this server. */
 export function timed(milliseconds) {
@@ -249,9 +249,9 @@ function renderAdjust() {
   })), model, chooseModel);
 }
 
-// ---- all of it
+// ---- the panel
 
-/** Draw the panel anew, except what is being dragged. */
+/** Redraw the panel, except a control that is being dragged. */
 export function render() {
   const dragged = document.activeElement?.type === "range" || document.activeElement?.type === "color" ? document.activeElement : null;
   renderLooks();

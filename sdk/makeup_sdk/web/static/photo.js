@@ -1,4 +1,4 @@
-// A photo on the mirror: painted anew whenever something changes, the newest wish first.
+// A photo on the mirror: repainted after every change; only the newest request runs.
 
 import { $ } from "./dom.js";
 import * as faces from "./faces.js";
@@ -12,7 +12,7 @@ import { t } from "./strings.js";
 const PREVIEW_SIDE = 1280;
 const MOST_PIXELS = 16e6;
 const MOST_BYTES = 11e6;
-const EXACT_PIXELS = 3e6; // up to here an edited photo travels without loss
+const EXACT_PIXELS = 3e6; // up to this size an edited photo is sent as PNG
 const listeners = [];
 
 let photo = null; // {id, bitmap, demo, large, placed, own, edited}; `own` and `edited` are {file, preview, full, edits}
@@ -22,10 +22,10 @@ let sharpen = 0;
 
 export const current = () => photo;
 
-/** Call when there is another photo, or none. */
+/** Register a callback for a new photo, or none. */
 export const onphoto = (listener) => listeners.push(listener);
 
-/** A JPEG of a bitmap, at most `side` on a side. */
+/** A JPEG of a bitmap; the longer side has at most `side` pixels. */
 export async function jpegOf(bitmap, side, quality = 0.92) {
   const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
   const canvas = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
@@ -35,7 +35,7 @@ export async function jpegOf(bitmap, side, quality = 0.92) {
   return canvas.convertToBlob({ type: "image/jpeg", quality });
 }
 
-/** A picture file that this browser reads, or null, which is said. */
+/** Decode a picture file; null, with a note, if the browser cannot. */
 export async function readPicture(file) {
   try {
     return await createImageBitmap(file);
@@ -45,7 +45,7 @@ export async function readPicture(file) {
   }
 }
 
-/** A file in base64, as small as a preview needs it. */
+/** A file in base64, shrunk to the preview's size. */
 export async function smallOf(file, bitmap) {
   const large = Math.max(bitmap.width, bitmap.height) > PREVIEW_SIDE;
   return base64(large || !/jpeg|png|webp/.test(file.type) ? await jpegOf(bitmap, PREVIEW_SIDE) : file);
@@ -58,7 +58,7 @@ async function fullOf({ file }, bitmap) {
   return base64(await jpegOf(file === photo?.own.file ? bitmap : await createImageBitmap(file), side, 0.95));
 }
 
-/** Show a photo; `demo` is the skin of a model. */
+/** Show a photo; `demo` is the skin of a model face. */
 export async function showPhoto(file, bitmap, demo = "") {
   const large = Math.max(bitmap.width, bitmap.height) > PREVIEW_SIDE;
   const own = { file, preview: await smallOf(file, bitmap), full: null, edits: null };
@@ -69,7 +69,7 @@ export async function showPhoto(file, bitmap, demo = "") {
   await paint();
 }
 
-/** Make place for live frames. */
+/** Remove the photo, for live frames. */
 export function leavePhoto() {
   photo = null;
   clearTimeout(sharpen);
@@ -79,13 +79,13 @@ export function leavePhoto() {
 
 const tell = () => listeners.forEach((listener) => listener(photo));
 
-/** The edits that belong to the photo shown, or null. */
+/** The edits of the shown photo, or null. */
 export function editsOfPhoto() {
   const { edits } = wearing();
   return photo && edits?.of === photo.id ? edits : null;
 }
 
-/** Let the server edit the photo; raises an `Error` with its reason where it cannot. */
+/** Let the server edit the photo; throws an `Error` with the server's reason. */
 export async function prepareEdits(edits) {
   const of = photo;
   of.own.full ??= await fullOf(of.own, of.bitmap);
@@ -96,7 +96,7 @@ export async function prepareEdits(edits) {
   of.edited = { file, preview, full: null, edits };
 }
 
-/** What is painted on: the photo, or what its edits made of it. */
+/** The picture under the makeup: the photo, or the edited photo. */
 async function ground() {
   const edits = editsOfPhoto();
   if (!edits) return photo.own;
@@ -104,7 +104,7 @@ async function ground() {
   return photo.edited;
 }
 
-/** Paint the photo; while that goes on, a further wish makes one more round. */
+/** Paint the photo; requests that arrive meanwhile lead to one more pass. */
 export async function paint() {
   stale = true;
   clearTimeout(sharpen);
@@ -152,7 +152,7 @@ async function paintOnce(image) {
   $("record").hidden = true;
 }
 
-/** The whole size, once nothing changes any more. */
+/** Paint in full size, once the changes stop. */
 async function paintSharp() {
   if (painting || !photo) return;
   painting = true;
@@ -173,7 +173,7 @@ async function fullGround() {
   return own.full;
 }
 
-/** The photo made up in its full size, as a PNG. */
+/** The photo with makeup in full size, as a PNG. */
 export async function wholePhoto() {
   return (await apply(await fullGround(), outfit(refOf), { face: faces.chosenPoint(), format: "png" })).picture;
 }

@@ -1,11 +1,11 @@
-// Clips of what is worn, and files for the visitor.
+// Recording of clips, and downloads.
 
 import { wholePicture } from "./mirror.js";
 import { t } from "./strings.js";
 
 const $ = (id) => document.getElementById(id);
 
-/** Give the visitor a file. */
+/** Download a file. */
 export function download(blob, name) {
   const address = URL.createObjectURL(blob);
   Object.assign(document.createElement("a"), { href: address, download: name }).click();
@@ -15,7 +15,7 @@ export function download(blob, name) {
 const film = document.createElement("canvas");
 let recorder = null;
 
-/** Start to record, or stop. */
+/** Start or stop recording. */
 export function record() {
   if (recorder) return stopRecording();
   wholePicture(film);
@@ -36,7 +36,7 @@ export function record() {
   showRecording(true);
 }
 
-/** End a recording, if there is one, and give the visitor the clip. */
+/** Stop a running recording and download the clip. */
 export function stopRecording() {
   if (!recorder) return;
   recorder.stop();
@@ -45,7 +45,7 @@ export function stopRecording() {
   showRecording(false);
 }
 
-/** Take over the frame that is shown. */
+/** Record the shown frame. */
 export function recordFrame() {
   if (recorder) wholePicture(film);
 }

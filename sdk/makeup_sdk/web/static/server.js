@@ -1,8 +1,8 @@
-// What the page asks of the server: photos over HTTP, live frames over a socket, one at a time each.
+// Requests to the server: photos over HTTP, live frames over a socket, each one at a time.
 
 const JSON_TYPE = { "content-type": "application/json" };
 
-/** JSON from the server; an answer that is none raises an `Error` with its reason. */
+/** JSON from the server; throws an `Error` with the server's reason. */
 export async function fetchJson(path) {
   const answer = await fetch(path);
   if (!answer.ok) throw new Error((await answer.json()).error);
@@ -19,7 +19,7 @@ export function base64(file) {
   });
 }
 
-/** Make a look of a reference photo: {title, regions, file}. */
+/** Make a look from a reference photo: {title, regions, file}. */
 export async function makeLook(photo, title) {
   return (await post("v1/looks", { photo: await base64(photo), title: title.slice(0, 80) })).json();
 }
@@ -30,18 +30,18 @@ async function post(path, values) {
   return answer;
 }
 
-/** Which part of a face each pixel of a photo shows, as a picture; `face` is a point, or null. */
+/** The label of a photo, as a picture: the face part at each pixel; `face` is a point, or null. */
 export async function labelOf(image, face) {
   return (await post("v1/label", { image, face })).blob();
 }
 
-/** A photo, given in base64, with edits: {parts: {part: {data}}, drawing, face}. */
+/** Edit a photo, given in base64: {parts: {part: {data}}, drawing, face}. */
 export async function edit(image, { parts, drawing, face }, format) {
   const lent = Object.fromEntries(Object.entries(parts).map(([part, { data }]) => [part, data]));
   return (await post("v1/edit", { image, parts: lent, label: drawing, face, format })).blob();
 }
 
-/** Put an outfit on a photo, given in base64: the picture as a Blob, and what was found. */
+/** Put an outfit on a photo, given in base64: the picture as a Blob, and its faces. */
 export async function apply(image, outfit, { face = null, format = "jpeg" } = {}) {
   const answer = await post("v1/apply", { image, outfit, face, format });
   const told = JSON.parse(answer.headers.get("x-result"));
@@ -49,8 +49,8 @@ export async function apply(image, outfit, { face = null, format = "jpeg" } = {}
 }
 
 /**
- * A socket of live frames. `send` takes one frame at a time; `wear` is sent with the next. A lost
- * socket is opened again, here or at another replica, and goes on with the session of the last.
+ * A socket of live frames. `send` takes one frame at a time and also sends a changed `wear`. A lost
+ * socket is reopened, here or at another replica, and restores the last session.
  *
  * onframe({after, header, tag, latency}), onstate("connecting" | "open" | "lost" | "idle" | reason)
  */
@@ -111,7 +111,7 @@ export class Live {
       this.#sent = null;
       if (this.#closed) return;
       if (code === 4408) {
-        // the place went to others; it is asked for again when somebody is here
+        // the server closed the idle socket; it is reopened when the visitor is back
         this.onstate("idle");
         addEventListener("pointerdown", this.#connect, { once: true });
         return;
@@ -126,7 +126,7 @@ export class Live {
     const sent = this.#sent;
     if (typeof data === "string") {
       const { error } = JSON.parse(data);
-      if (error.startsWith("session:")) return; // it begins anew, and the frame is answered
+      if (error.startsWith("session:")) return; // the server starts a new session and still answers the frame
       this.#sent = null;
       this.onerror(error);
       return;

@@ -1,8 +1,8 @@
-// The sheet of a phone, which holds the panel.
+// The bottom sheet on phones, which holds the panel.
 
 const $ = (id) => document.getElementById(id);
 
-/** Make the sheet's height follow its handle, which is dragged, or pressed to change between two heights. */
+/** Set the sheet's height by its handle: a drag sets any height, a press toggles between two. */
 export function listenToHandle() {
   const handle = $("handle");
   let from = null;

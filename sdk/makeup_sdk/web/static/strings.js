@@ -1,4 +1,4 @@
-// All words of the page, by language. A new language is one more entry of the same keys.
+// All texts of the page, by language. A new language is one more object with the same keys.
 
 const en = {
   title: "Makeup try-on",
@@ -39,11 +39,11 @@ const en = {
   tapFace: "Tap a face to choose who wears the look.",
   partToSwap: "Part to swap",
   part_mouth: "Mouth", part_eyes: "Eyes", part_skin: "Skin",
-  whoLends: "Whose part",
+  whoLends: "Take the part from",
   ownPart: "Your own",
   draw: "Draw",
   redraw: "Redraw the face",
-  editNote: "A part of another face comes in your own light. Hair stays as it is.",
+  editNote: "The part is adapted to the light of your photo. Your hair does not change.",
   editNeedsStill: "Editing works on a still picture.",
   takeStill: "Take a still",
   editNoFace: "This face cannot be edited: turn it to the camera, larger and uncovered.",
@@ -51,7 +51,7 @@ const en = {
   brushPart: "Part to draw",
   brushSize: "Brush",
   brushReset: "Clear",
-  brushHelp: "Draw a part larger, or skin over it to make it smaller; then apply. Keys: arrows move the brush, Space draws.",
+  brushHelp: "Draw over the edge of a part to enlarge it. Draw skin over it to shrink it. Then apply. Keys: arrows move the brush, Space draws.",
   tool_upper_lip: "Upper lip", tool_lower_lip: "Lower lip", tool_mouth_inside: "Teeth", tool_brow: "Brow", tool_eye: "Eye",
   tool_nose: "Nose", tool_skin: "Skin",
   easel: "Drawing on the face. Arrows move the brush, with Shift in small steps; Space starts to draw.",
@@ -72,9 +72,9 @@ const en = {
   copyLink: "Copy link",
   lookFile: "Look file",
   linkCopied: "Link copied.",
-  noLink: "A look from a photo has no link; pass its look file on.",
+  noLink: "A look from a photo has no link. Share its look file instead.",
   wornNow: "Worn now",
-  nothingWorn: "Nothing from the shelf yet. Choose a shade below.",
+  nothingWorn: "No products yet. Choose a shade below.",
   takeOff: "Take off {name}",
   ownShade: "Your own shade",
   wornShade: "The shade you wear",
@@ -86,11 +86,11 @@ const en = {
   model: "Model",
   milliseconds: "{ms} ms here",
   language: "Language",
-  privacy: "Pictures go to the server that you opened, are worked on in memory, and are never stored.",
+  privacy: "Your pictures are sent to this page's server. It processes them in memory and never stores them.",
   asking: "Allow the camera in your browser…",
   connecting: "Connecting…",
   lost: "The connection was lost. Trying again…",
-  idle: "Paused. Touch the page to go on.",
+  idle: "Paused. Touch the page to continue.",
   noFace: "Looking for your face…",
   noFacePhoto: "No face found in this picture. Choose one with a larger face.",
   side_view: "Turn a little towards the camera",
@@ -112,10 +112,10 @@ const en = {
   busyTitle: "Your camera is busy",
   busy: "Close the other app that uses it, then try again.",
   insecureTitle: "Cameras need a safe address",
-  insecure: "Open this page by https:// or on localhost, or use a photo.",
+  insecure: "Open this page with https:// or on localhost, or use a photo.",
   badPicture: "This browser cannot read that picture.",
   badVideo: "This browser cannot play that video.",
-  badLook: "That file is no look.",
+  badLook: "That file is not a look.",
   wrong: "That did not work.",
   fps: "{fps} fps · {ms} ms",
   dropped: "{fps} fps · {ms} ms · {n} faces",
@@ -273,19 +273,19 @@ const zh = {
 export const languages = { en, zh };
 let words = en;
 
-/** Choose a language; an unknown one is English. */
+/** Choose a language; unknown ones give English. */
 export function speak(language) {
   words = languages[language] ?? en;
   document.documentElement.lang = languages[language] ? language : "en";
 }
 
-/** A text of the page, with {names} filled in; an unknown key is its own text. */
+/** A text of the page, with {names} filled in; an unknown key gives the key. */
 export function t(key, values = {}) {
   const text = words[key] ?? en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** A title that the server gave, in the visitor's language if it is known. */
+/** A title from the server, translated if there is a text for it. */
 export const title = (text) => words[text] ?? text;
 
 /** The visitor's language: chosen before, or the browser's. */

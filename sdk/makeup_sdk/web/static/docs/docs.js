@@ -1,4 +1,4 @@
-// The API's reference, read from its own description.
+// The API reference, generated from the OpenAPI document.
 
 function h(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -8,7 +8,7 @@ function h(tag, properties = {}, ...children) {
 
 const plain = (text) => (text ?? "").replaceAll("`", "");
 
-/** What a value may be, in a few words. */
+/** A short description of a value's type. */
 function kind(schema) {
   if (schema.$ref) {
     const name = schema.$ref.split("/").pop();
