@@ -1,11 +1,11 @@
-"""Many photos in many looks: on this machine, or on Ray. Needs the extra `catalogue`.
+"""Many looks on many photos, on this machine or on Ray. Needs the extra `catalogue`.
 
     from makeup_sdk.catalogue import CatalogueOptions, run_catalogue
 
     summary = run_catalogue("photos/", "looks/", "made-up/", CatalogueOptions(workers=2))
 
-Every photo is decoded and analysed once, whatever the number of looks. A run that was killed goes
-on where it was when it is started again. `made-up/report.parquet` has a row for each pair.
+Each photo is decoded and analysed once for all looks. A killed run continues when it is started
+again. `made-up/report.parquet` has one row per pair of photo and look.
 """
 
 try:

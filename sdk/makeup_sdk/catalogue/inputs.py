@@ -1,4 +1,4 @@
-"""Photos and looks of a run, at any address: folders, patterns, manifests, tables of shades."""
+"""Input photos and looks of a run: folders, patterns, manifests, tables of shades."""
 
 import csv
 import io
@@ -26,15 +26,15 @@ _SHADE_COLUMNS = ("sku", "name", "product", "hex", "finish", "opacity")
 
 
 def find_photos(address: str, output: Place) -> list[PhotoRef]:
-    """The photos of a run, in the order of their names.
+    """The photos of a run, sorted by name.
 
     Args:
         address: a photo, a folder, a pattern (`photos/*/front.jpg`), or a manifest (.csv, .jsonl,
-            .parquet) with a column `photo`, and perhaps `name`.
-        output: left out where it lies in the folder.
+            .parquet) with a column `photo` and optionally `name`.
+        output: folder of the results; skipped if it lies in the folder of photos.
 
     Raises:
-        InvalidInputError: no photos, or two of one name.
+        InvalidInputError: no photos, or two photos of the same name.
     """
     place = Place(address)
     if _suffix(place.path) in MANIFESTS and not place.is_folder():
@@ -58,16 +58,16 @@ def find_photos(address: str, output: Place) -> list[PhotoRef]:
 
 
 def find_looks(address: str, engine: MakeupEngine) -> tuple[LookRef, ...]:
-    """The looks of a run, read and ready for the engine's model, in the order of their names.
+    """The looks of a run, encoded for the engine's model, sorted by name.
 
     Args:
-        address: the name of a shipped look; a look file, products (.json) or reference photo; a
-            folder or pattern of them; a table of shades (column `sku`; see `makeup shades`), each
-            of which is a look; or a manifest with a column `look`, and perhaps `name`.
-        engine: its model wears them.
+        address: name of a shipped look; a look file, products (.json) or reference photo; a folder
+            or pattern of them; a table of shades (column `sku`; see `makeup shades`), one look per
+            shade; or a manifest with a column `look` and optionally `name`.
+        engine: the engine whose model applies them.
 
     Raises:
-        InvalidInputError: no looks, two of one name, or one that is none.
+        InvalidInputError: no looks, two looks of the same name, or an invalid look.
         NoFaceError: a reference photo has no usable face.
         BundleError: a look file is damaged.
     """
@@ -93,7 +93,7 @@ def find_looks(address: str, engine: MakeupEngine) -> tuple[LookRef, ...]:
 
 
 def file_name(name: str) -> str:
-    """A name that is one part of a path: slashes, backslashes and % become %2F, %5C and %25."""
+    """Escape a name to one path component: slash, backslash and % become %2F, %5C and %25."""
     safe = "".join(chr(k) for k in range(32, 127) if chr(k) not in "/\\%")
     return "".join(quote(letter, safe=safe) if ord(letter) < 128 else letter for letter in name)
 
@@ -102,7 +102,7 @@ def read_table(place: Place) -> list[dict[str, Any]]:
     """The rows of a CSV, JSON-lines or Parquet file.
 
     Raises:
-        InvalidInputError: missing or damaged.
+        InvalidInputError: the file is missing or damaged.
     """
     try:
         data = place.read()
@@ -128,9 +128,9 @@ def read_table(place: Place) -> list[dict[str, Any]]:
 def _found(
     place: Place, suffixes: tuple[str, ...], output: Place | None
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Name below the folder, path and facts of each file with such a suffix; hidden ones stay out.
+    """Relative name, path and file info of each file with such a suffix; skips hidden files.
 
-    A file that is named itself counts whatever its suffix.
+    If the place is a file itself, it is yielded whatever its suffix.
     """
     if not place.is_pattern and not place.is_folder():
         if place.exists():
@@ -147,7 +147,7 @@ def _found(
 
 
 def _listed(place: Place, column: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Rows of a manifest with the value of a column that must be there."""
+    """Rows of a manifest, each with the value of a required column."""
     for number, row in enumerate(read_table(place), 1):
         value = row.get(column)
         if not isinstance(value, str) or not value:
@@ -181,7 +181,7 @@ def _looks_of_table(place: Place, engine: MakeupEngine) -> Iterator[tuple[str, L
 
 
 def _fitting(look: Look, engine: MakeupEngine) -> Look:
-    """A look for the engine's model; checked by the engine, so that no worker meets a wrong one."""
+    """A look converted to the engine's model; errors surface here, before any worker starts."""
     engine.look = look
     assert engine.look is not None
     return engine.look
@@ -209,12 +209,12 @@ def _look(place: Place, engine: MakeupEngine) -> Look:
 
 
 def _name_of(value: str) -> str:
-    """A photo's name, from its address in a manifest."""
+    """The default name of a photo, from its address in a manifest."""
     return value.partition("://")[2].lstrip("/") if "://" in value else value.lstrip("/")
 
 
 def _written(name: str) -> str:
-    """A file's name as text can hold it: bytes that are no UTF-8 become \\udcXX."""
+    """A file name as valid UTF-8; other bytes are written as \\udcXX."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

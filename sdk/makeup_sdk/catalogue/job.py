@@ -1,4 +1,4 @@
-"""What a run is: settings, looks, photos. Goes to workers as JSON."""
+"""The definition of a run: settings, looks, photos. Sent to workers as JSON."""
 
 import base64
 import json
@@ -18,9 +18,9 @@ class PhotoRef:
     """One photo.
 
     Attributes:
-        name: of the photo in the report and in the names of results, with slashes.
-        address: where it is read from.
-        version: what a listing says that changes with the file; empty if it was not listed.
+        name: the photo's name in the report and in result paths, with slashes.
+        address: the photo's path or address.
+        version: file attributes from a listing that change with the file; empty if not listed.
     """
 
     name: str
@@ -33,8 +33,8 @@ class LookRef:
     """One look.
 
     Attributes:
-        name: in the report and in the names of results.
-        data: the content of a look file.
+        name: the look's name in the report and in result paths.
+        data: content of the look file.
     """
 
     name: str
@@ -48,17 +48,17 @@ class LookRef:
 
 @dataclass(frozen=True)
 class Settings:
-    """What all results of an output have in common.
+    """Settings that all results of an output share.
 
     Attributes:
-        model: what puts the makeup on, by name or path.
-        model_sha256: of the model's and the face analysis' manifests and this package's version.
-        backend: runs the graphs of a bundle.
-        strength: per region's name, in [0, 1.5].
+        model: name or path of the model.
+        model_sha256: digest of the manifests of model and face networks, and of the SDK's version.
+        backend: backend of the networks.
+        strength: strength by region name, in [0, 1.5].
         tone: see `MakeupEngine`.
         format: suffix of the pictures, without dot.
-        size: longest side in pixels that photos are shrunk to first; 0 leaves them as they are.
-        max_faces: faces that are made up in a photo, the most certain ones; None: all.
+        size: maximum longer side in pixels; larger photos are shrunk first. 0: no limit.
+        max_faces: maximum faces with makeup per photo, by detection score; None: all.
     """
 
     model: str
@@ -73,13 +73,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """A run, as its workers know it.
+    """The part of a run that its workers need.
 
     Attributes:
         output: address of the results.
-        settings: see there.
-        looks: what every photo is to wear.
-        threads: CPU threads of each worker.
+        settings: see `Settings`.
+        looks: the looks for every photo.
+        threads: CPU threads per worker.
     """
 
     output: str
@@ -88,7 +88,7 @@ class Job:
     threads: int
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """The job as one line of JSON."""
         looks = [
             {"name": look.name, "data": base64.b64encode(look.data).decode()} for look in self.looks
         ]
@@ -105,11 +105,11 @@ class Job:
 
 
 def claim(output: Place, settings: Settings) -> None:
-    """Write the settings into an output, or check that it was made with the same.
+    """Write the settings to an output, or check that they match the stored ones.
 
     Raises:
-        InvalidInputError: it was made with others; names the first that differs.
-        BundleError: its settings are damaged.
+        InvalidInputError: the stored settings differ; the message names the first difference.
+        BundleError: the stored settings are damaged.
     """
     try:
         text = output.read(SETTINGS)

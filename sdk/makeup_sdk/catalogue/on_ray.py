@@ -1,9 +1,9 @@
 """Workers on Ray: Ray Data with a pool of actors, each with an engine. Needs the extra `ray`.
 
-Only names go through Ray, no pictures: an actor reads a photo from its address and writes results
-and records to the output, which every node must reach. So the driver and Ray's object store stay
-small, and an actor or node that is lost costs the photos that it had in work: Ray gives their block
-to another actor, which finds the others recorded.
+Only names go through Ray, no pictures. An actor reads each photo from its address and writes
+results and records to the output, which every node must reach. This keeps the driver and Ray's
+object store small. If an actor or node is lost, Ray gives its block to another actor, which skips
+the recorded photos; only the unfinished work is repeated.
 """
 
 import logging
@@ -16,34 +16,34 @@ from makeup_sdk.catalogue.job import Job, PhotoRef
 from makeup_sdk.catalogue.worker import Outcome, PhotoWorker
 
 _BLOCK = 16
-"""Photos that an actor is given at once."""
+"""Photos per block, the unit that an actor gets."""
 _TRIES = 3
 _OBJECT_STORE = 128 << 20
-"""Bytes, of a Ray that is started here."""
+"""Size in bytes, if the run starts Ray itself."""
 
 
 class Tries:
-    """An actor that counts how often each block, and photo, was begun and not finished."""
+    """An actor that counts the unfinished attempts of each block and photo."""
 
     def __init__(self) -> None:
         self._begun: dict[str, int] = {}
 
     def begin(self, photo: str) -> int:
-        """Count one more; returns how many there are."""
+        """Count an attempt; returns the number of attempts."""
         self._begun[photo] = self._begun.get(photo, 0) + 1
         return self._begun[photo]
 
     def end(self, photo: str) -> None:
-        """The photo is finished."""
+        """Reset the count of a finished photo."""
         self._begun.pop(photo, None)
 
 
 class RayWorker:
-    """An actor: has an engine, and makes up one block of photos after the other.
+    """An actor with an engine; it processes one block of photos after the other.
 
     Args:
-        job: a reference to the job, `Job.to_json`, in Ray's object store.
-        tries: a handle of `Tries`.
+        job: reference to the job (`Job.to_json`) in Ray's object store.
+        tries: handle of the `Tries` actor.
     """
 
     def __init__(self, job: Any, tries: Any) -> None:
@@ -53,7 +53,7 @@ class RayWorker:
         self._work = PhotoWorker(Job.from_json(ray.get(job)))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Names, addresses and versions of photos to their outcomes."""
+        """Process a block given by names, addresses and versions; returns the outcomes."""
         columns = batch["name"], batch["address"], batch["version"]
         photos = [PhotoRef(*map(str, row)) for row in zip(*columns, strict=True)]
         block = f"block of {photos[0].name}"
@@ -67,7 +67,7 @@ class RayWorker:
         }
 
     def _watched(self, photo: PhotoRef) -> Outcome:
-        """Do a photo of a block on which a worker has died; nobody knows on which photo."""
+        """Process a photo of a block in which a worker died, on an unknown photo."""
         if self._get(self._tries.begin.remote(photo.name)) >= _TRIES:
             return Outcome(photo.name, 0, f"{_TRIES} workers died on this photo")
         outcome = self._one(photo)
@@ -77,25 +77,25 @@ class RayWorker:
     def _one(self, photo: PhotoRef) -> Outcome:
         try:
             return self._work(photo)
-        except Exception as error:  # Ray would give up the whole block
+        except Exception as error:  # otherwise Ray fails the whole block
             return Outcome(photo.name, 0, f"{type(error).__name__}: {error}")
 
 
 def run_on_ray(
     job: Job, photos: list[PhotoRef], *, address: str, workers: int
 ) -> Iterator[Outcome]:
-    """Yield each photo's outcome as it comes.
+    """Yield the outcome of each photo as soon as it is known.
 
     Args:
-        job: what is to be done; `threads` is the CPUs that each actor takes.
-        photos: all of them.
-        address: of the cluster: "auto" (the one that this machine belongs to), "local" (a Ray of
-            its own, for this run), or as `ray.init` takes it.
-        workers: actors; 0 takes as many as there are CPUs for at the start.
+        job: the job; each actor reserves `threads` CPUs.
+        photos: all photos of the run.
+        address: address of the cluster: "auto" (this machine's cluster), "local" (starts Ray for
+            this run), or any address of `ray.init`.
+        workers: number of actors; 0: as many as the CPUs allow at the start.
 
     Raises:
         BackendUnavailableError: Ray is not installed.
-        MakeupError: no cluster at the address, it has too few CPUs, or it went down.
+        MakeupError: no cluster at the address, too few CPUs, or the cluster went down.
     """
     try:
         import ray

@@ -1,7 +1,7 @@
-"""Worker processes of this machine, one photo each at a time.
+"""Worker processes on this machine; each processes one photo at a time.
 
-A worker that dies is replaced, and its photo tried again; after three deaths on one photo the run
-goes on without it. Workers end by themselves when the process that started them is gone.
+If a worker dies, a new one replaces it and its photo is retried. After three deaths on one photo
+the run skips it. Workers exit when their parent process is gone.
 """
 
 import json
@@ -28,7 +28,7 @@ _COMMAND = (sys.executable, "-c", "from makeup_sdk.catalogue.pool import work; w
 
 @dataclass
 class _Process:
-    """A worker, and the photo that it has."""
+    """A worker process and its current photo."""
 
     process: "subprocess.Popen[str]"
     photo: PhotoRef | None = None
@@ -39,7 +39,7 @@ class _Process:
         return self.process.stdout
 
     def tell(self, line: str) -> None:
-        """Send a line; a worker that is gone is found out by its silence."""
+        """Send a line; if the worker is dead, the end of its replies shows it."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.write(line + "\n")
@@ -54,8 +54,8 @@ class ProcessPool:
                 ...
 
     Args:
-        job: what is to be done.
-        workers: how many processes.
+        job: the job to run.
+        workers: number of processes.
     """
 
     def __init__(self, job: Job, workers: int) -> None:
@@ -80,19 +80,19 @@ class ProcessPool:
 
     @property
     def pids(self) -> list[int]:
-        """The workers' process ids."""
+        """Process ids of the workers."""
         return [each.process.pid for each in self._processes]
 
     @property
     def at_work(self) -> dict[int, str]:
-        """The photos that workers have now, by process id."""
+        """The current photos of the workers, by process id."""
         return {each.process.pid: each.photo.name for each in self._processes if each.photo}
 
     def run(self, photos: Iterable[PhotoRef]) -> Iterator[Outcome]:
-        """Yield each photo's outcome as it comes.
+        """Yield the outcome of each photo as soon as it is known.
 
         Raises:
-            MakeupError: workers die before they have begun.
+            MakeupError: workers die during start-up.
         """
         todo = deque(photos)
         tries: dict[str, int] = {}
@@ -104,7 +104,7 @@ class ProcessPool:
                 each: _Process = key.data
                 line = each.replies.readline()
                 photo = each.photo
-                if line.endswith("\n"):  # a worker may die within its reply
+                if line.endswith("\n"):  # a worker may die while it replies
                     reply, each.photo, early = json.loads(line), None, 0
                     if photo is not None:
                         yield Outcome(**reply)
@@ -158,10 +158,10 @@ class ProcessPool:
 
 
 def work() -> None:
-    """Be a worker: the input's first line names the job's file, the others are photos."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started us says when to end
+    """Run as a worker: the first line of stdin is the job file's path, the others are photos."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when to end
     with os.fdopen(os.dup(1), "w") as replies:
-        os.dup2(2, 1)  # what libraries print is no reply
+        os.dup2(2, 1)  # keeps prints of libraries out of the replies
         job = Path(sys.stdin.readline().rstrip("\n")).read_text(encoding="ascii")
         worker = PhotoWorker(Job.from_json(job))
         print("{}", file=replies, flush=True)

@@ -1,8 +1,8 @@
-"""The report: a row for each pair of photo and look, and the records that it is put together from.
+"""The report with one row per pair of photo and look, and the records that it is made from.
 
-A record is a small file for each photo, JSON in gzip, with the rows that are final. It is written
-after the pictures that it speaks of, so that what a record names is there, whole. The report is put
-together from the records alone, in the order of photos and looks.
+A record is a small gzipped JSON file per photo with its final rows. It is written after the
+pictures that it lists, so these always exist and are complete. The report is made only from the
+records, in the order of photos and looks.
 """
 
 import gzip
@@ -27,14 +27,14 @@ _ROW_GROUP = 1 << 16
 
 
 class Status(str, Enum):
-    """What became of a pair.
+    """Result of a pair.
 
     Attributes:
-        MADE: a face wears the look; the picture is written.
-        BARE: there are faces, and none could be made up (see `face_statuses`); no picture.
+        MADE: at least one face has the look; the picture is written.
+        BARE: faces were found, but none could be painted (see `face_statuses`); no picture.
         NO_FACE: no face was found; no picture.
-        BAD_PHOTO: the photo is damaged, empty or no picture; see `message`.
-        FAILED: storage or worker failed; see `message`. Tried again by the next start.
+        BAD_PHOTO: the photo is damaged, empty or not a picture; see `message`.
+        FAILED: storage or worker failed; see `message`. The next run retries it.
     """
 
     MADE = "made"
@@ -66,7 +66,7 @@ REPORT_SCHEMA = pa.schema(
     ]
 )
 TIMES = ("photo_milliseconds", "milliseconds")
-"""The columns that differ between two runs of the same work."""
+"""Columns that differ between two runs with the same input."""
 
 
 @dataclass
@@ -93,20 +93,20 @@ class Row:
 
 
 def record_name(photo: str) -> str:
-    """Where the record of a photo lies below the output."""
+    """Path of a photo's record below the output."""
     digest = sha256(photo.encode("utf-8", "surrogateescape"))
     return f"records/{digest[:2]}/{digest}.json.gz"
 
 
 def write_record(output: Place, photo: PhotoRef, rows: Sequence[Row]) -> None:
-    """Write what is final of a photo, whole or not at all."""
+    """Write the final rows of a photo atomically."""
     content = {"photo": photo.name, "version": photo.version, "rows": [vars(row) for row in rows]}
     text = json.dumps(content, separators=(",", ":")).encode()
     output.write(record_name(photo.name), gzip.compress(text, 1, mtime=0))
 
 
 def read_record(output: Place, photo: PhotoRef) -> list[Row]:
-    """The final rows of a photo; none where it was changed since, or a record is damaged.
+    """The final rows of a photo; empty if the photo has changed or the record is damaged.
 
     Raises:
         OSError: the store cannot be reached.
@@ -128,13 +128,13 @@ def read_record(output: Place, photo: PhotoRef) -> list[Row]:
 def write_report(
     output: Place, job: Job, photos: Sequence[PhotoRef], troubles: Mapping[str, str]
 ) -> dict[str, int]:
-    """Put the report together from the records, and count its statuses.
+    """Write the report from the records; returns the number of rows per status.
 
     Args:
-        output: where the records are and the report goes.
-        job: the looks, in the report's order.
-        photos: in the report's order.
-        troubles: by photo, why pairs of it are missing.
+        output: place of the records and the report.
+        job: the job; the report has the order of its looks.
+        photos: the photos, in the order of the report.
+        troubles: why pairs are missing, by photo.
     """
     counts = dict.fromkeys((status.value for status in Status), 0)
     with output.writing(REPORT) as place:

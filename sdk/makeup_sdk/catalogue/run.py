@@ -1,4 +1,4 @@
-"""A whole run: photos and looks found, workers started, the report put together."""
+"""A whole run: find photos and looks, run workers, write the report."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -31,16 +31,16 @@ _SAMPLE_LOOKS = 20
 
 @dataclass(frozen=True)
 class CatalogueOptions:
-    """How a catalogue is made.
+    """Options of a catalogue run.
 
     Attributes:
-        format: suffix of the pictures, out of those that are written, without dot.
-        size: longest side in pixels that photos are shrunk to first (results are then sRGB without
-            metadata); 0 leaves them as they are.
+        format: suffix of the pictures, without dot.
+        size: maximum longer side in pixels; larger photos are shrunk first, and their results are
+            sRGB without metadata. 0: no limit.
         strength, tone, model, backend, max_faces: as in `MakeupEngine`; `max_faces` None paints all
             faces.
-        workers: processes, each with an engine; 0 works in this process.
-        threads: CPU threads of each worker; None shares the cores out evenly.
+        workers: number of processes, each with an engine; 0 uses only this process.
+        threads: CPU threads per worker; None: cores divided by workers.
     """
 
     format: str = "jpg"
@@ -67,20 +67,20 @@ class CatalogueOptions:
 
     @property
     def threads_each(self) -> int:
-        """CPU threads of each worker."""
+        """CPU threads per worker."""
         return self.threads or max(cores() // max(self.workers, 1), 1)
 
 
 @dataclass
 class CatalogueProgress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        photos: how many there are.
+        photos: number of photos.
         pairs: photos times looks.
-        done: photos that are finished, or given up for now.
-        new: pairs that this run has made final.
-        troubles: by photo, why pairs of it are missing.
+        done: photos that are finished or have failed.
+        new: pairs that this run has finished.
+        troubles: why pairs are missing, by photo.
     """
 
     photos: int
@@ -90,7 +90,7 @@ class CatalogueProgress:
     troubles: dict[str, str] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
-        """Count a photo."""
+        """Add the outcome of a photo."""
         self.done += 1
         self.new += outcome.new
         if outcome.trouble is not None:
@@ -99,15 +99,15 @@ class CatalogueProgress:
 
 @dataclass(frozen=True)
 class CatalogueSummary:
-    """What `run_catalogue` returns.
+    """Result of `run_catalogue`.
 
     Attributes:
         report: address of the report.
-        photos: how many there are.
-        pairs: photos times looks: rows of the report.
-        new: pairs that this run has made final; the others were so before, or failed.
-        counts: rows by `Status`.
-        seconds: that the run took.
+        photos: number of photos.
+        pairs: photos times looks, the number of rows of the report.
+        new: pairs that this run has finished; the others were finished before, or failed.
+        counts: number of rows by `Status`.
+        seconds: duration of the run.
     """
 
     report: str
@@ -120,15 +120,15 @@ class CatalogueSummary:
 
 @dataclass(frozen=True)
 class CatalogueEstimate:
-    """What `estimate_catalogue` returns.
+    """Result of `estimate_catalogue`.
 
     Attributes:
-        photos: how many there are.
-        looks: how many there are.
+        photos: number of photos.
+        looks: number of looks.
         begun: photos that have a record in the output.
-        sampled: photos that were tried for the numbers below; 0 leaves them at 0.
-        hours: that the photos without a record would take these workers.
-        gigabytes: of their pictures, in 10⁹ bytes.
+        sampled: photos processed for the two estimates; if 0, both are 0.
+        hours: estimated duration for the photos without a record, with these workers.
+        gigabytes: estimated size of their pictures, in 10⁹ bytes.
     """
 
     photos: int
@@ -153,19 +153,18 @@ def run_catalogue(
     Args:
         photos: address of a photo, a folder, a pattern, or a manifest with a column `photo`.
         looks: name of a shipped look, or address of a look, a folder or pattern of looks, a table
-            of shades, or a manifest with a column `look`. All addresses are paths or what fsspec
-            knows (`s3://`, `gs://`, …).
-        output: address of a folder: `pictures/PHOTO/LOOK.FORMAT`, `report.parquet`, and what
-            another start needs to go on: `records/` and `catalogue.json`.
-        options: see there.
-        ray: address of a Ray cluster to work on instead of in processes here: "auto" (the one that
-            this machine belongs to), "local" (a Ray of its own) or as `ray.init` takes it. Workers
-            are then actors, 0 as many as fit, of one thread unless `threads` says otherwise. Every
-            node must reach the addresses and have this package.
-        progress: called whenever a photo is finished.
+            of shades, or a manifest with a column `look`. Addresses are paths or addresses of
+            fsspec (`s3://`, `gs://`, …).
+        output: folder of the results: `pictures/PHOTO/LOOK.FORMAT`, `report.parquet`, and
+            `records/` and `catalogue.json`, from which a later run continues.
+        options: see `CatalogueOptions`.
+        ray: address of a Ray cluster to use instead of local processes: "auto" (this machine's
+            cluster), "local" (starts Ray) or any address of `ray.init`. Workers are then actors; 0
+            uses as many as fit. Every node must reach the addresses and have this package.
+        progress: called after each photo.
 
     Raises:
-        InvalidInputError: no photos or looks, or an output that was made with other settings.
+        InvalidInputError: no photos or looks, or the output was made with other settings.
         NoFaceError, BundleError: a look cannot be read.
         BackendUnavailableError: a package is missing.
         MakeupError: the workers do not start.
@@ -195,7 +194,7 @@ def run_catalogue(
 def estimate_catalogue(
     photos: str, looks: str, output: str, options: CatalogueOptions | None = None
 ) -> CatalogueEstimate:
-    """Count the work, and try a few photos to say how long the rest takes; writes nothing.
+    """Count photos and looks, and estimate time and size from a few photos; writes nothing.
 
     Args:
         photos, looks, output, options: as in `run_catalogue`.
@@ -229,7 +228,7 @@ def estimate_catalogue(
 def prepare(
     photos: str, looks: str, output: Place, options: CatalogueOptions
 ) -> tuple[Job, list[PhotoRef]]:
-    """The job and the photos of a run."""
+    """Find the inputs; returns the job and the photos of a run."""
     engine = MakeupEngine(model=options.model, backend=options.backend, tone=options.tone)
     settings = Settings(
         options.model,
@@ -250,7 +249,7 @@ def prepare(
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -272,7 +271,7 @@ def _outcomes(
 
 
 def _model_digest(model: str) -> str:
-    """SHA-256 of whatever decides how a look comes out, but for photo, look and settings."""
+    """SHA-256 of the SDK's version and the networks: all that affects results besides the job."""
     parts = [__version__, *(sha256(open_shipped(name).manifest_bytes) for name in _FACE_NETWORKS)]
     if model not in MODELS:
         bundle = Bundle.open(FOLDER / model if model in shipped_names() else model)
@@ -285,8 +284,8 @@ def _files_below(place: Place, name: str) -> list[str]:
 
 
 def _tried(worker: PhotoWorker, photos: list[PhotoRef], scale: float) -> tuple[float, float]:
-    """Seconds and bytes of a photo with all looks, from a few photos with a few looks."""
-    worker.pictures(photos[0])  # looks and networks are made ready
+    """Seconds and bytes per photo with all looks, estimated from a few photos and looks."""
+    worker.pictures(photos[0])  # warm-up: loads looks and networks
     start = monotonic()
     sizes = [size for photo in photos for size in worker.pictures(photo)]
     return (monotonic() - start) * scale / len(photos), sum(sizes) * scale / len(photos)

@@ -1,4 +1,4 @@
-"""Files at any address that fsspec knows: folders here, `s3://`, `gs://`, `memory://`, …"""
+"""Files at any address that fsspec supports: local folders, `s3://`, `gs://`, `memory://`, …"""
 
 import posixpath
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ from makeup_kernels import InvalidInputError
 from makeup_kernels.files import aside, write_atomically
 
 _WHOLE_PUTS = ("memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss")
-"""Stores in which an object appears whole or not at all."""
+"""Stores that write objects atomically."""
 
 
 class Place:
-    """A file or folder at an address, and what lies below it.
+    """A file or folder at an address.
 
     Args:
-        address: a path of this machine, or an address such as `s3://bucket/folder`. Options of the
-            store (credentials, endpoints) come from fsspec's own configuration and environment.
+        address: a local path, or an address such as `s3://bucket/folder`. Options of the store
+            (credentials, endpoints) come from fsspec's own configuration and environment.
 
     Raises:
-        InvalidInputError: no such kind of address, or its package is not installed.
+        InvalidInputError: unsupported kind of address, or its package is not installed.
     """
 
     def __init__(self, address: str) -> None:
@@ -43,7 +43,7 @@ class Place:
         self.local = "file" in self.protocols
 
     def below(self, name: str) -> str:
-        """The path of what lies below, by its name with slashes."""
+        """The path of a file or folder below, by its relative name with slashes."""
         return posixpath.join(self.path, name) if name else self.path
 
     def address_of(self, path: str) -> str:
@@ -51,19 +51,19 @@ class Place:
         return path if self.local else str(self.fs.unstrip_protocol(path))
 
     def read(self, name: str = "") -> bytes:
-        """The bytes of a file.
+        """The content of a file.
 
         Raises:
-            OSError: missing, or the store cannot be reached.
+            OSError: the file is missing, or the store cannot be reached.
         """
         data: bytes = self.fs.cat_file(self.below(name))
         return data
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file, whole or not at all; folders are made.
+        """Write a file atomically; creates its folders.
 
         Raises:
-            OutputError: the disk is full, or the place is closed to us.
+            OutputError: the disk is full, or writing is not permitted.
             OSError: the store cannot be reached.
         """
         path = self.below(name)
@@ -79,7 +79,7 @@ class Place:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """A file of this machine to write to, which becomes the named one when the block ends."""
+        """A temporary local file; it becomes the named file at the end of the block."""
         path = self.below(name)
         if self.local:
             with aside(Path(path)) as place:
@@ -96,7 +96,7 @@ class Place:
             self.fs.mv(partial, path)
 
     def exists(self, name: str = "") -> bool:
-        """Whether a file or folder is there."""
+        """Whether the file or folder exists."""
         return bool(self.fs.exists(self.below(name)))
 
     def is_folder(self) -> bool:
@@ -104,7 +104,7 @@ class Place:
         return bool(self.fs.isdir(self.path))
 
     def files(self) -> dict[str, dict[str, Any]]:
-        """Every file below a folder, or that a pattern fits: path and what the store says of it."""
+        """Path and file info of every file below the folder, or matching the pattern."""
         found = self.fs.glob(self.path, detail=True) if self.is_pattern else self._walk()
         return {path: info for path, info in found.items() if info["type"] == "file"}
 
@@ -114,19 +114,19 @@ class Place:
 
     @property
     def is_pattern(self) -> bool:
-        """Whether the address has `*`, `?` or `[`, and is not itself a file of that name."""
+        """Whether the address has `*`, `?` or `[`, and no file has exactly that name."""
         return any(letter in self.path for letter in "*?[") and not self.fs.exists(self.path)
 
     @property
     def fixed_part(self) -> str:
-        """The folder above the first part of a pattern that has a wild card."""
+        """The folder above the first path component with a wildcard."""
         parts = self.path.split("/")
         first = next(k for k, part in enumerate(parts) if any(x in part for x in "*?["))
         return "/".join(parts[:first])
 
 
 def joined(manifest: str, value: str) -> str:
-    """An address in a manifest: as it is, or relative to the manifest's folder."""
+    """Resolve an address in a manifest; relative ones start at the manifest's folder."""
     if "://" in value or posixpath.isabs(value):
         return value
     folder, _, _ = manifest.rpartition("/")
@@ -134,7 +134,7 @@ def joined(manifest: str, value: str) -> str:
 
 
 def version_of(info: dict[str, Any]) -> str:
-    """What tells whether a file was changed, out of a listing; the size at least."""
+    """A version string from a file's info: its size, and an ETag or time if there is one."""
     keys = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "updated", "created")
     found = next((f"{key}={info[key]}" for key in keys if info.get(key) is not None), "")
     return f"{info.get('size')} {found}"

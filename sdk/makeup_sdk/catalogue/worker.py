@@ -1,4 +1,4 @@
-"""One photo in all looks: decoded once, analysed once."""
+"""All looks on one photo, which is decoded and analysed once."""
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -21,20 +21,20 @@ from makeup_sdk.photos.color import ColorSpace
 from makeup_sdk.pipeline import KnownFaces, SeenFace, find_faces
 
 _WRITERS, _ON_THE_WAY = 8, 16
-"""Threads that write to a store in the network, and pictures that may wait for them."""
+"""Threads that write to a network store, and the maximum number of waiting pictures."""
 
 _RECORD_EVERY = 10.0
-"""Seconds between records of a photo that takes long: what a kill can cost."""
+"""Seconds between records of a slow photo; a kill loses at most this much work."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker says of a photo.
+    """A worker's result for a photo.
 
     Attributes:
-        photo: its name.
-        new: pairs that are final now and were not before.
-        trouble: why pairs of it are missing; None if all are final.
+        photo: name of the photo.
+        new: number of newly finished pairs.
+        trouble: why pairs are missing; None if all are final.
     """
 
     photo: str
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A photo, analysed."""
+    """An analysed photo."""
 
     photo: Photo
     digest: str
@@ -53,10 +53,10 @@ class _Seen:
 
 
 class PhotoWorker:
-    """Makes photos up. Has one engine, and every look prepared once.
+    """Processes photos with one engine; each look is prepared once.
 
     Args:
-        job: what is to be done.
+        job: the job to run.
     """
 
     def __init__(self, job: Job) -> None:
@@ -69,7 +69,7 @@ class PhotoWorker:
 
     @cached_property
     def engine(self) -> MakeupEngine:
-        """Made when the first photo needs it."""
+        """The engine, created for the first photo that needs it."""
         cv2.setNumThreads(self.job.threads)
         settings = self.job.settings
         return MakeupEngine(
@@ -82,7 +82,7 @@ class PhotoWorker:
         )
 
     def __call__(self, photo: PhotoRef) -> Outcome:
-        """Do what is missing of a photo, and record it."""
+        """Process the missing pairs of a photo, and record them."""
         new = 0
         try:
             rows = {(row.look, row.look_sha256): row for row in read_record(self._output, photo)}
@@ -105,7 +105,7 @@ class PhotoWorker:
         return Outcome(photo.name, new)
 
     def pictures(self, photo: PhotoRef) -> list[int]:
-        """Bytes of each picture of a photo, made and thrown away; for estimates."""
+        """Size in bytes of each picture of a photo, without writing them; for estimates."""
         seen = self._see(photo)
         if not isinstance(seen, _Seen):
             return []
@@ -116,7 +116,7 @@ class PhotoWorker:
         return look.name, self._digests[look.name]
 
     def _see(self, photo: PhotoRef) -> _Seen | Row:
-        """The photo and its faces; or what is said of it for all looks, where it is bad."""
+        """Decode a photo and find its faces; for a bad photo, the row for all looks."""
         start = perf_counter()
         data = Place(photo.address).read()
         try:
@@ -145,7 +145,7 @@ class PhotoWorker:
         )
 
     def _row(self, photo: PhotoRef, look: LookRef, seen: _Seen | Row) -> Row:
-        """Make a pair, write its picture, and say what became of it."""
+        """Process a pair, write its picture, and return its row of the report."""
         start = perf_counter()
         if isinstance(seen, Row):
             row = Row(**vars(seen))
@@ -160,7 +160,7 @@ class PhotoWorker:
         return row
 
     def _write(self, name: str, data: bytes) -> None:
-        """Write a picture; a store in the network takes it while the next one is made."""
+        """Write a picture; to a network store in the background."""
         if self._writers is None:
             self._output.write(name, data)
             return
@@ -169,7 +169,7 @@ class PhotoWorker:
             self._writing.popleft().result()
 
     def _record(self, photo: PhotoRef, rows: list[Row]) -> None:
-        """Record a photo, once all its pictures are there."""
+        """Write a photo's record after all its pictures are written."""
         while self._writing:
             self._writing.popleft().result()
         write_record(self._output, photo, rows)
@@ -201,7 +201,7 @@ class PhotoWorker:
 
 
 def shrunk(photo: Photo, size: int) -> Photo:
-    """A photo of at most `size` pixels on its longest side, then without metadata; 0 keeps it."""
+    """Shrink a photo to a longer side of at most `size` pixels, dropping metadata; 0: no limit."""
     height, width = photo.image.shape[:2]
     if not size or max(height, width) <= size:
         return photo
