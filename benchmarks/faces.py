@@ -51,12 +51,12 @@ TARGETS = {
     "speed_ms.network": ("<=", 2.5),
 }
 
-NOTES = """Landmark errors in % of the pupil distance; shares in %; regions as IoU, `skin` being
-skin and eye-shadow area together. Everything end to end: detector, first pass, aligned pass.
+NOTES = """Landmark errors are in % of the pupil distance, shares in %, regions in IoU; `skin` is
+skin plus eye-shadow area. All measurements run end to end: detector, first pass, aligned pass.
 
-`lips_people_drew` compares with the lip outlines of the 23 points that people placed on 91 of the
-pictures: `network` and `labels` each against them. The network agrees better with people than the
-labels of the masks do, so that the IoU against these labels cannot tell much above their own.
+`lips_people_drew` compares `network` and `labels` with lip outlines from 23 points that people
+placed on 91 of the pictures. The network agrees better with people than the mask labels do. So an
+IoU against these labels says little once it exceeds the labels' own agreement.
 
 Pictures in `faces/` are AI-generated portraits of faker-js/assets-person-portrait (CC0) and the
 SFHQ-T2I dataset (MIT), with regions, points and boxes drawn on them.
