@@ -1,4 +1,4 @@
-"""Fixtures that tests of several rooms share."""
+"""Fixtures shared by the tests of several packages."""
 
 import importlib
 import os

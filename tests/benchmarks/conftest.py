@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/ are no package: its folder is where they import each other from."""
+"""Put benchmarks/ on the import path: its scripts are not a package and import each other."""
 
 import sys
 from pathlib import Path

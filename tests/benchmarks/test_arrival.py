@@ -1,4 +1,4 @@
-"""The measure of how much makeup arrives, on pictures whose answer is known."""
+"""The measure of transferred makeup, on pictures with a known answer."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The GPU run where there is no GPU: its steps, limits, failures, and what it writes."""
+"""The GPU run on a machine without a GPU: its steps, limits, failures and output."""
 
 import json
 import os

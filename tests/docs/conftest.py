@@ -1,4 +1,4 @@
-"""A folder with what the pages speak of: photos, looks, a clip, a bundle."""
+"""A folder with the files that the pages use: photos, looks, a clip, a bundle."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Every command that pages and READMEs show is one that there is, with options that it takes."""
+"""Every command shown in pages and READMEs exists and accepts the shown options."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The site builds without a warning, and its tables say what the result files say."""
+"""The site builds without warnings, and its tables match the result files."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""Writing bundles, zips, and what a killed writer leaves."""
+"""Writing bundles and zips, and the remains of a killed writer."""
 
 import hashlib
 import json

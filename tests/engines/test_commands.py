@@ -1,4 +1,4 @@
-"""`makeup build`, `makeup engines`, and commands that other rooms add."""
+"""`makeup build`, `makeup engines`, and commands that other packages add."""
 
 import sys
 from importlib.metadata import EntryPoint

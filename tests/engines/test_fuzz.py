@@ -1,4 +1,4 @@
-"""Mutated manifests, graphs and cache entries: an error of ours or a sound result, never else."""
+"""Mutated manifests, graphs and cache entries give a `MakeupError` or a valid result."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What no graph of a bundle may hold."""
+"""Content that is forbidden in the graphs of a bundle."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What export refuses, what its report says, and the commands."""
+"""Errors, report and commands of the export."""
 
 import json
 import re

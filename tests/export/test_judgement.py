@@ -1,4 +1,4 @@
-"""Whether a network has learnt anything, as `makeup export` says."""
+"""The check of `makeup export` whether a network has learnt anything."""
 
 from dataclasses import replace
 

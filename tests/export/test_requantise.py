@@ -1,4 +1,4 @@
-"""A finished bundle in int8: what comes out runs in the engine, what does not fit is refused."""
+"""Quantising a finished bundle to int8: the result runs in the engine; bad input is refused."""
 
 from importlib import resources
 from pathlib import Path

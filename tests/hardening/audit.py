@@ -1,10 +1,10 @@
-"""Look up known vulnerabilities of installed packages, where that can be done.
+"""Check installed packages for known vulnerabilities.
 
     python tests/hardening/audit.py SITE_PACKAGES
 
-Runs `pip-audit` of this interpreter on a folder of packages. Exits with status 1 if one of them has
-a known vulnerability; says so and exits with 0 where pip-audit is not installed or its data base
-cannot be reached, so that a machine without network can still run the checks.
+Runs this interpreter's `pip-audit` on a folder of packages. Exits with status 1 if one of them has
+a known vulnerability. If pip-audit is not installed or cannot reach its database, prints that and
+exits with 0, so that machines without a network can run the checks.
 """
 
 import argparse

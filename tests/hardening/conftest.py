@@ -1,4 +1,4 @@
-"""Damage for files, from seeds."""
+"""Seeded damage of files."""
 
 import random
 import zipfile

@@ -1,4 +1,4 @@
-"""Checkpoints of training on damaged files: tensors or a `CheckpointError`, nothing else."""
+"""Damaged training checkpoints give tensors or a `CheckpointError`."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Every loader on damaged files: a sound result or an error of ours, nothing else."""
+"""Every loader gives a valid result or a `MakeupError` for damaged files."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""No module of ours imports itself, by any way round: lazy and typing imports count too."""
+"""No import cycles between our modules; lazy and typing imports count too."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What holds for kernels on any small input: the plain references, in any memory layout."""
+"""Kernels match their plain references on any small input in any memory layout."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""LICENSES.md tells the licences of what `pyproject.toml` names and of what is shipped."""
+"""LICENSES.md covers all dependencies of `pyproject.toml` and all shipped files."""
 
 import importlib.metadata
 import importlib.util

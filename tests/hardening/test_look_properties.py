@@ -1,4 +1,4 @@
-"""What holds for any look: files keep it, mixing averages it, regions come from the right one."""
+"""Properties of any look: files preserve it, mixing averages it, regions come from their look."""
 
 from pathlib import Path
 

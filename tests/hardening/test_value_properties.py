@@ -1,4 +1,4 @@
-"""Manifests and command-line values: what is valid arrives whole, all else is an error of ours."""
+"""Manifests and command-line values: valid ones are preserved, others give a `MakeupError`."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Wrong arguments of the attentive morph raise, and say what came and what was expected."""
+"""Errors for wrong arguments of the attentive morph name the actual and the expected value."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The compiled module checks shapes on its own: a wrong call raises instead of reading astray."""
+"""The compiled module checks shapes itself: wrong calls raise and never read out of bounds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Arrays that other libraries lend: where they lie, without a copy."""
+"""Arrays of other libraries: their device, without a copy."""
 
 import ctypes
 

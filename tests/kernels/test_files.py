@@ -1,4 +1,4 @@
-"""Results appear whole or not at all, and in the place that was named."""
+"""Files are written atomically, and to the given path."""
 
 import os
 import stat

@@ -1,7 +1,7 @@
-"""What README shows, typed in order by somebody who has just installed the package.
+"""README's commands and code run in order on a fresh installation.
 
-By default with the installation that runs the tests; `MAKEUP_NEWCOMER_BIN` names the `bin` folder
-of another environment, such as one that holds nothing but the wheel.
+Uses the installation that runs the tests, or the environment whose `bin` folder
+`MAKEUP_NEWCOMER_BIN` names, such as one with only the wheel.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Arguments of every wrong kind get one family of errors, with a message."""
+"""Arguments of wrong types raise a `MakeupError` with a message."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`makeup doctor` on faked conditions: it says what is wrong, why, and how to mend it."""
+"""`makeup doctor` under simulated problems: it names problem, reason and remedy."""
 
 import ctypes
 import importlib

@@ -1,4 +1,4 @@
-"""Mutated look files: an error of ours, or a look that a face can wear."""
+"""Mutated look files give a `MakeupError` or a usable look."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Which photos `makeup apply` reads, and that no result lands on what is read."""
+"""Input photos of `makeup apply`; no result overwrites an input."""
 
 import os
 import sys

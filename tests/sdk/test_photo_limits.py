@@ -1,4 +1,4 @@
-"""What a picture file claims is checked before anything is decoded."""
+"""The header of a picture file is checked before anything is decoded."""
 
 import io
 import struct

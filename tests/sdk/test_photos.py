@@ -1,4 +1,4 @@
-"""Picture files come back as they went in: profiles, alpha, depth, metadata, orientation."""
+"""Picture files keep their profile, alpha, depth, metadata and orientation."""
 
 import io
 import struct

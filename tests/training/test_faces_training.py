@@ -1,4 +1,4 @@
-"""The loop of the face trainings: what a step does, checkpoints, and going on from one."""
+"""The training loop of the face networks: steps, checkpoints, and resuming."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The landmark + region net's second training: pairs, and the way from a bundle and back."""
+"""Fine-tuning of the landmark + region net: pairs, loading from and export to a bundle."""
 
 import importlib.resources
 from dataclasses import replace

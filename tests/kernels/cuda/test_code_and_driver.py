@@ -1,4 +1,4 @@
-"""Compiled kernels: building, finding, refusing; and why CUDA cannot run, with what mends it."""
+"""Compiled kernels: building, finding, refusing; reasons and remedies if CUDA cannot run."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Reports made of numbers, so that what follows from them is known."""
+"""Reports with made-up numbers, whose results are known."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Comparisons: ratios of known samples, and intervals that hold what they promise."""
+"""Comparisons: ratios of known samples, and the coverage of the intervals."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Report files: what is written is read again, and nothing else is."""
+"""Report files: round trips, and errors for invalid files."""
 
 import json
 from collections.abc import Callable

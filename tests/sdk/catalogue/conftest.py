@@ -1,4 +1,4 @@
-"""Small photos and cheap looks, and the report of a run without disturbance."""
+"""Small photos, cheap looks, and the report of an undisturbed run."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which photos and looks a run has, and what they are called."""
+"""Photos and looks of a run, and their names."""
 
 import json
 import os

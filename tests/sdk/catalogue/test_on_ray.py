@@ -1,4 +1,4 @@
-"""The same catalogue on Ray: two CPUs, few photos, and kills."""
+"""A catalogue on Ray: two CPUs, few photos, killed actors."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Whole runs: what is written and reported, and that kills change nothing."""
+"""Whole runs: pictures and report, and kills that do not change them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Files at addresses: whole or not at all, whatever the store."""
+"""Files at addresses are written atomically in every store."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Products on the shipped faces: where they go, which colours arrive, in any light."""
+"""Products on the shipped faces: painted area and resulting colours, in any light."""
 
 from dataclasses import replace
 

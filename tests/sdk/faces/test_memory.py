@@ -1,4 +1,4 @@
-"""What a stream remembers: packed and unpacked, and nothing else is taken for it."""
+"""A stream's memory: round trips, and errors for anything else."""
 
 import json
 import zlib

@@ -1,4 +1,4 @@
-"""What networks read, against the formula in float64."""
+"""Network inputs against the formula in float64."""
 
 import numpy as np
 import pytest

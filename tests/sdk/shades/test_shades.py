@@ -1,4 +1,4 @@
-"""A shop's catalogue: reading it, trying it on, and finding what somebody wears."""
+"""A shop's catalogue: reading, try-on, and matching a worn shade."""
 
 import colorsys
 import json

@@ -1,4 +1,4 @@
-"""What all tests of streams share."""
+"""Fixtures for all tests of streams."""
 
 import sys
 import threading

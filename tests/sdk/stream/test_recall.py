@@ -1,4 +1,4 @@
-"""A stream that goes on in another processor: the paint makes no jump, faces keep their ids."""
+"""Streams resume in another processor: the paint does not jump, and faces keep their ids."""
 
 import math
 from collections.abc import Callable

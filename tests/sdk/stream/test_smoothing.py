@@ -1,4 +1,4 @@
-"""Stillness: jitter of the makeup at rest, lag in motion, and the filters by themselves."""
+"""Temporal smoothing: jitter at rest, lag in motion, and the filters alone."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Video files as sinks: in time with their sound, in their source's colours, whole or not there."""
+"""Video files as sinks: in sync with their sound, in the source's colours, written atomically."""
 
 import os
 import shutil

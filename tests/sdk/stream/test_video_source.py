@@ -1,4 +1,4 @@
-"""Video files are read past damage, at their own times, in their own colours, under any name."""
+"""Video files as sources: damage is skipped; times, colours and any file name are preserved."""
 
 import shutil
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Sound, subtitles, chapters and tags come along, in time with the picture."""
+"""Sound, subtitles, chapters and tags are copied in sync with the pictures."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Servers, in this process and in one of its own, and a browser, for all tests of the web room."""
+"""Servers, in this process and in a separate one, and a browser, for the tests of the web app."""
 
 import signal
 import socket

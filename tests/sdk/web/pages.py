@@ -1,4 +1,4 @@
-"""What tests do with the page in a browser."""
+"""Actions on the page in a browser."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The page in a real browser: editing, styles, makeup taken off, one face of several."""
+"""The page in a real browser: editing, styles, removed makeup, one face of several."""
 
 import json
 from collections.abc import Callable

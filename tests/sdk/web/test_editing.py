@@ -1,4 +1,4 @@
-"""Editing over the API: parts of others, the label, what is drawn on it."""
+"""Editing over the API: swapped parts, the label, drawings on it."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""The middleware in front of everything, around an app that does nothing else."""
+"""The guard middleware around a minimal app."""
 
 import asyncio
 import json

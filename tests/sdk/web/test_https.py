@@ -1,4 +1,4 @@
-"""HTTPS with a local authority, with files of one's own, and the QR code of the address."""
+"""HTTPS with a local authority or with given files, and the QR code of the address."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Two servers of their own processes; the first one ends in the middle of a live session."""
+"""Two server processes; the first one ends during a live session."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Connections against a real server: what is half sent, huge, or too many."""
+"""Connections to a real server: incomplete, huge, or too many."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Live sessions that move from one replica to another, and those that are refused."""
+"""Live sessions that move between replicas, and refused ones."""
 
 import base64
 import json

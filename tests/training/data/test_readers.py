@@ -1,4 +1,4 @@
-"""Readers of data sets: what they find, and what they say about bad data."""
+"""Readers of data sets: their results, and their errors for bad data."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Weights and faces that the golden values were made with, rebuilt from their formulas.
+"""The weights and faces of the golden values, rebuilt from their formulas.
 
 Every formula is evaluated in float64 and cast to float32. Tensors of a `state_dict` are filled by
 the rank t of their key among the sorted keys: w(n, t) = sin(12.9898·(n+1) + 78.233·(t+1)).

@@ -1,4 +1,4 @@
-"""Low-resolution transfer of mobile class: sizes, what it starts from, and what learns what."""
+"""Mobile-class low-resolution transfer: sizes, initial state, and which part learns."""
 
 import torch
 from torch import nn

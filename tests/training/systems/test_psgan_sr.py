@@ -1,4 +1,4 @@
-"""Low-resolution transfer in training: what is seen small, and what its detail is told to be."""
+"""Training of low-resolution transfer: small inputs, and the targets of the detail."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The training of the mobile-class systems: what is wanted, what is drawn, and that runs learn."""
+"""Training of the mobile-class systems: targets, samples, and progress of runs."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Networks that work in the face's own light: what they see, and what is painted of it."""
+"""Networks that work in the face's own light: their inputs and their paint."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What published networks are told of a face, and where their makeup goes."""
+"""Inputs of the published networks, and the area of their makeup."""
 
 from collections.abc import Callable
 from dataclasses import replace

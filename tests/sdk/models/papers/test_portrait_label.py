@@ -1,4 +1,4 @@
-"""Labels as pictures, and what follows when one is redrawn."""
+"""Labels as pictures, and edits by a redrawn label."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Small faces get their detail back: as much as their frame can hold and does not show yet."""
+"""Small faces gain only the detail that their frame can show and lacks."""
 
 from collections.abc import Callable
 from dataclasses import replace
