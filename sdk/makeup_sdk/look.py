@@ -507,9 +507,10 @@ def look_by_name(name: str) -> Look | None:
     """A designed look by its name; None for what is, or may be, the path of a file.
 
     Raises:
-        InvalidInputError: a plain name that neither a file nor a designed look has.
+        InvalidInputError: a plain name that neither a file nor a designed look has, or a name that
+            no file can have.
     """
-    if Path(name).exists():
+    if as_path(name, "look file").exists():
         return None
     if name in SHIPPED_LOOKS:
         return Look.shipped(name)

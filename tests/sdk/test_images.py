@@ -64,9 +64,10 @@ def test_bad_files(tmp_path: Path, content: bytes, message: str) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.jpg", tmp_path):
-        with pytest.raises(InvalidInputError, match="no such file"):
-            read_image(path)
+    with pytest.raises(InvalidInputError, match=r"none\.jpg: no such file"):
+        read_image(tmp_path / "none.jpg")
+    with pytest.raises(InvalidInputError, match="this is a folder"):
+        read_image(tmp_path)
 
 
 def test_write_and_read(tmp_path: Path) -> None:

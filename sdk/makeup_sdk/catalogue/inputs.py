@@ -182,9 +182,13 @@ def _looks_of_table(place: Place, engine: MakeupEngine) -> Iterator[tuple[str, L
 
 def _fitting(look: Look, engine: MakeupEngine) -> Look:
     """A look converted to the engine's model; errors surface here, before any worker starts."""
-    engine.look = look
-    assert engine.look is not None
-    return engine.look
+    before = engine.look
+    try:
+        engine.look = look
+        assert engine.look is not None
+        return engine.look
+    finally:
+        engine.look = before
 
 
 def _look(place: Place, engine: MakeupEngine) -> Look:

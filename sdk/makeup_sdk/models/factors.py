@@ -140,7 +140,7 @@ class SmoothedFactors:
         covers = {
             part: self._covers[part](coverage(face, part)[None], step)[0] for part in self._factors
         }
-        return worn(self._factors, covers, scaled(strength, opacity))
+        return at_strength(self._factors, covers, scaled(strength, opacity))
 
     def remember(self, memory: Memory) -> None:
         """See `Remembering.remember`."""
@@ -163,7 +163,7 @@ def _name(part: Part) -> str:
     return part.name.lower() if isinstance(part, Region) else part
 
 
-def worn(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:
+def at_strength(factors: Factors, covers: Factors, strength: Strength) -> FactorPaint:
     """Factors masked by coverage and scaled by strength.
 
     Args:

@@ -97,7 +97,7 @@ def camera_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not outlive the browser's tests
 def browser(camera_film: Path) -> Iterator[Any]:
     flags = [
         "--no-sandbox",

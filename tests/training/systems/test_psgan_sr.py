@@ -30,7 +30,7 @@ def sampler(store: FaceStore) -> SmallSampler:
     return draw
 
 
-def test_wearers_are_small_and_lenders_are_not(store: FaceStore) -> None:
+def test_sources_are_small_and_references_are_not(store: FaceStore) -> None:
     pairs = [(0, False)], [(1, False)]
     batch = sampler(store).pairs(*pairs)
     plain = PairSampler(store, SIZE, (1, 1)).pairs(*pairs)

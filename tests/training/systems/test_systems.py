@@ -22,7 +22,7 @@ from makeup_training.cli import main
 from makeup_training.data.portraits import BadDataError
 from makeup_training.networks.inputs import FaceBatch
 from makeup_training.systems import train
-from makeup_training.systems.faces import BARE, PAINTED, WORN, FaceStore, photos
+from makeup_training.systems.faces import BARE, MADE_UP, PAINTED, FaceStore, photos
 from makeup_training.systems.learner import Learner
 from makeup_training.systems.learners import LEARNERS
 from makeup_training.systems.objective import ChangeWeights, blurred, change_terms
@@ -39,7 +39,7 @@ from makeup_training.systems.portrait_edit import LabelSampler, Portraits
 from makeup_training.systems.region_gan import Asked, StyleSampler
 from makeup_training.systems.styles import STYLES, StyleFaces
 from makeup_training.systems.train import RunOptions
-from makeup_training.systems.truth import change_on, lent_by
+from makeup_training.systems.truth import appearance_of, change_on
 
 SIZE = 48
 
@@ -55,12 +55,12 @@ def status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_measured_references_are_never_trained_on(faces_folder: Path) -> None:
     names = [photo.path.stem for photo in photos(faces_folder)]
     assert sorted(names) == sorted(["light", "medium", "dark", "red-classic", "teal-smoky"])
-    assert [photo.worn for photo in photos(faces_folder)].count(True) == 2
+    assert [photo.made_up for photo in photos(faces_folder)].count(True) == 2
 
 
 def test_every_bare_face_is_there_twice(store: FaceStore) -> None:
     kinds = store.kind.tolist()
-    assert (kinds.count(WORN), kinds.count(BARE), kinds.count(PAINTED)) == (2, 3, 3)
+    assert (kinds.count(MADE_UP), kinds.count(BARE), kinds.count(PAINTED)) == (2, 3, 3)
     for row in np.flatnonzero(store.kind == PAINTED):
         bare = store.person[row]
         assert store.kind[bare] == BARE
@@ -74,7 +74,7 @@ def test_an_empty_folder_has_no_store(tmp_path: Path) -> None:
 
 
 def test_red_lips_arrive_red_and_nothing_arrives_outside(store: FaceStore) -> None:
-    lent = lent_by(store.face(int(np.flatnonzero(store.kind == WORN)[0])))
+    lent = appearance_of(store.face(int(np.flatnonzero(store.kind == MADE_UP)[0])))
     for row in map(int, np.flatnonzero(store.kind == BARE)):
         regions = store.regions[row]
         change = change_on(store.face(row), lent)
@@ -85,7 +85,7 @@ def test_red_lips_arrive_red_and_nothing_arrives_outside(store: FaceStore) -> No
 
 def test_the_truth_is_what_the_teacher_paints(store: FaceStore) -> None:
     row = int(np.flatnonzero(store.kind == BARE)[0])
-    lent = lent_by(store.face(int(np.flatnonzero(store.kind == WORN)[0])))
+    lent = appearance_of(store.face(int(np.flatnonzero(store.kind == MADE_UP)[0])))
     assert lent is not None
     face = store.face(row)
     frame = face.crop.copy()
@@ -100,7 +100,7 @@ def test_the_truth_is_what_the_teacher_paints(store: FaceStore) -> None:
 def test_a_face_that_shows_nothing_lends_nothing(store: FaceStore) -> None:
     face = store.face(0)
     covered = replace(face, regions=np.zeros_like(face.regions))
-    assert lent_by(covered) is None
+    assert appearance_of(covered) is None
     assert not change_on(face, None).any()
 
 
@@ -129,8 +129,8 @@ def test_batches_depend_on_the_step_alone(store: FaceStore) -> None:
     first, again = (PairSampler(store, SIZE, (2, 3))(5) for _ in range(2))
     torch.testing.assert_close(first.source.image, again.source.image, rtol=0, atol=0)
     torch.testing.assert_close(first.change, again.change, rtol=0, atol=0)
-    assert first.wearer.tolist() == [0, 0, 0, 1, 1, 1]
-    assert first.lender.tolist() == [0, 1, 2, 0, 1, 2]
+    assert first.source_rows.tolist() == [0, 0, 0, 1, 1, 1]
+    assert first.reference_rows.tolist() == [0, 1, 2, 0, 1, 2]
     assert first.change.shape == (6, 3, SIZE, SIZE)
 
 
@@ -325,7 +325,7 @@ def test_a_psgan_copies_colours_before_it_has_learnt_anything(store: FaceStore) 
     torch.manual_seed(0)
     learner = LEARNERS["psgan"](8)
     draw = PairSampler(store, 128, (1, 1))
-    bare, made_up = (int(np.flatnonzero(store.kind == kind)[0]) for kind in (BARE, WORN))
+    bare, made_up = (int(np.flatnonzero(store.kind == kind)[0]) for kind in (BARE, MADE_UP))
     with torch.no_grad():
         passes = next(iter(learner.passes(draw.pairs([(bare, False)], [(made_up, False)]))))
     lips = passes.face.regions[0] == Region.LIPS
@@ -362,7 +362,7 @@ def test_bare_faces_have_nothing_to_lose_and_every_second_batch_is_of_removal(
 ) -> None:
     draw = PairSampler(store, SIZE, (1, 2), removal=True)
     assert [draw(step).removal for step in range(4)] == [False, True, False, True]
-    bare, worn = (int(np.flatnonzero(store.kind == kind)[0]) for kind in (BARE, WORN))
+    bare, worn = (int(np.flatnonzero(store.kind == kind)[0]) for kind in (BARE, MADE_UP))
     assert not draw.taken_off(bare, False).any()
     lips = draw.face(worn, False)[1] == Region.LIPS
     blue, green, red = draw.taken_off(worn, False)[::-1][:, lips].mean(axis=1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import Region
 from makeup_sdk.faces.light import from_log, to_log
-from makeup_training.systems.faces import PAINTED, WORN, FaceStore
+from makeup_training.systems.faces import MADE_UP, PAINTED, FaceStore
 from makeup_training.systems.learners import LEARNERS, Learner
 from makeup_training.systems.objective import as_painted, blurred, taken_from
 from makeup_training.systems.pairs import LIGHT_RANGE, WINDOW, PairBatch, PairSampler, Shares
@@ -60,23 +60,25 @@ def smoothed(change: torch.Tensor, regions: torch.Tensor, *, lab: bool = False) 
     return total
 
 
-def sheet(learner: Learner, draw: PairSampler, wearers: list[int], lenders: list[int]) -> NDArray:
+def sheet(
+    learner: Learner, draw: PairSampler, sources: list[int], references: list[int]
+) -> NDArray:
     """A grid of results: references down, source faces across."""
     left, top, side = WINDOW
     window = np.s_[top : top + side, left : left + side]
     store = draw.store
     blank = np.full((side, side, 3), 255, np.uint8)
-    rows = [np.hstack([blank, *(store.crop[w][window] for w in wearers)])]
-    for lender in lenders:
-        row = [np.asarray(store.crop[lender][window])]
-        for wearer in wearers:
-            batch = draw.pairs([(wearer, False)], [(lender, False)])
+    rows = [np.hstack([blank, *(store.crop[w][window] for w in sources)])]
+    for reference in references:
+        row = [np.asarray(store.crop[reference][window])]
+        for source in sources:
+            batch = draw.pairs([(source, False)], [(reference, False)])
             with torch.no_grad():
                 passes = next(iter(learner.passes(batch)))
             made = smoothed(LIGHT_RANGE * (passes.result - passes.nothing), passes.face.regions)
             made = made[0].numpy().transpose(1, 2, 0)[..., ::-1]
             made = cv2.GaussianBlur(cv2.resize(made, (side, side)), (0, 0), 1.0)
-            row.append(from_log(to_log(store.crop[wearer][window]) + made))
+            row.append(from_log(to_log(store.crop[source][window]) + made))
         rows.append(np.hstack(row))
     return np.vstack(rows)
 
@@ -107,10 +109,10 @@ def main() -> None:
         for name, (arrival, left) in measure(run.learner, map(draw, steps)).items():
             print(f"{name.lower():6s} arrival {arrival:.2f}  left {left:.2f}")
     if options.sheet:
-        wearers = [int(i) for i in draw.rows[0][:5]]
+        sources = [int(i) for i in draw.rows[0][:5]]
         painted = [int(i) for i in draw.rows[PAINTED][8:12]]
-        worn = [int(i) for i in np.flatnonzero(store.kind == WORN)[[0, 4, 9, 14]]]
-        cv2.imwrite(str(options.sheet), sheet(run.learner, draw, wearers, worn + painted))
+        worn = [int(i) for i in np.flatnonzero(store.kind == MADE_UP)[[0, 4, 9, 14]]]
+        cv2.imwrite(str(options.sheet), sheet(run.learner, draw, sources, worn + painted))
 
 
 if __name__ == "__main__":

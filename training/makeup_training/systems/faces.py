@@ -24,7 +24,7 @@ from makeup_training.data.readers import held_back
 from makeup_training.systems.rows import Fields, close_rows, create_rows, open_rows
 from makeup_training.systems.truth import on_its_crop
 
-BARE, PAINTED, WORN = 0, 1, 2
+BARE, PAINTED, MADE_UP = 0, 1, 2
 """Kinds of faces: with little or no makeup, painted by the renderer, with real makeup."""
 
 MIN_SCORE = 0.5
@@ -50,7 +50,7 @@ class FaceStore:
         regions: uint8 (N, 256, 256).
         landmarks: float32 (N, 68, 2), crop pixels.
         skin, skin_mean: float32 (N, 6, 3), (N, 3): the `SkinTone`.
-        kind: uint8 (N,): `BARE`, `PAINTED` or `WORN`.
+        kind: uint8 (N,): `BARE`, `PAINTED` or `MADE_UP`.
         person: int32 (N,): the row of the same person's bare face, or its own row.
         held: bool (N,): never trained on.
     """
@@ -89,7 +89,7 @@ class FaceStore:
 class _Photo:
     path: Path
     mask: Path | None
-    worn: bool
+    made_up: bool
     held: bool
 
 
@@ -105,12 +105,16 @@ def photos(data: Path) -> Iterator[_Photo]:
     names = list(json.loads((data / "train" / "labels.json").read_text()))
     folder = data / "train"
 
-    def of(name: str, worn: bool) -> _Photo:
+    def of(name: str, made_up: bool) -> _Photo:
         mask = folder / "masks" / f"{name}.png"
-        return _Photo(folder / "images" / f"{name}.jpg", mask, worn, held_back(name) and not worn)
+        return _Photo(
+            folder / "images" / f"{name}.jpg", mask, made_up, held_back(name) and not made_up
+        )
 
     yield from (of(name, True) for name, use in rows.items() if use == "train")
-    yield from (_Photo(data / "more" / "images" / name, None, worn, False) for name, worn in more)
+    yield from (
+        _Photo(data / "more" / "images" / name, None, made_up, False) for name, made_up in more
+    )
     rest = [name for name in names if name not in rows and "akeup" not in name]
     order = np.random.default_rng(0).permutation(len(rest))
     yield from (of(rest[i], False) for i in order)
@@ -143,11 +147,11 @@ def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) 
         face = analyzer.analyze(image, detections[0]) if detections else None
         if face is None or face.score < MIN_SCORE:
             continue
-        kind, person = (WORN if photo.worn else BARE), count
+        kind, person = (MADE_UP if photo.made_up else BARE), count
         if not _store(arrays, count, face.crop, face, (kind, person, photo.held)):
             continue
         count += 1
-        if not photo.worn:
+        if not photo.made_up:
             rng = np.random.default_rng([0, number])
             crop = _painted(face, photo.mask, random_makeup(rng), rng)
             if _store(arrays, count, crop, face, (PAINTED, person, photo.held)):

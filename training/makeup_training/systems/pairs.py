@@ -17,8 +17,8 @@ from makeup_sdk.faces.light import from_log, to_log
 from makeup_sdk.faces.skin_light import CheekLight
 from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, Appearance
 from makeup_training.networks.inputs import FaceBatch
-from makeup_training.systems.faces import BARE, PAINTED, WORN, FaceStore
-from makeup_training.systems.truth import REGIONS, change_on, lent_by
+from makeup_training.systems.faces import BARE, MADE_UP, PAINTED, FaceStore
+from makeup_training.systems.truth import REGIONS, appearance_of, change_on
 
 LIGHT_OFFSET, LIGHT_RANGE = 1.0, 2.4
 """Networks see (log light above the bare skin + offset) / range, cut off at -1 and 1."""
@@ -50,43 +50,43 @@ class Shares:
     """How often faces of a kind are drawn.
 
     Attributes:
-        lent_worn, lent_painted: of those that lend, in real and in painted makeup; the rest is
-            bare.
-        worn_by_bare: of those that wear; the rest is of any kind.
+        made_up_references, painted_references: references in real and in painted makeup; the
+            other references are bare.
+        bare_sources: bare source faces; the others are of any kind.
         oneself: pairs in which a face lends to itself, and nothing changes.
         own_bare: batches in which a painted face meets its own bare one.
     """
 
-    lent_worn: float = 0.4
-    lent_painted: float = 0.5
-    worn_by_bare: float = 0.8
+    made_up_references: float = 0.4
+    painted_references: float = 0.5
+    bare_sources: float = 0.8
     oneself: float = 0.06
     own_bare: float = 0.0
 
 
-TAKEN_OFF = Shares(lent_worn=0.2, lent_painted=0.65, worn_by_bare=1.0, own_bare=0.25)
+TAKEN_OFF = Shares(made_up_references=0.2, painted_references=0.65, bare_sources=1.0, own_bare=0.25)
 """Of removal, where bare faces lend their skin and the others lose their makeup."""
 
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Every pair of M faces that wear and N faces that lend, on crops of side S: P = M·N pairs.
+    """Every pair of M source and N reference faces, on crops of side S: P = M·N pairs.
 
     Encoders see each face once, which makes a pair half as costly as pairs of new faces.
 
     Attributes:
-        source: M faces that wear; images RGB in [-1, 1], log light (`LIGHT_RANGE`).
-        reference: N faces that lend, likewise.
-        wearer, lender: int64 (P,), the faces of each pair.
-        removal: whether the lender is to lose its makeup, in place of the wearer getting it.
-        change: float (P, 3, S, S), RGB: the change of log light that is wanted on the wearer, or,
-            in removal, on the lender.
+        source: M faces; images RGB in [-1, 1], log light (`LIGHT_RANGE`).
+        reference: N faces, likewise.
+        source_rows, reference_rows: int64 (P,), the faces of each pair.
+        removal: whether the reference is to lose its makeup, in place of the source getting it.
+        change: float (P, 3, S, S), RGB: the change of log light that is wanted on the source, or,
+            in removal, on the reference.
     """
 
     source: FaceBatch
     reference: FaceBatch
-    wearer: Tensor
-    lender: Tensor
+    source_rows: Tensor
+    reference_rows: Tensor
     change: Tensor
     removal: bool
 
@@ -104,7 +104,7 @@ class PairSampler:
         size: side S of the crops, 256 or less.
         batch: faces that wear, and faces that lend, in a batch.
         shares: of kinds; default `Shares()`, and `TAKEN_OFF` for removal.
-        held: draw among held-back faces instead, whose lenders may be any painted ones of them.
+        held: draw among held-back faces instead, whose references may be any painted ones of them.
         seed: of all draws.
         removal: whether every second batch is of removal.
         lab: whether images and changes are CIELAB relative to the cheeks, over `LAB_UNIT`, in
@@ -130,7 +130,7 @@ class PairSampler:
         usable = np.asarray(store.held) == held
         self.rows = {
             kind: np.flatnonzero(usable & (np.asarray(store.kind) == kind))
-            for kind in (BARE, PAINTED, WORN)
+            for kind in (BARE, PAINTED, MADE_UP)
         }
         self.all = np.flatnonzero(usable)
         self._lent: dict[int, Appearance | None] = {}
@@ -141,44 +141,44 @@ class PairSampler:
         rng = np.random.default_rng([self.seed, step])
         removal = self.removal and step % 2 == 1
         shares = self.shares[removal]
-        wearers = [self._wearer(rng, shares) for _ in range(self.batch[0])]
-        lenders = [self._lender(rng, shares) for _ in range(self.batch[1])]
+        sources = [self._source(rng, shares) for _ in range(self.batch[0])]
+        references = [self._reference(rng, shares) for _ in range(self.batch[1])]
         if rng.random() < shares.oneself:
-            lenders[0] = wearers[0]
-        painted = [row for row, _ in lenders if self.store.kind[row] == PAINTED]
+            references[0] = sources[0]
+        painted = [row for row, _ in references if self.store.kind[row] == PAINTED]
         if painted and rng.random() < shares.own_bare:
-            wearers[0] = int(self.store.person[painted[0]]), wearers[0][1]
-        return self.pairs(wearers, lenders, removal=removal)
+            sources[0] = int(self.store.person[painted[0]]), sources[0][1]
+        return self.pairs(sources, references, removal=removal)
 
     def pairs(
-        self, wearers: Sequence[Draw], lenders: Sequence[Draw], *, removal: bool = False
+        self, sources: Sequence[Draw], references: Sequence[Draw], *, removal: bool = False
     ) -> PairBatch:
         """All pairs of these faces, each a row of the store and whether it is mirrored."""
-        both = [(w, l) for w in wearers for l in lenders]
-        count = len(lenders)
+        both = [(s, r) for s in sources for r in references]
+        count = len(references)
         index = torch.arange(len(both))
         return PairBatch(
-            stacked([self.face(*face, lends=removal) for face in wearers]),
-            stacked([self.face(*face, lends=not removal) for face in lenders]),
+            stacked([self.face(*face, lends=removal) for face in sources]),
+            stacked([self.face(*face, lends=not removal) for face in references]),
             index // count,
             index % count,
             _stack(
                 [self.taken_off(*l) for _, l in both]
                 if removal
-                else [self.change(w[0], l[0], w[1]) for w, l in both]
+                else [self.change(s[0], r[0], s[1]) for s, r in both]
             ),
             removal,
         )
 
-    def _wearer(self, rng: np.random.Generator, shares: Shares) -> Draw:
-        bare = rng.random() < shares.worn_by_bare
+    def _source(self, rng: np.random.Generator, shares: Shares) -> Draw:
+        bare = rng.random() < shares.bare_sources
         return int(rng.choice(self.rows[BARE] if bare else self.all)), bool(rng.random() < 0.5)
 
-    def _lender(self, rng: np.random.Generator, shares: Shares) -> Draw:
+    def _reference(self, rng: np.random.Generator, shares: Shares) -> Draw:
         kind, lent = rng.random(), BARE
-        if kind < shares.lent_worn and len(self.rows[WORN]):
-            lent = WORN
-        elif kind < shares.lent_worn + shares.lent_painted:
+        if kind < shares.made_up_references and len(self.rows[MADE_UP]):
+            lent = MADE_UP
+        elif kind < shares.made_up_references + shares.painted_references:
             lent = PAINTED
         odds = self._visible if shares is self.shares[1] and lent == PAINTED else None
         return int(rng.choice(self.rows[lent], p=odds)), bool(rng.random() < 0.5)
@@ -218,15 +218,15 @@ class PairSampler:
             landmarks.astype(np.float32),
         )
 
-    def change(self, wearer: int, lender: int, flip: bool) -> NDArray[np.float32]:
+    def change(self, source: int, reference: int, flip: bool) -> NDArray[np.float32]:
         """float32 (3, S, S), RGB: what changes when a face wears another's makeup."""
         store = self.store
-        if wearer == lender:
+        if source == reference:
             return np.zeros((3, self.size, self.size), np.float32)
-        change = change_on(store.face(wearer), self._lent_by(lender))
+        change = change_on(store.face(source), self._appearance_of(reference))
         if self.lab:
-            return self._lab_change(wearer, from_log(to_log(store.crop[wearer]) + change), flip)
-        return self.cut(change * _TAUGHT[store.regions[wearer]][..., None], flip)
+            return self._lab_change(source, from_log(to_log(store.crop[source]) + change), flip)
+        return self.cut(change * _TAUGHT[store.regions[source]][..., None], flip)
 
     def taken_off(self, row: int, flip: bool) -> NDArray[np.float32]:
         """float32 (3, S, S), RGB: what takes a face's makeup off, whoever lends the bare skin.
@@ -256,16 +256,16 @@ class PairSampler:
         change = light.relative(light.lab(after)) - light.relative(light.lab(before))
         return self.cut(change[..., ::-1] * np.float32(1 / LAB_UNIT), flip)
 
-    def _lent_by(self, row: int) -> Appearance | None:
+    def _appearance_of(self, row: int) -> Appearance | None:
         if row not in self._lent:
-            self._lent[row] = lent_by(self.store.face(row))
+            self._lent[row] = appearance_of(self.store.face(row))
         return self._lent[row]
 
     def _bare_look(self, row: int) -> Appearance | None:
         """The mean appearance of the bare faces whose skin is nearest in log light."""
         store, rows = self.store, self.rows[BARE]
         away = np.linalg.norm(store.skin_mean[rows] - store.skin_mean[row], axis=1)
-        found = [self._lent_by(int(rows[near])) for near in np.argsort(away)[:_ALIKE]]
+        found = [self._appearance_of(int(rows[near])) for near in np.argsort(away)[:_ALIKE]]
         alike = [(look, 1.0) for look in found if look is not None]
         return Appearance.mix(dict.fromkeys(REGIONS, alike)) if alike else None
 
@@ -280,7 +280,7 @@ class PairSampler:
         return np.ascontiguousarray(values[..., ::-1].transpose(2, 0, 1))
 
 
-def lent_image(faces: FaceBatch, skin: float = LIGHT_OFFSET / LIGHT_RANGE) -> Tensor:
+def reference_image(faces: FaceBatch, skin: float = LIGHT_OFFSET / LIGHT_RANGE) -> Tensor:
     """Images (B, 3, S, S) of faces that lend: bare skin where they show no region.
 
     A cell at the hairline would lend the hair's colour else. As `LightView.reference` has it.

@@ -15,7 +15,7 @@ from makeup_training.networks.psgan_pose import PoseCorrectedGenerator, pose_cor
 from makeup_training.networks.warp import reduce_grid, sample
 from makeup_training.systems.copies import COLORS, SIGNS, SMALL, carry
 from makeup_training.systems.learner import Learner, Passes
-from makeup_training.systems.pairs import PairBatch, lent_image, taken
+from makeup_training.systems.pairs import PairBatch, reference_image, taken
 
 MAPS = 3
 """Channels of gamma and of beta."""
@@ -41,7 +41,7 @@ class MapsLearner(Learner):
 
     def maps(self, batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Features, gamma and beta of the references, whose distance to their truth is kept."""
-        image, regions = lent_image(batch.reference), batch.reference.regions
+        image, regions = reference_image(batch.reference), batch.reference.regions
         features, gamma, beta = self.branches.encode_reference(image)
         cells = feature_regions(regions)
         alike = (
@@ -75,15 +75,18 @@ class PSGANLearner(MapsLearner):
         """Gamma and beta of each pair, (P, 2·maps, h, w), from the source's features."""
         network = self.branches
         keys, *maps = self.maps(batch)
-        wearers, lenders = taken(batch.source, batch.wearer), taken(batch.reference, batch.lender)
+        sources, references = (
+            taken(batch.source, batch.source_rows),
+            taken(batch.reference, batch.reference_rows),
+        )
         return attentive_morph(
-            features[batch.wearer],
-            keys[batch.lender],
-            wearers.landmarks,
-            lenders.landmarks,
-            feature_regions(wearers.regions),
-            feature_regions(lenders.regions),
-            torch.cat(maps, 1)[batch.lender],
+            features[batch.source_rows],
+            keys[batch.reference_rows],
+            sources.landmarks,
+            references.landmarks,
+            feature_regions(sources.regions),
+            feature_regions(references.regions),
+            torch.cat(maps, 1)[batch.reference_rows],
             visual_weight=network.visual_weight,
             temperature=network.temperature,
             pixel_stride=FEATURE_STRIDE,
@@ -105,11 +108,14 @@ class PoseLearner(MapsLearner):
     def passes(self, batch: PairBatch) -> Iterator[Passes]:
         network = self.branches
         features = network.encode_source(batch.source.image)
-        wearers, lenders = taken(batch.source, batch.wearer), taken(batch.reference, batch.lender)
-        grid, mask = pose_correction(wearers, lenders)
+        sources, references = (
+            taken(batch.source, batch.source_rows),
+            taken(batch.reference, batch.reference_rows),
+        )
+        grid, mask = pose_correction(sources, references)
         _, *maps = self.maps(batch)
         small = functional.avg_pool2d(mask, FEATURE_STRIDE)
-        lent = torch.cat(maps, 1).float()[batch.lender]
+        lent = torch.cat(maps, 1).float()[batch.reference_rows]
         laid = sample(lent, reduce_grid(grid, FEATURE_STRIDE)) * small
         yield decoded(network, batch, features, laid)
 
@@ -157,7 +163,7 @@ def decoded(network: MakeupBranches, batch: PairBatch, features: Tensor, maps: T
     """All passes of a network with PSGAN's decoder, as one batch."""
     none = maps.new_zeros(len(features), *maps.shape[1:])
     both = torch.cat([maps, none])
-    images = network.decode(torch.cat([features[batch.wearer], features]), *both.chunk(2, 1))
+    images = network.decode(torch.cat([features[batch.source_rows], features]), *both.chunk(2, 1))
     result, nothing = images[: len(maps)], images[len(maps) :]
-    wearers = taken(batch.source, batch.wearer)
-    return Passes(wearers, result, nothing[batch.wearer], batch.change)
+    sources = taken(batch.source, batch.source_rows)
+    return Passes(sources, result, nothing[batch.source_rows], batch.change)

@@ -49,10 +49,10 @@ _GAMMA = 2.4
 
 @dataclass(frozen=True)
 class SmallBatch(PairBatch):
-    """Pairs whose wearers are seen small.
+    """Pairs whose sources are seen small.
 
     Attributes:
-        small: float (M, 3, S/2, S/2), log light of the wearers (`LIGHT_RANGE`), whose bicubic
+        small: float (M, 3, S/2, S/2), log light of the sources (`LIGHT_RANGE`), whose bicubic
             enlargement ×2 is the image of `source`.
         sharp: float (M, 3, 2S, 2S), the same faces in full.
         makeup: whether the makeup part learns from this batch; if not, no change is wanted, and
@@ -65,7 +65,7 @@ class SmallBatch(PairBatch):
 
 
 class SmallSampler(PairSampler):
-    """Pairs whose wearers are seen small; half of them through a camera's faults in training.
+    """Pairs whose sources are seen small; half of them through a camera's faults in training.
 
     Two of three batches are for the detail alone.
     """
@@ -77,24 +77,30 @@ class SmallSampler(PairSampler):
         self._makeup = self.held or step % 3 == 0
         return super().__call__(step)
 
-    def change(self, wearer: int, lender: int, flip: bool) -> NDArray[np.float32]:
+    def change(self, source: int, reference: int, flip: bool) -> NDArray[np.float32]:
         """See `PairSampler.change`; nothing in batches for the detail."""
         if self._makeup:
-            return super().change(wearer, lender, flip)
+            return super().change(source, reference, flip)
         return np.zeros((3, 0, 0), np.float32)
 
     def pairs(
-        self, wearers: Sequence[Draw], lenders: Sequence[Draw], *, removal: bool = False
+        self, sources: Sequence[Draw], references: Sequence[Draw], *, removal: bool = False
     ) -> SmallBatch:
         """See `PairSampler.pairs`."""
-        batch = super().pairs(wearers, lenders, removal=removal)
-        rng = np.random.default_rng([self.seed, *(row for row, _ in [*wearers, *lenders])])
-        seen = [self._seen(*face, rng) for face in wearers]
+        batch = super().pairs(sources, references, removal=removal)
+        rng = np.random.default_rng([self.seed, *(row for row, _ in [*sources, *references])])
+        seen = [self._seen(*face, rng) for face in sources]
         small, sharp = (torch.from_numpy(np.stack(part)) for part in zip(*seen, strict=True))
         small = functional.avg_pool2d(small, HALF)
         return SmallBatch(
             batch.source.with_image(halfway(small)),
-            *(batch.reference, batch.wearer, batch.lender, batch.change, batch.removal),
+            *(
+                batch.reference,
+                batch.source_rows,
+                batch.reference_rows,
+                batch.change,
+                batch.removal,
+            ),
             small,
             sharp,
             self._makeup,
@@ -165,16 +171,16 @@ class SuperResolutionLearner(PSGANLearner):
         return draw
 
     def passes(self, batch: SmallBatch) -> Iterator[Passes]:
-        network, count, wearers = self.network, len(batch.wearer), len(batch.small)
-        lenders = count // wearers
-        chosen = torch.arange(wearers) * lenders + torch.arange(wearers) % lenders
+        network, count, sources = self.network, len(batch.source_rows), len(batch.small)
+        references = count // sources
+        chosen = torch.arange(sources) * references + torch.arange(sources) % references
         with torch.set_grad_enabled(batch.makeup and torch.is_grad_enabled()):
             features = network.encode_source(batch.small)
             laid = self.laid(batch, features)
-            rows = batch.wearer
+            rows = batch.source_rows
             if not batch.makeup:
-                laid, rows, chosen = laid[chosen], rows[chosen], torch.arange(wearers)
-            none = laid.new_zeros(wearers if batch.makeup else 0, *laid.shape[1:])
+                laid, rows, chosen = laid[chosen], rows[chosen], torch.arange(sources)
+            none = laid.new_zeros(sources if batch.makeup else 0, *laid.shape[1:])
             made_up = self.branches.apply_makeup(
                 torch.cat([features[rows], features[: len(none)]]),
                 *torch.cat([laid, none]).chunk(2, 1),
@@ -187,8 +193,8 @@ class SuperResolutionLearner(PSGANLearner):
         self._terms |= self._prior_terms(prior, batch)
         if batch.makeup:
             result, nothing = images[:count], images[count:]
-            faces = taken(batch.source, batch.wearer)
-            yield Passes(faces, result, nothing[batch.wearer], batch.change)
+            faces = taken(batch.source, batch.source_rows)
+            yield Passes(faces, result, nothing[batch.source_rows], batch.change)
 
     def _prior_terms(self, prior: Tensor, batch: SmallBatch) -> dict[str, Tensor]:
         maps, parsing = self.network.prior.predict(prior)

@@ -20,7 +20,7 @@ from makeup_training.networks.ssat_phases import decode
 from makeup_training.systems.copies import COLORS, SIGNS, SMALL, carry
 from makeup_training.systems.faces import FaceStore
 from makeup_training.systems.learner import Learner, Passes
-from makeup_training.systems.pairs import PairBatch, PairSampler, lent_image, taken
+from makeup_training.systems.pairs import PairBatch, PairSampler, reference_image, taken
 
 _SEMANTIC = 5.0
 _LEAK = 1.2
@@ -56,31 +56,31 @@ class SSATLearner(Learner):
     def passes(self, batch: PairBatch) -> Iterator[Passes]:
         network = self.network
         faces = batch.source, batch.reference
-        pairs = batch.wearer, batch.lender
-        wearer = int(batch.removal)
-        lender = 1 - wearer
+        pairs = batch.source_rows, batch.reference_rows
+        source = int(batch.removal)
+        reference = 1 - source
         images = [face.image for face in faces]
-        images[lender] = lent_image(faces[lender], 0.0)
+        images[reference] = reference_image(faces[reference], 0.0)
         parsings = [parsing_planes(face) for face in faces]
         contents, fused = zip(
             *(network.encode(i, p) for i, p in zip(images, parsings, strict=True)), strict=True
         )
         joined = (part[rows] for part, rows in zip(fused, pairs, strict=True))
         correspondences = network.enc_trans.correspondences(*joined, network.softmax_dim)
-        found = correspondences[wearer]
-        lent = network.encode_makeup(images[lender])[pairs[lender]]
+        found = correspondences[source]
+        lent = network.encode_makeup(images[reference])[pairs[reference]]
         makeup = warp(lent, found)
-        content, rows = contents[wearer], pairs[wearer]
+        content, rows = contents[source], pairs[source]
         none = makeup.new_zeros(len(content), *makeup.shape[1:])
         decoded = decode(
             network.gen, torch.cat([content[rows], content]), torch.cat([makeup, none])
         )
         semantic = semantic_correspondence(
-            parsings[wearer][rows], parsings[lender][pairs[lender]], found.float()
+            parsings[source][rows], parsings[reference][pairs[reference]], found.float()
         )
         self._terms = {"semantic": _SEMANTIC * semantic}
         result, nothing = decoded[: len(rows)], decoded[len(rows) :]
-        yield Passes(taken(faces[wearer], rows), result, nothing[rows], batch.change)
+        yield Passes(taken(faces[source], rows), result, nothing[rows], batch.change)
 
     def extra_terms(self) -> dict[str, Tensor]:
         return self._terms

@@ -146,7 +146,7 @@ class StyleFaces:
         """
         cv2.setNumThreads(1)
         analyzer = BundledFaceAnalyzer(threads=1)
-        found = [photo for photo in photos(data) if not photo.worn]
+        found = [photo for photo in photos(data) if not photo.made_up]
         arrays = create_rows(folder, _FIELDS, len(found))
         count = 0
         for number, photo in enumerate(found):

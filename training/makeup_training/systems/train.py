@@ -195,7 +195,7 @@ def train(system: str, plan: Plan, options: RunOptions) -> Path:
             raise BadDataError(f"{options.start}: no run to start from, {STATE} is missing")
         run.restore(options.start / STATE, start=True)
     run.origin.update(options.origin)
-    batch = plan.wearers, plan.lenders
+    batch = plan.sources, plan.references
     draw = run.learner.sampler(run.learner.open_faces(options.faces), plan.size, batch)
     began = time.perf_counter()
     with (options.out / "log.jsonl").open("a") as log, interruptions() as interrupted:

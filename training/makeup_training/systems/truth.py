@@ -17,9 +17,9 @@ __all__ = [
     "NEAR_LIPS",
     "REGIONS",
     "SKIN_LIGHTNESS",
+    "appearance_of",
     "change_on",
     "lay_out",
-    "lent_by",
     "on_its_crop",
 ]
 
@@ -33,7 +33,7 @@ def on_its_crop(
     return FaceAnalysis(np.asarray(landmarks), 1.0, np.eye(2, 3), np.asarray(crop), regions)
 
 
-def lent_by(face: FaceAnalysis) -> Appearance | None:
+def appearance_of(face: FaceAnalysis) -> Appearance | None:
     """The appearance read from a reference face; None if too little of it is visible."""
     try:
         return MobileModel().encode(face)
@@ -46,7 +46,7 @@ def change_on(face: FaceAnalysis, appearance: Appearance | None) -> FloatArray:
 
     Args:
         face: the source face.
-        appearance: from `lent_by`; None changes nothing.
+        appearance: from `appearance_of`; None changes nothing.
 
     Returns:
         float32 (256, 256, 3), B, G, R; 0 outside the regions.

@@ -22,8 +22,8 @@ from makeup_sdk.models.factors import (
     FactorPaint,
     Factors,
     SmoothedFactors,
+    at_strength,
     cover_of,
-    worn,
 )
 from makeup_sdk.models.mobile.read import RegionColors, read_regions, without_side_light
 
@@ -66,7 +66,7 @@ class MobilePainter(Painter):
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`."""
         factors = self.factors(face, tone=TONE in strength)
-        return worn(factors, {part: cover_of(face, part) for part in factors}, strength)
+        return at_strength(factors, {part: cover_of(face, part) for part in factors}, strength)
 
     def follow(self, options: SmoothingOptions) -> SmoothedFactors:
         """See `Painter.follow`."""

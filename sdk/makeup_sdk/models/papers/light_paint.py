@@ -24,8 +24,8 @@ from makeup_sdk.models.factors import (
     FactorPaint,
     Factors,
     SmoothedFactors,
+    at_strength,
     cover_of,
-    worn,
 )
 from makeup_sdk.models.papers.faces import NetworkFace
 from makeup_sdk.models.papers.views import View
@@ -67,7 +67,7 @@ class LightPainter(Painter):
     def paint(self, face: FaceAnalysis, strength: Strength) -> FactorPaint:
         """See `Painter.paint`; a face with too little visible skin stays bare."""
         factors = self.factors(face)
-        return worn(factors, {part: cover_of(face, part) for part in factors}, strength)
+        return at_strength(factors, {part: cover_of(face, part) for part in factors}, strength)
 
     def follow(self, options: SmoothingOptions) -> SmoothedFactors:
         """See `Painter.follow`."""

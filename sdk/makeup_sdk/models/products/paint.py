@@ -93,7 +93,9 @@ class LayeredPainter(Painter):
     def paint(self, face: FaceAnalysis, strength: Strength) -> "LayeredPaint":
         """See `Painter.paint`."""
         under = self._base.paint(face, below(strength, self._regions))
-        return LayeredPaint(under, self._over.paint_over(face, worn(under, face), None, strength))
+        return LayeredPaint(
+            under, self._over.paint_over(face, painted(under, face), None, strength)
+        )
 
     def follow(self, options: SmoothingOptions) -> Follower:
         """See `Painter.follow`."""
@@ -147,7 +149,7 @@ class _LayeredFollower:
         self, face: FaceAnalysis, step: Step | None, strength: Strength, opacity: float
     ) -> LayeredPaint:
         under = self._base.paint(face, step, below(strength, self._regions), opacity)
-        crop = worn(under, face)
+        crop = painted(under, face)
         return LayeredPaint(under, self._over.paint(face, crop, step, scaled(strength, opacity)))
 
     def remember(self, memory: Memory) -> None:
@@ -245,7 +247,7 @@ def below(strength: Strength, regions: frozenset[Region]) -> Strength:
     return {part: share for part, share in strength.items() if part in regions or part == TONE}
 
 
-def worn(paint: Paint, face: FaceAnalysis) -> Image:
+def painted(paint: Paint, face: FaceAnalysis) -> Image:
     """uint8 (256, 256, 3): the crop of a face with a paint."""
     crop: Image = face.crop.copy()
     there = replace(face, landmarks=face.crop_landmarks, matrix=np.eye(2, 3))
