@@ -21,7 +21,7 @@ from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_sdk.faces.light import from_log, to_log
 from makeup_sdk.makeup.base import DETAIL, MAKEUP_REGIONS
-from makeup_sdk.models.factors import Factors, cover_of, worn
+from makeup_sdk.models.factors import Factors, at_strength, cover_of
 from makeup_sdk.models.papers.psgan_sr import SharpPainter
 from makeup_sdk.models.papers.views import PIXEL_MIDDLE
 
@@ -161,7 +161,7 @@ def _made_up(painter: SharpPainter, face: FaceAnalysis) -> Image:
 def _put(frame: Image, face: FaceAnalysis, factors: Factors) -> Image:
     result = frame.copy()
     covers = {part: cover_of(face, part) for part in factors}
-    worn(factors, covers, _ALL).put(result, face, color="bgr", threads=1)
+    at_strength(factors, covers, _ALL).put(result, face, color="bgr", threads=1)
     return result
 
 

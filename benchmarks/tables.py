@@ -33,8 +33,8 @@ OTHERS = (
 )
 
 _BENCH = """`makeup bench --desktop`; *image* detects the faces in every frame, *stream* tracks
-them. Model only: painting the makeup, without face analysis and compositing. AVX2: the same
-processor with every library limited to AVX2, ONNX Runtime in a copy with AVX-512 switched off.
+them. Model only: painting the makeup, without face analysis and compositing. Two cores of an AMD
+EPYC each: Zen 3, which has AVX2 alone, and Zen 4.
 """
 
 ISA_NAMES = {"baseline": "baseline", "avx2": "AVX2", "avx512": "AVX-512"}

@@ -1,4 +1,4 @@
-"""Make the pictures of the try-on page for the documentation, in a headless Chromium.
+"""Make the pictures of the try-on page and of the documentation, in a headless Chromium.
 
     python docs/tools/page_pictures.py
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -25,7 +26,7 @@ _LOADED = """() => [...document.images].every((image) => {
 
 
 def main() -> None:
-    """Write `page-desktop.jpg` and `page-phone.jpg` to `docs/images/`."""
+    """Write `page-desktop.jpg`, `page-phone.jpg` and `docs-site.jpg` to `docs/images/`."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     command = [sys.executable, "-m", "makeup_sdk", "serve", "--port", str(_PORT)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -56,10 +57,22 @@ def main() -> None:
                     _picture(phone), 0, 0, 0, 24, cv2.BORDER_CONSTANT, value=(255, 255, 255)
                 ))  # fmt: skip
             _save("page-phone", np.hstack(phones)[:, :-24])
+            _save("docs-site", _site(browser))
             browser.close()
     finally:
         server.terminate()
         server.wait(20)
+
+
+def _site(browser: Any) -> np.ndarray:
+    """The gallery of the documentation, built anew."""
+    with TemporaryDirectory() as folder:
+        build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", folder]
+        subprocess.run(build, cwd=IMAGES.parents[1], check=True)
+        page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+        page.goto((Path(folder) / "gallery" / "index.html").as_uri())
+        page.wait_for_function(_LOADED)
+        return _screenshot(page)
 
 
 def _opened(browser: Any, address: str, width: int, height: int, scheme: str = "light") -> Any:
@@ -82,6 +95,10 @@ def _picture(page: Any) -> np.ndarray:
     page.wait_for_load_state("networkidle")
     page.wait_for_function(_LOADED)
     page.wait_for_timeout(600)
+    return _screenshot(page)
+
+
+def _screenshot(page: Any) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
 
 

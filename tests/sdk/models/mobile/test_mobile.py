@@ -17,7 +17,7 @@ from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid
 from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, WINDOWS, Appearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, TONE
-from makeup_sdk.models.factors import GRIDS, FactorPaint, coverage, worn
+from makeup_sdk.models.factors import GRIDS, FactorPaint, at_strength, coverage
 from makeup_sdk.models.mobile.model import MobileModel
 from makeup_sdk.stream import FrameProcessor, StreamOptions
 
@@ -104,7 +104,7 @@ def everywhere(face):
     factors = {
         region: np.ones((3, grid.rows, grid.columns), np.float32) for region, grid in GRIDS.items()
     }
-    return worn(factors, {region: coverage(face, region) for region in factors}, FULL)
+    return at_strength(factors, {region: coverage(face, region) for region in factors}, FULL)
 
 
 def test_strength_beyond_one_goes_on_in_the_same_direction(analysis, looks, model):

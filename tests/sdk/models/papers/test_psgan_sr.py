@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from makeup_sdk import FaceAnalysis, Look, MakeupEngine, Region
 from makeup_sdk.faces import BundledFaceAnalyzer
 from makeup_sdk.makeup.base import DETAIL, MAKEUP_REGIONS
-from makeup_sdk.models.factors import GRIDS, coverage, worn
+from makeup_sdk.models.factors import GRIDS, at_strength, coverage
 from makeup_sdk.models.papers.psgan_sr import SharpPainter, small_share
 
 Image = NDArray[np.uint8]
@@ -70,15 +70,15 @@ def test_small_soft_faces_become_sharper(painter: SharpPainter, seen: Callable, 
     factors = dict(painter.factors(face))
     covers = {part: coverage(face, part) for part in factors}
     alone, both = frame.copy(), frame.copy()
-    worn(factors, covers, ALL).put(both, face, color="bgr", threads=1)
+    at_strength(factors, covers, ALL).put(both, face, color="bgr", threads=1)
     del factors[DETAIL]
-    worn(factors, covers, ALL).put(alone, face, color="bgr", threads=1)
+    at_strength(factors, covers, ALL).put(alone, face, color="bgr", threads=1)
     assert gradient(both, face) > 1.02 * gradient(alone, face)
     truth, _ = seen(width, 0.0)
     rest = np.abs(frame.astype(int) - truth).sum()
     bare = frame.copy()
     detail = painter.factors(face)[DETAIL]
-    worn({DETAIL: detail}, covers, ALL).put(bare, face, color="bgr", threads=1)
+    at_strength({DETAIL: detail}, covers, ALL).put(bare, face, color="bgr", threads=1)
     assert np.abs(bare.astype(int) - truth).sum() < rest  # what is added is really missing
 
 
