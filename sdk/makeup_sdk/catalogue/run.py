@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
-from makeup_engines import Bundle
 from makeup_kernels import InvalidInputError
 from makeup_kernels.files import sha256
 from makeup_sdk import __version__
@@ -19,10 +18,9 @@ from makeup_sdk.catalogue.storage import Place
 from makeup_sdk.catalogue.worker import Outcome, PhotoWorker
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.frame import StrengthLike, normalize_strength
-from makeup_sdk.models.facts import MODELS
-from makeup_sdk.models.registry import DEFAULT_MODEL
+from makeup_sdk.models.registry import DEFAULT_MODEL, bundle_of
 from makeup_sdk.photos import WRITE_SUFFIXES
-from makeup_sdk.weights import FOLDER, open_shipped, shipped_names
+from makeup_sdk.weights import open_shipped
 
 _FACE_NETWORKS = ("face_detector", "face_landmarks_regions")
 _SAMPLE = 5
@@ -273,8 +271,8 @@ def _outcomes(
 def _model_digest(model: str) -> str:
     """SHA-256 of the SDK's version and the networks: all that affects results besides the job."""
     parts = [__version__, *(sha256(open_shipped(name).manifest_bytes) for name in _FACE_NETWORKS)]
-    if model not in MODELS:
-        bundle = Bundle.open(FOLDER / model if model in shipped_names() else model)
+    bundle = bundle_of(model)
+    if bundle is not None:
         parts.append(sha256(bundle.manifest_bytes))
     return sha256(" ".join(parts).encode())
 
