@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from makeup_kernels import InvalidInputError
+from makeup_kernels.cores import usable_cores
 from makeup_kernels.files import sha256
 from makeup_sdk import __version__
 from makeup_sdk.arguments import as_count
@@ -66,7 +67,7 @@ class CatalogueOptions:
     @property
     def threads_each(self) -> int:
         """CPU threads per worker."""
-        return self.threads or max(cores() // max(self.workers, 1), 1)
+        return self.threads or max(usable_cores() // max(self.workers, 1), 1)
 
 
 @dataclass
@@ -244,11 +245,6 @@ def prepare(
     found = find_photos(photos, output)
     worn: tuple[LookRef, ...] = find_looks(looks, engine)
     return Job(output.address, settings, worn, options.threads_each), found
-
-
-def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _outcomes(

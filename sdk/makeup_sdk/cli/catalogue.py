@@ -7,6 +7,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from makeup_kernels import BackendUnavailableError
+from makeup_kernels.cores import usable_cores
 from makeup_kernels.terminal import JsonOption, QuietOption, Reporter
 from makeup_sdk.cli.options import (
     BackendOption,
@@ -87,7 +88,7 @@ def catalogue(
         tone=tone,
         model=model,
         backend=backend,
-        workers=workers if workers is not None else 0 if ray else module.cores(),
+        workers=workers if workers is not None else 0 if ray else usable_cores(),
         threads=threads or (1 if ray else None),
     )
     reporter = Reporter(quiet=quiet, as_json=as_json)
