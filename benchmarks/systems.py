@@ -4,9 +4,12 @@
 
 References are the held-out ones of `train/makeup.csv` (`measure`), faces the people of `val/`.
 `systems.json` has, per model, the medians of arrival and left (`arrival_measure.py`), milliseconds
-per face on one core, and the size of the weights; for `psgan-sr` also what `small_faces.py`
-measures. `systems-MODEL.jpg` shows the model on the shipped demo faces, with references (or styles)
-down; `systems.jpg` shows all models side by side; `--sheets FOLDER` also shows real people, whose
+per face and the size of the weights. `turned` is the left of pairs whose yaw differs by 20 to 40
+degrees over that of pairs within 10. `oneself` is the PSNR in dB, on the crop, of a reference in
+its own makeup to itself. For `psgan-sr` there is also what `small_faces.py` measures.
+
+`systems-MODEL.jpg` shows the model on the shipped demo faces, with references (or styles) down;
+`systems.jpg` shows all models side by side; `--sheets FOLDER` also shows real people, whose
 pictures must not be published.
 """
 
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from statistics import median
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any
 
 import cv2
@@ -25,11 +28,11 @@ import numpy as np
 from arrival_measure import REGIONS, arrival, mean_regions, on_mean_face
 from small_faces import enlarged, in_frames
 
-from makeup_kernels import Region
+from makeup_kernels import Region, crop_face
 from makeup_kernels.types import Image
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.bench.machine import machine_info
-from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis, yaw_degrees
 from makeup_sdk.images import read_image, write_image
 from makeup_sdk.models.papers.region_gan import StyleModel
 from makeup_sdk.models.registry import open_model, shipped_models
@@ -39,6 +42,8 @@ TILE = 320
 SHEET = 4
 DESIGNS = ("red-classic", "smoky", "editorial")
 """Designed looks for the removal test."""
+ALIKE, TURNED = 10.0, (20.0, 40.0)
+"""Degrees of yaw by which the two faces of a pair differ at most, and from and to."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,11 @@ def main() -> None:
     for name in options.models:
         model = open_model(name)
         if isinstance(model, StyleModel):
-            rows[name] = {
-                "core_milliseconds": speed(name, Look.from_style(model.styles[-1]), chosen)
-            }
+            rows[name] = speed(name, Look.from_style(model.styles[-1]), chosen)
         else:
             rows[name] = arrivals(name, references, chosen)
-            rows[name]["core_milliseconds"] = speed(name, references[0].image, chosen)
+            rows[name] |= speed(name, references[0].image, chosen)
+            rows[name]["oneself"] = oneself(name, references)
         if getattr(model, "name", name) == "ssat":
             rows[name]["removal"] = removal(name, chosen)
         if getattr(model, "name", name) == "psgan-sr":
@@ -146,7 +150,7 @@ def pictures(paths: list[Path]) -> list[Picture]:
 
 
 def arrivals(model: str, references: list[Picture], sources: list[Picture]) -> dict[str, Any]:
-    """Medians over all pairs, by region; pairs whose reference the model refuses are counted."""
+    """Medians over all pairs, by region; of `left` also turned pairs over those that are not."""
     bare = [on_mean_face(source.image, source.face.landmarks) for source in sources]
     found: dict[str, list[tuple[float, float]]] = {region.name.lower(): [] for region in REGIONS}
     engine = MakeupEngine(model=model, max_faces=1)
@@ -157,11 +161,21 @@ def arrivals(model: str, references: list[Picture], sources: list[Picture]) -> d
             result = on_mean_face(engine.process(source.image), source.face.landmarks)
             for region, value in arrival(own, lent, result).regions.items():
                 found[region.name.lower()].append(value)
-    medians = {name: np.median(np.array(values), axis=0) for name, values in found.items()}
-    return {
-        name: {"arrival": round(float(a), 3), "left": round(float(left), 3)}
-        for name, (a, left) in medians.items()
-    }
+    away = np.array([[abs(_yaw(s) - _yaw(r)) for s in sources] for r in references]).ravel()
+    turned = (away >= TURNED[0]) & (away <= TURNED[1])
+    rows: dict[str, Any] = {"turned": {"pairs": int(turned.sum())}}
+    for name, values in found.items():
+        pairs = np.array(values)
+        arrived, left = np.median(pairs, axis=0)
+        rows[name] = {"arrival": round(float(arrived), 3), "left": round(float(left), 3)}
+        if turned.any():
+            ratio = np.median(pairs[turned, 1]) / np.median(pairs[away <= ALIKE, 1])
+            rows["turned"][name] = round(float(ratio), 2)
+    return rows
+
+
+def _yaw(picture: Picture) -> float:
+    return yaw_degrees(picture.face.landmarks)
 
 
 def removal(model: str, sources: list[Picture]) -> dict[str, float]:
@@ -184,21 +198,36 @@ def removal(model: str, sources: list[Picture]) -> dict[str, float]:
     return {region: round(median(values), 3) for region, values in shares.items()}
 
 
-def speed(model: str, look: Any, sources: list[Picture]) -> float:
-    """Median milliseconds on one core from an analysed face to its paint.
+def oneself(model: str, references: list[Picture]) -> dict[str, float]:
+    """PSNR of references in their own makeup to themselves: the median and the worst."""
+    engine, found = MakeupEngine(model=model, max_faces=1), []
+    for reference in references:
+        engine.look = Look.from_photo(reference.image, model=engine.model)
+        made_up = crop_face(engine.process(reference.image), reference.face.matrix)
+        found.append(cv2.PSNR(made_up, crop_face(reference.image, reference.face.matrix)))
+    return {"median": round(median(found), 1), "worst": round(min(found), 1)}
 
-    Processor time on one thread, hardly affected by other programs.
+
+def speed(model: str, look: Any, sources: list[Picture]) -> dict[str, float]:
+    """Median milliseconds from an analysed face to its paint.
+
+    `core_milliseconds` is processor time on one thread, hardly affected by other programs;
+    `milliseconds` is wall time on all cores.
     """
-    engine = MakeupEngine(model=model, look=look, max_faces=1, threads=1)
-    outfit = engine.outfit(0)
-    assert outfit is not None
-    strength = engine.strength_of(outfit)
-    times = []
-    for source in [*sources[:2], *sources]:
-        began = process_time()
-        outfit.painter.paint(source.face, strength)
-        times.append((process_time() - began) * 1e3)
-    return round(median(times[2:]), 1)
+    found = {}
+    clocks = {"core_milliseconds": (process_time, 1), "milliseconds": (perf_counter, None)}
+    for name, (clock, threads) in clocks.items():
+        engine = MakeupEngine(model=model, look=look, max_faces=1, threads=threads)
+        outfit = engine.outfit(0)
+        assert outfit is not None
+        strength = engine.strength_of(outfit)
+        times = []
+        for source in [*sources[:2], *sources]:
+            began = clock()
+            outfit.painter.paint(source.face, strength)
+            times.append((clock() - began) * 1e3)
+        found[name] = round(median(times[2:]), 1)
+    return found
 
 
 def sheet(model: str, looks: list[tuple[Image | None, Any]], faces: list[Image]) -> Image:

@@ -93,9 +93,10 @@ def _arrivals(models: Mapping[str, Mapping[str, Any]]) -> str:
     for name, facts in sorted(models.items()):
         shares = [facts.get(r) for r in regions]
         cells = ["" if s is None else f"{s['arrival']:.2f} / {s['left']:.2f}" for s in shares]
-        cost = f"{facts['core_milliseconds']:.0f}" if "core_milliseconds" in facts else ""
-        rows.append((f"`{name}`", *cells, cost, f"{facts['megabytes']:.1f}"))
-    return _rows(("arrival / left", *regions, "ms of a core", "MB"), rows)
+        clocks = ("core_milliseconds", "milliseconds")
+        costs = [f"{facts[c]:.0f}" if c in facts else "" for c in clocks]
+        rows.append((f"`{name}`", *cells, *costs, f"{facts['megabytes']:.1f}"))
+    return _rows(("arrival / left", *regions, "ms of a core", "ms on all cores", "MB"), rows)
 
 
 def _training(data: Mapping[str, Any]) -> str:

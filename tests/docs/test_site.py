@@ -53,13 +53,13 @@ def test_metrics_table(tables: ModuleType, tmp_path: Path) -> None:
 
 def test_models_stand_side_by_side(tables: ModuleType, tmp_path: Path) -> None:
     models = {
-        "b": {"core_milliseconds": 7.6, "megabytes": 0},
+        "b": {"core_milliseconds": 7.6, "milliseconds": 6.9, "megabytes": 0},
         "a": {"lips": {"arrival": 0.876, "left": 0.5}, "megabytes": 1.92},
     }
     (tmp_path / "toy.json").write_text(json.dumps({"models": models}))
     assert tables.table("arrivals", "toy.json").splitlines()[2:] == [
-        "| `a` | 0.88 / 0.50 |  |  |  |  | 1.9 |",
-        "| `b` |  |  |  |  | 8 | 0.0 |",
+        "| `a` | 0.88 / 0.50 |  |  |  |  |  | 1.9 |",
+        "| `b` |  |  |  |  | 8 | 7 | 0.0 |",
     ]
 
 

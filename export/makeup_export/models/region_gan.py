@@ -63,7 +63,8 @@ class RegionMakeup(nn.Module):
         if isinstance(self.generator, StyledRegionGenerator):
             norms = self.generator.norms(label)
             features = self.generator.encode(image, norms)
-            return image + self.generator.decode(features, norms), self.masks(features).softmax(1)
+            change = self.generator.decode(features, norms, image)
+            return image + change, self.masks(features).softmax(1)
         features = self.generator.encode(image, label)
         return self.generator.decode(features), self.masks(features).softmax(1)
 
@@ -105,6 +106,7 @@ def _prepared(network: RegionMakeup, size: int) -> tuple[nn.Module, nn.Module]:
         read_pixels(generator.down[0])
         reorder_outputs(generator.last)
         generator.last = BlockOutput(generator.last)  # type: ignore[assignment]
+        generator.cover = BlockOutput(generator.cover)  # type: ignore[assignment]
         rewrite_transposed(network)
         return generator.norms, _StyledFrame(network)
     first, last = generator.main[0], generator.main[-2]
@@ -162,7 +164,8 @@ class _StyledFrame(nn.Module):
 
     def forward(self, image: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         features = self.generator.encode(image, style)
-        result = image / HALF_RANGE + self.generator.decode(features, style)
+        image = image / HALF_RANGE
+        result = image + self.generator.decode(features, style, image)
         return result, self.masks(features).softmax(1)
 
 

@@ -6,6 +6,7 @@ from makeup_training.networks.region_gan import (
     MaskNetwork,
     RegionGenerator,
     StarGANDiscriminator,
+    StyledRegionGenerator,
     select_masks,
 )
 
@@ -118,3 +119,20 @@ def test_gradients_reach_every_parameter():
     (generator.decode(features).square().mean() + masks(features).square().mean()).backward()
     for module in (generator, masks):
         assert all(p.grad.abs().sum() > 0 for p in module.parameters())
+
+
+def test_styled_generator_covers_colors_and_gradients_reach_every_parameter():
+    torch.manual_seed(0)
+    generator = StyledRegionGenerator(9, width=8).double()
+    image, label = torch.rand(2, 3, 32, 32).double() * 2 - 1, torch.rand(2, 9).double()
+    result = generator(image, label)
+    result.square().mean().backward()
+    assert all(p.grad.abs().sum() > 0 for p in generator.parameters())
+    with torch.no_grad():
+        generator.cover.weight.zero_()
+        generator.cover.bias.fill_(40.0)
+        own = torch.nn.functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
+        generator.last.weight.zero_()
+        generator.last.bias.fill_(0.25)
+        flat = generator(image, label) - image
+    torch.testing.assert_close(flat, 0.25 - own)

@@ -134,12 +134,14 @@ class RegionGenerator(nn.Module):
 
 
 class StyledRegionGenerator(nn.Module):
-    """Mobile-class `RegionGenerator`: the label sets the norms, and the output is a change.
+    """Mobile-class `RegionGenerator`: the label sets the norms; the output is laid over the face.
 
     A narrow network learns label planes, which act only at the picture's border, far too slowly.
     Here a small network turns the label into the scale and shift of every instance norm
-    (conditional instance norm, Dumoulin et al., 2017). The output is added to the image, so that
-    a label without regions leaves the face unchanged.
+    (conditional instance norm, Dumoulin et al., 2017).
+
+    Makeup covers: the network gives a color and how much of the face's own color it replaces. A
+    change to be added would depend on the face's own color, which instance norm discards.
 
     Args:
         label_channels: length of the label vector (`LabelLayout.channels`).
@@ -168,6 +170,7 @@ class StyledRegionGenerator(nn.Module):
             ]
         )
         self.last = nn.Conv2d(width, 3, 7, 1, 3)
+        self.cover = nn.Conv2d(width, 1, 7, 1, 3)
         self.channels = [width, 2 * width, *[inner] * (1 + 2 * self.RESIDUAL), 2 * width, width]
         self.norms = nn.Sequential(
             nn.Linear(label_channels, self.HIDDEN),
@@ -178,7 +181,7 @@ class StyledRegionGenerator(nn.Module):
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         """Image (B, 3, H, W) in [−1, 1] and label (B, label_channels) to the result."""
         norms = self.norms(label)
-        return image + self.decode(self.encode(image, norms), norms)
+        return image + self.decode(self.encode(image, norms), norms, image)
 
     def encode(self, image: Tensor, norms: Tensor) -> Tensor:
         """Image and norms (B, 2·sum of channels) to the features (B, 4·width, H/4, W/4)."""
@@ -193,12 +196,13 @@ class StyledRegionGenerator(nn.Module):
             x = x + _normed(second(inside), parts[at + 1])
         return x
 
-    def decode(self, features: Tensor, norms: Tensor) -> Tensor:
-        """Features to the change (B, 3, H, W) of the image."""
+    def decode(self, features: Tensor, norms: Tensor, image: Tensor) -> Tensor:
+        """Features to the change (B, 3, H, W): cover · (color − mean of the image over 3×3)."""
         x = features
         for convolution, part in zip(self.up, self._parts(norms)[-2:], strict=True):
             x = functional.relu(_normed(convolution(x), part))
-        change: Tensor = self.last(x)
+        own = functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
+        change: Tensor = self.cover(x).sigmoid() * (self.last(x) - own)
         return change
 
     def _parts(self, norms: Tensor) -> list[Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from makeup_training.networks.inputs import FaceBatch
 from makeup_training.systems.faces import FaceStore, build
 from makeup_training.systems.objective import ChangeWeights, change_terms
-from makeup_training.systems.pairs import PairSampler
+from makeup_training.systems.pairs import LIGHT_OFFSET, LIGHT_RANGE, PairSampler
 
 
 class Passes(NamedTuple):
@@ -70,9 +70,9 @@ class SystemLearner(ABC):
         """The training faces."""
         return FaceStore.open(folder)
 
+    @abstractmethod
     def sampler(self, store: Any, size: int, batch: tuple[int, int], *, held: bool = False) -> Any:
-        """A sampler that draws a batch for each step; pairs by default."""
-        return PairSampler(store, size, batch, held=held)
+        """A sampler that draws a batch for each step."""
 
     @abstractmethod
     def terms(self, batch: Any, *, mixed: bool) -> dict[str, Tensor]:
@@ -92,6 +92,16 @@ class Learner(SystemLearner):
     """
 
     lab: ClassVar[bool] = False
+
+    @property
+    def bare_skin(self) -> float:
+        """Value of bare skin in its images."""
+        return 0.0 if self.lab else LIGHT_OFFSET / LIGHT_RANGE
+
+    def sampler(
+        self, store: FaceStore, size: int, batch: tuple[int, int], *, held: bool = False
+    ) -> PairSampler:
+        return PairSampler(store, size, batch, held=held, lab=self.lab)
 
     @abstractmethod
     def passes(self, batch: Any) -> Iterator[Passes]:

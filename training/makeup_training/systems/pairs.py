@@ -280,10 +280,10 @@ class PairSampler:
         return np.ascontiguousarray(values[..., ::-1].transpose(2, 0, 1))
 
 
-def reference_image(faces: FaceBatch, skin: float = LIGHT_OFFSET / LIGHT_RANGE) -> Tensor:
+def reference_image(faces: FaceBatch, skin: float) -> Tensor:
     """Images (B, 3, S, S) of faces that lend: bare skin where they show no region.
 
-    A cell at the hairline would lend the hair's colour else. As `LightView.reference` has it.
+    A cell at the hairline would lend the hair's colour else. As `View.reference` has it.
 
     Args:
         faces: that lend.

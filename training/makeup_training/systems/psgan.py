@@ -30,6 +30,7 @@ class MapsLearner(Learner):
     Beta is told what to be, the reference's colour; gamma finds its meaning.
     """
 
+    lab = True
     facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS}
     branches: MakeupBranches
 
@@ -41,7 +42,8 @@ class MapsLearner(Learner):
 
     def maps(self, batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Features, gamma and beta of the references, whose distance to their truth is kept."""
-        image, regions = reference_image(batch.reference), batch.reference.regions
+        image = reference_image(batch.reference, self.bare_skin)
+        regions = batch.reference.regions
         features, gamma, beta = self.branches.encode_reference(image)
         cells = feature_regions(regions)
         alike = (

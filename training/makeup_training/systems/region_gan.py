@@ -33,6 +33,8 @@ _REMOVED = 0.4
 _STILL = 0.1
 """Probability that the target of a bare face may be bare. If more often, or from the start, the
 network learns to change nothing for that style, and never removes makeup."""
+_COVER = -1.0
+"""Bias of the cover at first, before its sigmoid."""
 _CAST, _EXPOSURE = 0.04, 0.06
 """Spread of the residual light in the pictures, of each channel and of all together."""
 
@@ -180,7 +182,9 @@ class RegionGANLearner(Learner):
         initialise(self.network, "xavier")
         with torch.no_grad():
             self.network.generator.norms[-1].weight *= 0.3
-            self.network.generator.last.weight *= 0.1
+            for layer in (self.network.generator.last, self.network.generator.cover):
+                layer.weight *= 0.1
+            self.network.generator.cover.bias.fill_(_COVER)
         self._terms: dict[str, Tensor] = {}
 
     @property
@@ -205,7 +209,7 @@ class RegionGANLearner(Learner):
         norms = generator.norms(batch.label)
         features = generator.encode(image, norms)
         found = functional.cross_entropy(self.network.masks(features).float(), batch.classes.long())
-        change = generator.decode(features, norms)
+        change = generator.decode(features, norms, image)
         self._terms = {"masks": _MASKS * found, "squares": _squares(change, batch)}
         yield Passes(batch.face, image + change, image, batch.change)
 
