@@ -20,6 +20,9 @@ from makeup_training.systems.pairs import PairBatch, reference_image, taken
 MAPS = 3
 """Channels of gamma and of beta."""
 
+GAINS = {"transfer": {"skin": 1.33}}
+"""See `ssat.GAINS`: the faint changes of skin come out too small."""
+
 _TOLD = 0.3
 """Weight of what beta is told to be."""
 
@@ -31,7 +34,7 @@ class MapsLearner(Learner):
     """
 
     lab = True
-    facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS}
+    facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS, "gains": GAINS}
     branches: MakeupBranches
 
     def __init__(self) -> None:
@@ -99,7 +102,7 @@ class PoseLearner(MapsLearner):
     """PSGAN with pose correction, its maps warped in place of the reference."""
 
     name = "psgan-pose"
-    facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS, "warp": "maps"}
+    facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS, "warp": "maps", "gains": GAINS}
     branches: PoseCorrectedGenerator
 
     def __init__(self, width: int) -> None:
