@@ -389,4 +389,4 @@ def test_a_file_that_is_closed_to_us_is_told(
     monkeypatch.setattr(Path, "read_bytes", closed)
     assert run(monkeypatch, "look", "show", tmp_path / "mine.look") == 1
     told = capsys.readouterr().err
-    assert told.startswith(f"error: {tmp_path / 'mine.look'}: Permission denied; choose another")
+    assert told.startswith(f"error: {tmp_path / 'mine.look'}: Permission denied; change the perm")
