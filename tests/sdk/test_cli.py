@@ -12,7 +12,7 @@ from PIL import ImageCms
 
 from makeup_sdk import BundleError, Look, Region, __version__, read_image, write_image
 from makeup_sdk.cli import main
-from makeup_sdk.look import SHIPPED_LOOKS
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.models.registry import open_model
 
 

@@ -10,7 +10,8 @@ from makeup_kernels import InvalidInputError, Region
 from makeup_kernels.terminal import JsonOption, NamesOption, QuietOption, Reporter
 from makeup_sdk.cli.options import parse_share
 from makeup_sdk.images import write_image
-from makeup_sdk.look import SHIPPED_LOOKS, Look, look_by_name
+from makeup_sdk.looks.look import Look, look_by_name
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.makeup.product_json import ProductMakeup, product_lines
 from makeup_sdk.models.facts import FACTS
 from makeup_sdk.models.registry import DEFAULT_MODEL
