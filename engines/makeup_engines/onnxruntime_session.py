@@ -73,7 +73,7 @@ class OnnxRuntimeSession:
         installed = onnxruntime.get_available_providers()
         if provider is None:
             raise BackendUnavailableError(
-                f"backend {backend!r} is not available for {where}; known are: "
+                f"backend {backend!r} is not available for {where}; expected one of "
                 + ", ".join(_PROVIDERS)
             )
         if provider not in installed:

@@ -167,7 +167,9 @@ def entry_of(model: str) -> Entry:
         ExportError: an unknown model.
     """
     if model not in CATALOGUE:
-        raise ExportError(f"model {model!r} cannot be exported; known are: {', '.join(CATALOGUE)}")
+        raise ExportError(
+            f"model {model!r} cannot be exported; expected one of {', '.join(CATALOGUE)}"
+        )
     return CATALOGUE[model]
 
 

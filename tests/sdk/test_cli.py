@@ -152,7 +152,10 @@ def test_apply_without_a_face_writes_nothing(
         (["apply", "x", "y", "--look", RED, "-o", "o.v2"], "to be a folder, create it first"),
         (["look", "encode", RED, "--model", "z", "-o", "x.look"], "model: 'z' is unknown"),
         (["look", "colors", "--lips", "blu", "-o", "x.look"], "lips: 'blu' is not a colour"),
-        (["look", "colors", "--lips", "#123", "-o", "x.txt"], "look files end in .look"),
+        (
+            ["look", "colors", "--lips", "#123", "-o", "x.txt"],
+            "x.txt: expected a name that ends in .look",
+        ),
         (["look", "mix", "a.look=x", "-o", "x.look"], "'x' is not a number"),
         (["look", "show", "none.look"], "no such look file"),
         (["look", "show", "smokey"], "is called 'smokey'; did you mean 'smoky'?"),
@@ -280,7 +283,7 @@ def test_looks_of_products(
     assert run(monkeypatch, "look", "products", card, "-o", red) == 1
     assert "not UTF-8 text" in capsys.readouterr().err
     assert run(monkeypatch, "look", "products", tmp_path / "no.json", "-o", red) == 1
-    assert "no such file of products" in capsys.readouterr().err
+    assert "no such file; expected products as JSON" in capsys.readouterr().err
 
 
 def test_look_file_for_a_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def _colors(look: Look) -> dict[Region, str]:
 
 def _save(look: Look, output: Path, quiet: bool, as_json: bool) -> None:
     if output.suffix != ".look":
-        raise InvalidInputError(f"{output}: look files end in .look")
+        raise InvalidInputError(f"{output}: expected a name that ends in .look")
     if not output.parent.is_dir():
         raise InvalidInputError(f"{output.parent}: no such folder; create it first")
     look.save(output)

@@ -76,7 +76,7 @@ def read_json_file(path: str | Path) -> str:
     """
     path = as_path(path, "products")
     if not path.is_file():
-        raise InvalidInputError(f"{path}: no such file of products")
+        raise InvalidInputError(f"{path}: no such file; expected products as JSON")
     if path.stat().st_size > _MAX_JSON_BYTES:
         raise InvalidInputError(f"{path}: larger than 1 MiB; this is no file of products")
     try:
