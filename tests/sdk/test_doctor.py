@@ -356,7 +356,10 @@ def test_jetson(monkeypatch, tmp_path):
             "tensorrt_cu12 and tensorrt_cu13 overwrite each other",
             "pip uninstall -y tensorrt tensorrt_cu12 tensorrt_cu13",
         ),
-        ({"tensorrt": "10.9.0"}, "installed but cannot be imported: libnvinfer", "--force-reinstall"),
+        (
+            {"tensorrt": "10.9.0"}, "installed but cannot be imported: libnvinfer",
+            "--force-reinstall",
+        ),
     ],
 )  # fmt: skip
 def test_tensorrt_that_does_not_fit(versions, detail, remedy, monkeypatch, tmp_path):

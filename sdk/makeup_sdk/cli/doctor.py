@@ -212,7 +212,10 @@ def _threads(threads: int) -> Finding:
     cores = usable_cores()
     asked = os.environ.get(THREADS_VARIABLE, "")
     if asked.isdecimal() and int(asked) > cores:
-        why = f"{THREADS_VARIABLE}={asked}: this process may use {cores} cores, so {cores} threads run"
+        why = (
+            f"{THREADS_VARIABLE}={asked}: this process may use {cores} cores, so {cores} threads "
+            "run"
+        )
         return Finding("threads", "warning", why, f"export {THREADS_VARIABLE}={cores}")
     if threads < cores and threads == 1:
         why = f"1 thread on {cores} cores, set by MAKEUP_THREADS or OMP_NUM_THREADS"
