@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import makeup_sdk
 from makeup_kernels import files, terminal
-from makeup_sdk import OutputError, read_image, write_image
+from makeup_sdk import MakeupError, OutputError, read_image, write_image
 from makeup_sdk.cli import app
 
 PHOTO = Path(makeup_sdk.__file__).parent / "assets" / "demo" / "light.jpg"
@@ -40,9 +40,11 @@ def run(tmp_path: Path) -> Run:
         words = [word.replace("OUT", str(folder / "out")) for word in words]
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 1
-        assert isinstance(done.exception, (SystemExit, OutputError)), done.exception
         error = done.exception
-        return done.output + (terminal.in_words(error) if isinstance(error, OSError) else "")
+        if isinstance(error, SystemExit):
+            return done.output
+        assert isinstance(error, (MakeupError, OSError))
+        return terminal.in_words(error)
 
     return run
 
