@@ -257,7 +257,7 @@ def test_products_over_no_makeup_mix_as_products() -> None:
     mixed = Look.mix({over: 0.5, Look.from_colors(brows="#2a201c"): 0.5})
     assert mixed.regions == {Region.BROWS}
     [brows] = json.loads(Look.mix({over: 1.0}).to_json())["products"]
-    assert (brows["kind"], brows["color"]) == ("brows", "#2a201c")
+    assert (brows["product"], brows["color"]) == ("brows", "#2a201c")
 
 
 def test_looks_of_different_kinds_do_not_mix(look: Look) -> None:
