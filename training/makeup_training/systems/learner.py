@@ -56,10 +56,6 @@ class SystemLearner(ABC):
         """Times the plan's learning rate, for a parameter of the network."""
         return 1.0
 
-    def started_by(self, parameter: str) -> str:
-        """Of a run of another system, the weights that this parameter may start from."""
-        return ""
-
     @staticmethod
     def build_faces(data: Path, folder: Path, progress: Callable[[str], None]) -> None:
         """Prepare the faces that `open_faces` opens, from the faces folder."""

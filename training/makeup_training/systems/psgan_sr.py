@@ -148,6 +148,7 @@ class SuperResolutionLearner(PSGANLearner):
     """PSGAN on small faces with super-resolution: what enlargement has lost is learnt beside."""
 
     name = "psgan-sr"
+    lab = False
     facts: ClassVar[Mapping[str, Any]] = {"maps": MAPS, "generator": "mobile"}
     network: MobileSuperResolution
 
@@ -159,9 +160,6 @@ class SuperResolutionLearner(PSGANLearner):
 
     def rate_of(self, parameter: str) -> float:
         return _MAKEUP_RATE if parameter.startswith("makeup.") else 1.0
-
-    def started_by(self, parameter: str) -> str:
-        return f"mean.{parameter.removeprefix('makeup.')}"
 
     def sampler(
         self, store: FaceStore, size: int, batch: tuple[int, int], *, held: bool = False

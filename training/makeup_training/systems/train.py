@@ -102,7 +102,7 @@ class Run:
         with torch.no_grad():
             for name, p in self.parameters.items():
                 if start:
-                    kept = tensors.get(f"mean.{name}", tensors.get(self.learner.started_by(name)))
+                    kept = tensors.get(f"mean.{name}")
                     if kept is not None:
                         p.copy_(kept)
                         self.mean[name].copy_(p)
