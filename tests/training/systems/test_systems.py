@@ -276,7 +276,7 @@ def test_the_recipe_writes_what_the_export_reads(
     assert recipe("--steps", "2") == 0
     made = facts()
     assert made["recipe"] == "psgan-pose"
-    assert made["view"] == {"offset": 1.0, "range": 2.4, "left": 32, "top": 48, "side": 192}
+    assert made["view"] == {"lab": 60.0, "left": 32, "top": 48, "side": 192}
     assert (made["warp"], made["size"], made["step"]) == ("maps", SIZE, 2)
     assert {name: made[name] for name in train.ORIGIN} == train.ORIGIN
     assert (tmp_path / "faces" / "crop.npy").is_file()
@@ -324,7 +324,7 @@ def test_an_interrupted_run_goes_on_and_keeps_its_licence(
 def test_a_psgan_copies_colours_before_it_has_learnt_anything(store: FaceStore) -> None:
     torch.manual_seed(0)
     learner = LEARNERS["psgan"](8)
-    draw = PairSampler(store, 128, (1, 1))
+    draw = learner.sampler(store, 128, (1, 1))
     bare, made_up = (int(np.flatnonzero(store.kind == kind)[0]) for kind in (BARE, MADE_UP))
     with torch.no_grad():
         passes = next(iter(learner.passes(draw.pairs([(bare, False)], [(made_up, False)]))))
