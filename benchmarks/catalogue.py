@@ -45,7 +45,7 @@ from makeup_sdk.catalogue.run import prepare
 from makeup_sdk.catalogue.storage import Place
 from makeup_sdk.catalogue.worker import PhotoWorker
 from makeup_sdk.images import read_photo, write_image, write_photo
-from makeup_sdk.look import SHIPPED_LOOKS
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 
 RESULTS = Path(__file__).parent / "results"
 HERE = CatalogueOptions(workers=0, threads=1)

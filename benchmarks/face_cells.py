@@ -1,7 +1,8 @@
-"""Region maps of a face on grids of any size, with a set number of cells per region."""
+"""Faces as region maps on grids of any size, and the box of a frame that a map covers."""
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,3 +41,21 @@ def face_regions(grid: int, sizes: Mapping[int, int]) -> NDArray[np.uint8]:
 def pairs(sizes: Mapping[int, int]) -> int:
     """Pairs of cells that attend to each other when both faces have these sizes."""
     return sum(count * count for count in sizes.values())
+
+
+def frame_box(
+    inside: NDArray[np.bool_], matrix: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The box x0, y0, x1, y1 of a frame that the true cells of a map cover.
+
+    Args:
+        inside: bool (h, w).
+        matrix: float64 (2, 3), frame pixel to map cell.
+        shape: the frame's.
+    """
+    x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
+    corners = np.array([[u, v, 1.0] for u in (x - 1, x + width) for v in (y - 1, y + height)])
+    xy = corners @ cv2.invertAffineTransform(matrix).T
+    low = np.maximum(np.floor(xy.min(axis=0)), 0).astype(int)
+    high = np.minimum(np.ceil(xy.max(axis=0)) + 1, shape[1::-1]).astype(int)
+    return (*low.tolist(), *high.tolist())

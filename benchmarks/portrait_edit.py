@@ -45,25 +45,25 @@ def main() -> None:
     paths = sorted((options.data / "val" / "images").glob("*.jpg"))
     people = [read_image(path) for path in paths[:: max(1, len(paths) // options.faces)]]
     people = people[: options.faces]
-    lenders = references(options.data)
+    made_up = references(options.data)
     editor = PortraitEditor(threads=1)
     report = {
         "machine": machine_info(),
         "faces": len(people),
-        "mouth": mouths(editor, people, lenders),
+        "mouth": mouths(editor, people, made_up),
         "redrawn": redrawn(editor, people),
-        "core_milliseconds": speed(editor, people, lenders[0]),
+        "core_milliseconds": speed(editor, people, made_up[0]),
     }
     (options.out / "portrait-edit.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
-    lent, faces = demo_pictures()
+    worn, faces = demo_pictures()
     for part in ("mouth", "face"):
-        picture = sheet(editor, faces, lent, part)
+        picture = sheet(editor, faces, worn, part)
         write_image(options.out / f"portrait-edit-{part}.jpg", picture)
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         for part in ("face", "eyes", "mouth"):
-            picture = sheet(editor, people[:4], [*people[4:6], *lenders[:2]], part)
+            picture = sheet(editor, people[:4], [*people[4:6], *made_up[:2]], part)
             write_image(options.sheets / f"portrait-edit-{part}.jpg", picture)
 
 
@@ -74,7 +74,7 @@ def references(data: Path) -> list[Image]:
     return [read_image(data / "train" / "images" / f"{name}.jpg") for name in names]
 
 
-def mouths(editor: PortraitEditor, people: list[Image], lenders: list[Image]) -> dict[str, Any]:
+def mouths(editor: PortraitEditor, people: list[Image], made_up: list[Image]) -> dict[str, Any]:
     """Arrival and left of swapped lips."""
     analyzer = BundledFaceAnalyzer(threads=1)
 
@@ -85,13 +85,13 @@ def mouths(editor: PortraitEditor, people: list[Image], lenders: list[Image]) ->
     for image in people:
         points = face(image)
         own = on_mean_face(image, points)
-        for lender in lenders:
+        for reference in made_up:
             try:
-                result = editor.edit(image, {"mouth": lender})
+                result = editor.edit(image, {"mouth": reference})
             except NoFaceError:
                 continue
-            lent = on_mean_face(lender, face(lender))
-            values.append(arrival(own, lent, on_mean_face(result, points)).regions[Region.LIPS])
+            wanted = on_mean_face(reference, face(reference))
+            values.append(arrival(own, wanted, on_mean_face(result, points)).regions[Region.LIPS])
     found = np.median(np.array(values), axis=0)
     return {
         "arrival": round(float(found[0]), 3),
@@ -148,23 +148,23 @@ def overlap(one: Image, other: Image, classes: tuple[int, ...]) -> float:
     return float((a & b).sum() / max((a | b).sum(), 1))
 
 
-def speed(editor: PortraitEditor, people: list[Image], lender: Image) -> float:
+def speed(editor: PortraitEditor, people: list[Image], reference: Image) -> float:
     """Median milliseconds of one core."""
     times = []
     for image in [people[0], *people]:
         began = process_time()
-        editor.edit(image, {"mouth": lender})
+        editor.edit(image, {"mouth": reference})
         times.append((process_time() - began) * 1e3)
     return round(median(times[1:]), 1)
 
 
-def sheet(editor: PortraitEditor, people: list[Image], lenders: list[Image], part: str) -> Image:
+def sheet(editor: PortraitEditor, people: list[Image], made_up: list[Image], part: str) -> Image:
     """References down, faces across."""
     blank = np.full((TILE, TILE, 3), 255, np.uint8)
     rows = [np.hstack([blank, *(_tile(image) for image in people)])]
-    for lender in lenders:
-        made = [_tile(editor.edit(image, {part: lender})) for image in people]
-        rows.append(np.hstack([_tile(lender), *made]))
+    for reference in made_up:
+        made = [_tile(editor.edit(image, {part: reference})) for image in people]
+        rows.append(np.hstack([_tile(reference), *made]))
     return np.asarray(np.vstack(rows), np.uint8)
 
 

@@ -41,7 +41,7 @@ from makeup_sdk.cosmetics import (
 from makeup_sdk.cosmetics.light import to_linear
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
-from makeup_sdk.look import SHIPPED_LOOKS
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.models.products.paint import ProductsPainter
 from makeup_sdk.shades.color_difference import ciede2000, lab_of

@@ -17,7 +17,7 @@ from arrival_measure import REGIONS, arrival, mean_regions, on_mean_face
 from systems import DESIGNS, Picture, pictures
 
 from makeup_sdk import Look, MakeupEngine
-from makeup_sdk.look import SHIPPED_LOOKS
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_training.data.readers import held_back
 
 

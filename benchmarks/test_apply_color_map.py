@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from face_cells import FACE_CELLS, face_regions
+from face_cells import FACE_CELLS, face_regions, frame_box
 
 from makeup_kernels import apply_color_map
 
@@ -44,16 +44,6 @@ def opencv(frame, change, matrix, box, out):
     return out
 
 
-def change_box(change, matrix, shape):
-    """The frame's box of the part of the map that is not 0."""
-    x, y, width, height = cv2.boundingRect(np.any(change != 0, axis=0).astype(np.uint8))
-    corners = np.array([[u, v, 1.0] for u in (x - 1, x + width) for v in (y - 1, y + height)])
-    xy = corners @ cv2.invertAffineTransform(matrix).T
-    low = np.maximum(np.floor(xy.min(axis=0)), 0).astype(int)
-    high = np.minimum(np.ceil(xy.max(axis=0)) + 1, shape[1::-1]).astype(int)
-    return (*low.tolist(), *high.tolist())
-
-
 @pytest.mark.parametrize("size", [(1280, 720), (3840, 2160)], ids=str)
 class TestApplyColorMap:
     @pytest.fixture(autouse=True)
@@ -69,7 +59,7 @@ class TestApplyColorMap:
     def test_opencv_box(self, size, threads, measure):
         frame, change, matrix = make_frame(*size)
         expected = apply_color_map(frame, change, matrix)
-        box = change_box(change, matrix, frame.shape)
+        box = frame_box(np.any(change != 0, axis=0), matrix, frame.shape)
         out = frame.copy()
         measure(lambda: opencv(frame, change, matrix, box, out))
         # OpenCV samples at 1/32 of a cell

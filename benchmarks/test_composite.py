@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from face_cells import frame_box
 
 from makeup_kernels import TEMPLATE_LANDMARKS, composite, crop_face, crop_matrix
 
@@ -44,16 +45,6 @@ def opencv(frame, source, result, mask, matrix, box, out):
     return out
 
 
-def mask_box(mask, matrix, shape):
-    """The frame's box of the mask's non-zero part."""
-    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
-    corners = np.array([[u, v, 1.0] for u in (x - 1, x + width) for v in (y - 1, y + height)])
-    xy = corners @ cv2.invertAffineTransform(matrix).T
-    low = np.maximum(np.floor(xy.min(axis=0)), 0).astype(int)
-    high = np.minimum(np.ceil(xy.max(axis=0)) + 1, shape[1::-1]).astype(int)
-    return (*low.tolist(), *high.tolist())
-
-
 @pytest.mark.parametrize("size", [(1280, 720), (3840, 2160)], ids=str)
 class TestComposite:
     @pytest.fixture(autouse=True)
@@ -75,7 +66,7 @@ class TestComposite:
         def run():
             return opencv(frame, source, result, mask, matrix, box, out)
 
-        box = mask_box(mask, matrix, frame.shape)
+        box = frame_box(mask > 0, matrix, frame.shape)
         out = frame.copy()
         measure(run)
         # OpenCV samples at 1/32 pixel

@@ -1,5 +1,7 @@
 """Fixtures shared by the tests of several packages."""
 
+import contextlib
+import ctypes
 import importlib
 import os
 import sys
@@ -114,7 +116,38 @@ def many_cores() -> Iterator[None]:
         yield
 
 
+_CAPABILITY_VERSION = 0x20080522
+_OVERRIDES = 0b110
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
+
 _DEFAULT_FACES = Path(__file__).parents[2] / "shared" / "faces"
+
+
+@pytest.fixture
+def closed_folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder that this process may not write to, even as root."""
+    folder = tmp_path / "closed"
+    folder.mkdir(0o555)
+    with _no_override() if os.geteuid() == 0 else contextlib.nullcontext():
+        yield folder
+
+
+@contextlib.contextmanager
+def _no_override() -> Iterator[None]:
+    """Root, bound by the permissions of files like every other user, in this thread."""
+    if sys.platform != "linux":
+        pytest.skip("root may write everywhere; run the tests as another user")
+    library = ctypes.CDLL(None)
+    header, sets = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    library.capget(header, sets)
+    before = sets[0]
+    sets[0] &= ~_OVERRIDES
+    library.capset(header, sets)
+    try:
+        yield
+    finally:
+        sets[0] = before
+        library.capset(header, sets)
 
 
 @pytest.fixture(scope="session")

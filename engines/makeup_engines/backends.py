@@ -46,7 +46,8 @@ def open_session(
 
         return TorchSession.open(model, spec, where, options)
     raise BackendUnavailableError(
-        f"backend {backend!r} is not available for {where}; known are: auto, {', '.join(BACKENDS)}"
+        f"backend {backend!r} is not available for {where}; expected one of auto, "
+        f"{', '.join(BACKENDS)}"
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeup_kernels.errors import BundleError
+from makeup_kernels.errors import BundleError, OutputError
 from makeup_kernels.files import aside, check_digest, read_plain, remove, sha256, write_synced
 
 _ENTRY = "entry.json"
@@ -94,18 +94,25 @@ class Cache:
     def store(
         self, facts: Mapping[str, Any], files: Mapping[str, bytes], note: str = ""
     ) -> CacheEntry:
-        """Write an entry completely or not at all, replacing an existing one."""
+        """Write an entry completely or not at all, replacing an existing one.
+
+        Raises:
+            OutputError: the disk is full, or permission is denied.
+        """
         path = self.root / self.key(facts)
         digests = {name: sha256(data) for name, data in files.items()}
         record = {"facts": facts, "note": note, "files": digests}
         text = json.dumps(record, indent=2, sort_keys=True)
         remove(path)
-        # another process may store the same entry at the same time: either is fine
-        with contextlib.suppress(OSError), aside(path) as place:
-            place.mkdir()
-            for name, data in files.items():
-                write_synced(place / name, data)
-            write_synced(place / _ENTRY, text.encode())
+        try:
+            with aside(path) as place:
+                place.mkdir()
+                for name, data in files.items():
+                    write_synced(place / name, data)
+                write_synced(place / _ENTRY, text.encode())
+        except OutputError:
+            if self.find(facts) is None:  # else another process has stored the same entry
+                raise
         return read_entry(path)
 
     def paths(self) -> list[Path]:

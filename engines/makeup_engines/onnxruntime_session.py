@@ -1,5 +1,6 @@
 """Graphs on ONNX Runtime: the CPU, CUDA and TensorRT providers."""
 
+import contextlib
 import platform
 import tempfile
 from collections.abc import Callable, Mapping
@@ -21,7 +22,12 @@ from makeup_engines.session import (
 )
 from makeup_kernels import cpu_features
 from makeup_kernels.dispatch import thread_count
-from makeup_kernels.errors import BackendUnavailableError, BundleError, InvalidInputError
+from makeup_kernels.errors import (
+    BackendUnavailableError,
+    BundleError,
+    InvalidInputError,
+    OutputError,
+)
 from makeup_kernels.files import sha256
 
 _PROVIDERS = {
@@ -67,7 +73,7 @@ class OnnxRuntimeSession:
         installed = onnxruntime.get_available_providers()
         if provider is None:
             raise BackendUnavailableError(
-                f"backend {backend!r} is not available for {where}; known are: "
+                f"backend {backend!r} is not available for {where}; expected one of "
                 + ", ".join(_PROVIDERS)
             )
         if provider not in installed:
@@ -159,7 +165,8 @@ def _load(
         path = Path(folder) / "optimised.onnx"
         settings.optimized_model_filepath = str(path)
         session = _create(model, where, provider, settings, options)
-        cache.store(facts, {path.name: path.read_bytes()})
+        with contextlib.suppress(OutputError):  # the next process optimises it again
+            cache.store(facts, {path.name: path.read_bytes()})
     return session
 
 

@@ -89,45 +89,31 @@ class Published:
 
 @dataclass(frozen=True)
 class Entry:
-    """How to build, load and export one model.
+    """How to build and load one model.
 
     Attributes:
         build: builds the untrained network.
-        graphs: splits a network into graphs, for a crop side.
         published: how to import a published checkpoint; None if there is none.
-        sizes: the side must be a multiple of the first, and equal the second unless that is None.
         file: name of the trained network in our trainer's checkpoints.
     """
 
     build: Callable[[Settings], nn.Module]
-    graphs: Callable[[Any, int], ModelGraphs]
     published: Published | None = None
-    sizes: tuple[int, int | None] = (4, None)
     file: str = "generator.safetensors"
 
 
 CATALOGUE: Mapping[str, Entry] = {
-    "psgan": Entry(
-        lambda s: PSGANGenerator(s.width, s.maps), psgan_graphs, Published("MIT", (MT,), load_psgan)
-    ),
+    "psgan": Entry(lambda s: PSGANGenerator(s.width, s.maps), Published("MIT", (MT,), load_psgan)),
     "psgan-sr": Entry(
-        lambda s: MobileSuperResolution(s.width) if s.mobile else PSGANSuperResolution(s.width),
-        lambda network, size: (
-            mobile_psgan_sr_graphs(network, size)
-            if isinstance(network, MobileSuperResolution)
-            else psgan_sr_graphs(network, size)
-        ),
-        sizes=(32, None),
+        lambda s: MobileSuperResolution(s.width) if s.mobile else PSGANSuperResolution(s.width)
     ),
     "psgan-pose": Entry(
-        lambda s: PoseCorrectedGenerator(s.width, s.maps, warp=s.warp),  # type: ignore[arg-type]
-        psgan_pose_graphs,
+        lambda s: PoseCorrectedGenerator(s.width, s.maps, warp=s.warp)  # type: ignore[arg-type]
     ),
     "region-gan": Entry(
         lambda s: RegionMakeup(
             LabelLayout(s.styles, s.attributes), s.width, s.style_names, styled=s.mobile
-        ),
-        region_gan_graphs,
+        )
     ),
     "ssat": Entry(
         lambda s: SSATGenerator(
@@ -135,22 +121,43 @@ CATALOGUE: Mapping[str, Entry] = {
             softmax_dim=s.softmax_dim,  # type: ignore[arg-type]
             normalised=s.normalised,
         ),
-        ssat_graphs,
         Published("CC-BY-NC-SA-4.0", (MT,), load_ssat),
-        sizes=(8, None),
     ),
     "portrait-edit": Entry(
         lambda s: MobilePortraitEditor(s.width) if s.mobile else PortraitEditor(s.width),
-        lambda network, size: (
-            mobile_portrait_graphs(network, size)
-            if isinstance(network, MobilePortraitEditor)
-            else portrait_edit_graphs(network, size)
-        ),
         Published("CC-BY-NC-SA-4.0", (CELEBA_HQ,), load_portrait_editor),
-        sizes=(16, None),
         file="editor.safetensors",
     ),
 }
+"""The models by name."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a network is split into graphs.
+
+    Attributes:
+        graphs: called with the network and the side of its crops.
+        multiple: the side must be a multiple of this, and at least 32.
+        only: the only possible side; None for any.
+    """
+
+    graphs: Callable[[Any, int], ModelGraphs]
+    multiple: int = 4
+    only: int | None = None
+
+
+SPLITS: Mapping[type[nn.Module], Split] = {
+    PSGANGenerator: Split(psgan_graphs),
+    PSGANSuperResolution: Split(psgan_sr_graphs, multiple=32),
+    MobileSuperResolution: Split(mobile_psgan_sr_graphs, multiple=64),
+    PoseCorrectedGenerator: Split(psgan_pose_graphs),
+    RegionMakeup: Split(region_gan_graphs),
+    SSATGenerator: Split(ssat_graphs, multiple=8),
+    PortraitEditor: Split(portrait_edit_graphs, only=256),
+    MobilePortraitEditor: Split(mobile_portrait_graphs, multiple=16),
+}
+"""The networks that can be exported; a model of two sizes has two."""
 
 
 def entry_of(model: str) -> Entry:
@@ -160,7 +167,9 @@ def entry_of(model: str) -> Entry:
         ExportError: an unknown model.
     """
     if model not in CATALOGUE:
-        raise ExportError(f"model {model!r} cannot be exported; known are: {', '.join(CATALOGUE)}")
+        raise ExportError(
+            f"model {model!r} cannot be exported; expected one of {', '.join(CATALOGUE)}"
+        )
     return CATALOGUE[model]
 
 
@@ -267,19 +276,19 @@ def load_published(model: str, weights: Path, settings: Settings) -> nn.Module:
 def graphs_of(model: str, network: nn.Module, size: int) -> ModelGraphs:
     """A trained network split for export.
 
+    Args:
+        model: its name, for messages.
+        network: of a class of `SPLITS`.
+        size: side of the crops, pixels.
+
     Raises:
-        ExportError: an unknown model, or a side that its graphs do not support.
+        ExportError: a side that its graphs do not support.
     """
-    entry = entry_of(model)
-    multiple, only = entry.sizes
-    if isinstance(network, PortraitEditor):
-        only = 256
-    if isinstance(network, MobileSuperResolution):
-        multiple = 64
-    if size < 32 or size % multiple or only not in (None, size):
-        expected = f"{only}" if only else f"a multiple of {multiple}, at least 32"
+    split = SPLITS[type(network)]
+    if size < 32 or size % split.multiple or split.only not in (None, size):
+        expected = f"{split.only}" if split.only else f"a multiple of {split.multiple}, at least 32"
         raise ExportError(f"size {size} does not fit {model}, expected {expected}")
-    return entry.graphs(network, size)
+    return split.graphs(network, size)
 
 
 def facts_of(model: str, weights: Path) -> Mapping[str, Any]:

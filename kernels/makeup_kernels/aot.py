@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeup_kernels.errors import BackendUnavailableError, InvalidInputError
+from makeup_kernels.errors import BackendUnavailableError, InvalidInputError, MakeupError
+from makeup_kernels.files import make_folder, write_atomically
 from makeup_kernels.triton import KernelForm, interpreted, recorded_launches
 
 TARGETS = ("sm_87", "sm_89", "sm_90", "sm_100", "sm_110", "sm_120")
@@ -69,13 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         compiled = list(
             compile_kernels(options.target or TARGETS, options.operation, progress=_print_form)
         )
-    except (BackendUnavailableError, InvalidInputError) as error:
+        if options.out:
+            write_kernels(compiled, options.out)
+        if options.report:
+            text = json.dumps(report(compiled), indent=1) + "\n"
+            write_atomically(options.report, text.encode())
+    except MakeupError as error:
         print(error, file=sys.stderr)
         return 1
-    if options.out:
-        write_kernels(compiled, options.out)
-    if options.report:
-        options.report.write_text(json.dumps(report(compiled), indent=1) + "\n")
     return 0
 
 
@@ -153,14 +155,18 @@ _UNITS = {
 
 
 def write_kernels(compiled: Sequence[CompiledForm], folder: Path) -> None:
-    """Write one cubin per form and target, and `kernels.json` that says how to launch them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write one cubin per form and target, and `kernels.json` that says how to launch them.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    make_folder(folder)
     index = []
     for form in compiled:
         file = f"{form.operation}.{form.name}.{form.target}.cubin"
-        (folder / file).write_bytes(form.cubin)
+        write_atomically(folder / file, form.cubin)
         index.append({"file": file, "target": form.target, **form.facts, **form.launch})
-    (folder / "kernels.json").write_text(json.dumps(index, indent=1) + "\n")
+    write_atomically(folder / "kernels.json", (json.dumps(index, indent=1) + "\n").encode())
 
 
 def _compile(operation: str, form: KernelForm, target: str) -> CompiledForm:

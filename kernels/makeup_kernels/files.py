@@ -26,7 +26,10 @@ _MEND = {
     errno.EEXIST: "something else has this name; choose another",
     errno.EISDIR: "give the name of a file, not of a folder",
     errno.ENOENT: "create the folder first",
-    errno.ENOTDIR: "create the folder first",
+    errno.ENOTDIR: "a part of this path is a file, not a folder; choose another path",
+    errno.EACCES: "change the permissions there, or choose another place",
+    errno.EPERM: "change the permissions there, or choose another place",
+    errno.EROFS: "this disk is read-only; choose another place",
 }
 _counter = itertools.count()
 """Makes names unique among the threads of one process."""
@@ -98,6 +101,11 @@ def as_path(value: object, name: str = "path") -> Path:
     return path
 
 
+def how_to_mend(number: int | None) -> str:
+    """What a user can do about an error of the file system, by its `errno`."""
+    return _MEND.get(number or 0, "choose another place")
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """Write a file and sync it to disk."""
     with path.open("wb") as file:
@@ -106,11 +114,20 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def write_atomically(path: Path, data: bytes, *, make_parents: bool = False) -> None:
+def write_atomically(
+    path: Path, data: bytes, *, make_parents: bool = False, private: bool = False
+) -> None:
     """Write a file completely or not at all.
 
     A replaced file passes its permissions to the new one. A link stays and its target is replaced.
     Devices and pipes are written to directly.
+
+    Args:
+        path: the file.
+        data: its content.
+        make_parents: create missing folders.
+        private: only the owner may read the file, also while it is written and whatever the
+            permissions of a replaced file were.
 
     Raises:
         OutputError: the disk is full, the folder is missing, the path is a directory, or permission
@@ -121,7 +138,9 @@ def write_atomically(path: Path, data: bytes, *, make_parents: bool = False) -> 
         with _explained(path), path.open("wb") as device:
             device.write(data)
         return
-    with aside(path, make_parents=make_parents) as place:
+    with aside(path, make_parents=make_parents, keep_access=not private) as place:
+        if private:
+            place.touch(0o600)
         write_synced(place, data)
 
 
@@ -135,12 +154,31 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=mode)
 
 
+def check_writable(path: Path) -> None:
+    """Check that a file can be written at a path, before long work.
+
+    Raises:
+        OutputError: the folder is missing, the path is a directory, or permission is denied.
+    """
+    with _explained(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        place = _place_beside(path)
+        place.touch()
+        place.unlink()
+
+
 @contextlib.contextmanager
-def aside(target: Path, *, make_parents: bool = True) -> Iterator[Path]:
+def aside(target: Path, *, make_parents: bool = True, keep_access: bool = True) -> Iterator[Path]:
     """A temporary path beside `target`; it is renamed to `target` if the block ends without error.
 
     Removes temporary files of killed processes. A new directory does not replace an old one: the
     caller checks first that `target` is free (absent, or a file for a file).
+
+    Args:
+        target: the final path.
+        make_parents: create missing folders.
+        keep_access: give the new file the owner and permissions of the file that it replaces.
 
     Raises:
         OutputError: an OSError in the block or in the rename.
@@ -151,12 +189,11 @@ def aside(target: Path, *, make_parents: bool = True) -> Iterator[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        start = _partial_prefix(target)
-        _remove_stale(target.parent, start)
-        place = target.with_name(f"{start}{os.getpid()}-{next(_counter)}")
+        _remove_stale(target.parent, _partial_prefix(target))
+        place = _place_beside(target)
         try:
             yield place
-            if place.is_file() and target.is_file():
+            if keep_access and place.is_file() and target.is_file():
                 _keep_access(target.stat(), place)
             os.replace(place, target)
         finally:
@@ -170,10 +207,13 @@ def _explained(target: Path) -> Iterator[None]:
     except MakeupError:
         raise
     except OSError as error:
-        mend = _MEND.get(error.errno or 0, "choose another place, or change its permissions")
         raise OutputError(
-            f"{target}: cannot be written ({error.strerror or error}); {mend}"
+            f"{target}: cannot be written ({error.strerror or error}); {how_to_mend(error.errno)}"
         ) from error
+
+
+def _place_beside(target: Path) -> Path:
+    return target.with_name(f"{_partial_prefix(target)}{os.getpid()}-{next(_counter)}")
 
 
 def _partial_prefix(target: Path) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from makeup_kernels.errors import MakeupError
+from makeup_kernels.files import how_to_mend
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures alone.")]
@@ -69,7 +70,7 @@ def _plain(value: Any) -> Any:
 def in_words(error: MakeupError | OSError) -> str:
     """An error's message; of the system's own errors the file and what is wrong with it."""
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}; choose another place, or check who owns it"
+        return f"{error.filename}: {error.strerror}; {how_to_mend(error.errno)}"
     return str(error)
 
 

@@ -25,7 +25,7 @@ from makeup_sdk.faces import (
 )
 from makeup_sdk.frame import Result
 from makeup_sdk.images import decode_image, read_image, write_image
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.stream import (
     FadeOptions,
     FrameProcessor,

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from makeup_engines import Bundle
 from makeup_kernels import CROP_SIZE, BundleError, InvalidInputError, NoFaceError
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
@@ -16,15 +15,15 @@ from makeup_sdk.models.base import ModelOptions
 from makeup_sdk.models.papers.graphs import Graphs
 from makeup_sdk.models.papers.portrait_collage import (
     Canvas,
-    LaidOut,
-    Lent,
     Portrait,
-    lend,
+    WarpedPart,
+    WarpedReference,
     places_of,
+    warped_part,
 )
 from makeup_sdk.models.papers.portrait_label import CLASSES, HAIR, redrawn_places
 from makeup_sdk.models.papers.portrait_mobile import PortraitNetwork
-from makeup_sdk.weights import FOLDER
+from makeup_sdk.models.registry import bundle_of
 
 EDIT_PARTS = ("skin", "eyes", "mouth")
 """Parts that can come from references, in order of application."""
@@ -53,7 +52,8 @@ class PortraitEditor:
         threads: CPU threads; default one per core.
 
     Raises:
-        BundleError: the bundle is missing, damaged, or of another kind.
+        InvalidInputError: no such model or bundle.
+        BundleError: the bundle is damaged, or of another kind.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class PortraitEditor:
         analyzer: FaceAnalyzer | None = None,
         threads: int | None = None,
     ) -> None:
-        path = FOLDER / model if model == "portrait-edit" else Path(model)
-        bundle = Bundle.open(path)
-        if set(bundle.manifest.graphs) != set(PortraitNetwork.SIGNATURE):
+        bundle = bundle_of(model)
+        graphs = () if bundle is None else tuple(bundle.manifest.graphs)
+        if bundle is None or set(graphs) != set(PortraitNetwork.SIGNATURE):
             raise BundleError(
-                f"{path}: holds the graphs {', '.join(bundle.manifest.graphs)}, expected "
+                f"{model}: holds the graphs {', '.join(graphs) or 'none'}, expected "
                 f"{', '.join(PortraitNetwork.SIGNATURE)} of a portrait-edit of mobile class; use "
                 "the shipped one, or train your own with `makeup-train portrait-edit-mobile`"
             )
@@ -118,34 +118,36 @@ class PortraitEditor:
                 redrawn hair.
             NoFaceError: a photo without a usable face.
         """
-        lenders = self._lenders(parts or {})
-        wearer = self._portrait(image, "image", at)
-        canvas, box = _canvas_of(wearer)
-        before, after = wearer.label, wearer.label
+        references = self._references(parts or {})
+        source = self._portrait(image, "image", at)
+        canvas, box = _canvas_of(source)
+        before, after = source.label, source.label
         own = _own_places()
         if label is not None:
-            _check_label(label, wearer.image.shape[:2])
-            before = _onto_crop(_onto_photo(wearer.label, wearer), wearer)
-            after = _onto_crop(label, wearer)
+            _check_label(label, source.image.shape[:2])
+            before = _onto_crop(_onto_photo(source.label, source), source)
+            after = _onto_crop(label, source)
             _check_hair(before, after)
             own = redrawn_places(before, after)
-        result: Image = wearer.image.copy()
-        picture = self._bent(np.ascontiguousarray(result[box]), wearer, canvas, own)
-        laid: dict[int, LaidOut] = {}
+        result: Image = source.image.copy()
+        picture = self._bent(np.ascontiguousarray(result[box]), source, canvas, own)
+        warped: dict[int, WarpedReference] = {}
         for part in EDIT_PARTS:
-            lender = lenders.get(part)
-            if lender is None:
+            reference = references.get(part)
+            if reference is None:
                 continue
-            if id(lender) not in laid:
-                places = places_of(wearer, lender)
+            if id(reference) not in warped:
+                places = places_of(source, reference)
                 border = cv2.BORDER_REPLICATE
                 places = cv2.remap(places, own, None, cv2.INTER_LINEAR, borderMode=border)
-                laid[id(lender)] = LaidOut.of(wearer, lender, np.asarray(places, np.float32))
-            picture = lend(part, wearer, laid[id(lender)], after).put(picture, canvas)
+                warped[id(reference)] = WarpedReference.of(
+                    source, reference, np.asarray(places, np.float32)
+                )
+            picture = warped_part(part, source, warped[id(reference)], after).put(picture, canvas)
         result[box] = picture
         return result
 
-    def _bent(self, picture: Image, wearer: Portrait, canvas: Canvas, own: FloatArray) -> Image:
+    def _bent(self, picture: Image, source: Portrait, canvas: Canvas, own: FloatArray) -> Image:
         """The photo's box with the face's own pixels moved."""
         moved = np.square(own - _own_places()).sum(axis=2) > _MOVED**2
         if not moved.any():
@@ -153,9 +155,9 @@ class PortraitEditor:
         share = _soft(cv2.dilate(moved.astype(np.uint8), np.ones((5, 5), np.uint8)))
         zero = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
         ones = np.ones((CROP_SIZE, CROP_SIZE), np.float32)
-        return Lent(wearer, own, ones, zero, share).put(picture, canvas)
+        return WarpedPart(source, own, ones, zero, share).put(picture, canvas)
 
-    def _lenders(self, parts: Mapping[str, Image | str | Path]) -> dict[str, Portrait]:
+    def _references(self, parts: Mapping[str, Image | str | Path]) -> dict[str, Portrait]:
         known = (*EDIT_PARTS, WHOLE_FACE)
         for part in parts:
             if part not in known:

@@ -27,7 +27,7 @@ from makeup_sdk.frame import (
 from makeup_sdk.gpu.backend import GpuBackend
 from makeup_sdk.gpu.device import Device
 from makeup_sdk.images import Picture, check_color, open_picture
-from makeup_sdk.look import Look, look_by_name
+from makeup_sdk.looks.look import Look, look_by_name
 from makeup_sdk.makeup.base import TONE, Part
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model

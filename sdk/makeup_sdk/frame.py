@@ -22,7 +22,7 @@ from makeup_sdk.faces import (
     yaw_degrees,
 )
 from makeup_sdk.images import check_frame, to_bgr, write_photo
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS, MAX_STRENGTH
 from makeup_sdk.photos import Photo
 from makeup_sdk.photos.color import ColorSpace

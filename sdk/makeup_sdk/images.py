@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from makeup_kernels import InvalidInputError
+from makeup_kernels import InvalidInputError, OutputError
 from makeup_kernels.files import as_path, write_atomically
 from makeup_kernels.types import Image
 from makeup_sdk.photos import WRITE_SUFFIXES, Photo, decode_photo, encode_photo
@@ -81,9 +81,12 @@ def write_photo(path: str | Path, photo: Photo) -> None:
     Raises:
         InvalidInputError: unknown suffix, a size that the format does not support, or a missing
             folder.
+        OutputError: the path is a folder, the disk is full, or permission is denied.
         BackendUnavailableError: the format's library is not installed.
     """
     path = as_path(path)
+    if path.is_dir():
+        raise OutputError(f"{path}: this is a folder; give the name of an image file in it")
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise InvalidInputError(
             f"{path}: unknown image type {path.suffix!r}; use one of " + ", ".join(IMAGE_SUFFIXES)

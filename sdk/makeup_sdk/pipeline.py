@@ -14,7 +14,7 @@ from makeup_sdk.faces import Face, FaceAnalysis, FaceAnalyzer, FaceStatus
 from makeup_sdk.faces.smoothing import SmoothingOptions, Step
 from makeup_sdk.frame import Outfit, Result, Stopwatch, judge, output
 from makeup_sdk.images import check_frame, to_bgr
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.makeup.base import Part
 from makeup_sdk.models.base import Follower, FrameByFrame, Model, Painter
 

@@ -208,7 +208,7 @@ def test_target_of_another_gpu(build_request) -> None:
 
 def test_unknown_target() -> None:
     with pytest.raises(
-        BackendUnavailableError, match="target 'nano' is unknown; known are: local,"
+        BackendUnavailableError, match="target 'nano' is unknown; expected one of local,"
     ):
         target_of("nano")
 

@@ -1,8 +1,13 @@
 """Fixtures of the kernel tests."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from makeup_kernels import _cpu
+
+sys.path.append(str(Path(__file__).parent))  # for placed_maps.py, beside the tests
 
 
 @pytest.fixture(params=_cpu.available_isas())

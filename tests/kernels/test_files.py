@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from makeup_kernels import InvalidInputError, MakeupError, OutputError
-from makeup_kernels.files import as_path, make_folder, write_atomically
+from makeup_kernels.files import as_path, check_writable, make_folder, write_atomically
 
 
 def mode(path: Path) -> int:
@@ -32,6 +32,48 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
     assert mode(path) == 0o604
+
+
+@pytest.mark.parametrize("old_mode", [None, 0o644])
+def test_a_private_file_is_never_open_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old_mode: int | None
+) -> None:
+    path = tmp_path / "key"
+    if old_mode is not None:
+        path.write_bytes(b"old")
+        path.chmod(old_mode)
+    seen = []
+    real_sync = os.fsync
+
+    def sync(handle: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        real_sync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_atomically(path, b"secret", private=True)
+    assert path.read_bytes() == b"secret"
+    assert (seen, mode(path)) == ([0o600], 0o600)
+
+
+def test_a_folder_without_permission(closed_folder: Path) -> None:
+    for write in (lambda path: write_atomically(path, b"x"), check_writable, make_folder):
+        with pytest.raises(OutputError) as error:
+            write(closed_folder / "a")
+        assert str(error.value) == (
+            f"{closed_folder / 'a'}: cannot be written (Permission denied); change the permissions "
+            "there, or choose another place"
+        )
+
+
+def test_a_place_is_checked_before_long_work(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+    for path, message in (
+        (tmp_path, "give the name of a file, not of a folder"),
+        (tmp_path / "none" / "a", "create the folder first"),
+    ):
+        with pytest.raises(OutputError, match=message):
+            check_writable(path)
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -92,7 +134,7 @@ except Exception as error:
     [
         ("", "give the name of a file, not of a folder"),
         ("none/a", "create the folder first"),
-        ("file/a", "create the folder first"),
+        ("file/a", "a part of this path is a file, not a folder; choose another path"),
     ],
 )
 def test_places_where_nothing_can_be_written(tmp_path: Path, name: str, message: str) -> None:
@@ -110,7 +152,7 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(OutputError, match="something else has this name; choose another"):
         make_folder(tmp_path / "file")
-    with pytest.raises(OutputError, match="create the folder first"):
+    with pytest.raises(OutputError, match="a part of this path is a file, not a folder"):
         make_folder(tmp_path / "file" / "a")
 
 

@@ -12,7 +12,7 @@ from PIL import ImageCms
 
 from makeup_sdk import BundleError, Look, Region, __version__, read_image, write_image
 from makeup_sdk.cli import main
-from makeup_sdk.look import SHIPPED_LOOKS
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.models.registry import open_model
 
 
@@ -152,7 +152,10 @@ def test_apply_without_a_face_writes_nothing(
         (["apply", "x", "y", "--look", RED, "-o", "o.v2"], "to be a folder, create it first"),
         (["look", "encode", RED, "--model", "z", "-o", "x.look"], "model: 'z' is unknown"),
         (["look", "colors", "--lips", "blu", "-o", "x.look"], "lips: 'blu' is not a colour"),
-        (["look", "colors", "--lips", "#123", "-o", "x.txt"], "look files end in .look"),
+        (
+            ["look", "colors", "--lips", "#123", "-o", "x.txt"],
+            "x.txt: expected a name that ends in .look",
+        ),
         (["look", "mix", "a.look=x", "-o", "x.look"], "'x' is not a number"),
         (["look", "show", "none.look"], "no such look file"),
         (["look", "show", "smokey"], "is called 'smokey'; did you mean 'smoky'?"),
@@ -280,7 +283,7 @@ def test_looks_of_products(
     assert run(monkeypatch, "look", "products", card, "-o", red) == 1
     assert "not UTF-8 text" in capsys.readouterr().err
     assert run(monkeypatch, "look", "products", tmp_path / "no.json", "-o", red) == 1
-    assert "no such file of products" in capsys.readouterr().err
+    assert "no such file; expected products as JSON" in capsys.readouterr().err
 
 
 def test_look_file_for_a_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -389,4 +392,4 @@ def test_a_file_that_is_closed_to_us_is_told(
     monkeypatch.setattr(Path, "read_bytes", closed)
     assert run(monkeypatch, "look", "show", tmp_path / "mine.look") == 1
     told = capsys.readouterr().err
-    assert told.startswith(f"error: {tmp_path / 'mine.look'}: Permission denied; choose another")
+    assert told.startswith(f"error: {tmp_path / 'mine.look'}: Permission denied; change the perm")

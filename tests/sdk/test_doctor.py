@@ -159,7 +159,7 @@ CONDITIONS = {
     ),
     "OpenCV built for another NumPy": (
         doctor._opencv, broken_import("cv2", "numpy.core.multiarray failed to import"), "opencv",
-        "broken", "it does not load: numpy.core.multiarray failed",
+        "broken", "it cannot be imported: numpy.core.multiarray failed",
         "pip install opencv-python-headless",
     ),
     "old OpenCV": (
@@ -194,11 +194,11 @@ CONDITIONS = {
     ),
     "old processor": (
         doctor._kernels, compiled(isa="baseline", available_isas=("baseline",)), "cpu kernels",
-        "warning", "the processor has no AVX2: slow", "",
+        "warning", "slow, as the processor has no AVX2", "",
     ),
     "instruction set held back": (
         doctor._kernels, compiled(isa="baseline"), "cpu kernels", "warning",
-        "MAKEUP_CPU_ISA holds it back", "unset MAKEUP_CPU_ISA",
+        "MAKEUP_CPU_ISA limits it", "unset MAKEUP_CPU_ISA",
     ),
     "unknown instruction set": (
         doctor._kernels, environment(MAKEUP_CPU_ISA="avx9"), "cpu kernels", "broken",
@@ -209,12 +209,12 @@ CONDITIONS = {
         "MAKEUP_THREADS=many: expected an integer", "unset the variable",
     ),
     "one thread": (
-        doctor._kernels, compiled(threads=1), "threads", "warning", "1 thread, 4 cores",
+        doctor._kernels, compiled(threads=1), "threads", "warning", "1 thread on 4 cores",
         "unset MAKEUP_THREADS OMP_NUM_THREADS",
     ),
     "more threads than cores": (
         doctor._kernels, together(environment(MAKEUP_THREADS="8"), compiled()), "threads",
-        "warning", "MAKEUP_THREADS=8: this process may use 4 cores, 4 threads run",
+        "warning", "MAKEUP_THREADS=8: this process may use 4 cores, so 4 threads run",
         "export MAKEUP_THREADS=4",
     ),
     "a thread a core": (
@@ -237,7 +237,7 @@ CONDITIONS = {
     ),
     "camera of another user": (
         doctor._cameras, cameras("video0", open_=False), "cameras", "warning",
-        "video0: you may not open it", "sudo usermod -aG video $USER",
+        "video0: no permission to open it", "sudo usermod -aG video $USER",
     ),
     "camera": (doctor._cameras, cameras("video0", "video1"), "cameras", "ok", "video1", ""),
     "no loopback device": (
@@ -356,7 +356,10 @@ def test_jetson(monkeypatch, tmp_path):
             "tensorrt_cu12 and tensorrt_cu13 overwrite each other",
             "pip uninstall -y tensorrt tensorrt_cu12 tensorrt_cu13",
         ),
-        ({"tensorrt": "10.9.0"}, "installed but does not load: libnvinfer", "--force-reinstall"),
+        (
+            {"tensorrt": "10.9.0"}, "installed but cannot be imported: libnvinfer",
+            "--force-reinstall",
+        ),
     ],
 )  # fmt: skip
 def test_tensorrt_that_does_not_fit(versions, detail, remedy, monkeypatch, tmp_path):
@@ -393,7 +396,7 @@ def test_plans(built_for, state, monkeypatch, tmp_path):
         raise BackendUnavailableError("TensorRT is missing")
 
     monkeypatch.setattr(plans, "local_platform", no_gpu)
-    why = "1 were built, none can run here: TensorRT is missing"
+    why = "1 plans were built, but none can run here: TensorRT is missing"
     assert [finding.detail for finding in doctor._told(doctor_gpu._plans)] == [why]
 
 

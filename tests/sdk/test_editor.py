@@ -57,8 +57,8 @@ def test_a_mouth_is_swapped_and_all_else_stays(
     np.testing.assert_array_equal(source, before)
     assert result.shape == source.shape
     own = redness(source, face)
-    lent = redness(demo("red-classic.jpg"), analysis("red-classic.jpg"))
-    assert redness(result, face) - own > 0.5 * (lent - own) > 2
+    wanted = redness(demo("red-classic.jpg"), analysis("red-classic.jpg"))
+    assert redness(result, face) - own > 0.5 * (wanted - own) > 2
     far = ~around(editor.label(source), (7, 8, 9), 20)
     np.testing.assert_array_equal(result[far], source[far])
 
@@ -66,7 +66,7 @@ def test_a_mouth_is_swapped_and_all_else_stays(
 def test_a_face_in_another_light_stays_in_its_own(
     editor: PortraitEditor, demo: Demo, analysis: Analysis
 ) -> None:
-    """The skin of a lender who stands in half the light is as bright as the wearer's."""
+    """Skin of a reference in half the light becomes as bright as the source's."""
     source, face = demo("light.jpg"), analysis("light.jpg")
     dim = np.uint8(np.rint(demo("medium.jpg") * 0.7))
     skin = face.regions == Region.SKIN

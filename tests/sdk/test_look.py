@@ -18,8 +18,8 @@ from makeup_sdk import (
     MakeupEngine,
     Region,
 )
-from makeup_sdk.cosmetics import Lashes, Lipstick
-from makeup_sdk.look import SHIPPED_LOOKS
+from makeup_sdk.cosmetics import Brows, Lashes, Lipstick
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.references import References
 from makeup_sdk.models.mobile.model import MobileModel
@@ -249,6 +249,15 @@ def test_shipped_looks_paint_lips_eyes_and_skin(name: str, face: FaceAnalysis) -
     for region in (Region.LIPS, Region.EYES, Region.SKIN):
         assert change[face.regions == region].mean() > 1.0
     assert Look.from_json(look.to_json()).makeup == look.makeup
+
+
+def test_products_over_no_makeup_mix_as_products() -> None:
+    over = Look.from_style("smoky").with_products([Brows("#2a201c")]).only("brows")
+    assert not over.makeup_regions
+    mixed = Look.mix({over: 0.5, Look.from_colors(brows="#2a201c"): 0.5})
+    assert mixed.regions == {Region.BROWS}
+    [brows] = json.loads(Look.mix({over: 1.0}).to_json())["products"]
+    assert (brows["product"], brows["color"]) == ("brows", "#2a201c")
 
 
 def test_looks_of_different_kinds_do_not_mix(look: Look) -> None:

@@ -260,7 +260,7 @@ def test_any_exif(content: bytes, start: bytes) -> None:
         ("GIF", "an animation of 3 pictures; give it to a stream"),
         ("WEBP", "an animation of 3 pictures"),
         ("PNG", "an animation of 3 pictures"),
-        ("TIFF", "a TIFF of 3 pages; save the one page"),
+        ("TIFF", "a TIFF of 3 pages; save the page you want"),
     ],
 )
 def test_several_pictures_in_one_file(kind: str, message: str) -> None:

@@ -58,7 +58,7 @@ def target_of(name: str) -> Target:
         return LOCAL
     if name not in TARGETS:
         raise BackendUnavailableError(
-            f"target {name!r} is unknown; known are: local, {', '.join(TARGETS)}"
+            f"target {name!r} is unknown; expected one of local, {', '.join(TARGETS)}"
         )
     return TARGETS[name]
 

@@ -14,7 +14,15 @@ import triton.language as tl
 from torch import Tensor
 
 from makeup_kernels.triton import launch, matrices_on
-from makeup_kernels.triton.tiles import blend, crop_position, round_to_byte, tile_meets
+from makeup_kernels.triton.tiles import (
+    blend,
+    crop_position,
+    read_tile,
+    round_to_byte,
+    tile_meets,
+    tile_meets_any,
+    write_pixels,
+)
 
 _BLOCK_X, _BLOCK_Y = 32, 8
 
@@ -56,20 +64,11 @@ def change_colors(
     written.
     """
     x0, y0 = tl.program_id(0) * BLOCK_X, tl.program_id(1) * BLOCK_Y
-    meets = False
-    for face in range(faces):
-        meets = meets | tile_meets(
-            matrices + face * 6, x0, y0, map_width, map_height, BLOCK_X, BLOCK_Y
-        )
+    meets = tile_meets_any(matrices, faces, x0, y0, map_width, map_height, BLOCK_X, BLOCK_Y)
     if meets | (not IN_PLACE):
-        flat = tl.arange(0, BLOCK_X * BLOCK_Y)
-        dx, dy = flat % BLOCK_X, flat // BLOCK_X
-        x, y = x0 + dx, y0 + dy
-        there = (x < width) & (y < height)
-        pixel = frame + y.to(tl.int64) * pitch + x * 3
-        first = tl.load(pixel, there, other=0).to(tl.float32)
-        second = tl.load(pixel + 1, there, other=0).to(tl.float32)
-        third = tl.load(pixel + 2, there, other=0).to(tl.float32)
+        dx, dy, there, first, second, third = read_tile(
+            frame, pitch, x0, y0, width, height, BLOCK_X, BLOCK_Y
+        )
         touched = there & (not IN_PLACE)
         plane = map_height * map_width
         for face in range(faces):
@@ -92,10 +91,7 @@ def change_colors(
                 b = sample(offsets + 2 * plane, cell, map_width, right, down, inside)
                 third = round_to_byte(third + (a * third + b))
                 touched = touched | inside
-        target = out + y.to(tl.int64) * out_pitch + x * 3
-        tl.store(target, first.to(tl.uint8), touched)
-        tl.store(target + 1, second.to(tl.uint8), touched)
-        tl.store(target + 2, third.to(tl.uint8), touched)
+        write_pixels(out, out_pitch, x0 + dx, y0 + dy, first, second, third, touched)
 
 
 def apply_color_map(

@@ -14,7 +14,15 @@ import triton.language as tl
 from torch import Tensor
 
 from makeup_kernels.triton import launch, matrices_on
-from makeup_kernels.triton.tiles import blend, crop_position, round_to_byte, tile_meets
+from makeup_kernels.triton.tiles import (
+    blend,
+    crop_position,
+    read_tile,
+    round_to_byte,
+    tile_meets,
+    tile_meets_any,
+    write_pixels,
+)
 
 _BLOCK_X, _BLOCK_Y = 32, 8
 
@@ -61,20 +69,11 @@ def composite_faces(
     Program (tile column, tile row). IN_PLACE: out is frame, and untouched pixels are not written.
     """
     x0, y0 = tl.program_id(0) * BLOCK_X, tl.program_id(1) * BLOCK_Y
-    meets = False
-    for face in range(faces):
-        meets = meets | tile_meets(
-            matrices + face * 6, x0, y0, crop_width, crop_height, BLOCK_X, BLOCK_Y
-        )
+    meets = tile_meets_any(matrices, faces, x0, y0, crop_width, crop_height, BLOCK_X, BLOCK_Y)
     if meets | (not IN_PLACE):
-        flat = tl.arange(0, BLOCK_X * BLOCK_Y)
-        dx, dy = flat % BLOCK_X, flat // BLOCK_X
-        x, y = x0 + dx, y0 + dy
-        there = (x < width) & (y < height)
-        pixel = frame + y.to(tl.int64) * pitch + x * 3
-        first = tl.load(pixel, there, other=0).to(tl.float32)
-        second = tl.load(pixel + 1, there, other=0).to(tl.float32)
-        third = tl.load(pixel + 2, there, other=0).to(tl.float32)
+        dx, dy, there, first, second, third = read_tile(
+            frame, pitch, x0, y0, width, height, BLOCK_X, BLOCK_Y
+        )
         touched = there & (not IN_PLACE)
         for face in range(faces):
             matrix = matrices + face * 6
@@ -104,10 +103,7 @@ def composite_faces(
                 moved = round_to_byte(third + share * blend(a, b, c, d, right, down))
                 third = tl.where(live, moved, third)
                 touched = touched | live
-        target = out + y.to(tl.int64) * out_pitch + x * 3
-        tl.store(target, first.to(tl.uint8), touched)
-        tl.store(target + 1, second.to(tl.uint8), touched)
-        tl.store(target + 2, third.to(tl.uint8), touched)
+        write_pixels(out, out_pitch, x0 + dx, y0 + dy, first, second, third, touched)
 
 
 def composite(

@@ -20,6 +20,7 @@ from pathlib import Path
 from makeup_kernels.cores import usable_cores
 from makeup_kernels.cuda.code import OPERATIONS, PACKAGE, compiled_folder, write_manifest
 from makeup_kernels.errors import BackendUnavailableError, MakeupError
+from makeup_kernels.files import make_folder, write_atomically
 
 TARGETS = ("sm_87", "sm_89", "sm_90", "sm_100", "sm_110", "sm_120", "compute_80")
 """Orin, Ada, Hopper, Blackwell (data centre), Thor, Blackwell (desktop), and PTX for all others."""
@@ -145,20 +146,20 @@ def build(
     Raises:
         BackendUnavailableError: nvcc is missing.
         KernelBuildError: nvcc rejects a source or a target.
+        OutputError: the folder cannot be written.
     """
     compiler = find_nvcc(nvcc)
     folder = out or compiled_folder()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".compiled-") as place:
+    make_folder(folder)
+    with tempfile.TemporaryDirectory() as place:
         files = {name: Path(place) / f"{name}.fatbin" for name in OPERATIONS}
         with ThreadPoolExecutor(usable_cores()) as pool:
             compiled = pool.map(
                 lambda name: compile_operation(name, targets, files[name], compiler), OPERATIONS
             )
             facts = [fact for found in compiled for fact in found]
-        folder.mkdir(exist_ok=True)
         for path in files.values():
-            os.replace(path, folder / path.name)
+            write_atomically(folder / path.name, path.read_bytes())
     write_manifest(folder, tuple(targets), compiler_version(compiler))
     return facts
 
@@ -177,7 +178,7 @@ def write_report(path: Path, facts: Sequence[KernelFacts], nvcc: str) -> None:
         "flags": " ".join(FLAGS),
         "kernels": [asdict(fact) for fact in facts],
     }
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Shared by the image kernels: position of a tile of frame pixels in a crop, and blending."""
+"""Shared by the image kernels: tiles of frame pixels, their positions in a crop, and blending."""
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 # mypy: allow-untyped-decorators, allow-subclassing-any, no-warn-return-any
@@ -30,6 +30,44 @@ def tile_meets(matrix, x0, y0, width, height, BLOCK_X: tl.constexpr, BLOCK_Y: tl
         y + tl.maximum(d, 0.0) + tl.maximum(e, 0.0),
     )
     return (right >= 0.0) & (left <= width - 1) & (bottom >= 0.0) & (top <= height - 1)
+
+
+@triton.jit
+def tile_meets_any(
+    matrices, faces, x0, y0, width, height, BLOCK_X: tl.constexpr, BLOCK_Y: tl.constexpr
+):
+    """Whether a tile meets the crop of any face; matrices f64 (faces, 6)."""
+    meets = False
+    for face in range(faces):
+        meets = meets | tile_meets(matrices + face * 6, x0, y0, width, height, BLOCK_X, BLOCK_Y)
+    return meets
+
+
+@triton.jit
+def read_tile(frame, pitch, x0, y0, width, height, BLOCK_X: tl.constexpr, BLOCK_Y: tl.constexpr):
+    """The pixels of a tile of a frame u8 (height, width, 3).
+
+    Returns:
+        dx, dy: offsets in the tile; there: whether they lie in the frame; three channels, f32.
+    """
+    flat = tl.arange(0, BLOCK_X * BLOCK_Y)
+    dx, dy = flat % BLOCK_X, flat // BLOCK_X
+    x, y = x0 + dx, y0 + dy
+    there = (x < width) & (y < height)
+    pixel = frame + y.to(tl.int64) * pitch + x * 3
+    first = tl.load(pixel, there, other=0).to(tl.float32)
+    second = tl.load(pixel + 1, there, other=0).to(tl.float32)
+    third = tl.load(pixel + 2, there, other=0).to(tl.float32)
+    return dx, dy, there, first, second, third
+
+
+@triton.jit
+def write_pixels(out, pitch, x, y, first, second, third, there):
+    """Write the pixels at x, y of a frame u8 whose rows are `pitch` bytes apart, where `there`."""
+    target = out + y.to(tl.int64) * pitch + x * 3
+    tl.store(target, first.to(tl.uint8), there)
+    tl.store(target + 1, second.to(tl.uint8), there)
+    tl.store(target + 2, third.to(tl.uint8), there)
 
 
 @triton.jit

@@ -11,7 +11,7 @@ from makeup_sdk.bench.report import Measurement, Samples
 from makeup_sdk.bench.scene import REFERENCE, demo_picture, scene
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.frame import Result
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.makeup.product_json import ProductMakeup
 from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream import FrameProcessor, StreamOptions

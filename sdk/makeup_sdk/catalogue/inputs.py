@@ -16,7 +16,8 @@ from makeup_kernels import InvalidInputError, MakeupError
 from makeup_sdk.catalogue.job import LookRef, PhotoRef
 from makeup_sdk.catalogue.storage import Place, joined, version_of
 from makeup_sdk.engine import MakeupEngine
-from makeup_sdk.look import SHIPPED_LOOKS, Look
+from makeup_sdk.looks.look import Look
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.photos import READ_SUFFIXES, decode_photo
 from makeup_sdk.shades.catalogue import parse_catalogue
 

@@ -15,7 +15,7 @@ from makeup_sdk.catalogue.report import Row, Status, read_record, write_record
 from makeup_sdk.catalogue.storage import Place
 from makeup_sdk.engine import EVERY_FACE, MakeupEngine
 from makeup_sdk.frame import Outfit, Stopwatch
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.photos import Photo, decode_photo, encode_photo
 from makeup_sdk.photos.color import ColorSpace
 from makeup_sdk.pipeline import KnownFaces, SeenFace, find_faces

@@ -8,6 +8,7 @@ import typer
 from rich.progress import track
 
 from makeup_kernels import MakeupError, NoFaceError
+from makeup_kernels.files import make_folder
 from makeup_kernels.terminal import JsonOption, QuietOption, Reporter, in_words
 from makeup_sdk.cli.options import (
     BackendOption,
@@ -83,7 +84,7 @@ def apply(
             painted = sum(face.painted for face in faces)
             if not painted:
                 raise NoFaceError(_why_bare(source, faces))
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             write_photo(target, photo.wearing(result.plot() if debug else result.image))
             made_up += painted
         except (MakeupError, OSError) as error:

@@ -17,7 +17,7 @@ from makeup_sdk.cli.options import ThreadsOption
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.frame import Result
 from makeup_sdk.images import decode_image, write_image
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 
 _TILE = 320
 _RUNS = 10

@@ -101,7 +101,7 @@ def _python() -> Iterator[Finding]:
         why = f"{detail}; a 64-bit Python of 3.10 or newer is needed"
         yield Finding("python", "broken", why, "python3.12 -m venv .venv")
     elif platform.system() != "Linux":
-        yield Finding("python", "warning", f"{detail}; tested on Linux alone")
+        yield Finding("python", "warning", f"{detail}; tested on Linux only")
     else:
         yield Finding("python", "ok", detail)
 
@@ -132,7 +132,7 @@ def _opencv() -> Iterator[Finding]:
     try:
         cv2 = importlib.import_module("cv2")
     except Exception as error:  # a missing library, or one built for another NumPy
-        yield Finding("opencv", "broken", f"it does not load: {error}", mend)
+        yield Finding("opencv", "broken", f"it cannot be imported: {error}", mend)
         return
     version, named = cv2.__version__, ", ".join(variants) or "system"
     bounds = misfit("opencv-python-headless", version)
@@ -166,7 +166,7 @@ def _onnxruntime() -> Iterator[Finding]:
     try:
         onnxruntime = importlib.import_module("onnxruntime")
     except Exception as error:  # a missing library, or one built for another NumPy
-        why = f"it does not load: {error}"
+        why = f"it cannot be imported: {error}"
         yield Finding("onnxruntime", "broken", why, "pip install --force-reinstall onnxruntime")
         return
     version = onnxruntime.__version__
@@ -195,13 +195,13 @@ def _kernels() -> Iterator[Finding]:
     detail = f"{features.isa} of {'/'.join(features.available_isas)}, {threads}"
     detail = f"{detail}, {features.compiler}"
     if not features.openmp:
-        why = f"{detail}; built without OpenMP, on one core alone"
+        why = f"{detail}; built without OpenMP, so they run on one core"
         yield Finding("cpu kernels", "warning", why, f"apt install g++ && {_REINSTALL}")
     elif features.isa != features.available_isas[-1]:
-        why = f"{detail}; MAKEUP_CPU_ISA holds it back"
+        why = f"{detail}; MAKEUP_CPU_ISA limits it"
         yield Finding("cpu kernels", "warning", why, "unset MAKEUP_CPU_ISA")
     elif features.isa == "baseline" and platform.machine() in ("x86_64", "AMD64"):
-        yield Finding("cpu kernels", "warning", f"{detail}; the processor has no AVX2: slow")
+        yield Finding("cpu kernels", "warning", f"{detail}; slow, as the processor has no AVX2")
     else:
         yield Finding("cpu kernels", "ok", detail)
     yield _threads(features.threads)
@@ -212,10 +212,13 @@ def _threads(threads: int) -> Finding:
     cores = usable_cores()
     asked = os.environ.get(THREADS_VARIABLE, "")
     if asked.isdecimal() and int(asked) > cores:
-        why = f"{THREADS_VARIABLE}={asked}: this process may use {cores} cores, {cores} threads run"
+        why = (
+            f"{THREADS_VARIABLE}={asked}: this process may use {cores} cores, so {cores} threads "
+            "run"
+        )
         return Finding("threads", "warning", why, f"export {THREADS_VARIABLE}={cores}")
     if threads < cores and threads == 1:
-        why = f"1 thread, {cores} cores: MAKEUP_THREADS or OMP_NUM_THREADS says so"
+        why = f"1 thread on {cores} cores, set by MAKEUP_THREADS or OMP_NUM_THREADS"
         return Finding("threads", "warning", why, "unset MAKEUP_THREADS OMP_NUM_THREADS")
     return Finding("threads", "ok", f"{threads} of {cores} cores")
 
@@ -242,12 +245,12 @@ def _cache() -> Iterator[Finding]:
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     mend = "export MAKEUP_CACHE=/a/folder/that/you/may/write"
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        why = f"{folder} cannot be written: what is built is lost, and built again"
+        why = f"{folder} cannot be written, so engines are built again at each start"
         yield Finding("cache", "warning", why, mend)
         return
     free = shutil.disk_usage(nearest).free
     if free < _LEAST_FREE_BYTES:
-        why = f"{folder}: {free >> 20} MiB are free; plans take some hundred"
+        why = f"{folder}: {free >> 20} MiB are free; plans take several hundred"
         yield Finding("cache", "warning", why, f"makeup engines clean, or: {mend}")
         return
     yield Finding("cache", "ok", str(folder))
@@ -264,7 +267,7 @@ def _cameras() -> Iterator[Finding]:
         remedy = "plug one in; in a container: docker run --device /dev/video0"
         yield Finding("cameras", "missing", why, remedy)
     elif closed:
-        why = f"{', '.join(closed)}: you may not open it"
+        why = f"{', '.join(closed)}: no permission to open it"
         remedy = "sudo usermod -aG video $USER, then log in again"
         yield Finding("cameras", "warning", why, remedy)
     else:
@@ -282,7 +285,7 @@ def _open_camera(index: int) -> Iterator[Finding]:
         finally:
             source.close()
     except MakeupError as error:
-        remedy = "close the program that has it; ls -l /dev/video*"
+        remedy = "close the program that uses it, and check the permissions: ls -l /dev/video*"
         yield Finding(topic, "broken", str(error), remedy)
         return
     assert taken is not None  # a camera that stops raises an error

@@ -38,7 +38,7 @@ def _gpu() -> tuple[Finding, bool]:
             return Finding(
                 topic,
                 "warning",
-                "an NVIDIA driver is loaded, its libraries are not here (no nvidia-smi)",
+                "an NVIDIA driver is loaded, but its user tools are missing (no nvidia-smi)",
                 "install the driver's user tools; in a container: docker run --gpus all",
             ), False
         detail = "no NVIDIA driver found; everything runs on the CPU"
@@ -77,7 +77,7 @@ def _tensorrt(gpu: bool) -> Finding:
         return Finding(
             "tensorrt",
             "warning",
-            "JetPack's TensorRT is not seen from this environment; wheels do not fit a Jetson",
+            "this environment does not see JetPack's TensorRT, and wheels do not run on a Jetson",
             "sudo apt install python3-libnvinfer, then make the environment again: "
             "python3 -m venv --system-site-packages .venv",
         )
@@ -110,7 +110,7 @@ def _tensorrt(gpu: bool) -> Finding:
         return Finding(
             "tensorrt",
             "warning",
-            f"{finding.detail} is installed but does not load: {error}",
+            f"{finding.detail} is installed but cannot be imported: {error}",
             "pip install --force-reinstall tensorrt",
         )
     return finding
@@ -120,7 +120,7 @@ def _pycuda(gpu: bool) -> Finding:
     finding = package("pycuda", "gpu")
     reason = unavailable("cuda") if gpu and finding.state == "ok" else None
     if reason:
-        return Finding("pycuda", "warning", f"{finding.detail}: {reason}", "see the message")
+        return Finding("pycuda", "warning", f"{finding.detail}: {reason}")
     return finding
 
 
@@ -134,7 +134,7 @@ def _onnxruntime_cuda() -> Finding:
         return Finding(
             "onnxruntime-cuda",
             "missing",
-            f"the GPU is not used by ONNX Runtime: {error}",
+            f"ONNX Runtime does not use the GPU: {error}",
             "pip uninstall -y onnxruntime && pip install onnxruntime-gpu",
         )
     return Finding("onnxruntime-cuda", "ok", "the CUDA provider starts")
@@ -149,7 +149,7 @@ def _plans() -> Iterator[Finding]:
     try:
         machine = local_platform()
     except MakeupError as error:
-        why = f"{len(entries)} were built, none can run here: {error}"
+        why = f"{len(entries)} plans were built, but none can run here: {error}"
         yield Finding("tensorrt plans", "missing", why)
         return
     for entry in entries:

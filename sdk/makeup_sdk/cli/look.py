@@ -10,7 +10,8 @@ from makeup_kernels import InvalidInputError, Region
 from makeup_kernels.terminal import JsonOption, NamesOption, QuietOption, Reporter
 from makeup_sdk.cli.options import parse_share
 from makeup_sdk.images import write_image
-from makeup_sdk.look import SHIPPED_LOOKS, Look, look_by_name
+from makeup_sdk.looks.look import Look, look_by_name
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.makeup.product_json import ProductMakeup, product_lines
 from makeup_sdk.models.facts import FACTS
 from makeup_sdk.models.registry import DEFAULT_MODEL
@@ -186,7 +187,7 @@ def _colors(look: Look) -> dict[Region, str]:
 
 def _save(look: Look, output: Path, quiet: bool, as_json: bool) -> None:
     if output.suffix != ".look":
-        raise InvalidInputError(f"{output}: look files end in .look")
+        raise InvalidInputError(f"{output}: expected a name that ends in .look")
     if not output.parent.is_dir():
         raise InvalidInputError(f"{output.parent}: no such folder; create it first")
     look.save(output)

@@ -11,7 +11,7 @@ from makeup_engines import Bundle
 from makeup_kernels.terminal import JsonOption, NamesOption, Reporter
 from makeup_sdk.cli.options import ThreadsOption
 from makeup_sdk.faces.demo_face import demo_face
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.makeup.product_json import ProductMakeup
 from makeup_sdk.makeup.references import References
 from makeup_sdk.makeup.style import Style

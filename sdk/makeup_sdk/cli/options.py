@@ -8,7 +8,7 @@ import typer
 
 from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.frame import StrengthLike
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 
 LookOption = Annotated[

@@ -82,7 +82,9 @@ def _photos_of(source: Path, output: Inode | None) -> list[Path]:
         return [source]
     found = [*_photos_in(source, output)]
     if not found:
-        raise InvalidInputError(f"{source}: no photos in this folder")
+        raise InvalidInputError(
+            f"{source}: no photos in this folder; expected files such as .jpg or .png"
+        )
     return found
 
 

@@ -29,7 +29,7 @@ from makeup_sdk.cli.options import (
     parse_strength,
 )
 from makeup_sdk.engine import MakeupEngine
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream import (
     Ending,

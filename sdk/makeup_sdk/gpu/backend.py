@@ -13,7 +13,7 @@ from makeup_sdk.gpu.device import Device, Tensor
 from makeup_sdk.gpu.faces import DeviceFaces, GpuFaceAnalyzer
 from makeup_sdk.gpu.painters import GpuPainter, check_paints, gpu_painter
 from makeup_sdk.images import check_frame
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.models.base import FACES_AT_ONCE, Model, ModelOptions, scaled
 from makeup_sdk.pipeline import Lap, Stroke
 

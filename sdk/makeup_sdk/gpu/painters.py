@@ -8,7 +8,7 @@ from makeup_sdk.gpu.faces import DeviceFaces
 from makeup_sdk.gpu.mobile import DeviceMobilePainter
 from makeup_sdk.gpu.products import DeviceLayeredPainter, DeviceProductsPainter
 from makeup_sdk.gpu.psgan import DevicePSGANPainter
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.makeup.appearance import Appearance
 from makeup_sdk.makeup.base import Makeup
 from makeup_sdk.makeup.product_json import ProductMakeup

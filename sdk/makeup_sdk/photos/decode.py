@@ -110,7 +110,9 @@ def _check_single(opened: Pillow.Image, name: str) -> None:
     if count == 1 or opened.format in ("MPO", "HEIF"):  # their extra pictures are auxiliary
         return
     if opened.format == "TIFF":
-        raise InvalidInputError(f"{name}: a TIFF of {count} pages; save the one page as a file")
+        raise InvalidInputError(
+            f"{name}: a TIFF of {count} pages; save the page you want as a file of its own"
+        )
     raise InvalidInputError(
         f"{name}: an animation of {count} pictures; give it to a stream "
         "(makeup stream --source), or save one picture of it"

@@ -11,7 +11,7 @@ from makeup_kernels import BackendUnavailableError, InvalidInputError, MakeupErr
 from makeup_kernels.types import Image
 from makeup_sdk.frame import StrengthLike, normalize_strength
 from makeup_sdk.images import check_frame
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.serving.repository import NAME
 
 PROTOCOLS = ("grpc", "http")

@@ -28,7 +28,7 @@ from makeup_kernels import InvalidInputError, MakeupError
 from makeup_kernels.files import sha256
 from makeup_sdk.engine import EVERY_FACE, MakeupEngine
 from makeup_sdk.frame import Outfit, Result
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
 from makeup_sdk.photos import WRITE_SUFFIXES, decode_photo, encode_photo
 from makeup_sdk.pipeline import ImageFaces

@@ -87,7 +87,7 @@ def sheet(tried: Iterable[TriedShade], columns: int = 0) -> Image:
         if len(tiles) > _MOST_TILES:
             raise InvalidInputError(f"sheet: expected at most {_MOST_TILES} shades; split them")
     if not tiles:
-        raise InvalidInputError("sheet: no shade given")
+        raise InvalidInputError("sheet: got no shade, expected at least one")
     columns = columns or int(np.ceil(np.sqrt(len(tiles) * (_TILE + _CAPTION) / _TILE)))
     columns = min(columns, len(tiles))
     blank = np.full_like(tiles[0], 255)

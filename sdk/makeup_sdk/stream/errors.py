@@ -16,4 +16,4 @@ class SourceLostError(MakeupError):
 
 
 class SinkFullError(MakeupError):
-    """The output has no more space. Ends a stream cleanly."""
+    """The output cannot be written, as when the disk is full. Ends a stream cleanly."""

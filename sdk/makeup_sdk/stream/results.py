@@ -28,5 +28,5 @@ class Ending(Enum):
     INCOMPLETE = "the source came to its end, but some of its frames could not be read"
     STOPPED = "the app, or its user, stopped it"
     SOURCE_LOST = "the source was lost"
-    SINK_FULL = "there was no more room for the results"
+    SINK_FULL = "the results could not be written, as on a full disk"
     FAILED = "an error was raised"

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from makeup_kernels import BackendUnavailableError, InvalidInputError
-from makeup_kernels.files import as_path, make_folder
+from makeup_kernels import BackendUnavailableError, InvalidInputError, OutputError
+from makeup_kernels.files import as_path, check_writable, make_folder
 from makeup_kernels.types import Image
 from makeup_sdk.images import IMAGE_SUFFIXES, write_image
 from makeup_sdk.stream.containers import VIDEO_SUFFIXES
@@ -77,7 +77,12 @@ class FolderSink:
         self._suffix = suffix
 
     def open(self, source: SourceInfo) -> None:
-        """Create the folder."""
+        """Create the folder, and check that it can be written to.
+
+        Raises:
+            InvalidInputError: it is the source's folder.
+            OutputError: the folder does not permit it.
+        """
         if source.path is None and Path(source.name).resolve() == self._folder.resolve():
             raise InvalidInputError(
                 f"{self._folder}: the results would be written among the source's images; choose "
@@ -90,13 +95,14 @@ class FolderSink:
                 self._folder,
             )
         make_folder(self._folder)
+        check_writable(self._folder / f"frame{self._suffix}")
 
     def write(self, image: Image, result: StreamResult) -> bool:
         """Write one image atomically."""
         try:
             write_image(self._folder / f"frame-{result.index:06d}{self._suffix}", image)
-        except OSError as error:
-            raise SinkFullError(f"{self._folder}: {error}") from error
+        except OutputError as error:
+            raise SinkFullError(str(error)) from error
         return True
 
     def close(self, ending: Ending) -> None:

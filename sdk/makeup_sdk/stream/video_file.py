@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError, OutputError
-from makeup_kernels.files import as_path, aside
+from makeup_kernels.files import as_path, aside, check_writable, how_to_mend
 from makeup_kernels.types import Image
 from makeup_sdk.stream.containers import (
     CONTAINERS,
@@ -85,9 +85,10 @@ class VideoFileSink:
         self._failed = False
 
     def open(self, source: SourceInfo) -> None:
-        """Check that the source is not overwritten; the file starts with the first result.
+        """Check the output; the file starts with the first result.
 
         Raises:
+            OutputError: the folder does not permit it.
             InvalidInputError: the source would be overwritten, perhaps through a link; or the
                 format does not support the source's bit depth.
         """
@@ -104,6 +105,7 @@ class VideoFileSink:
                 f"{self._path}: the source would be overwritten by its own result; choose another "
                 "file"
             )
+        check_writable(self._path)
 
     def write(self, image: Image, result: "StreamResult") -> bool:
         """Append a frame.
@@ -130,7 +132,7 @@ class VideoFileSink:
         """Finish the file and move it into place; if the stream failed, remove it.
 
         Raises:
-            SinkFullError: no space for the rest; the file is removed.
+            SinkFullError: the rest cannot be written; the file is removed.
         """
         if self._aside is None:
             return
@@ -173,17 +175,21 @@ class VideoFileSink:
     def _failure(self, error: Exception) -> SinkFullError | InvalidInputError:
         """The error to raise: of the disk, or of the encoder."""
         self._failed = True
+        if isinstance(error, OutputError):
+            return SinkFullError(f"{error}; nothing was left there")
         reason = getattr(error, "strerror", None) or error
-        if getattr(error, "errno", None) not in DISK_ERRORS and not isinstance(error, OutputError):
+        number = getattr(error, "errno", None)
+        if number not in DISK_ERRORS:
             width, height = self._size
             told = encoder_options(self._codec, self._options)
             return InvalidInputError(
                 f"{self._path}: {self._codec} does not take frames of {width}x{height} pixels, "
                 f"{self._pixel_format}, with {told} ({reason}); choose another codec or preset"
             )
-        if not isinstance(error, OutputError):
-            reason = f"{self._path}: cannot be written ({reason})"
-        return SinkFullError(f"{reason}; nothing was left there, free some space and run it again")
+        return SinkFullError(
+            f"{self._path}: cannot be written ({reason}); {how_to_mend(number)}; nothing was left "
+            "there"
+        )
 
     def _start(self, image: Image, source: SourceInfo) -> None:
         rate = Fraction(source.fps).limit_denominator(1001)

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from makeup_kernels import MakeupError
 from makeup_kernels.dispatch import thread_count, usable_cores
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.makeup.product_json import schema
 from makeup_sdk.web.guard import Guard, GuardOptions
 from makeup_sdk.web.limits import Limits

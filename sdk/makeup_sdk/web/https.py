@@ -3,7 +3,6 @@
 import os
 import socket
 import ssl
-import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def local_certificate(names: list[str], folder: Path | None = None) -> tuple[Pat
         made = trustme.CA(
             organization_name="makeup-sdk", organization_unit_name=socket.gethostname()
         )
-        _write_secret(secret, made.private_key_pem.bytes())
+        write_atomically(secret, made.private_key_pem.bytes(), private=True)
         write_atomically(public, made.cert_pem.bytes())
     try:
         authority = trustme.CA.from_pem(public.read_bytes(), secret.read_bytes())
@@ -90,20 +89,8 @@ def local_certificate(names: list[str], folder: Path | None = None) -> tuple[Pat
         not_after=now + timedelta(days=_DAYS),
     )
     pair = folder / "server.pem"
-    _write_secret(pair, server.private_key_and_cert_chain_pem.bytes())
+    write_atomically(pair, server.private_key_and_cert_chain_pem.bytes(), private=True)
     return pair, public
-
-
-def _write_secret(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can ever read, even while it is written."""
-    handle, place = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(place, path)
-    except BaseException:
-        os.unlink(place)
-        raise
 
 
 def local_address() -> str:

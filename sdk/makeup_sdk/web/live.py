@@ -29,7 +29,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from makeup_kernels import InvalidInputError, MakeupError
 from makeup_sdk.engine import MakeupEngine
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.models.registry import DEFAULT_MODEL
 from makeup_sdk.stream.options import StreamOptions
 from makeup_sdk.stream.processor import FrameProcessor

@@ -17,7 +17,8 @@ from makeup_kernels import InvalidInputError, Region
 from makeup_sdk.engine import MakeupEngine
 from makeup_sdk.faces import FaceAnalyzer
 from makeup_sdk.images import decode_image
-from makeup_sdk.look import SHIPPED_LOOKS, Look
+from makeup_sdk.looks.look import Look
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.makeup.base import MAX_STRENGTH
 from makeup_sdk.makeup.product_json import FORMAT, MOST_PRODUCTS, from_json
 from makeup_sdk.makeup.products import Product

@@ -62,7 +62,7 @@ class EditRequest(BaseModel):
 
     image: Picture
     parts: dict[Literal["skin", "eyes", "mouth", "face"], Picture] = Field(
-        default={}, description="Photos of the people who lend, by part; face stands for all."
+        default={}, description="Reference photos by part; face stands for all."
     )
     label: str | None = Field(
         default=None,

@@ -14,7 +14,7 @@ from makeup_sdk.engine import EVERY_FACE, MakeupEngine
 from makeup_sdk.faces import BundledFaceAnalyzer, Face
 from makeup_sdk.frame import Result
 from makeup_sdk.images import decode_image
-from makeup_sdk.look import Look
+from makeup_sdk.looks.look import Look
 from makeup_sdk.models.base import Model, ModelOptions
 from makeup_sdk.models.registry import DEFAULT_MODEL, open_model
 from makeup_sdk.pipeline import ImageFaces

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from placed_maps import on_border
 
 from makeup_kernels import TEMPLATE_LANDMARKS, InvalidInputError
 from makeup_kernels.align.cuda import align_faces
@@ -22,14 +23,6 @@ MATRICES = np.array([TURNED, AWAY])
 
 def random_bytes(rng, *shape):
     return rng.integers(0, 256, shape, dtype=np.uint8)
-
-
-def near_border(matrix, frame_shape, map_shape):
-    """Pixels whose map position lies within rounding of the map's border."""
-    y, x = np.mgrid[: frame_shape[0], : frame_shape[1]]
-    u, v = (matrix[i][0] * x + matrix[i][1] * y + matrix[i][2] for i in (0, 1))
-    ends = [u, v, u - (map_shape[1] - 1), v - (map_shape[0] - 1)]
-    return np.min(np.abs(ends), axis=0) < 1e-3
 
 
 def assert_rounded(result, exact, ignore=None):
@@ -71,7 +64,7 @@ def test_composite_of_faces_in_their_order(device):
     for face, matrix in enumerate(MATRICES):
         exact = composite_reference(expected, crops[0, face], crops[1, face], masks[face], matrix)
         expected = np.clip(np.floor(exact + 0.5), 0, 255).astype(np.uint8)
-        ignore |= near_border(matrix, (90, 130), (64, 50))
+        ignore |= on_border(matrix, (90, 130), (64, 50), within=1e-3)
     off = (result != expected).any(axis=2) & ~ignore
     assert off.mean() < 2e-3  # a half that float32 rounds the other way
     assert np.abs(result.astype(int) - expected)[~ignore].max() <= 1
@@ -84,7 +77,7 @@ def test_one_face_is_rounded_from_the_exact_value(device):
     masks, matrix = rng.random((1, 30, 30), np.float32), MATRICES[:1]
     result = device.run(lambda: composite(frame, crops[0], crops[1], masks, matrix))
     exact = composite_reference(frame, crops[0, 0], crops[1, 0], masks[0], matrix[0])
-    assert_rounded(result, exact, near_border(matrix[0], (70, 61), (30, 30)))
+    assert_rounded(result, exact, on_border(matrix[0], (70, 61), (30, 30), within=1e-3))
 
 
 @pytest.mark.parametrize("faces", [1, 2, 40])
@@ -100,7 +93,7 @@ def test_color_maps_of_faces_in_their_order(device, faces):
     for change, matrix in zip(changes, matrices, strict=True):
         exact = apply_color_map_reference(expected, change, matrix)
         expected = np.clip(np.floor(exact + 0.5), 0, 255).astype(np.uint8)
-        ignore |= near_border(matrix, (40, 50), (12, 16))
+        ignore |= on_border(matrix, (40, 50), (12, 16), within=1e-3)
     assert np.abs(result.astype(int) - expected)[~ignore].max() <= 1
     assert ((result != expected).any(axis=2) & ~ignore).mean() < 2e-3 * faces
 

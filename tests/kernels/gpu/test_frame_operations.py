@@ -1,17 +1,11 @@
 import numpy as np
 import pytest
+from placed_maps import feather, on_border, similarity
 
 from makeup_kernels import InvalidInputError, align_faces, apply_color_map, composite
 from makeup_kernels.align.reference import align_faces_reference
 from makeup_kernels.apply_color_map.reference import apply_color_map_reference
 from makeup_kernels.composite.reference import composite_reference
-
-
-def similarity(scale, degrees, shift):
-    angle = np.deg2rad(degrees)
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    return np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
-
 
 MATRICES = {
     "as it is": similarity(1, 0, (0, 0)),
@@ -30,22 +24,17 @@ def image(rng, *shape):
 
 def undecided(exact, mask_shape, matrix):
     """Pixels whose sum lies within float32 rounding of a half, or on the crop's border."""
-    height, width = mask_shape
-    y, x = np.mgrid[: exact.shape[0], : exact.shape[1]]
-    u, v = np.einsum("ij,jhw->ihw", matrix, np.stack([x, y, np.ones_like(x)]))
-    border = np.min(np.abs([u, v, u - width + 1, v - height + 1]), axis=0) < 1e-4
+    border = on_border(matrix, exact.shape, mask_shape, within=1e-4)
     return border | (np.abs(exact % 1 - 0.5) < 2e-3).any(axis=2)
 
 
 def make_composite(rng, frame=(40, 50), crop=(24, 28), faces=1):
-    y, x = (np.minimum(np.arange(n), np.arange(n)[::-1]) / n for n in crop)
-    feather = np.clip(np.minimum(y[:, None], x[None]) * 8 - 0.6, 0, 1).astype(np.float32)
     crops = (faces, *crop, 3)
     return (
         image(rng, *frame, 3),
         image(rng, *crops),
         image(rng, *crops),
-        np.stack([feather] * faces),
+        np.stack([feather(*crop)] * faces),
     )
 
 

@@ -102,7 +102,7 @@ def test_try_on_says_what_is_wrong(demo, analyzer):
         next(try_on(shades, demo("light.jpg"), strength=2, analyzer=analyzer))
     with pytest.raises(NoFaceError, match="photo: no face found in 90x80 pixels"):
         next(try_on(shades, np.zeros((80, 90, 3), np.uint8), analyzer=analyzer))
-    with pytest.raises(InvalidInputError, match="sheet: no shade given"):
+    with pytest.raises(InvalidInputError, match="sheet: got no shade, expected at least one"):
         sheet([])
 
 

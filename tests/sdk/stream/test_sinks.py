@@ -9,7 +9,8 @@ import pytest
 from fakes import ListSource, frame, process
 from numpy.typing import NDArray
 
-from makeup_sdk import BackendUnavailableError, InvalidInputError, read_image
+from makeup_kernels import files
+from makeup_sdk import BackendUnavailableError, InvalidInputError, OutputError, read_image
 from makeup_sdk.stream import (
     CallbackSink,
     Ending,
@@ -21,7 +22,6 @@ from makeup_sdk.stream import (
     StreamResult,
     VirtualCameraSink,
     WindowSink,
-    sinks,
 )
 from makeup_sdk.stream.sinks import make_sink
 
@@ -49,14 +49,42 @@ def test_folder_is_not_its_own_source(tmp_path: Path) -> None:
 
 
 def test_folder_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, image: Image) -> None:
+    def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sinks, "write_image", full)
+    monkeypatch.setattr(files, "write_synced", full)
     sink = FolderSink(tmp_path)
     sink.open(FILE)
-    with pytest.raises(SinkFullError, match="No space left on device"):
+    with pytest.raises(SinkFullError, match=r"No space left on device.*; free some space"):
         sink.write(frame(0), result(0))
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "frames", ""])
+def test_places_without_permission_are_refused_at_once(closed_folder: Path, name: str) -> None:
+    source = ListSource(range(3))
+    stream = Stream(source, process, StreamOptions(), sink=make_sink(closed_folder / name))
+    with pytest.raises(OutputError, match=r"Permission denied.*; change the permissions there"):
+        stream.run()
+    assert stream.ending is Ending.FAILED
+    assert source.given == 0
+    assert list(closed_folder.iterdir()) == []
+
+
+def test_permission_lost_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(old: Path, new: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    stream = Stream(
+        ListSource(range(3)), process, StreamOptions(), sink=make_sink(tmp_path / "out.mp4")
+    )
+    monkeypatch.setattr("os.replace", closed)
+    stream.run()
+    assert stream.ending is Ending.SINK_FULL
+    assert stream.message == (
+        f"{tmp_path / 'out.mp4'}: cannot be written (Permission denied); change the permissions "
+        "there, or choose another place; nothing was left there"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_callback_ends_the_stream() -> None:

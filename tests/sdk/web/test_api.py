@@ -12,7 +12,7 @@ from PIL import Image
 
 from makeup_sdk import Look, Region
 from makeup_sdk.cosmetics import schema
-from makeup_sdk.look import SHIPPED_LOOKS
+from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 from makeup_sdk.models.registry import shipped_models
 from makeup_sdk.web.app import create_app
 from makeup_sdk.web.limits import Limits

@@ -63,9 +63,11 @@ def test_a_mouth_from_another_photo(page: Any) -> None:
     choose(page, "bare")
     bare = settled(page)
     open_tab(page, "edit")
-    page.locator("#lender").set_input_files(str(DEMO / "red-classic.jpg"))
+    page.locator("#part-reference").set_input_files(str(DEMO / "red-classic.jpg"))
     wait_for_redness(page, above=bare + RED)
-    assert page.locator("#lenders [aria-checked=true]").inner_text().strip() == "red-classic"
+    assert (
+        page.locator("#part-references [aria-checked=true]").inner_text().strip() == "red-classic"
+    )
     page.locator("#compare").click()
     page.locator("#divider").press("End")
     wait_for_redness(page, below=bare + RED / 2, whole=False)
@@ -86,9 +88,9 @@ def test_what_cannot_be_edited_is_said(visit: Callable[..., Any], tmp_path: Path
     blank = tmp_path / "blank.png"
     cv2.imwrite(str(blank), np.full((300, 300, 3), 128, np.uint8))
     open_tab(page, "edit")
-    page.locator("#lender").set_input_files(str(blank))
+    page.locator("#part-reference").set_input_files(str(blank))
     status(page, "No face to borrow from")
-    assert page.locator("#lenders [aria-checked=true]").inner_text().strip() == "Your own"
+    assert page.locator("#part-references [aria-checked=true]").inner_text().strip() == "Your own"
     page.locator("#upload").set_input_files(str(blank))
     status(page, "No face found")
     page.locator("#redraw").click()
@@ -272,7 +274,7 @@ def test_each_face_has_edits_of_its_own(page: Any, tmp_path: Path) -> None:
     page.get_by_role("radio", name="Berry evening").click()
     page.locator("#edit-parts .has").wait_for()
     rings.nth(1).press("Enter")
-    page.locator("#lenders [aria-checked=true]", has_text="Red classic").wait_for()
+    page.locator("#part-references [aria-checked=true]", has_text="Red classic").wait_for()
     open_tab(page, "looks")
     choose(page, "bare")
     settled(page)
@@ -324,7 +326,7 @@ def test_sizes(
         keep_picture(page, f"{width}-{scheme}-{name}")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert violations(page) == []
-        parts = {"edit": ("#redraw", "#lenders"), "brush": ("#brush-size", "#brush-apply")}
+        parts = {"edit": ("#redraw", "#part-references"), "brush": ("#brush-size", "#brush-apply")}
         for part in ("#bar", *parts.get(name, ("#faces .ring",))):
             box = page.locator(part).first.bounding_box()
             assert box["x"] >= 0

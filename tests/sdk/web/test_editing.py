@@ -36,7 +36,7 @@ def editor() -> PortraitEditor:
 
 
 @pytest.fixture(scope="module")
-def lender() -> bytes:
+def reference() -> bytes:
     return (DEMO / "red-classic.jpg").read_bytes()
 
 
@@ -51,13 +51,13 @@ def test_what_can_be_edited(client: TestClient, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_parts_and_label_are_those_of_the_editor(
-    client: TestClient, photo: bytes, lender: bytes, editor: PortraitEditor
+    client: TestClient, photo: bytes, reference: bytes, editor: PortraitEditor
 ) -> None:
     image = decode(photo)
-    request = {"image": b64(photo), "parts": {"mouth": b64(lender)}, "format": "png"}
+    request = {"image": b64(photo), "parts": {"mouth": b64(reference)}, "format": "png"}
     answer = client.post("/v1/edit", json=request)
     assert answer.headers["content-type"] == "image/png"
-    expected = editor.edit(image, {"mouth": decode(lender)})
+    expected = editor.edit(image, {"mouth": decode(reference)})
     np.testing.assert_array_equal(decode(answer.content), expected)
     label = decode(client.post("/v1/label", json={"image": b64(photo)}).content)
     np.testing.assert_array_equal(read_label(label, image.shape[:2]), editor.label(image))
@@ -93,17 +93,17 @@ def test_a_drawing_without_alpha_is_the_whole_label(client: TestClient, photo: b
     )
 
 
-def test_the_face_at_a_point_is_edited(client: TestClient, photo: bytes, lender: bytes) -> None:
+def test_the_face_at_a_point_is_edited(client: TestClient, photo: bytes, reference: bytes) -> None:
     pair = np.hstack([decode(photo), decode((DEMO / "dark.jpg").read_bytes())])
     width = pair.shape[1] // 2
     for x in (0.25, 0.75):
-        request = {"image": png(pair), "parts": {"mouth": b64(lender)}, "face": [x, 0.5]}
+        request = {"image": png(pair), "parts": {"mouth": b64(reference)}, "face": [x, 0.5]}
         answer = client.post("/v1/edit", json={**request, "format": "png"})
         changed = (decode(answer.content) != pair).any(axis=2)
         assert (changed[:, :width].any(), changed[:, width:].any()) == (x < 0.5, x > 0.5)
 
 
-def test_refusals(client: TestClient, photo: bytes, lender: bytes) -> None:
+def test_refusals(client: TestClient, photo: bytes, reference: bytes) -> None:
     blank = png(np.full((90, 90, 3), 128, np.uint8))
     stray = np.random.default_rng(0).integers(0, 255, (90, 90, 3)).astype(np.uint8)
     whole = {"image": b64(photo)}
@@ -114,7 +114,7 @@ def test_refusals(client: TestClient, photo: bytes, lender: bytes) -> None:
         ("edit", {**whole, "parts": {"mouth": blank}}, "mouth: no face found"),
         ("edit", {**whole, "label": b64(b"no picture")}, "picture: not a JPEG, PNG or WebP file"),
         ("edit", {**whole, "label": png(stray)}, "have colours that stand for nothing"),
-        ("edit", {"image": blank, "parts": {"eyes": b64(lender)}}, "image: no face found"),
+        ("edit", {"image": blank, "parts": {"eyes": b64(reference)}}, "image: no face found"),
         ("label", {"image": blank}, "image: no face found"),
         ("label", {**whole, "face": [0, 2]}, "face.1"),
     ):

@@ -6,9 +6,10 @@ faces painted by the cosmetics renderer.
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,13 +22,13 @@ from makeup_sdk.faces.tone import SkinTone
 from makeup_training.cosmetics import Makeup, random_makeup, render
 from makeup_training.data.portraits import BadDataError
 from makeup_training.data.readers import held_back
-from makeup_training.systems.rows import Fields, close_rows, create_rows, open_rows
+from makeup_training.systems.rows import Fields, open_rows, write_rows
 from makeup_training.systems.truth import on_its_crop
 
 BARE, PAINTED, MADE_UP = 0, 1, 2
 """Kinds of faces: with little or no makeup, painted by the renderer, with real makeup."""
 
-MIN_SCORE = 0.5
+_MIN_SCORE = 0.5
 
 _FIELDS: Fields = {
     "crop": ((CROP_SIZE, CROP_SIZE, 3), np.uint8),
@@ -86,14 +87,23 @@ class FaceStore:
 
 
 @dataclass(frozen=True)
-class _Photo:
+class Photo:
+    """A training photo.
+
+    Attributes:
+        path: the picture.
+        mask: file of its parts, if it has one.
+        made_up: whether the face wears real makeup.
+        held: never trained on.
+    """
+
     path: Path
     mask: Path | None
     made_up: bool
     held: bool
 
 
-def photos(data: Path) -> Iterator[_Photo]:
+def photos(data: Path) -> Iterator[Photo]:
     """The training faces: those of the two lists first, then the other faces, shuffled.
 
     Rows of `makeup.csv` reserved for measuring, and the folder `val`, are left out.
@@ -105,19 +115,57 @@ def photos(data: Path) -> Iterator[_Photo]:
     names = list(json.loads((data / "train" / "labels.json").read_text()))
     folder = data / "train"
 
-    def of(name: str, made_up: bool) -> _Photo:
+    def of(name: str, made_up: bool) -> Photo:
         mask = folder / "masks" / f"{name}.png"
-        return _Photo(
+        return Photo(
             folder / "images" / f"{name}.jpg", mask, made_up, held_back(name) and not made_up
         )
 
     yield from (of(name, True) for name, use in rows.items() if use == "train")
     yield from (
-        _Photo(data / "more" / "images" / name, None, made_up, False) for name, made_up in more
+        Photo(data / "more" / "images" / name, None, made_up, False) for name, made_up in more
     )
     rest = [name for name in names if name not in rows and "akeup" not in name]
     order = np.random.default_rng(0).permutation(len(rest))
     yield from (of(rest[i], False) for i in order)
+
+
+def analysed(
+    found: Sequence[Photo], progress: Callable[[str], None]
+) -> Iterator[tuple[int, Photo, FaceAnalysis]]:
+    """Each photo that shows a clear face: its number, the photo and the face.
+
+    Args:
+        found: the photos.
+        progress: receives progress messages.
+
+    Raises:
+        BadDataError: a missing or damaged picture.
+    """
+    cv2.setNumThreads(1)
+    analyzer = BundledFaceAnalyzer(threads=1)
+    for number, photo in enumerate(found):
+        image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise BadDataError(f"{photo.path}: missing or not a readable picture")
+        detections = analyzer.detect(image, 1)
+        face = analyzer.analyze(image, detections[0]) if detections else None
+        if face is not None and face.score >= _MIN_SCORE:
+            yield number, photo, face
+        if number % 50 == 0:
+            progress(f"{number + 1} of {len(found)} photos done")
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """The classes (H, W) of a photo.
+
+    Raises:
+        BadDataError: missing or damaged.
+    """
+    classes = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if classes is None:
+        raise BadDataError(f"{path}: missing or not a readable mask")
+    return np.asarray(classes, np.uint8)
 
 
 def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) -> int:
@@ -134,32 +182,26 @@ def build(data: Path, folder: Path, *, progress: Callable[[str], None] = print) 
     Raises:
         BadDataError: a missing or damaged file.
     """
-    cv2.setNumThreads(1)
-    analyzer = BundledFaceAnalyzer(threads=1)
     found = list(photos(data))
-    arrays = create_rows(folder, _FIELDS, 2 * len(found))
+    return write_rows(folder, _FIELDS, 2 * len(found), _rows(found, progress))
+
+
+def _rows(found: Sequence[Photo], progress: Callable[[str], None]) -> Iterator[Mapping[str, Any]]:
     count = 0
-    for number, photo in enumerate(found):
-        image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise BadDataError(f"{photo.path}: missing or not a readable picture")
-        detections = analyzer.detect(image, 1)
-        face = analyzer.analyze(image, detections[0]) if detections else None
-        if face is None or face.score < MIN_SCORE:
+    for number, photo, face in analysed(found, progress):
+        person = count
+        row = _row(face.crop, face, (MADE_UP if photo.made_up else BARE, person, photo.held))
+        if row is None:
             continue
-        kind, person = (MADE_UP if photo.made_up else BARE), count
-        if not _store(arrays, count, face.crop, face, (kind, person, photo.held)):
-            continue
+        yield row
         count += 1
         if not photo.made_up:
             rng = np.random.default_rng([0, number])
             crop = _painted(face, photo.mask, random_makeup(rng), rng)
-            if _store(arrays, count, crop, face, (PAINTED, person, photo.held)):
+            row = _row(crop, face, (PAINTED, person, photo.held))
+            if row is not None:
+                yield row
                 count += 1
-        if number % 50 == 0:
-            progress(f"{number + 1} of {len(found)} photos analysed, {count} faces")
-    close_rows(folder, arrays, count)
-    return count
 
 
 def _painted(
@@ -167,29 +209,20 @@ def _painted(
 ) -> NDArray[np.uint8]:
     parse = None
     if mask is not None:
-        classes = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
-        if classes is None:
-            raise BadDataError(f"{mask}: missing or not a readable mask")
         side = (CROP_SIZE, CROP_SIZE)
-        parse = np.asarray(
-            cv2.warpAffine(classes, face.matrix, side, flags=cv2.INTER_NEAREST), np.uint8
-        )
+        warped = cv2.warpAffine(read_mask(mask), face.matrix, side, flags=cv2.INTER_NEAREST)
+        parse = np.asarray(warped, np.uint8)
     return render(face.crop, face.crop_landmarks, makeup, rng, parse)
 
 
-def _store(
-    arrays: dict[str, NDArray[np.generic]],
-    row: int,
-    crop: NDArray[np.uint8],
-    face: FaceAnalysis,
-    facts: tuple[int, int, bool],
-) -> bool:
-    """Write a row; False if too little skin is visible."""
-    light = to_log(crop)
-    tone = SkinTone.fit(light, face.regions)
+def _row(
+    crop: NDArray[np.uint8], face: FaceAnalysis, facts: tuple[int, int, bool]
+) -> Mapping[str, Any] | None:
+    """A row with kind, person and whether it is held back; None if too little skin is visible."""
+    tone = SkinTone.fit(to_log(crop), face.regions)
     if tone is None:
-        return False
-    values = {
+        return None
+    return {
         "crop": crop,
         "regions": face.regions,
         "landmarks": face.crop_landmarks,
@@ -199,6 +232,3 @@ def _store(
         "person": facts[1],
         "held": facts[2],
     }
-    for name, value in values.items():
-        arrays[name][row] = value
-    return True

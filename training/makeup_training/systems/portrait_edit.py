@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from makeup_sdk.faces import BundledFaceAnalyzer
+from makeup_sdk.faces import FaceAnalysis
 from makeup_training.data.parsing_classes import from_mt, mirrored_classes, to_mt
-from makeup_training.data.portraits import BadDataError
 from makeup_training.networks.portrait_mobile import MobilePortraitEditor
-from makeup_training.systems.faces import MIN_SCORE, photos
+from makeup_training.systems.faces import Photo, analysed, photos, read_mask
 from makeup_training.systems.learner import SystemLearner
-from makeup_training.systems.rows import Fields, close_rows, create_rows, open_rows
+from makeup_training.systems.rows import Fields, open_rows, write_rows
 
 SIZE = 128
 """Side of the crops, half of the engine's."""
@@ -70,37 +69,25 @@ class Portraits:
         Raises:
             BadDataError: a missing or damaged file.
         """
-        cv2.setNumThreads(1)
-        analyzer = BundledFaceAnalyzer(threads=1)
         found = [p for p in photos(data) if p.mask is not None and p.mask.is_file()]
-        arrays = create_rows(folder, _FIELDS, len(found))
-        count = 0
-        for number, photo in enumerate(found):
-            image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
-            mask = cv2.imread(str(photo.mask), cv2.IMREAD_GRAYSCALE)
-            if image is None or mask is None:
-                raise BadDataError(f"{photo.path}: it or its mask is missing or not readable")
-            detections = analyzer.detect(image, 1)
-            face = analyzer.analyze(image, detections[0]) if detections else None
-            if face is not None and face.score >= MIN_SCORE:
-                crop = cv2.resize(face.crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-                arrays["image"][count] = crop[..., ::-1]
-                half = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
-                matrix = half @ np.vstack([face.matrix, [0, 0, 1]])
-                classes = to_mt(np.asarray(mask, np.uint8), "faces12")
-                arrays["label"][count] = cv2.warpAffine(
-                    from_mt(classes, "helen11"), matrix, (SIZE, SIZE), flags=cv2.INTER_NEAREST,
-                    borderMode=cv2.BORDER_REPLICATE,
-                )  # fmt: skip
-                arrays["held"][count] = photo.held
-                count += 1
-            if number % 50 == 0:
-                progress(f"{number + 1} of {len(found)} photos aligned")
-        close_rows(folder, arrays, count)
-        return count
+        rows = (_row(photo, face) for _, photo, face in analysed(found, progress))
+        return write_rows(folder, _FIELDS, len(found), rows)
 
     def __len__(self) -> int:
         return len(self.held)
+
+
+def _row(photo: Photo, face: FaceAnalysis) -> Mapping[str, Any]:
+    """An aligned face and its label."""
+    assert photo.mask is not None
+    crop = cv2.resize(face.crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    half = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
+    matrix = half @ np.vstack([face.matrix, [0, 0, 1]])
+    label = cv2.warpAffine(
+        from_mt(to_mt(read_mask(photo.mask), "faces12"), "helen11"), matrix, (SIZE, SIZE),
+        flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return {"image": crop[..., ::-1], "label": label, "held": photo.held}
 
 
 @dataclass(frozen=True)

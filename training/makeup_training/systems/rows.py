@@ -1,6 +1,6 @@
 """Memory-mapped rows of arrays on disk: storage of preprocessed faces."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,23 +16,34 @@ Fields: TypeAlias = Mapping[str, tuple[tuple[int, ...], type]]
 """Shape of a row and dtype, by name."""
 
 
-def create_rows(folder: Path, fields: Fields, rows: int) -> dict[str, NDArray[Any]]:
-    """Create arrays to fill, one file each, with at most `rows` rows."""
+def write_rows(
+    folder: Path, fields: Fields, at_most: int, rows: Iterable[Mapping[str, Any]]
+) -> int:
+    """Write rows to a folder, one file per array; returns the number of rows.
+
+    Args:
+        folder: created if missing.
+        fields: see `Fields`.
+        at_most: upper bound of the number of rows; the files' size.
+        rows: each has a value for every field.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    return {
+    arrays = {
         name: np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode="w+", dtype=kind, shape=(rows, *shape)
+            folder / f"{name}.npy", mode="w+", dtype=kind, shape=(at_most, *shape)
         )
         for name, (shape, kind) in fields.items()
     }
-
-
-def close_rows(folder: Path, arrays: Mapping[str, NDArray[Any]], count: int) -> None:
-    """Flush the arrays, then store the number of filled rows."""
+    count = 0
+    for row in rows:
+        for name, value in row.items():
+            arrays[name][count] = value
+        count += 1
     for array in arrays.values():
         assert isinstance(array, np.memmap)
         array.flush()
     (folder / COUNT).write_text(str(count))
+    return count
 
 
 def open_rows(folder: Path, fields: Fields, what: str) -> dict[str, NDArray[Any]]:

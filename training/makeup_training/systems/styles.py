@@ -7,6 +7,7 @@ style is then the difference in log light of two pictures.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,13 +27,12 @@ from makeup_sdk.cosmetics import (
 )
 from makeup_sdk.cosmetics.paint import paint
 from makeup_sdk.cosmetics.view import FaceView
-from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis
+from makeup_sdk.faces import FaceAnalysis
 from makeup_sdk.faces.light import to_log
 from makeup_sdk.faces.tone import SkinTone
-from makeup_training.data.portraits import BadDataError
-from makeup_training.systems.faces import MIN_SCORE, photos
+from makeup_training.systems.faces import analysed, photos
 from makeup_training.systems.pairs import WINDOW, light_image
-from makeup_training.systems.rows import Fields, close_rows, create_rows, open_rows
+from makeup_training.systems.rows import Fields, open_rows, write_rows
 
 STYLES: Mapping[str, tuple[Product, ...]] = {
     "bare": (),
@@ -144,32 +144,15 @@ class StyleFaces:
         Raises:
             BadDataError: a missing or damaged file.
         """
-        cv2.setNumThreads(1)
-        analyzer = BundledFaceAnalyzer(threads=1)
         found = [photo for photo in photos(data) if not photo.made_up]
-        arrays = create_rows(folder, _FIELDS, len(found))
-        count = 0
-        for number, photo in enumerate(found):
-            image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
-            if image is None:
-                raise BadDataError(f"{photo.path}: missing or not a readable picture")
-            detections = analyzer.detect(image, 1)
-            face = analyzer.analyze(image, detections[0]) if detections else None
-            row = None if face is None or face.score < MIN_SCORE else _row(face)
-            if row is not None:
-                for name, value in (row | {"held": np.bool_(photo.held)}).items():
-                    arrays[name][count] = value
-                count += 1
-            if number % 50 == 0:
-                progress(f"{number + 1} of {len(found)} photos painted")
-        close_rows(folder, arrays, count)
-        return count
+        rows = (_row(face, photo.held) for _, photo, face in analysed(found, progress))
+        return write_rows(folder, _FIELDS, len(found), (row for row in rows if row is not None))
 
     def __len__(self) -> int:
         return len(self.held)
 
 
-def _row(face: FaceAnalysis) -> dict[str, NDArray[np.generic]] | None:
+def _row(face: FaceAnalysis, held: bool) -> Mapping[str, Any] | None:
     """A face in all styles; None if too little skin is visible."""
     left, top, side = WINDOW
     window = np.s_[top : top + side, left : left + side]
@@ -186,4 +169,5 @@ def _row(face: FaceAnalysis) -> dict[str, NDArray[np.generic]] | None:
         "image": np.stack(images).astype(np.float16),
         "light": np.stack(lights).astype(np.float16),
         "regions": cv2.resize(face.regions[window], (SIZE, SIZE), interpolation=cv2.INTER_NEAREST),
+        "held": held,
     }

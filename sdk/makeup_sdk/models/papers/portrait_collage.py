@@ -105,7 +105,7 @@ class Canvas:
             np.float32,
         )  # fmt: skip
 
-    def taken(self, portrait: Portrait, places: FloatArray) -> Image:
+    def sampled(self, portrait: Portrait, places: FloatArray) -> Image:
         """Pixels of a photo at places (256, 256, 2) in its face's crop."""
         inverse = np.asarray(cv2.invertAffineTransform(portrait.face.matrix), np.float64)
         image, scale = portrait.image, self._shrinking(portrait)
@@ -129,11 +129,11 @@ class Canvas:
 
 
 @dataclass(frozen=True)
-class Lent:
+class WarpedPart:
     """A part of a reference, prepared on the source's crop.
 
     Attributes:
-        lender: the reference.
+        reference: the reference.
         places: float32 (256, 256, 2): for each pixel of the source's crop, the pixel of the
             reference's crop.
         contrast: float32 (256, 256): factor on the log light of the copied pixels.
@@ -141,7 +141,7 @@ class Lent:
         share: float32 (256, 256) in [0, 1]: opacity.
     """
 
-    lender: Portrait
+    reference: Portrait
     places: FloatArray
     contrast: FloatArray
     light: FloatArray
@@ -149,94 +149,96 @@ class Lent:
 
     def put(self, image: Image, canvas: Canvas) -> Image:
         """Blend the part into a picture of the canvas."""
-        lent = canvas.taken(self.lender, self.places)
+        copied = canvas.sampled(self.reference, self.places)
         contrast = canvas.spread(self.contrast)[..., None]
-        shown = contrast * to_log(lent) + canvas.spread(self.light)
+        shown = contrast * to_log(copied) + canvas.spread(self.light)
         share = canvas.spread(self.share, border=cv2.BORDER_CONSTANT)[..., None]
         mixed = image + share * (from_log(shown).astype(np.float32) - image)
         return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
-def places_of(wearer: Portrait, lender: Portrait) -> FloatArray:
+def places_of(source: Portrait, reference: Portrait) -> FloatArray:
     """float32 (256, 256, 2): for each pixel of the source's crop, the reference's crop pixel."""
-    own, other = wearer.face.crop_landmarks, lender.face.crop_landmarks
+    own, other = source.face.crop_landmarks, reference.face.crop_landmarks
     return thin_plate_places(own, other, CROP_SIZE)
 
 
 @dataclass(frozen=True)
-class LaidOut:
+class WarpedReference:
     """A reference warped onto a source's crop, in the source's light; shared by all parts.
 
     Attributes:
-        lender: the reference.
-        places: float32 (256, 256, 2); see `Lent`.
+        reference: the reference.
+        places: float32 (256, 256, 2); see `WarpedPart`.
         shown: uint8 (256, 256): classes of the reference at the places.
-        contrast, light: see `Lent`.
+        contrast, light: see `WarpedPart`.
     """
 
-    lender: Portrait
+    reference: Portrait
     places: FloatArray
     shown: NDArray[np.uint8]
     contrast: FloatArray
     light: FloatArray
 
     @classmethod
-    def of(cls, wearer: Portrait, lender: Portrait, places: FloatArray) -> "LaidOut":
+    def of(cls, source: Portrait, reference: Portrait, places: FloatArray) -> "WarpedReference":
         """Warp a reference onto a source.
 
         Args:
-            wearer, lender: source and reference.
+            source, reference: the two faces.
             places: from `places_of`, adapted if the label was redrawn.
         """
         shown = cv2.remap(
-            lender.label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
+            reference.label, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
         )
-        crop = Canvas.of_crop().taken(lender, places)
-        contrast, light = _matched_light(wearer, lender, to_log(crop), shown)
-        return cls(lender, places, shown, contrast, light)
+        crop = Canvas.of_crop().sampled(reference, places)
+        contrast, light = _matched_light(source, reference, to_log(crop), shown)
+        return cls(reference, places, shown, contrast, light)
 
 
-def lend(part: str, wearer: Portrait, laid: LaidOut, label: NDArray[np.uint8]) -> Lent:
+def warped_part(
+    part: str, source: Portrait, warped: WarpedReference, label: NDArray[np.uint8]
+) -> WarpedPart:
     """Prepare a part of a reference for a source.
 
     Args:
         part: one of `PARTS`.
-        wearer: the source.
-        laid: the warped reference.
+        source: the face.
+        warped: the reference on it.
         label: uint8 (256, 256): target positions of the parts on the source.
     """
     if part == "mouth":
-        share = _mouth_share(label, laid.shown)
+        share = _mouth_share(label, warped.shown)
     elif part == "eyes":
-        share = _eye_share(wearer, label, laid.shown)
+        share = _eye_share(source, label, warped.shown)
     else:
-        share = _skin_share(label, laid.shown)
-    return Lent(laid.lender, laid.places, laid.contrast, laid.light, share)
+        share = _skin_share(label, warped.shown)
+    return WarpedPart(warped.reference, warped.places, warped.contrast, warped.light, share)
 
 
 def _matched_light(
-    wearer: Portrait, lender: Portrait, lent: FloatArray, shown: NDArray[np.uint8]
+    source: Portrait, reference: Portrait, copied: FloatArray, shown: NDArray[np.uint8]
 ) -> tuple[FloatArray, FloatArray]:
     """Contrast (256, 256) and light (256, 256, 3) that match copied pixels to the source's light.
 
     Args:
-        wearer, lender: source and reference.
-        lent: float32 (256, 256, 3), log light of the reference's pixels on the source's crop.
+        source, reference: the two faces.
+        copied: float32 (256, 256, 3), log light of the reference's pixels on the source's crop.
         shown: uint8 (256, 256), their classes.
     """
-    own = to_log(wearer.face.crop)
-    own_skin, lent_skin = wearer.label == _SKIN, shown == _SKIN
-    own_mean, lent_mean = _around(own, own_skin), _around(lent, lent_skin)
+    own = to_log(source.face.crop)
+    own_skin, copied_skin = source.label == _SKIN, shown == _SKIN
+    own_mean, copied_mean = _around(own, own_skin), _around(copied, copied_skin)
     rough = [
         float(np.std(luminance((light - mean)[here]))) if here.any() else 1.0
-        for light, mean, here in ((own, own_mean, own_skin), (lent, lent_mean, lent_skin))
+        for light, mean, here in ((own, own_mean, own_skin), (copied, copied_mean, copied_skin))
     ]
     contrast = float(np.clip(rough[0] / max(rough[1], 1e-3), _LEAST_CONTRAST, 1.0))
     is_skin = _soft(np.isin(shown, PARTS["skin"]).astype(np.float32), _SKIN_AROUND)[..., None]
     contrast = is_skin * np.float32(contrast) + (1 - is_skin)
-    of_skin = own_mean - contrast * lent_mean
-    lamps = wearer.lamp - lender.lamp
-    lamps = lamps + (own_mean - wearer.tone.mean) - (lent_mean - lender.tone.mean)
+    of_skin = own_mean - contrast * copied_mean
+    lamps = source.lamp - reference.lamp
+    lamps = lamps + (own_mean - source.tone.mean) - (copied_mean - reference.tone.mean)
     own_color = _LAMP_SHARE * lamps + (1 - _LAMP_SHARE) * of_skin
     light = is_skin * of_skin + (1 - is_skin) * own_color
     grey = light.mean(axis=2, keepdims=True)
@@ -269,11 +271,11 @@ def _mouth_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArr
     return _soft(there.astype(np.float32), _MOUTH_EDGE)
 
 
-def _eye_share(wearer: Portrait, label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
+def _eye_share(source: Portrait, label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
     """Opacity of eyes and lids."""
     eyes = np.isin(label, PARTS["eyes"])
     closed = eyes & ~np.isin(shown, PARTS["eyes"])
-    lids = wearer.face.regions == Region.EYES
+    lids = source.face.regions == Region.EYES
     near = cv2.dilate(eyes.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     there = (lids | near) & ~np.isin(label, (2, 3, _HAIR))
     soft = _soft(there.astype(np.float32), _EYE_EDGE)

@@ -16,7 +16,13 @@ from makeup_sdk.makeup.references import References
 from makeup_sdk.models.base import CropPaint, Painter, Strength
 from makeup_sdk.models.papers.faces import shrunk
 from makeup_sdk.models.papers.graphs import Graphs, Signature
-from makeup_sdk.models.papers.portrait_collage import Canvas, LaidOut, Portrait, lend, places_of
+from makeup_sdk.models.papers.portrait_collage import (
+    Canvas,
+    Portrait,
+    WarpedReference,
+    places_of,
+    warped_part,
+)
 
 _SKIN, _HAIR = 1, 10
 _REGION_OF_PART = {"skin": Region.SKIN, "eyes": Region.EYES, "mouth": Region.LIPS}
@@ -73,25 +79,27 @@ class MobilePortraitPainter(Painter):
 
     def __init__(self, graphs: Graphs, references: References) -> None:
         self._network = PortraitNetwork(graphs)
-        lenders = [self._network.portrait(face.crop, face) for face in references.faces]
+        portraits = [self._network.portrait(face.crop, face) for face in references.faces]
         best = references.weights().argmax(axis=0)
-        self._lenders = {part: lenders[best[r]] for part, r in _REGION_OF_PART.items()}
+        self._references = {part: portraits[best[r]] for part, r in _REGION_OF_PART.items()}
 
     def paint(self, face: FaceAnalysis, strength: Strength) -> CropPaint:
         """See `Painter.paint`."""
         own = FaceAnalysis(face.crop_landmarks, face.score, np.eye(2, 3), face.crop, face.regions)
-        wearer = self._network.portrait(face.crop, own)
+        source = self._network.portrait(face.crop, own)
         canvas, crop = Canvas.of_crop(), face.crop
         mask = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
-        laid: dict[int, LaidOut] = {}
+        warped: dict[int, WarpedReference] = {}
         for part, region in _REGION_OF_PART.items():
             amount = strength.get(region, 0.0)
             if amount <= 0:
                 continue
-            lender = self._lenders[part]
-            if id(lender) not in laid:
-                laid[id(lender)] = LaidOut.of(wearer, lender, places_of(wearer, lender))
-            lent = lend(part, wearer, laid[id(lender)], wearer.label)
-            crop = lent.put(crop, canvas)
-            mask[lent.share > _FAINTEST] = min(amount, 1.0)
+            reference = self._references[part]
+            if id(reference) not in warped:
+                warped[id(reference)] = WarpedReference.of(
+                    source, reference, places_of(source, reference)
+                )
+            layer = warped_part(part, source, warped[id(reference)], source.label)
+            crop = layer.put(crop, canvas)
+            mask[layer.share > _FAINTEST] = min(amount, 1.0)
         return CropPaint(crop, mask)

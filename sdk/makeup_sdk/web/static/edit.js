@@ -15,10 +15,10 @@ let parts = [];
 let classes = [];
 let part = "";
 const NEAR = 0.03; // maximum distance of one face's centres, fraction of the picture
-let lenders = []; // {key, name, thumbnail, own}: photos to take parts from
-let shownLenders = ""; // content of the tiles
+let references = []; // {key, name, thumbnail, own}: photos to take parts from
+let shownReferences = ""; // content of the tiles
 let labelled = null; // {id, face}: the photo whose label the brush edits
-const photos = new Map(); // lender -> base64
+const photos = new Map(); // reference -> base64
 
 /** Ask the server what can be edited; show the tab if anything can. `looks` are gallery photos. */
 export async function loadEditing(looks) {
@@ -29,7 +29,7 @@ export async function loadEditing(looks) {
   [part] = parts;
   brush.useClasses(classes);
   const models = ["light", "medium", "dark"].map((skin) => ({ key: skin, skin, thumbnail: `v1/faces/${skin}.jpg` }));
-  lenders = [...models, ...looks.map(({ id, title: name, thumbnail }) => ({ key: id, name, thumbnail }))];
+  references = [...models, ...looks.map(({ id, title: name, thumbnail }) => ({ key: id, name, thumbnail }))];
   render();
 }
 
@@ -42,7 +42,7 @@ const ownEdits = () => editsOfPhoto()?.list.find(({ face }) => isSame(face, face
 
 const named = (one) => ({ ...one, name: one.skin ? t(`model_${one.skin}`) : one.own ? one.name : title(one.name) });
 
-function lenderTile({ thumbnail, name }) {
+function referenceTile({ thumbnail, name }) {
   const inside = thumbnail ? h("img", { src: thumbnail, alt: "", loading: "lazy", width: 72, height: 72, className: "whole" }) : icon("none");
   return [h("span", { className: thumbnail ? "face" : "face empty" }, inside), h("span", { className: "name" }, name)];
 }
@@ -52,20 +52,20 @@ function renderParts() {
   radios($("edit-parts"), parts.map((name) => ({
     key: name, className: worn[name] ? "chip has" : "chip", content: [t(`part_${name}`)],
   })), part, (name) => ((part = name), renderParts()));
-  const all = [{ key: "", name: t("ownPart") }, ...lenders.filter((one) => one.skin !== current()?.demo || !one.skin).map(named)];
+  const all = [{ key: "", name: t("ownPart") }, ...references.filter((one) => one.skin !== current()?.demo || !one.skin).map(named)];
   const made = JSON.stringify(all.map(({ key, name }) => [key, name]));
-  if (made !== shownLenders) {
-    shownLenders = made;
-    radios($("lenders"), all.map((one) => ({ key: one.key, className: "tile", content: lenderTile(one) })), "", lend);
-    $("lenders").prepend(h("button", { type: "button", className: "tile", id: "lend-photo", on: { click: () => $("lender").click() } },
+  if (made !== shownReferences) {
+    shownReferences = made;
+    radios($("part-references"), all.map((one) => ({ key: one.key, className: "tile", content: referenceTile(one) })), "", take);
+    $("part-references").prepend(h("button", { type: "button", className: "tile", id: "part-from-photo", on: { click: () => $("part-reference").click() } },
       h("span", { className: "face empty add" }, icon("photo")), h("span", { className: "name" }, t("fromPhoto"))));
   }
-  mark($("lenders"), worn[part]?.key ?? "");
+  mark($("part-references"), worn[part]?.key ?? "");
 }
 
-async function lend(key) {
+async function take(key) {
   const worn = { ...ownEdits()?.parts };
-  if (key) worn[part] = { key, data: await photoOf(lenders.find((one) => one.key === key)) };
+  if (key) worn[part] = { key, data: await photoOf(references.find((one) => one.key === key)) };
   else delete worn[part];
   await put(`part ${part}`, { parts: worn });
 }
@@ -75,14 +75,14 @@ async function photoOf({ key, thumbnail }) {
   return photos.get(key);
 }
 
-async function lendOwn(file) {
+async function takeOwn(file) {
   const bitmap = await readPicture(file);
   if (!bitmap) return;
-  const lender = { key: `own ${Date.now()}`, name: file.name.replace(/\.\w+$/, ""), thumbnail: URL.createObjectURL(file), own: true };
-  photos.set(lender.key, await smallOf(file, bitmap));
-  lenders = [lender, ...lenders];
+  const reference = { key: `own ${Date.now()}`, name: file.name.replace(/\.\w+$/, ""), thumbnail: URL.createObjectURL(file), own: true };
+  photos.set(reference.key, await smallOf(file, bitmap));
+  references = [reference, ...references];
   renderParts();
-  await lend(lender.key);
+  await take(reference.key);
 }
 
 /** Change the photo's edits after the server has applied them; show its error if it cannot. */
@@ -114,7 +114,7 @@ function reason(error) {
   if (error instanceof TypeError) return t("lost");
   const [where] = error.message.split(":");
   if (where === "image") return t("editNoFace");
-  return parts.includes(where) ? t("lenderNoFace") : error.message;
+  return parts.includes(where) ? t("referenceNoFace") : error.message;
 }
 
 // ---- the brush
@@ -201,10 +201,10 @@ export function render() {
 export function listenToEditing() {
   $("take-still").addEventListener("click", takeStill);
   $("redraw").addEventListener("click", openBrush);
-  $("lender").addEventListener("change", (event) => {
+  $("part-reference").addEventListener("change", (event) => {
     const [file] = event.target.files;
     event.target.value = "";
-    if (file) lendOwn(file);
+    if (file) takeOwn(file);
   });
   $("brush-size").addEventListener("input", (event) => {
     brush.setSize(Number(event.target.value));

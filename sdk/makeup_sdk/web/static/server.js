@@ -37,8 +37,8 @@ export async function labelOf(image, face) {
 
 /** Edit a photo, given in base64: {parts: {part: {data}}, drawing, face}. */
 export async function edit(image, { parts, drawing, face }, format) {
-  const lent = Object.fromEntries(Object.entries(parts).map(([part, { data }]) => [part, data]));
-  return (await post("v1/edit", { image, parts: lent, label: drawing, face, format })).blob();
+  const photos = Object.fromEntries(Object.entries(parts).map(([part, { data }]) => [part, data]));
+  return (await post("v1/edit", { image, parts: photos, label: drawing, face, format })).blob();
 }
 
 /** Put an outfit on a photo, given in base64: the picture as a Blob, and its faces. */

@@ -17,10 +17,10 @@ from makeup_sdk.models.registry import open_model, shipped_models
 
 Image = NDArray[np.uint8]
 Demo = Callable[[str], Image]
-LENDERS = [name for name in shipped_models() if name in PAINTERS and name != "portrait-edit"]
+TRANSFERRING = [name for name in shipped_models() if name in PAINTERS and name != "portrait-edit"]
 
 
-@pytest.fixture(scope="module", params=LENDERS)
+@pytest.fixture(scope="module", params=TRANSFERRING)
 def engine(request: pytest.FixtureRequest) -> MakeupEngine:
     return MakeupEngine(model=request.param, threads=2)
 

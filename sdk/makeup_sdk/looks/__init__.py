@@ -1,0 +1,1 @@
+"""Looks: the makeup of a reference, or of products."""
