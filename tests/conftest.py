@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,9 @@ def _import_triton() -> None:
     cannot run.
     """
     try:
-        if not importlib.import_module("torch").cuda.is_available():
+        torch = importlib.import_module("torch")
+        torch.set_num_threads(1)
+        if not torch.cuda.is_available():
             os.environ["TRITON_INTERPRET"] = "1"
         importlib.import_module("triton")
         for file in Path(makeup_kernels.__file__).parent.glob("*/triton*.py"):
@@ -35,17 +38,74 @@ def _import_triton() -> None:
 _import_triton()
 
 
-_TOGETHER = ("tests/export/", "tests/kernels/cuda/", "tests/sdk/models/papers/")
-"""Folders whose tests share set-up that takes long."""
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """PyTorch computes in one thread: sums are taken in one order.
+
+    Tensors here are small: on a busy machine the threads' waiting costs 100× their work. A test
+    whose command or session chooses more does so for itself alone.
+    """
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `pytest -n auto --dist loadgroup`, keep on one worker what shares its set-up."""
-    for item in items:
-        name = item.nodeid
-        file = name.partition("::")[0]
-        group = next((folder for folder in _TOGETHER if folder in name), file)
-        item.add_marker(pytest.mark.xdist_group(group))
+_TOGETHER = ("kernels/cuda", "sdk/models/papers")
+"""Folders of tests whose tests share set-up that takes long."""
+
+_MODELS = (
+    "psgan-sr:mobile",
+    "psgan-sr",
+    "psgan-pose",
+    "region-gan",
+    "ssat",
+    "portrait-edit",
+)
+"""Exported models; tests of one share its exported graphs. `psgan` is that of all other tests."""
+
+_LONGEST = (
+    "export/psgan-sr",
+    "training/networks/test_ssat.py",
+    "export/portrait-edit",
+    "export/ssat",
+    "export/psgan",
+    "sdk/catalogue/test_on_ray.py",
+    "sdk/stream/test_soak.py",
+    "export/psgan-sr:mobile",
+    "benchmarks/test_instructions.py",
+)
+"""Groups that begin before all others, so that no worker is left with one at the end."""
+
+
+def group_of(node: str) -> str:
+    """The group of a test, all of which runs on one worker: its file, folder or model."""
+    file, _, test = node.partition("::")
+    file = file.removeprefix("tests/")
+    if file.startswith("export/"):
+        case = test.partition("[")[2]
+        return f"export/{next((name for name in _MODELS if case.startswith(name)), 'psgan')}"
+    return next((folder for folder in _TOGETHER if file.startswith(f"{folder}/")), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `pytest -n`, keep on one worker what shares its set-up.
+
+    pytest-xdist's own `--dist loadgroup` renames tests, which not every version of pytest allows.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+        def _assign_work_unit(self, node: Any) -> None:
+            for group in reversed(_LONGEST):
+                if group in self.workqueue:
+                    self.workqueue.move_to_end(group, last=False)
+            super()._assign_work_unit(node)
+
+    return Grouped(config, log)
 
 
 @pytest.fixture(scope="module")

@@ -106,10 +106,9 @@ def how_to_mend(number: int | None) -> str:
     return _MEND.get(number or 0, "choose another place")
 
 
-def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file and sync it to disk; a new file gets `mode` less the umask."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with os.fdopen(os.open(path, flags, mode), "wb") as file:
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and sync it to disk."""
+    with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -140,7 +139,9 @@ def write_atomically(
             device.write(data)
         return
     with aside(path, make_parents=make_parents, keep_access=not private) as place:
-        write_synced(place, data, 0o600 if private else 0o666)
+        if private:
+            place.touch(0o600)
+        write_synced(place, data)
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:

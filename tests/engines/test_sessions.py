@@ -7,7 +7,8 @@ import onnxruntime
 import pytest
 
 from makeup_engines import BACKENDS, Bundle, SessionOptions
-from makeup_kernels import BackendUnavailableError, BundleError, InvalidInputError
+from makeup_engines.cache import Cache
+from makeup_kernels import BackendUnavailableError, BundleError, InvalidInputError, OutputError
 
 
 @pytest.fixture
@@ -40,6 +41,16 @@ def test_wrong_outputs(bundle, outputs, message) -> None:
     with pytest.raises(InvalidInputError) as error:
         bundle.session("model").run({"x": np.zeros((1, 4), np.float32)}, outputs)
     assert message in str(error.value)
+
+
+def test_a_cache_that_cannot_be_written(bundle, closed_folder) -> None:
+    """The session works, and optimises its graph anew each time; a build must not lose its plan."""
+    session = bundle.session("model", options=SessionOptions(cache=closed_folder))
+    x = np.zeros((1, 4), np.float32)
+    np.testing.assert_array_equal(session.run({"x": x})["y"], x + 1)
+    with pytest.raises(OutputError, match="Permission denied"):
+        Cache(closed_folder).store({"graph": "g"}, {"engine.plan": b"a plan"})
+    assert list(closed_folder.iterdir()) == []
 
 
 def test_read_only_outputs(bundle) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from makeup_engines import Bundle
-from makeup_export.catalogue import CATALOGUE, Settings, entry_of, graphs_of
+from makeup_export.catalogue import CATALOGUE, graphs_of
 from makeup_export.export import PRECISIONS, WeightsFacts, convert, prepare, report, write
 from makeup_export.onnx_graphs import DTYPES
 from makeup_export.parity import LEAST_PSNR
@@ -104,11 +104,10 @@ def test_truth_is_the_untouched_network(prepared_of, network_of) -> None:
     np.testing.assert_array_equal(again, prepared.truths[0])
 
 
-def test_wide_networks_take_the_fast_form(faces) -> None:
+@pytest.mark.usefixtures("_wide_graphs_once")
+def test_wide_networks_take_the_fast_form(faces, wide_psgan) -> None:
     """From width 32 on, PSGAN's bottlenecks have 128 channels."""
-    torch.manual_seed(0)
-    network = entry_of("psgan").build(Settings(width=32)).eval()
-    model = graphs_of("psgan", network, 32)
+    model = graphs_of("psgan", wide_psgan, 64)
     prepared = prepare(model, faces, pairs=1, progress=lambda text: None)
     converted = convert(prepared, "fp32", progress=lambda text: None)
     for name in ("source", "decoder"):

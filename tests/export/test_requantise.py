@@ -34,29 +34,36 @@ def decoder_inputs():
     return {f"decoder/{name}": values for name, values in found.items()}
 
 
-@pytest.fixture
-def inputs(decoder_inputs, tmp_path):
-    path = tmp_path / "inputs.npz"
+@pytest.fixture(scope="module")
+def inputs(decoder_inputs, tmp_path_factory):
+    path = tmp_path_factory.mktemp("inputs") / "inputs.npz"
     np.savez(path, **decoder_inputs)
     return path
 
 
-def test_a_decoder_in_int8_paints_nearly_the_same(inputs, tmp_path):
-    found = quantise_bundle(PSGAN, inputs, tmp_path / "int8")
+@pytest.fixture(scope="module")
+def int8(inputs, tmp_path_factory):
+    """The bundle in int8, and how near each of its graphs is."""
+    path = tmp_path_factory.mktemp("quantised") / "int8"
+    return path, quantise_bundle(PSGAN, inputs, path)
+
+
+def test_a_decoder_in_int8_paints_nearly_the_same(int8):
+    path, found = int8
     assert list(found) == ["decoder"]
     assert 15 < found["decoder"].psnr < 90
-    bundle = Bundle.open(tmp_path / "int8")
+    bundle = Bundle.open(path)
     assert bundle.manifest.precision == "int8"
     assert bundle.contents["source.onnx"] == (PSGAN / "source.onnx").read_bytes()
-    kinds = [node.op_type for node in onnx.load(tmp_path / "int8" / "decoder.onnx").graph.node]
+    kinds = [node.op_type for node in onnx.load(path / "decoder.onnx").graph.node]
     assert kinds.count("QuantizeLinear") > 10
-    size = (tmp_path / "int8" / "decoder.onnx").stat().st_size
+    size = (path / "decoder.onnx").stat().st_size
     assert size < 0.75 * (PSGAN / "decoder.onnx").stat().st_size
 
     frame = cv2.imread(str(DEMO / "medium.jpg"))
     results = [
         MakeupEngine(look=DEMO / "red-classic.jpg", model=model).process(frame).astype(int)
-        for model in ("psgan", tmp_path / "int8")
+        for model in ("psgan", path)
     ]
     assert np.abs(results[0] - frame).mean() > 2 * np.abs(results[0] - results[1]).mean() > 0
 
@@ -121,10 +128,9 @@ def test_pickled_inputs_are_refused(tmp_path):
         quantise_bundle(PSGAN, tmp_path / "x.npz", tmp_path / "int8")
 
 
-def test_int8_is_not_quantised_again(inputs, tmp_path):
-    quantise_bundle(PSGAN, inputs, tmp_path / "int8")
+def test_int8_is_not_quantised_again(int8, inputs, tmp_path):
     with pytest.raises(ExportError, match="a bundle in int8 for onnx, expected fp32"):
-        quantise_bundle(tmp_path / "int8", inputs, tmp_path / "again")
+        quantise_bundle(int8[0], inputs, tmp_path / "again")
 
 
 def test_a_taken_place_is_left_alone(inputs, tmp_path):

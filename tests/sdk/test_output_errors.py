@@ -57,7 +57,7 @@ def test_no_permission(name: str, run: Run, closed_folder: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "video"])
 def test_a_full_disk(name: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, data: bytes, mode: int = 0) -> None:
+    def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files, "write_synced", full)

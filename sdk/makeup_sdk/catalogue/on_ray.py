@@ -7,16 +7,20 @@ the recorded photos; only the unfinished work is repeated.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from time import monotonic, sleep
 from typing import Any
 
 from makeup_kernels import BackendUnavailableError, MakeupError
 from makeup_sdk.catalogue.job import Job, PhotoRef
 from makeup_sdk.catalogue.worker import Outcome, PhotoWorker
 
-_BLOCK = 16
-"""Photos per block, the unit that an actor gets."""
+_BLOCK, _PAIRS = 16, 64
+"""Minimum number of photos and of pairs per block, the unit that an actor gets."""
+_RUNNING_IN, _PAUSE = 10.0, 0.4
+"""Seconds of a run after which Ray Data's scheduling loop pauses between steps, and the pause."""
 _TRIES = 3
 _OBJECT_STORE = 128 << 20
 """Size in bytes, if the run starts Ray itself."""
@@ -81,6 +85,31 @@ class RayWorker:
             return Outcome(photo.name, 0, f"{type(error).__name__}: {error}")
 
 
+class Slower:
+    """Makes a step of Ray Data's scheduling loop rarer, an `ExecutionCallback` of Ray Data.
+
+    The loop polls ten times a second, which costs several percent of a CPU for as long as the run
+    lasts. Actors have a second block waiting, so they never wait for a step.
+    """
+
+    def __init__(self) -> None:
+        self._start = monotonic()
+
+    def before_execution_starts(self, executor: Any) -> None:
+        """Do nothing."""
+
+    def on_execution_step(self, executor: Any) -> None:
+        """Pause, except at the start of a run."""
+        if monotonic() - self._start > _RUNNING_IN:
+            sleep(_PAUSE)
+
+    def after_execution_succeeds(self, executor: Any) -> None:
+        """Do nothing."""
+
+    def after_execution_fails(self, executor: Any, error: Exception) -> None:
+        """Do nothing."""
+
+
 def run_on_ray(
     job: Job, photos: list[PhotoRef], *, address: str, workers: int
 ) -> Iterator[Outcome]:
@@ -104,6 +133,7 @@ def run_on_ray(
         raise BackendUnavailableError(
             f"--ray needs Ray Data ({error}); run: pip install '.[ray]'"
         ) from None
+    os.environ.setdefault("RAY_DATA_USAGE_DISABLED", "1")  # its collector is one more process
     started = not ray.is_initialized()
     if started:
         _connect(ray, address)
@@ -118,7 +148,8 @@ def run_on_ray(
                 f"ray: no node has {job.threads} CPUs; give fewer --threads, or add nodes"
             )
         tries = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Tries).remote()
-        blocks = min(len(photos), max(-(-len(photos) // _BLOCK), 4 * (workers or fitting)))
+        block = max(_BLOCK, _PAIRS // len(job.looks))
+        blocks = min(len(photos), max(-(-len(photos) // block), 4 * (workers or fitting)))
         names = ray.data.from_items([asdict(photo) for photo in photos], override_num_blocks=blocks)
         outcomes = names.map_batches(
             RayWorker,
@@ -128,7 +159,7 @@ def run_on_ray(
             fn_constructor_args=(ray.put(job.to_json()), tries),
             num_cpus=job.threads,
         )
-        outcomes.context.enable_progress_bars = False  # ours is shown; the dashboard has its own
+        _set_up(outcomes.context)
         for row in outcomes.iter_rows():
             yield Outcome(str(row["photo"]), int(row["new"]), str(row["trouble"]) or None)
     except ray.exceptions.RayError as error:
@@ -138,6 +169,19 @@ def run_on_ray(
     finally:
         if started:
             ray.shutdown()
+
+
+def _set_up(context: Any) -> None:
+    """Switch off what costs time for as long as a run lasts; options differ between versions."""
+    options = {
+        "enable_progress_bars": False,  # ours is shown; the dashboard has its own
+        "memory_usage_poll_interval_s": None,
+        "execution_no_progress_timeout_s": -1,  # a block of very many looks may take longer
+        "custom_execution_callback_classes": [Slower],
+    }
+    for name, value in options.items():
+        if hasattr(context, name):
+            setattr(context, name, value)
 
 
 def _connect(ray: Any, address: str) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from makeup_kernels.types import FloatArray
 from makeup_sdk.cosmetics.maps import Points, height, smoothstep, spline
 from makeup_sdk.cosmetics.view import FaceView
+from makeup_sdk.faces.types import WorkedOut
 
 _EYE = 0.29
 """Width of a frontal eye, in `FaceView.unit`; the minimum unit of heights."""
@@ -27,7 +28,7 @@ def _ladder(cells: float) -> int:
     return max(int(np.ceil(cells / step)) * step, 4)
 
 
-class Axes:
+class Axes(WorkedOut):
     """t from `start` (0) to `end` (1), v towards one side, in `length`s.
 
     Args:

@@ -5,6 +5,7 @@ follows Kubelka-Munk theory: with the same opacity, a pastel covers dark skin li
 stain tints light skin like wine.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -116,8 +117,10 @@ class Canvas:
         self._layers.append(Shine(amount * self.allowed[rows], tint, rows.start or 0))
 
     def clean(self) -> "Canvas":
-        """The same ground without paint."""
-        return Canvas(self._bare, self._light, self._base, self.allowed)
+        """The same ground without paint; shares its arrays."""
+        canvas = copy(self)
+        canvas._layers = []
+        return canvas
 
     @cached_property
     def lit(self) -> FloatArray:

@@ -1,6 +1,7 @@
 """Products of the eyes: shadow, liner, lashes, brows; one eye at a time."""
 
 from functools import lru_cache
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -43,16 +44,13 @@ def paint_shadow(canvas: Canvas, eye: Eye, hand: Hand, shadow: EyeShadow, amount
         bottom = min(bottom, -0.2)
     rows = eye.rows(bottom, float((eye.lid + eye.room).max()))
     v = eye.v[rows]
-    above = v - eye.lid
-    color_map, lid_map = _shadow_map(shadow, hand)
-    place = _place_on_map(eye, v, above)
-    *color, coverage = cv2.split(_sampled(color_map, place))
-    edge = np.maximum(
-        eye.edge(above + np.float32(0.02), 0.01), eye.edge(eye.under - v + np.float32(0.01), 0.01)
+    above, place, edge, uneven = eye.once(
+        ("shadow", rows.start, rows.stop, hand), lambda: _under_shadow(eye, rows, hand)
     )
-    edge *= eye.around[rows]
+    color_map, lid_map = _shadow_map(shadow, hand)
+    *color, coverage = cv2.split(_sampled(color_map, place))
     coverage *= edge
-    opacity = coverage * grain(eye, hand, "shadow", 0.06)[rows]
+    opacity = coverage * uneven
     opacity *= np.float32(min(shadow.opacity * float(hand.vary("amount", 0.04)[0]), 1.0))
     hiding = 0.7 if shadow.finish == "metallic" else 0.5
     canvas.paint(opacity, np.stack(color), rows, amount=amount, hiding=hiding, leveling=0.2)
@@ -78,6 +76,26 @@ def paint_shadow(canvas: Canvas, eye: Eye, hand: Hand, shadow: EyeShadow, amount
         glow *= coverage
         glow *= _sampled(lid_map, place)
         canvas.shine(glow * lit, tint, rows)
+
+
+_Place: TypeAlias = tuple[FloatArray, FloatArray]
+
+
+def _under_shadow(
+    eye: Eye, rows: slice, hand: Hand
+) -> tuple[FloatArray, _Place, FloatArray, FloatArray]:
+    """What any shadow needs of some rows of an eye, float32 (n, w) each.
+
+    Returns:
+        height above the lid's edge, positions on a shadow's map, coverage of the lids, grain.
+    """
+    v = eye.v[rows]
+    above = v - eye.lid
+    edge = np.maximum(
+        eye.edge(above + np.float32(0.02), 0.01), eye.edge(eye.under - v + np.float32(0.01), 0.01)
+    )
+    edge *= eye.around[rows]
+    return above, _place_on_map(eye, v, above), edge, grain(eye, hand, "shadow", 0.06)[rows]
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +136,7 @@ def _shadow_map(shadow: EyeShadow, hand: Hand) -> tuple[FloatArray, FloatArray]:
     return result, (lid * (q >= 0) + 0 * t).astype(np.float32)
 
 
-def _place_on_map(eye: Eye, v: FloatArray, above: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _place_on_map(eye: Eye, v: FloatArray, above: FloatArray) -> _Place:
     """Positions of the cells of some rows of an eye on a shadow's map: columns, rows."""
     x, q = np.empty((2, *above.shape), np.float32)
     x[:] = (eye.t - _T_RANGE[0]) * np.float32((_COLUMNS - 1) / (_T_RANGE[1] - _T_RANGE[0]))
@@ -129,7 +147,7 @@ def _place_on_map(eye: Eye, v: FloatArray, above: FloatArray) -> tuple[FloatArra
     return x, q
 
 
-def _sampled(values: FloatArray, place: tuple[FloatArray, FloatArray]) -> FloatArray:
+def _sampled(values: FloatArray, place: _Place) -> FloatArray:
     found: FloatArray = cv2.remap(values, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return found
 
@@ -203,6 +221,17 @@ def paint_brows(
     canvas: Canvas, eye: Eye, hand: Hand, brows: Brows, seen: FloatArray, amount: float
 ) -> None:
     """Tint brow hair and fill gaps with fine strokes; `seen` (h, w) is the natural brow."""
+    rows, weight, strands = eye.once(("brow", hand), lambda: _under_brow(eye, hand, seen))
+    fill = strands + (
+        np.float32(0.5 + 0.7) - np.float32(0.7) * np.minimum(canvas.shade[rows], np.float32(1))
+    )
+    np.minimum(np.maximum(fill, np.float32(0), out=fill), np.float32(1), out=fill)
+    fill *= np.float32(brows.opacity) * weight
+    canvas.paint(fill, linear_color(brows.color), rows, amount=amount)
+
+
+def _under_brow(eye: Eye, hand: Hand, seen: FloatArray) -> tuple[slice, FloatArray, FloatArray]:
+    """The rows of an eye's brow; its coverage and fine strands there, float32 (n, w) each."""
     there = np.flatnonzero(seen.max(axis=1) > 0.01)
     low, high = float(eye.brow_bottom.min()) - 0.08, float(eye.brow_top.max()) + 0.08
     if there.size:
@@ -210,8 +239,4 @@ def paint_brows(
     rows = eye.rows(low, high)
     seen = seen[rows]
     weight = np.maximum(eye.brow_map(rows) * (0.35 + 0.65 * seen), seen)
-    fill = np.float32(0.14) * strokes(eye, hand, "brow")[rows]
-    fill += np.float32(0.5 + 0.7) - np.float32(0.7) * np.minimum(canvas.shade[rows], np.float32(1))
-    np.minimum(np.maximum(fill, np.float32(0), out=fill), np.float32(1), out=fill)
-    fill *= np.float32(brows.opacity) * weight
-    canvas.paint(fill, linear_color(brows.color), rows, amount=amount)
+    return rows, weight, np.float32(0.14) * strokes(eye, hand, "brow")[rows]

@@ -126,10 +126,10 @@ def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     wings = [p.angle for p, _ in worn if isinstance(p, Eyeliner) and p.wing > 0]
     tail = wings[0] if wings else _PLAIN_TAIL
     eye = view.once(("eye", left, tail), lambda: Eye(view, left, tail))
-    bare, visible, lids, brow = view.once(
+    ground, visible, lids, brow = view.once(
         ("ground of the eye", left), lambda: _eye_ground(view, eye)
     )
-    canvas = Canvas(bare, view.light.color * _ON_LIDS, view.light.luminance, lids)
+    canvas = ground.clean()
     own_hand = Hand(2 * hand.seed + left, hand.tremor)
     for product, amount in worn:
         canvas.allowed = lids if isinstance(product, EyeShadow) else visible
@@ -144,12 +144,13 @@ def _paint_eye(view: FaceView, left: bool, worn: Amounts, hand: Hand) -> Patch:
     return canvas.patch(eye.matrix)
 
 
-def _eye_ground(view: FaceView, eye: Eye) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Bare skin of an eye's patch (linear BGR); coverage of what is visible, lids and brow."""
+def _eye_ground(view: FaceView, eye: Eye) -> tuple[Canvas, FloatArray, FloatArray, FloatArray]:
+    """An eye's patch without paint; coverage of what is visible, of the lids and of the brow."""
     bare = view.bare(eye.matrix, eye.shape)
     visible = view.warped(view.visible, eye.matrix, eye.shape)
     lids = visible * view.warped(view.light_skin, eye.matrix, eye.shape)
-    return bare, visible, lids, view.share(Region.BROWS, 1.2, eye.matrix, eye.shape)
+    canvas = Canvas(bare, view.light.color * _ON_LIDS, view.light.luminance, lids)
+    return canvas, visible, lids, view.share(Region.BROWS, 1.2, eye.matrix, eye.shape)
 
 
 def _paint_lips(view: FaceView, worn: Amounts, hand: Hand) -> Patch | None:

@@ -66,8 +66,7 @@ class Skin:
     def __init__(self, view: FaceView) -> None:
         self.view = view
         self.bare = view.half
-        allowed = view.once("visible skin", lambda: _visible_skin(view))
-        self.canvas = Canvas(self.bare, view.light.color, view.light.luminance, allowed)
+        self.canvas = view.once("skin", lambda: _bare_canvas(view)).clean()
         axis = np.arange(CROP_SIZE // _COARSE, dtype=np.float32) * _COARSE + (_COARSE - 1) / 2
         self.grid = axis[None], axis[:, None]
         """x and y of the coarse cells, crop pixels."""
@@ -111,10 +110,12 @@ class Skin:
         return smoothstep(0.42 * unit, 0.05 * unit, np.asarray(above, np.float32))
 
 
-def _visible_skin(view: FaceView) -> FloatArray:
+def _bare_canvas(view: FaceView) -> Canvas:
+    """The skin without paint."""
     points = (view.points + 0.5) / CELL - 0.5
     unit = view.unit / CELL
-    return face_mask(points, unit, (_SIDE, _SIDE), 0.07 * unit) * view.visible
+    allowed = face_mask(points, unit, (_SIDE, _SIDE), 0.07 * unit) * view.visible
+    return Canvas(view.half, view.light.color, view.light.luminance, allowed)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """A face prepared for painting: its picture in linear light, its light, its visible parts."""
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -13,9 +11,7 @@ from makeup_kernels import CROP_SIZE, TEMPLATE_LANDMARKS, Region, crop_matrix
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.cosmetics.light import SkinLight, luminance, to_linear
 from makeup_sdk.cosmetics.maps import Points, blur, smoothstep, spline
-from makeup_sdk.faces.types import FaceAnalysis
-
-T = TypeVar("T")
+from makeup_sdk.faces.types import FaceAnalysis, WorkedOut
 
 _OUTER_CORNERS = float(TEMPLATE_LANDMARKS[45, 0] - TEMPLATE_LANDMARKS[36, 0])
 """Distance of the outer eye corners on the template, as a fraction of its side."""
@@ -27,7 +23,7 @@ _FROM_HALF = np.array([[2.0, 0.0, 0.5], [0.0, 2.0, 0.5], [0.0, 0.0, 1.0]])
 
 
 @dataclass(frozen=True)
-class FaceView:
+class FaceView(WorkedOut):
     """One face, prepared for painting. All positions are pixels of its 256×256 crop.
 
     Attributes:
@@ -52,22 +48,6 @@ class FaceView:
             light = SkinLight.measure(face.crop, points, face.regions)
         pixel = float(np.sqrt(abs(np.linalg.det(face.matrix[:, :2]))))
         return cls(face.crop, points, face.regions, light, pixel)
-
-    @cached_property
-    def _worked_out(self) -> dict[Hashable, Any]:
-        return {}
-
-    def once(self, key: Hashable, work_out: Callable[[], T]) -> T:
-        """A value derived from this face alone, computed once for all looks on it.
-
-        Args:
-            key: names the value.
-            work_out: computes it; the result must not be modified.
-        """
-        if key not in self._worked_out:
-            self._worked_out[key] = work_out()
-        found: T = self._worked_out[key]
-        return found
 
     @cached_property
     def half(self) -> FloatArray:

@@ -75,8 +75,28 @@ class Detection:
     score: float
 
 
+class WorkedOut:
+    """An object whose derived values are computed once and kept with it."""
+
+    @cached_property
+    def _worked_out(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, key: Hashable, work_out: Callable[[], T]) -> T:
+        """A value that depends only on this object, cached for the next look on the face.
+
+        Args:
+            key: key of the value.
+            work_out: computes the value at the first call; the value must not be modified.
+        """
+        if key not in self._worked_out:
+            self._worked_out[key] = work_out()
+        found: T = self._worked_out[key]
+        return found
+
+
 @dataclass(frozen=True)
-class FaceAnalysis:
+class FaceAnalysis(WorkedOut):
     """Everything that models need to know about one face.
 
     Attributes:
@@ -104,22 +124,6 @@ class FaceAnalysis:
         points: FloatArray = (self.landmarks @ linear.T + shift).astype(np.float32)
         points.setflags(write=False)
         return points
-
-    @cached_property
-    def _worked_out(self) -> dict[Hashable, Any]:
-        return {}
-
-    def once(self, key: Hashable, work_out: Callable[[], T]) -> T:
-        """A value that depends only on this face, cached for the next look on it.
-
-        Args:
-            key: key of the value.
-            work_out: computes the value at the first call; the value must not be modified.
-        """
-        if key not in self._worked_out:
-            self._worked_out[key] = work_out()
-        found: T = self._worked_out[key]
-        return found
 
 
 @dataclass(frozen=True)

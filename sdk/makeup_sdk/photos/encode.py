@@ -85,7 +85,7 @@ def _representation(photo: Photo, wanted: Format) -> tuple[Samples, bytes | None
     mode = photo.space.mode + ("A" if photo.alpha is not None else "")
     plain = photo.space.plain or (photo.space.mode == "L" and photo.profile is None)
     own = photo.space.mode in wanted.modes and (wanted.metadata or plain)
-    composed = np.asarray(cv2.cvtColor(photo.image, cv2.COLOR_BGR2RGB), np.uint8)
+    composed = photo.image[..., ::-1]
     if photo.samples is None:
         return composed, photo.profile
     if not own and photo.alpha is not None and "RGBA" in wanted.modes:

@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 
 from makeup_sdk import MakeupError
-from makeup_sdk.catalogue import CatalogueOptions, CatalogueProgress, run_catalogue
-from makeup_sdk.catalogue.on_ray import RayWorker, Tries, _connect, run_on_ray
+from makeup_sdk.catalogue import CatalogueOptions, CatalogueProgress, on_ray, run_catalogue
+from makeup_sdk.catalogue.on_ray import (
+    RayWorker,
+    Slower,
+    Tries,
+    _connect,
+    _set_up,
+    run_on_ray,
+)
 from makeup_sdk.catalogue.run import prepare
 from makeup_sdk.catalogue.storage import Place
 
@@ -184,6 +191,27 @@ def test_tries() -> None:
     assert [tries.begin("a"), tries.begin("a"), tries.begin("b")] == [1, 2, 1]
     tries.end("a")
     assert (tries.begin("a"), tries.begin("b")) == (1, 2)
+
+
+def test_what_is_switched_off() -> None:
+    context = ray.data.DataContext.get_current().copy()
+    _set_up(context)
+    assert not context.enable_progress_bars
+    assert context.memory_usage_poll_interval_s is None
+    assert context.execution_no_progress_timeout_s == -1
+    assert Slower in context.execution_callback_classes
+
+
+def test_steps_pause_after_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = [100.0], []
+    monkeypatch.setattr(on_ray, "monotonic", lambda: now[0])
+    monkeypatch.setattr(on_ray, "sleep", pauses.append)
+    slower = Slower()
+    slower.on_execution_step(None)
+    assert pauses == []
+    now[0] += 11
+    slower.on_execution_step(None)
+    assert pauses == [0.4]
 
 
 def test_no_cluster() -> None:

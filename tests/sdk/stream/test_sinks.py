@@ -49,7 +49,7 @@ def test_folder_is_not_its_own_source(tmp_path: Path) -> None:
 
 
 def test_folder_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, data: bytes, mode: int) -> None:
+    def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files, "write_synced", full)

@@ -1,5 +1,6 @@
 """Servers, in this process and in a separate one, and a browser, for the tests of the web app."""
 
+import select
 import signal
 import socket
 import subprocess
@@ -68,13 +69,13 @@ def server() -> Iterator[Server]:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("http://127.0.0.1")
         url = f"http://127.0.0.1:{port}/"
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(url, timeout=5).read()
                 break
             except urllib.error.URLError:
                 assert process.poll() is None
-                subprocess.run([sys.executable, "-c", ""], check=True)  # a moment's patience
+                select.select([], [], [], 0.1)  # let it start
         yield Server(url, process)
     finally:
         process.terminate()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -43,13 +44,13 @@ class Replica:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert process.stdout is not None
         assert process.stdout.readline().startswith("http://127.0.0.1")
-        for _ in range(400):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/looks", timeout=60).read()
                 break
             except urllib.error.URLError:
                 assert process.poll() is None
-                subprocess.run([sys.executable, "-c", ""], check=True)  # a moment's patience
+                select.select([], [], [], 0.1)  # let it start
         return cls(f"ws://127.0.0.1:{port}/v1/live", process)
 
 

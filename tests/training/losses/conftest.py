@@ -4,15 +4,6 @@ import torch
 from makeup_training.networks.inputs import FaceBatch
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    # tensors here are small: on a loaded machine the threads' hand-shakes cost 100× their work
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def random_faces():
     """Make B faces of bytes: side and seed to a FaceBatch with blocky region maps 0 to 4."""

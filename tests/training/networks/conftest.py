@@ -60,15 +60,6 @@ def golden_parsing(dy, dx):
     return torch.from_numpy(ids)[None]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    # tensors here are small: on a loaded machine the threads' hand-shakes cost 100× their work
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def fill_golden():
     """Fill a module with the golden weights, in place."""

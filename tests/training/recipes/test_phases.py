@@ -11,14 +11,6 @@ from makeup_training.trainer.loop import NORM_EXAMPLES, RunOptions, Trainer
 from makeup_training.trainer.run_log import read_log
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def trained(config, collection, folder):
     """The trainer after its run, and the losses by step."""
     trainer = Trainer(config, collection, RunOptions(folder, "cpu", "float32"))

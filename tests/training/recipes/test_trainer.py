@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from makeup_training import cli
 from makeup_training.checkpoints import CheckpointError, read_metadata
 from makeup_training.data.portraits import BadDataError
+from makeup_training.data.readers import open_collection
 from makeup_training.trainer.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from makeup_training.trainer.config import ConfigError, load_config, parse_setting
 from makeup_training.trainer.loop import RunOptions, Trainer, TrainingError
@@ -56,15 +57,6 @@ trainer.run(Console(quiet=True))
 """
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Runs that are compared must add up in the same order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def overrides(**more):
     return {
         "width": 2,
@@ -85,11 +77,22 @@ def run(collection, folder, *, resume=False, recipe="psgan", **more):
     return first, trainer
 
 
+@pytest.fixture(scope="module")
+def whole_run(faces_folder, tmp_path_factory):
+    """Folder and trainer of a run that nothing ended early."""
+    found = open_collection(faces_folder)
+    faces = found.bare + found.held_bare
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, run(type(found)(faces, [], faces, []), folder)[1]
+
+
 @pytest.mark.parametrize(
     ("where", "resumed_at"), [("after step 5", 4), ("while writing the second checkpoint", 2)]
 )
-def test_killed_run_resumes_exactly(where, resumed_at, collection, faces_layout, tmp_path):
-    _, whole = run(collection, tmp_path / "whole")
+def test_killed_run_resumes_exactly(
+    where, resumed_at, collection, faces_layout, whole_run, tmp_path
+):
+    folder, whole = whole_run
     killed = subprocess.run(
         [
             sys.executable,
@@ -107,7 +110,7 @@ def test_killed_run_resumes_exactly(where, resumed_at, collection, faces_layout,
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     first, resumed = run(collection, tmp_path / "killed", resume=True)
     assert first == resumed_at
-    assert read_log(tmp_path / "killed") == read_log(tmp_path / "whole")
+    assert read_log(tmp_path / "killed") == read_log(folder)
     for name, network in whole.networks.items():
         for key, value in network.state_dict().items():
             assert torch.equal(value, resumed.networks[name].state_dict()[key]), (name, key)

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +26,6 @@ SIZES = {"psgan": 256, "psgan-sr": 64, "psgan-pose": 64, "region-gan": 64, "ssat
 """Sides of the networks' crops; portrait-edit has 256."""
 
 _ANY_BATCH = GraphSpec("", (TensorSpec("image", "float32", ("batch",)),), ())
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
