@@ -1,22 +1,26 @@
 """Cost of a catalogue compared with a plain loop; with more looks, workers, Ray, and kills.
 
-    python benchmarks/catalogue.py                 # writes results/catalogue.json, about 3 minutes
+    python benchmarks/catalogue.py                 # writes results/catalogue.json, about 8 minutes
     python benchmarks/catalogue.py --photos 8 --rounds 1         # a quick look
     python benchmarks/catalogue.py --kills 10      # only kills: of workers, actors and nodes
 
 Photos of 1280x720 with one face each and some noise, one thread per worker, JPEG output. Ours and
 the plain loop alternate: in one process, and with as many loops in their own processes as there are
 workers, since two busy threads of one core cost each other CPU time. Workers and Ray are measured
-from a third of a run to its end, to exclude start-up. Milliseconds are CPU time of this process or
-of the whole process tree (including Ray's processes), which a busy machine hardly affects; images
-per second are wall time, which it affects strongly. One machine can show Ray's overhead per image,
-not its speed-up.
+as the cost that each further image adds: a run of three times as many photos minus a run, which
+excludes start-up. Milliseconds are CPU time of this process or of the whole process tree (including
+Ray's processes), which a busy machine affects less than wall time; images per second are wall time.
+
+A Ray cluster uses CPU for every second that it exists, with or without work. This is measured on
+the idle cluster before each run and stated in milliseconds per second; `cpu_ms` is without it,
+`cpu_ms_with_cluster` with it. One machine can show Ray's overhead per image, not its speed-up.
 """
 
 import argparse
 import json
 import logging
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -26,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 import cv2
@@ -49,11 +53,14 @@ from makeup_sdk.looks.shipped import SHIPPED_LOOKS
 
 RESULTS = Path(__file__).parent / "results"
 HERE = CatalogueOptions(workers=0, threads=1)
+_MANY, _MORE = 12, 36
+"""Photos of a short and a long run, for each different photo."""
+_IDLE_SECONDS = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def write_inputs(folder: Path, photos: int) -> None:
-    """`once/`, `twice/` with twice the photos and `many/` with six times; tables of looks."""
+    """`once/`, `twice/` with twice the photos, `many/` and `more/` with copies; tables of looks."""
     random = np.random.default_rng(0)
     frames = scene(Scenario("image", 1280, 720, 1))
     for name, count in (("once", photos), ("twice", 2 * photos)):
@@ -62,10 +69,11 @@ def write_inputs(folder: Path, photos: int) -> None:
             noise = random.normal(0, 6, frames[0].shape).astype(np.float32)
             noisy = np.clip(frames[number % len(frames)] + noise, 0, 255).astype(np.uint8)
             write_image(folder / name / f"{number:04}.jpg", noisy)
-    (folder / "many").mkdir()
-    for number in range(6 * photos):
-        same = folder / "once" / f"{number % photos:04}.jpg"
-        os.link(same, folder / "many" / f"{number:04}.jpg")
+    for name, times in (("many", _MANY), ("more", _MORE)):
+        (folder / name).mkdir()
+        for number in range(times * photos):
+            same = folder / "once" / f"{number % photos:04}.jpg"
+            os.link(same, folder / name / f"{number:04}.jpg")
     colors = [f"#{0x600010 + 0x070301 * k:06x}" for k in range(20)]
     rows = "".join(f"{k:02},lipstick,{color}\n" for k, color in enumerate(colors))
     (folder / "lipsticks.csv").write_text("sku,product,hex\n" + rows)
@@ -153,23 +161,28 @@ def first_looks(job: Job, count: int) -> Job:
 
 
 class TreeCpu:
-    """CPU seconds of this process and all that were ever seen below it, the dead as last seen."""
+    """CPU seconds of a process and all that were ever seen below it, the dead as last seen.
 
-    def __init__(self) -> None:
+    Args:
+        root: the process; those below this one are not counted.
+    """
+
+    def __init__(self, root: int) -> None:
+        self._root = root
         self._seen: dict[tuple[int, int], float] = {}
 
     def __call__(self) -> float:
         """Look, and return the sum since it was made."""
         facts = {}
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
                 try:
                     fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 except OSError:  # it has just ended
                     continue
                 cpu = sum(map(int, fields[11:13])) / _TICKS
                 facts[int(entry.name)] = int(fields[1]), (int(entry.name), int(fields[19])), cpu
-        ours, grown = {os.getpid()}, True
+        ours, grown = {self._root}, True
         while grown:
             more = {pid for pid, (parent, _, _) in facts.items() if parent in ours} - ours
             ours, grown = ours | more, bool(more)
@@ -177,30 +190,69 @@ class TreeCpu:
         return sum(self._seen.values())
 
 
-def in_the_middle(folder: Path, workers: int, ray: str | None) -> tuple[float, float]:
-    """CPU milliseconds an image and images per second, from a third of a run to its end.
+def watch(root: str) -> None:
+    """Be the process of a `Meter`: look five times a second, tell the sum for each line."""
+    tree = TreeCpu(int(root))
+    while True:
+        ready, _, _ = select.select([sys.stdin], [], [], 0.2)
+        seconds = tree()
+        if ready:
+            if not sys.stdin.readline():
+                return
+            print(seconds, flush=True)
 
-    What is done at a moment is counted by the records, since Ray tells of whole blocks.
-    """
+
+class Meter:
+    """Reads the CPU seconds of this process and all below it, from another process."""
+
+    def __enter__(self) -> "Meter":
+        code = "import sys, catalogue; catalogue.watch(sys.argv[1])"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code, str(os.getpid())],
+            cwd=Path(__file__).parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def __call__(self) -> float:
+        """The sum since the start."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+
+def further_images(folder: Path, workers: int, ray: str | None) -> dict[str, float]:
+    """What each further image costs: a long run minus a short one, and the idle cluster beside."""
     options = CatalogueOptions(workers=workers, threads=1)
-    output = fresh(folder / "middle")
-    marks: list[tuple[int, float, float]] = []
-    tree = TreeCpu()
-
-    def mark(state: CatalogueProgress) -> None:
-        if state.done == state.photos or (not marks and 3 * state.done >= state.photos):
-            records = sum(1 for _ in (output / "records").rglob("*.json.gz"))
-            marks.append((records, tree(), perf_counter()))
-        elif state.done % 12 == 0:  # an actor may be gone before the end
-            tree()
-
-    arguments = str(folder / "many"), str(folder / "lipstick.csv"), str(output), options
-    summary = run_catalogue(*arguments, ray=ray, progress=mark)
-    if summary.counts["made"] != summary.pairs:
-        raise SystemExit(f"not all pictures were made: {summary.counts}")
-    (first, cpu, wall), (last, cpu_end, wall_end) = marks[0], marks[-1]
-    done = last - first
-    return (cpu_end - cpu) * 1e3 / done, done / (wall_end - wall)
+    runs = []
+    with Meter() as meter:
+        meter()
+        start, cpu = perf_counter(), meter()
+        if ray is not None:
+            sleep(_IDLE_SECONDS)
+        idle = (meter() - cpu) / (perf_counter() - start) if ray is not None else 0.0
+        for name in ("many", "more"):
+            output = fresh(folder / "further")
+            arguments = str(folder / name), str(folder / "lipstick.csv"), str(output), options
+            start, cpu = perf_counter(), meter()
+            summary = run_catalogue(*arguments, ray=ray)
+            runs.append((summary.pairs, meter() - cpu, perf_counter() - start))
+            if summary.counts["made"] != summary.pairs:
+                raise SystemExit(f"not all pictures were made: {summary.counts}")
+    images, cpu, wall = (more - many for many, more in zip(*runs, strict=True))
+    return {
+        "cpu_ms": (cpu - idle * wall) * 1e3 / images,
+        "cpu_ms_with_cluster": cpu * 1e3 / images,
+        "idle_cluster_ms_per_second": idle * 1e3,
+        "images_per_second": images / wall,
+    }
 
 
 def loops(folder: Path, workers: int) -> float:
@@ -247,13 +299,9 @@ def beside_loops(
     rows = []
     for _ in range(rounds):
         plain = loops(folder, workers)
-        rows.append((plain, *in_the_middle(folder, workers, ray)))
-    return {
-        "loop_cpu_ms": median(plain for plain, _, _ in rows),
-        "cpu_ms": median(cpu for _, cpu, _ in rows),
-        "overhead_cpu": median(cpu / plain for plain, cpu, _ in rows) - 1,
-        "images_per_second": median(rate for _, _, rate in rows),
-    }
+        row = {"loop_cpu_ms": plain, **further_images(folder, workers, ray)}
+        rows.append({**row, "overhead_cpu": row["cpu_ms"] / plain - 1})
+    return {name: median(row[name] for row in rows) for name in rows[0]}
 
 
 @contextmanager

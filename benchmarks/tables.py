@@ -249,6 +249,8 @@ def catalogue_section(data: Mapping[str, Any]) -> list[str]:
         beside = ""
         if "overhead_cpu" in row:
             beside = f": {100 * row['overhead_cpu']:+.0f} % CPU beside as many plain loops"
+        if row.get("idle_cluster_ms_per_second"):
+            beside += f"; the idle cluster {row['idle_cluster_ms_per_second']:.0f} ms a second more"
         parts.append(f"| {name}{beside} | {row['cpu_ms']:.1f} | {row['images_per_second']:.1f} |")
     parts += [
         "",
