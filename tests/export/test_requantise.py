@@ -28,8 +28,10 @@ def decoder_inputs():
     """What the decoder is given after six references as smooth as faces are."""
     rng = np.random.default_rng(0)
     coarse = rng.normal(size=(6, 12, 12, 3)).astype(np.float32)
-    images = np.stack([cv2.resize(each, (160, 160)) for each in coarse]).transpose(0, 3, 1, 2)
-    session = Bundle.open(PSGAN).session("reference", backend="onnxruntime", threads=1)
+    bundle = Bundle.open(PSGAN)
+    side = (bundle.manifest.constants["size"],) * 2
+    images = np.stack([cv2.resize(each, side) for each in coarse]).transpose(0, 3, 1, 2)
+    session = bundle.session("reference", backend="onnxruntime", threads=1)
     found = session.run({"image": np.ascontiguousarray(images) * np.float32(50)})
     return {f"decoder/{name}": values for name, values in found.items()}
 
