@@ -1,10 +1,10 @@
-"""Gains with which a system leaves least, per region: what `SSATLearner.facts` holds.
+"""Gains with which a system leaves least, per region: `GAINS` of `ssat` and of `psgan` in training.
 
     python benchmarks/system_gains.py --data FACES --model ssat.bundle
 
 Nothing that `systems.py` measures on is used: made-up photos of the training lend, faces held back
-from training wear. For removal these faces wear designed looks that `systems.py` does not take off.
-Run it on a bundle whose gains are 1.
+from training wear. For removal, if the model can, these faces wear designed looks that `systems.py`
+does not take off. Run it on a bundle whose gains are 1.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from systems import DESIGNS, Picture, pictures
 
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.looks.shipped import SHIPPED_LOOKS
+from makeup_sdk.models.facts import FACTS
+from makeup_sdk.models.registry import open_model
 from makeup_training.data.readers import held_back
 
 
@@ -43,10 +45,9 @@ def main() -> None:
 
     lent = some([name for name, use in uses.items() if use == "train"], options.references)
     sources = some(bare, options.sources)
-    gains = {
-        "transfer": transfer(options.model, lent, sources),
-        "removal": removal(options.model, sources),
-    }
+    gains = {"transfer": transfer(options.model, lent, sources)}
+    if FACTS[open_model(options.model).name].removes:
+        gains["removal"] = removal(options.model, sources)
     print(json.dumps(gains, indent=2))
 
 

@@ -34,6 +34,7 @@ from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.bench.machine import machine_info
 from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalysis, yaw_degrees
 from makeup_sdk.images import read_image, write_image
+from makeup_sdk.models.facts import FACTS
 from makeup_sdk.models.papers.region_gan import StyleModel
 from makeup_sdk.models.registry import open_model, shipped_models
 from makeup_sdk.weights import FOLDER
@@ -83,9 +84,9 @@ def main() -> None:
             rows[name] = arrivals(name, references, chosen)
             rows[name] |= speed(name, references[0].image, chosen)
             rows[name]["oneself"] = oneself(name, references)
-        if getattr(model, "name", name) == "ssat":
+        if FACTS[model.name].removes:
             rows[name]["removal"] = removal(name, chosen)
-        if getattr(model, "name", name) == "psgan-sr":
+        if model.name == "psgan-sr":
             rows[name]["enlarged"] = enlarged(name, references[::4], chosen)
             rows[name]["in_frames"] = in_frames(name, references, chosen)
         rows[name]["megabytes"] = size_of(name)

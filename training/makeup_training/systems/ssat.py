@@ -51,7 +51,7 @@ class SSATLearner(Learner):
     def sampler(
         self, store: FaceStore, size: int, batch: tuple[int, int], *, held: bool = False
     ) -> PairSampler:
-        return PairSampler(store, size, batch, held=held, removal=True, lab=True)
+        return PairSampler(store, size, batch, held=held, removal=True, lab=self.lab)
 
     def passes(self, batch: PairBatch) -> Iterator[Passes]:
         network = self.network
@@ -60,7 +60,7 @@ class SSATLearner(Learner):
         source = int(batch.removal)
         reference = 1 - source
         images = [face.image for face in faces]
-        images[reference] = reference_image(faces[reference], 0.0)
+        images[reference] = reference_image(faces[reference], self.bare_skin)
         parsings = [parsing_planes(face) for face in faces]
         contents, fused = zip(
             *(network.encode(i, p) for i, p in zip(images, parsings, strict=True)), strict=True
