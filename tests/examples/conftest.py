@@ -50,12 +50,12 @@ def two_faces(demo: Callable[[str], str]) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory, two_faces: NDArray[np.uint8]) -> Path:
-    """A video of six equal frames."""
+    """A video of 20 equal frames at 10 fps."""
     path = tmp_path_factory.mktemp("clip") / "clip.avi"
     height, width = two_faces.shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (width, height))
     assert writer.isOpened()
-    for _ in range(6):
+    for _ in range(20):
         writer.write(two_faces)
     writer.release()
     return path

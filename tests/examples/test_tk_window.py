@@ -56,7 +56,7 @@ def test_mirror_keeps_the_newest_picture(example: Example, clip: Path, looks: li
     assert mirror.take() is None
     mirror.stream.run()
     newest = mirror.take()
-    assert newest.index == 5
+    assert newest.index == 19
     assert len(newest.faces) == 2
     assert mirror.take() is None
 
