@@ -123,12 +123,15 @@ class MakeupEngine:
 
     @property
     def look(self) -> Look | None:
-        """The current look; set it to anything that the constructor accepts."""
+        """The current look; set it to anything that the constructor accepts.
+
+        Setting the same `Look` object again changes nothing.
+        """
         return self._outfit.look if self._outfit else None
 
     @look.setter
     def look(self, look: Look | Picture | None) -> None:
-        self._outfit = self._tailor(look)
+        self._outfit = self._tailor(look, self._outfit)
 
     def wear(self, face_id: int, look: Look | Picture | None) -> None:
         """Give one face of a stream its own look; None leaves it bare.
@@ -139,7 +142,7 @@ class MakeupEngine:
         """
         if not isinstance(face_id, int):
             raise InvalidInputError(f"face_id: got {face_id!r}, expected a `Face.track_id`")
-        self._outfits[face_id] = self._tailor(look)
+        self._outfits[face_id] = self._tailor(look, self._outfits.get(face_id))
 
     def wear_default(self, face_id: int) -> None:
         """Give a face of a stream `engine.look` again, undoing `wear`."""
@@ -149,9 +152,12 @@ class MakeupEngine:
         """The current outfit of a face of a stream; None if it stays bare."""
         return self._outfits.get(face_id, self._outfit)
 
-    def _tailor(self, look: Look | Picture | None) -> Outfit | None:
+    def _tailor(self, look: Look | Picture | None, worn: Outfit | None) -> Outfit | None:
+        """The outfit for a look: the one that is worn, if it was made from the same object."""
         if look is None:
             return None
+        if worn and (look is worn.given or look is worn.look):
+            return worn
         if isinstance(look, str):
             look = look_by_name(look) or look
         if isinstance(look, (str, Path)) and Path(look).suffix == ".look":
@@ -164,10 +170,10 @@ class MakeupEngine:
             raise InvalidInputError(
                 f"look: got {type(look).__name__}, expected a Look, a path or a frame"
             )
-        look = look.made_for(self.model)
+        made = look.made_for(self.model)
         if self._tone:
-            _check_has_tone(look)
-        return Outfit(look, self.pipeline.backend.painter(look))
+            _check_has_tone(made)
+        return Outfit(made, self.pipeline.backend.painter(made), look)
 
     @property
     def strength(self) -> Mapping[Region, float]:

@@ -113,12 +113,14 @@ class Outfit:
     """A look, prepared for painting.
 
     Attributes:
-        look: the look.
+        look: the look, in the form for the engine's model.
         painter: made by the engine's backend: a `Painter` on the CPU, a `GpuPainter` on a GPU.
+        given: the look as the app gave it; None if the app gave none.
     """
 
     look: Look
     painter: Any
+    given: Look | None = None
 
 
 @dataclass

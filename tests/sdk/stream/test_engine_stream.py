@@ -137,6 +137,32 @@ def test_a_new_look_fades_in(own_engine: MakeupEngine) -> None:
     np.testing.assert_allclose(places[13:], 1, atol=0.02)  # the next crop follows the landmarks
 
 
+def test_the_same_look_in_every_frame_is_no_change(own_engine: MakeupEngine) -> None:
+    """As a loop sets it that chooses a look by time."""
+    (frame,) = film([Actor("light.jpg", still())], 1)
+
+    def images(looks: list[Look]) -> list[NDArray[np.uint8]]:
+        own_engine.look = looks[0]
+        processor = FrameProcessor(own_engine, AS_FOUND)
+        made = []
+        for number, look in enumerate(looks):
+            own_engine.look = look
+            own_engine.wear(7, look)
+            made.append(processor.process(frame, number / FPS).image)
+        return made
+
+    red, blue = (Look.from_colors(lips=color) for color in ("#b02030", "#2030c0"))
+    outfit = own_engine.outfit(7)
+    first = images([red] * 6)
+    assert own_engine.outfit(7) is not outfit
+    processor = FrameProcessor(own_engine, AS_FOUND)
+    for number, image in enumerate(first):
+        np.testing.assert_array_equal(image, processor.process(frame, number / FPS).image)
+    changed = images([red, red, blue, blue, blue])
+    assert change(changed[1], changed[2]) > 0
+    assert change(changed[3], changed[4]) > 0
+
+
 def test_many_new_looks_at_once(own_engine: MakeupEngine) -> None:
     """A colour slider: a new look every frame. The makeup never gets thinner or jumps."""
     (frame,) = film([Actor("light.jpg", still())], 1)
