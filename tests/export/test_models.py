@@ -12,7 +12,7 @@ from makeup_export.export import PRECISIONS, WeightsFacts, convert, prepare, rep
 from makeup_export.onnx_graphs import DTYPES
 from makeup_export.parity import LEAST_PSNR
 
-MODELS = (*CATALOGUE, "psgan-sr:mobile")
+MODELS = (*CATALOGUE, "psgan-sr:mobile", "portrait-edit:mobile")
 WEIGHTS = WeightsFacts("Apache-2.0", [{"name": "none", "licence": "none"}])
 
 
@@ -71,6 +71,7 @@ def test_graphs_are_plain(converted_of, model, precision) -> None:
         "region-gan": ["whole"],
         "ssat": ["source", "made_up", "morph", "decoder"],
         "portrait-edit": ["generator", "background"],
+        "portrait-edit:mobile": ["parser"],
     }.items(),
 )
 def test_what_runs_for_each_frame(prepared_of, model, per_frame) -> None:

@@ -6,6 +6,7 @@ from copy import deepcopy
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from makeup_export.faces import AlignedFace
 from makeup_export.graph_modules import (
@@ -24,6 +25,7 @@ from makeup_export.rewrites import (
     reorder_outputs,
     rewrite_transposed,
 )
+from makeup_kernels.head import HEAD_SIZE
 from makeup_training.data.parsing_classes import from_mt
 from makeup_training.networks.portrait_edit import LABEL_CLASSES, PARTS, PortraitEditor
 from makeup_training.networks.portrait_edit_inputs import enlarge_label, part_centres, part_crops
@@ -77,21 +79,35 @@ def portrait_edit_graphs(network: PortraitEditor, size: int) -> ModelGraphs:
 
 
 def mobile_portrait_graphs(network: MobilePortraitEditor, size: int) -> ModelGraphs:
-    """`parser`: the classes of a face. The parity report shows three of them as an image."""
+    """`parser` and `head`: the classes of a face, and those of a head.
+
+    The parity report shows background and hair of the face, and hair of the head, as an image.
+    """
     prepared = deepcopy(network).eval()
     read_pixels(prepared.parser.first)
-    image = (torch.rand(2, 3, size, size) * 2 - 1) * HALF_RANGE
+    read_pixels(prepared.head.first)
+
+    def example(side: int) -> dict[str, Tensor]:
+        return {"image": (torch.rand(2, 3, side, side) * 2 - 1) * HALF_RANGE}
 
     def parsed(run: Run, source: AlignedFace, _: AlignedFace) -> Array:
-        return _shown(run("parser", {"image": pixels(source)})["classes"])
+        of_head = run("head", {"image": _resized(pixels(source), HEAD_SIZE)})["classes"]
+        return _shown(run("parser", {"image": pixels(source)})["classes"], of_head)
 
     def truth(source: AlignedFace, _: AlignedFace) -> Array:
-        return _shown(network(face_batch(source).image).softmax(1).numpy())
+        image = face_batch(source).image
+        head = torch.from_numpy(_resized(image.numpy(), HEAD_SIZE))
+        return _shown(
+            network(image).softmax(1).numpy(), network.parse_head(head).softmax(1).numpy()
+        )
 
     return ModelGraphs(
         "portrait-edit",
         size,
-        {"parser": GraphModule(_Parser(prepared), {"image": image}, ("classes",), "frame")},
+        {
+            "parser": GraphModule(_Parser(prepared), example(size), ("classes",), "frame"),
+            "head": GraphModule(_HeadParser(prepared), example(HEAD_SIZE), ("classes",), "look"),
+        },
         parsed,
         truth,
         {"label_classes": LABEL_CLASSES},
@@ -108,9 +124,22 @@ class _Parser(nn.Module):
         return classes
 
 
-def _shown(classes: Array) -> Array:
-    """Background, skin and hair of class probabilities (1, 11, S, S) as an image (3, S, S)."""
-    return np.asarray(classes[0, [0, 1, 10]] * 2 - 1, np.float32)
+class _HeadParser(_Parser):
+    def forward(self, image: Tensor) -> Tensor:
+        classes: Tensor = self.network.parse_head(image).softmax(1)
+        return classes
+
+
+def _shown(classes: Array, of_head: Array) -> Array:
+    """Probabilities (1, 11, S, S) and (1, 4, 128, 128) as an image (3, S, S)."""
+    hair = _resized(of_head[:, 2:3], classes.shape[2])
+    return np.asarray(np.concatenate([classes[0, [0, 10]], hair[0]]) * 2 - 1, np.float32)
+
+
+def _resized(planes: Array, side: int) -> Array:
+    """float32 (B, C, S, S) to (B, C, side, side)."""
+    result = functional.interpolate(torch.from_numpy(planes), (side, side), mode="bilinear")
+    return np.ascontiguousarray(result.numpy())
 
 
 class _Embeddings(nn.Module):

@@ -23,6 +23,7 @@ from makeup_training.data.portraits import BadDataError
 from makeup_training.networks.inputs import FaceBatch
 from makeup_training.systems import train
 from makeup_training.systems.faces import BARE, MADE_UP, PAINTED, FaceStore, photos
+from makeup_training.systems.heads import UNKNOWN
 from makeup_training.systems.learner import Learner
 from makeup_training.systems.learners import LEARNERS
 from makeup_training.systems.objective import ChangeWeights, blurred, change_terms
@@ -229,8 +230,13 @@ def test_labels_move_with_their_faces() -> None:
     label = np.zeros((1, 128, 128), np.uint8)
     label[0, 20:70, 40:110] = 1
     image = np.where(label == 1, 255, 0).astype(np.uint8)[..., None].repeat(3, -1)
-    faces = Portraits(image, label, np.zeros(1, np.bool_))
+    faces = Portraits(image, label, image, label, np.zeros(1, np.bool_))
     batch, again = LabelSampler(faces, 6)(3), LabelSampler(faces, 6)(3)
+    torch.testing.assert_close(batch.head, again.head, rtol=0, atol=0)
+    known = batch.head_label != UNKNOWN  # beyond the picture it is not
+    assert 0.5 < known.float().mean() < 1
+    is_bright = batch.head.mean(1) > -0.3
+    assert ((batch.head_label == 1) == is_bright)[known].float().mean() > 0.98
     torch.testing.assert_close(batch.image, again.image, rtol=0, atol=0)
     assert batch.image.shape == (6, 3, 128, 128)
     bright = batch.image.mean(1) > -0.3
@@ -334,7 +340,9 @@ def test_a_psgan_copies_colours_before_it_has_learnt_anything(store: FaceStore) 
     assert float(found @ wanted / (wanted @ wanted)) > 0.3
 
 
-@pytest.mark.parametrize("system", ["psgan", "psgan-pose", "psgan-sr", "region-gan", "ssat"])
+@pytest.mark.parametrize(
+    "system", ["psgan", "psgan-pose", "psgan-sr", "region-gan", "portrait-edit", "ssat"]
+)
 def test_a_run_starts_from_weights_that_are_kept(system: str) -> None:
     folder = "psgan" if system == "psgan-pose" else system
     path = Path(__file__).parents[3] / "training" / "starts" / folder / train.STATE

@@ -1,8 +1,8 @@
-"""Mobile-class portrait editing: a face parser.
+"""Mobile-class portrait editing: a parser of faces and a parser of heads.
 
 The published editor encodes each part as a vector and decodes it, which needs a wide network and
 many faces. The mobile-class editor moves the parts' pixels instead (`makeup_sdk.editor`), so its
-network only has to predict the label.
+networks only have to predict the label of the face, and where the hair is.
 """
 
 from itertools import pairwise
@@ -15,6 +15,8 @@ from makeup_training.networks.portrait_edit import LABEL_CLASSES
 
 CHANNELS = (1, 2, 4, 6, 8)
 """Channels of the stages, in units of the width."""
+HEAD_CLASSES = ("background", "face", "hair", "rest")
+"""Classes of the head's crop; the rest is of the person: ears, neck, clothes."""
 
 
 class UNet(nn.Module):
@@ -67,17 +69,23 @@ def _active(x: Tensor) -> Tensor:
 
 
 class MobilePortraitEditor(nn.Module):
-    """The parser of the mobile-class portrait editor.
+    """The two parsers of the mobile-class portrait editor.
 
     Args:
-        width: channels of the first stage.
+        width: channels of the face parser's first stage; the head parser has three quarters.
     """
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.parser = UNet(3, LABEL_CLASSES, width)
+        self.head = UNet(3, len(HEAD_CLASSES), max(1, 3 * width // 4))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Image (B, 3, S, S) in [−1, 1] to class logits (B, 11, S, S)."""
+        """Face (B, 3, S, S) in [−1, 1] to class logits (B, 11, S, S)."""
         logits: Tensor = self.parser(image)
+        return logits
+
+    def parse_head(self, image: Tensor) -> Tensor:
+        """Head (B, 3, S, S) in [−1, 1] to class logits (B, 4, S, S)."""
+        logits: Tensor = self.head(image)
         return logits
