@@ -1,4 +1,4 @@
-"""Portrait editing: eyes, mouth or skin from reference photos, and faces redrawn by a label."""
+"""Portrait editing: eyes, mouth, skin or hair of other people, and faces redrawn by a label."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,21 +21,24 @@ from makeup_sdk.models.papers.portrait_collage import (
     places_of,
     warped_part,
 )
-from makeup_sdk.models.papers.portrait_label import CLASSES, HAIR, redrawn_places
+from makeup_sdk.models.papers.portrait_hair import HairSwap
+from makeup_sdk.models.papers.portrait_head import FRAME, SHIFT, SIGNATURE, Head
+from makeup_sdk.models.papers.portrait_label import CLASSES, redrawn_places
 from makeup_sdk.models.papers.portrait_mobile import PortraitNetwork
 from makeup_sdk.models.registry import bundle_of
 
-EDIT_PARTS = ("skin", "eyes", "mouth")
+EDIT_PARTS = ("skin", "eyes", "mouth", "hair")
 """Parts that can come from references, in order of application."""
 WHOLE_FACE = "face"
-"""Stands for all of them."""
+"""Stands for skin, eyes and mouth."""
+_FACE_PARTS = EDIT_PARTS[:3]
 
 _MOVED = 0.2
 """Minimum motion in crop pixels for a pixel to be redrawn."""
-_HAIR_SLIP = 0.01
-"""Tolerated change of the hair in a redrawn label, as a fraction of the crop: brush errors."""
 _SEAM = 1.5
 """Softness of the edges of moved areas, crop pixels."""
+_TURNED = 10.0
+"""Degrees by which a mirrored reference must be turned more like the photo, to be used."""
 
 
 class PortraitEditor:
@@ -65,7 +68,7 @@ class PortraitEditor:
     ) -> None:
         bundle = bundle_of(model)
         graphs = () if bundle is None else tuple(bundle.manifest.graphs)
-        if bundle is None or set(graphs) != set(PortraitNetwork.SIGNATURE):
+        if bundle is None or not set(graphs) >= set(PortraitNetwork.SIGNATURE):
             raise BundleError(
                 f"{model}: holds the graphs {', '.join(graphs) or 'none'}, expected "
                 f"{', '.join(PortraitNetwork.SIGNATURE)} of a portrait-edit of mobile class; use "
@@ -73,6 +76,8 @@ class PortraitEditor:
             )
         options = ModelOptions(threads=threads)
         self._network = PortraitNetwork(Graphs.open(bundle, PortraitNetwork.SIGNATURE, options))
+        has_heads = set(graphs) >= set(SIGNATURE)
+        self._heads = Graphs.open(bundle, SIGNATURE, options) if has_heads else None
         self._analyzer = analyzer or BundledFaceAnalyzer(threads=threads)
 
     def label(
@@ -105,8 +110,9 @@ class PortraitEditor:
 
         Args:
             image: a path, or uint8 (H, W, 3), BGR.
-            parts: reference photos by part: "eyes", "mouth", "skin" (with nose and brows), or
-                "face" for all three.
+            parts: reference photos by part: "eyes", "mouth", "skin" (with nose and brows), "face"
+                for these three, or "hair", which must be shown whole. The reference of the hair is
+                mirrored if its face is then turned like the photo's.
             label: uint8 (H, W), the redrawn result of `label`; None keeps the shape.
             at: see `label`.
 
@@ -114,8 +120,8 @@ class PortraitEditor:
             uint8 (H, W, 3), BGR, a new array.
 
         Raises:
-            InvalidInputError: an unknown part; a label with a wrong shape, unknown classes, or
-                redrawn hair.
+            InvalidInputError: an unknown part; a label with a wrong shape or unknown classes; hair
+                that cannot be taken, replaced, or moved as drawn.
             NoFaceError: a photo without a usable face.
         """
         references = self._references(parts or {})
@@ -127,12 +133,11 @@ class PortraitEditor:
             _check_label(label, source.image.shape[:2])
             before = _onto_crop(_onto_photo(source.label, source), source)
             after = _onto_crop(label, source)
-            _check_hair(before, after)
             own = redrawn_places(before, after)
         result: Image = source.image.copy()
         picture = self._bent(np.ascontiguousarray(result[box]), source, canvas, own)
         warped: dict[int, WarpedReference] = {}
-        for part in EDIT_PARTS:
+        for part in _FACE_PARTS:
             reference = references.get(part)
             if reference is None:
                 continue
@@ -145,7 +150,24 @@ class PortraitEditor:
                 )
             picture = warped_part(part, source, warped[id(reference)], after).put(picture, canvas)
         result[box] = picture
+        if "hair" in references:
+            canvas, box = _canvas_of(source, (-SHIFT[0], -SHIFT[1]), FRAME)
+            swap = self._hair_swap(source, references["hair"])
+            result[box] = swap.put(np.ascontiguousarray(result[box]), canvas)
         return result
+
+    def _hair_swap(self, source: Portrait, reference: Portrait) -> HairSwap:
+        """The hair of a reference, mirrored if its face is then turned like the source's."""
+        if self._heads is None:
+            raise InvalidInputError(
+                "hair: the bundle has no graph 'head', which finds hair; use the shipped "
+                "portrait-edit, or train your own with `makeup-train portrait-edit-mobile`"
+            )
+        own, other = Head.of(source, self._heads), Head.of(reference, self._heads)
+        if abs(own.yaw - other.yaw) > abs(own.yaw + other.yaw) + _TURNED:
+            mirrored = np.ascontiguousarray(reference.image[:, ::-1])
+            other = Head.of(self._portrait(mirrored, "hair"), self._heads)
+        return HairSwap.of(own, other)
 
     def _bent(self, picture: Image, source: Portrait, canvas: Canvas, own: FloatArray) -> Image:
         """The photo's box with the face's own pixels moved."""
@@ -165,7 +187,7 @@ class PortraitEditor:
         found = {part: self._portrait(photo, part) for part, photo in parts.items()}
         if WHOLE_FACE in found:
             whole = found.pop(WHOLE_FACE)
-            found = dict.fromkeys(EDIT_PARTS, whole) | found
+            found = dict.fromkeys(_FACE_PARTS, whole) | found
         return found
 
     def _portrait(
@@ -198,24 +220,17 @@ def _check_label(label: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_hair(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
-    was, now = before == HAIR, after == HAIR
-    if (was ^ now).sum() > _HAIR_SLIP * was.size:
-        raise InvalidInputError(
-            "label: the hair was redrawn, which the editor cannot follow; redraw brows, eyes, nose "
-            "or lips"
-        )
-
-
 def _own_places() -> FloatArray:
     y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE].astype(np.float32)
     return np.stack([x, y], axis=-1)
 
 
-def _canvas_of(portrait: Portrait) -> tuple[Canvas, tuple[slice, slice]]:
-    """The box of the photo that the face's crop covers."""
+def _canvas_of(
+    portrait: Portrait, corner: tuple[int, int] = (0, 0), side: int = CROP_SIZE
+) -> tuple[Canvas, tuple[slice, slice]]:
+    """The box of the photo that a square covers; its corner and side in pixels of the crop."""
     inverse = cv2.invertAffineTransform(portrait.face.matrix)
-    corners = np.array([(0, 0), (1, 0), (0, 1), (1, 1)], np.float64) * (CROP_SIZE - 1)
+    corners = np.array([(0, 0), (1, 0), (0, 1), (1, 1)], np.float64) * (side - 1) + corner
     there = corners @ inverse[:, :2].T + inverse[:, 2]
     height, width = portrait.image.shape[:2]
     x0, y0 = np.clip(np.floor(there.min(axis=0)), 0, (width - 1, height - 1)).astype(int)

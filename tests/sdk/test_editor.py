@@ -21,7 +21,6 @@ from makeup_sdk import (
     write_image,
 )
 from makeup_sdk.cli import app
-from makeup_sdk.editor import EDIT_PARTS
 from makeup_sdk.weights import FOLDER
 
 Image = NDArray[np.uint8]
@@ -80,7 +79,7 @@ def test_a_face_in_another_light_stays_in_its_own(
     assert np.abs(result.astype(int) - source)[editor.label(source) == 1].mean() > 2
 
 
-@pytest.mark.parametrize("part", EDIT_PARTS)
+@pytest.mark.parametrize("part", ["skin", "eyes", "mouth"])
 def test_each_part_changes_its_own_place(editor: PortraitEditor, demo: Demo, part: str) -> None:
     source = demo("medium.jpg")
     result = editor.edit(source, {part: demo("teal-smoky.jpg")})
@@ -141,7 +140,7 @@ def test_messages(editor: PortraitEditor, demo: Demo, tmp_path: Path) -> None:
             editor.edit(source, label=wrong)
     shaved = editor.label(source)
     shaved[shaved == 10] = 1
-    with pytest.raises(InvalidInputError, match="the hair was redrawn"):
+    with pytest.raises(InvalidInputError, match="label: hair was drawn or erased where"):
         editor.edit(source, label=shaved)
     with pytest.raises(BundleError, match=r"holds the graphs .*, expected parser"):
         PortraitEditor(FOLDER / "psgan")
@@ -158,6 +157,9 @@ def test_the_command(demo: Demo, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     expected = PortraitEditor().edit(photo, {"mouth": other})
     np.testing.assert_array_equal(read_image(out), expected)
+    done = run(app, ["edit", str(photo), "--hair", str(other), "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(read_image(out), PortraitEditor().edit(photo, {"hair": other}))
     done = run(app, ["edit", str(photo), "--label", str(label), "--json"])
     assert done.exit_code == 0, done.output
     again = json.loads(done.output)["output"]

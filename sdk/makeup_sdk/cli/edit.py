@@ -1,4 +1,4 @@
-"""`makeup edit`: swap eyes, mouth or skin, or reshape a face by its redrawn label."""
+"""`makeup edit`: swap eyes, mouth, skin or hair, or reshape a face by its redrawn label."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +24,7 @@ def edit(
     mouth: Annotated[Path | None, typer.Option(help="Photo to take the mouth from.")] = None,
     eyes: Annotated[Path | None, typer.Option(help="Photo to take the eyes from.")] = None,
     skin: Annotated[Path | None, typer.Option(help="Photo to take skin, nose, brows from.")] = None,
+    hair: Annotated[Path | None, typer.Option(help="Photo to take the hair from.")] = None,
     label: Annotated[Path | None, typer.Option(help="Redrawn label (PNG).")] = None,
     write_label: Annotated[
         Path | None, typer.Option(help="Write the photo's label to this file, to redraw it (PNG).")
@@ -38,17 +39,17 @@ def edit(
     Write the label with --write-label, redraw it in any paint program with the same colours, and
     pass it with --label.
 
-    makeup edit photo.jpg --mouth smile.jpg
+    makeup edit photo.jpg --mouth smile.jpg --hair other.jpg
 
     makeup edit photo.jpg --write-label label.png
     """
-    given = {"face": face, "mouth": mouth, "eyes": eyes, "skin": skin}
+    given = {"face": face, "mouth": mouth, "eyes": eyes, "skin": skin, "hair": hair}
     parts = {part: path for part, path in given.items() if path is not None}
     edits = bool(parts) or label is not None
     if not edits and (output is not None or write_label is None):
         raise InvalidInputError(
-            "nothing to edit; pass --mouth, --eyes, --skin or --face PHOTO, --label PNG, or "
-            "--write-label PNG"
+            "nothing to edit; pass --mouth, --eyes, --skin, --hair or --face PHOTO, --label PNG, "
+            "or --write-label PNG"
         )
     reporter = Reporter(quiet=quiet, as_json=as_json)
     editor = PortraitEditor(model, threads=threads)

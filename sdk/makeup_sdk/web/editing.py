@@ -13,7 +13,7 @@ from makeup_kernels import InvalidInputError
 from makeup_kernels.types import Image
 from makeup_sdk.editor import EDIT_PARTS, PortraitEditor
 from makeup_sdk.faces import FaceAnalyzer
-from makeup_sdk.models.papers.portrait_label import CLASSES, HAIR, PALETTE, draw_label, read_label
+from makeup_sdk.models.papers.portrait_label import CLASSES, PALETTE, draw_label, read_label
 from makeup_sdk.web.limits import Limits
 from makeup_sdk.web.outfits import from_base64
 from makeup_sdk.web.pictures import encode_picture, open_layer, open_picture
@@ -48,7 +48,7 @@ class PhotoEditing:
         classes = [
             {"name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}
             for number, (name, color) in enumerate(zip(CLASSES, PALETTE, strict=True))
-            if number not in (0, HAIR)
+            if number
         ]
         return {"parts": list(EDIT_PARTS), "classes": classes}
 

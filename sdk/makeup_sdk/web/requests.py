@@ -61,8 +61,8 @@ class EditRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     image: Picture
-    parts: dict[Literal["skin", "eyes", "mouth", "face"], Picture] = Field(
-        default={}, description="Reference photos by part; face stands for all."
+    parts: dict[Literal["skin", "eyes", "mouth", "hair", "face"], Picture] = Field(
+        default={}, description="Reference photos by part; face stands for skin, eyes and mouth."
     )
     label: str | None = Field(
         default=None,

@@ -42,10 +42,11 @@ def reference() -> bytes:
 
 def test_what_can_be_edited(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     told = client.get("/v1/editing").json()
-    assert told["parts"] == ["skin", "eyes", "mouth"]
+    assert told["parts"] == ["skin", "eyes", "mouth", "hair"]
     colors = {one["name"]: one["color"] for one in told["classes"]}
     assert colors["lower_lip"] == "#96005a"
-    assert not {"hair", "background"} & set(colors)
+    assert colors["hair"] == "#3ca03c"
+    assert "background" not in colors
     monkeypatch.setattr(editing, "shipped_names", list)
     assert client.get("/v1/editing").json() == {"parts": [], "classes": []}
 
@@ -54,11 +55,12 @@ def test_parts_and_label_are_those_of_the_editor(
     client: TestClient, photo: bytes, reference: bytes, editor: PortraitEditor
 ) -> None:
     image = decode(photo)
-    request = {"image": b64(photo), "parts": {"mouth": b64(reference)}, "format": "png"}
-    answer = client.post("/v1/edit", json=request)
-    assert answer.headers["content-type"] == "image/png"
-    expected = editor.edit(image, {"mouth": decode(reference)})
-    np.testing.assert_array_equal(decode(answer.content), expected)
+    for part in ("mouth", "hair"):
+        request = {"image": b64(photo), "parts": {part: b64(reference)}, "format": "png"}
+        answer = client.post("/v1/edit", json=request)
+        assert answer.headers["content-type"] == "image/png"
+        expected = editor.edit(image, {part: decode(reference)})
+        np.testing.assert_array_equal(decode(answer.content), expected)
     label = decode(client.post("/v1/label", json={"image": b64(photo)}).content)
     np.testing.assert_array_equal(read_label(label, image.shape[:2]), editor.label(image))
 

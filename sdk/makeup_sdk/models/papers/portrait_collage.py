@@ -50,6 +50,7 @@ class Portrait:
         image: uint8 (H, W, 3), BGR.
         face: its analysis.
         label: uint8 (256, 256), 11 classes, of the crop.
+        hair: float32 (256, 256), the parser's probability of hair or beard.
         tone: its bare skin.
         lamp: float32 (3,), log of the illuminant, B, G, R.
     """
@@ -57,11 +58,14 @@ class Portrait:
     image: Image
     face: FaceAnalysis
     label: NDArray[np.uint8]
+    hair: FloatArray
     tone: SkinTone
     lamp: FloatArray
 
     @classmethod
-    def of(cls, image: Image, face: FaceAnalysis, label: NDArray[np.uint8]) -> "Portrait":
+    def of(
+        cls, image: Image, face: FaceAnalysis, label: NDArray[np.uint8], hair: FloatArray
+    ) -> "Portrait":
         """Create a portrait; measures the face's light.
 
         Raises:
@@ -75,7 +79,7 @@ class Portrait:
             )
         points = face.crop_landmarks.astype(np.float64)
         light = SkinLight.measure(face.crop, points, face.regions)
-        return cls(image, face, label, tone, np.log(light.color).astype(np.float32))
+        return cls(image, face, label, hair, tone, np.log(light.color).astype(np.float32))
 
 
 @dataclass(frozen=True)

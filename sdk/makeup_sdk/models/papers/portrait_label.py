@@ -49,6 +49,20 @@ _SMALLEST = 6
 """Minimum pixels of a group in both labels."""
 _CHANGED = 0.985
 """IoU of a group from which it counts as unchanged."""
+_HAIR_RING = 2.5
+"""Like `_RING`, for a redrawn hairline: in units of its largest motion, so that nothing folds."""
+_HAIR_STEP = 5
+"""Distance in label pixels between the points of a hairline."""
+_STILL = 2.0
+"""Distance in label pixels within which an edge did not move."""
+_OUTLYING = 2.0
+"""Points of the edge that moved farther than this many medians are left out."""
+_STROKE = 40
+"""Minimum pixels of redrawn hair, without thin lines: fewer are errors of the brush."""
+_FARTHEST_HAIR = 64.0
+"""Maximum distance in label pixels by which a hairline can move."""
+_FOLLOWED = 0.6
+"""Minimum fraction of the redrawn hair that the moved hairline must explain."""
 
 
 def draw_label(label: NDArray[np.uint8]) -> Image:
@@ -97,6 +111,9 @@ def redrawn_places(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Float
 
     Returns:
         float32 (256, 256, 2), x then y.
+
+    Raises:
+        InvalidInputError: hair was drawn or erased where no hairline can move to.
     """
     y, x = np.mgrid[: before.shape[0], : before.shape[1]].astype(np.float32)
     own = np.stack([x, y], axis=-1)
@@ -116,13 +133,90 @@ def redrawn_places(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Float
         new.append(points)
         old.append(found)
         changed |= (was | now).astype(np.uint8)
-    if not changed.any():
+    drawn = _redrawn_hair(before, after)
+    if not changed.any() and not drawn.any():
         return own
+    ring, room = _RING, np.ones(before.shape, np.float32)
+    if drawn.any():
+        points, found = _moved_hairline(before == HAIR, after == HAIR)
+        new.append(points)
+        old.append(found)
+        changed |= drawn
+        farthest = float(np.hypot(*(points - found).T).max())
+        if farthest > _FARTHEST_HAIR:
+            raise _cannot_follow()
+        ring = max(_RING, _HAIR_RING * farthest)
+        inset = np.minimum(own, before.shape[0] - 1 - own).min(axis=2)
+        room = _smooth(inset / max(1.0, 1.6 * farthest))
     away = cv2.distanceTransform(1 - changed, cv2.DIST_L2, 3)
-    moving = np.clip(1 - away / _RING, 0, 1)
-    moving = moving * moving * (3 - 2 * moving)
+    moving = _smooth(1 - away / ring) * room
     places = thin_plate_places(np.concatenate(new), np.concatenate(old), before.shape[0])
-    return np.asarray(own + moving[..., None] * (places - own), np.float32)
+    places = np.asarray(own + moving[..., None] * (places - own), np.float32)
+    _check_hair(before, after, places)
+    return places
+
+
+def _redrawn_hair(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (256, 256): 1 where hair was drawn or erased, without thin lines."""
+    drawn = ((before == HAIR) ^ (after == HAIR)).astype(np.uint8)
+    drawn = np.asarray(cv2.morphologyEx(drawn, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
+    return drawn if drawn.sum() >= _STROKE else np.zeros_like(drawn)
+
+
+def _moved_hairline(
+    was: NDArray[np.bool_], now: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Points (K, 2) of the new edge of the hair, and of the old edge where each comes from.
+
+    Where the edge moved, that is the nearest point of the old edge that is not an edge any more.
+    """
+    edge, old_edge = _edge_of(now), _edge_of(was)
+    to_old, to_new = (
+        cv2.distanceTransform(1 - one.astype(np.uint8), cv2.DIST_L2, 3) for one in (old_edge, edge)
+    )
+    left = old_edge & (to_new > _STILL)
+    if not edge.any() or not left.any():
+        raise _cannot_follow()
+    points, origins = (
+        np.stack(np.nonzero(mask)[::-1], axis=-1).astype(np.float32) for mask in (edge, left)
+    )
+    points = points[np.unique(points // _HAIR_STEP, axis=0, return_index=True)[1]]
+    x, y = points.astype(int).T
+    away = np.square(points[:, None] - origins[None]).sum(axis=2)
+    moved, far = to_old[y, x] > _STILL, np.sqrt(away.min(axis=1))
+    if not moved.any():
+        raise _cannot_follow()
+    kept = ~moved | (far <= _OUTLYING * np.median(far[moved]))
+    found = np.where(moved[:, None], origins[away.argmin(axis=1)], points)
+    return points[kept], found[kept]
+
+
+def _edge_of(hair: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The outermost pixels of the hair, except along the crop's border."""
+    mask = hair.astype(np.uint8)
+    inner = cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=1)
+    return np.asarray((mask > 0) & (inner == 0), np.bool_)
+
+
+def _check_hair(before: NDArray[np.uint8], after: NDArray[np.uint8], places: FloatArray) -> None:
+    """Raise unless the moved pixels show hair about where the label has it."""
+    was, now = before == HAIR, after == HAIR
+    shown = cv2.remap(was.astype(np.uint8), places, None, cv2.INTER_NEAREST) > 0
+    drawn = _redrawn_hair(before, after) > 0
+    if drawn.any() and (shown == now)[drawn].mean() < _FOLLOWED:
+        raise _cannot_follow()
+
+
+def _cannot_follow() -> InvalidInputError:
+    return InvalidInputError(
+        "label: hair was drawn or erased where the editor cannot follow; move the edge of the hair "
+        "that is there, or take another person's hair"
+    )
+
+
+def _smooth(values: FloatArray) -> FloatArray:
+    x = np.clip(values, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x), np.float32)
 
 
 def _matched(now: Image, was: Image) -> tuple[FloatArray, FloatArray]:

@@ -66,7 +66,7 @@ class PortraitNetwork:
         outside = np.isin(label, (0, _HAIR))
         label[outside] = np.where(np.isin(found, (_SKIN, _HAIR)), found, 0)[outside]
         label[(label == _SKIN) & (found == _HAIR)] = _HAIR
-        return Portrait.of(image, face, label)
+        return Portrait.of(image, face, label, np.asarray(classes[_HAIR], np.float32))
 
 
 class MobilePortraitPainter(Painter):

@@ -45,7 +45,7 @@ _REMOVES = "ssat"
 def painter_class(name: str, graphs: Collection[str]) -> type[ReferencePainter]:
     """The painter class of a model with these graphs; three models have two variants."""
     mobile: type[ReferencePainter] = MobilePortraitPainter
-    if name == "portrait-edit" and set(graphs) == set(mobile.SIGNATURE):
+    if name == "portrait-edit" and set(graphs) >= set(mobile.SIGNATURE):
         return mobile
     if name == "psgan-pose" and "whole" not in graphs:
         return WarpedMapsPainter

@@ -7,14 +7,14 @@ import { t } from "./strings.js";
 const STEP = 0.012; // distance of an arrow key, fraction of the mirror
 const CLEAR = 190; // opacity of the tool's classes, of 255
 const FAINT = 80; // opacity of the other parts
-const FAINTEST = 50; // opacity of skin
+const FAINTEST = 50; // opacity of skin and hair
 const DEEPEST = 80; // maximum number of strokes to undo
 const NONE = 255; // pixels whose class cannot be drawn: they stay
 
 /** Tools: the classes that each draws, by the server's names. */
 export const TOOLS = {
   upper_lip: ["upper_lip"], lower_lip: ["lower_lip"], mouth_inside: ["mouth_inside"], brow: ["left_brow", "right_brow"],
-  eye: ["left_eye", "right_eye"], nose: ["nose"], skin: ["skin"],
+  eye: ["left_eye", "right_eye"], nose: ["nose"], skin: ["skin"], hair: ["hair"],
 };
 
 let classes = []; // {name, rgb}
@@ -78,18 +78,20 @@ export const drawn = () => Uint8Array.from(now);
 function boxOf(label) {
   let [x0, y0, x1, y1] = [width, height, 0, 0];
   for (let i = 0; i < label.length; i++) {
-    if (label[i] === NONE) continue;
+    if (label[i] === NONE || classes[label[i]].name === "hair") continue;
     const [x, y] = [i % width, Math.floor(i / width)];
     [x0, y0, x1, y1] = [Math.min(x0, x), Math.min(y0, y), Math.max(x1, x), Math.max(y1, y)];
   }
   const [w, h] = [(x1 - x0) * 0.12, (y1 - y0) * 0.06];
-  return [(x0 - w) / width, (y0 - h) / height, (x1 + w) / width, (y1 + h) / height];
+  return [(x0 - w) / width, (y0 - 3 * h) / height, (x1 + w) / width, (y1 + h) / height]; // with the hairline
 }
 
 function tint(i) {
   const known = classes[now[i]];
   pixels.data.set(known ? known.rgb : [0, 0, 0], 4 * i);
-  pixels.data[4 * i + 3] = !known ? 0 : known.name === "skin" ? FAINTEST : TOOLS[tool].includes(known.name) ? CLEAR : FAINT;
+  const isTool = known && TOOLS[tool].includes(known.name);
+  const [faint, clear] = known?.name === "skin" ? [FAINTEST, FAINTEST] : known?.name === "hair" ? [FAINTEST, FAINT] : [FAINT, CLEAR];
+  pixels.data[4 * i + 3] = !known ? 0 : isTool ? clear : faint;
 }
 
 function show(x0 = 0, y0 = 0, x1 = width, y1 = height) {

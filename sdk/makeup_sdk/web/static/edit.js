@@ -25,7 +25,7 @@ export async function loadEditing(looks) {
   ({ parts, classes } = await fetchJson("v1/editing"));
   $("tab-edit").hidden = !parts.length;
   if (!parts.length) return;
-  parts = ["mouth", "eyes", "skin"].filter((name) => parts.includes(name));
+  parts = ["mouth", "eyes", "skin", "hair"].filter((name) => parts.includes(name));
   [part] = parts;
   brush.useClasses(classes);
   const models = ["light", "medium", "dark"].map((skin) => ({ key: skin, skin, thumbnail: `v1/faces/${skin}.jpg` }));
@@ -114,6 +114,8 @@ function reason(error) {
   if (error instanceof TypeError) return t("lost");
   const [where] = error.message.split(":");
   if (where === "image") return t("editNoFace");
+  const isMissing = error.message.includes("no face") || error.message.includes("too little of the face");
+  if (where === "hair" && !isMissing) return t("hairUnfit");
   return parts.includes(where) ? t("referenceNoFace") : error.message;
 }
 
