@@ -4,8 +4,10 @@
 
 - `mouth`: arrival and left of the lips (`arrival_measure.py`) after swapping in the mouth of a
   held-out reference (`measure` in `train/makeup.csv`), medians over pairs.
-- `redrawn`: IoU of the redrawn part (fuller lips, higher brows) between the redrawn label and the
-  label found in the result, medians over faces; `before`: in the photo.
+- `redrawn`: IoU of the redrawn part (fuller lips, higher brows, hair near a lower hairline) between
+  the redrawn label and the label found in the result, medians over faces; `before`: in the photo.
+- `hair`: CIELAB distance of the mean hair to that of a reference whose hair was put on, after over
+  before, median over pairs; and how many pairs were refused.
 - `core_milliseconds`: time on one core to swap a mouth into a 384×384 photo, with all analyses.
 """
 
@@ -22,14 +24,28 @@ import numpy as np
 from arrival_measure import arrival, on_mean_face
 from systems import demo_pictures
 
-from makeup_kernels import NoFaceError, Region
+from makeup_kernels import InvalidInputError, NoFaceError, Region
 from makeup_kernels.types import Image
 from makeup_sdk import BundledFaceAnalyzer, PortraitEditor
 from makeup_sdk.bench.machine import machine_info
 from makeup_sdk.images import read_image, write_image
 
-LIPS, BROWS = (7, 8, 9), (2, 3)
+LIPS, BROWS, HAIR = (7, 8, 9), (2, 3), 10
 TILE = 320
+WEARERS = (
+    "faker_cc0__female_48",
+    "faker_cc0__male_64",
+    "faker_cc0__male_3",
+    "faker_cc0__male_98",
+)
+"""Held-back AI-generated portraits of the sheet of hair."""
+WORN = (
+    "sfhq__SFHQ_variability_hair_style_040",
+    "sfhq_t2i__textual_search_2_Hair-Style-x-Sex_top_10_matches_052",
+    "sfhq__SFHQ_variability_hair_color_075",
+    "sfhq__SFHQ_sample_3x6_009",
+)
+"""Held-back AI-generated portraits whose hair it shows on them."""
 
 
 def main() -> None:
@@ -52,6 +68,7 @@ def main() -> None:
         "faces": len(people),
         "mouth": mouths(editor, people, made_up),
         "redrawn": redrawn(editor, people),
+        "hair": hair(editor, people, made_up),
         "core_milliseconds": speed(editor, people, made_up[0]),
     }
     (options.out / "portrait-edit.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -60,6 +77,7 @@ def main() -> None:
     for part in ("mouth", "face"):
         picture = sheet(editor, faces, worn, part)
         write_image(options.out / f"portrait-edit-{part}.jpg", picture)
+    write_image(options.out / "portrait-edit-hair.jpg", hair_sheet(editor, options.data))
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         for part in ("face", "eyes", "mouth"):
@@ -102,7 +120,9 @@ def mouths(editor: PortraitEditor, people: list[Image], made_up: list[Image]) ->
 
 def redrawn(editor: PortraitEditor, people: list[Image]) -> dict[str, dict[str, float]]:
     """How well results follow their labels."""
-    found: dict[str, list[tuple[float, float]]] = {"fuller_lips": [], "higher_brows": []}
+    found: dict[str, list[tuple[float, float]]] = {
+        "fuller_lips": [], "higher_brows": [], "lower_hairline": []
+    }  # fmt: skip
     for image in people:
         label = editor.label(image)
         for name, classes, drawn in (
@@ -111,6 +131,14 @@ def redrawn(editor: PortraitEditor, people: list[Image]) -> dict[str, dict[str, 
         ):
             now = editor.label(editor.edit(image, label=drawn))
             found[name].append((overlap(now, drawn, classes), overlap(label, drawn, classes)))
+        drawn = lower_hairline(label)
+        near = cv2.dilate((drawn != label).astype(np.uint8), np.ones((21, 21), np.uint8)) > 0
+        if not near.any():
+            continue
+        now = editor.label(editor.edit(image, label=drawn))
+        found["lower_hairline"].append(
+            (overlap(now[near], drawn[near], (HAIR,)), overlap(label[near], drawn[near], (HAIR,)))
+        )
     return {
         name: {"after": round(median(a for a, _ in rows), 3),
                "before": round(median(b for _, b in rows), 3)}
@@ -140,6 +168,54 @@ def higher_brows(label: Image) -> Image:
     moved[:-thick] = (label * brows)[thick:]
     drawn[moved > 0] = moved[moved > 0]
     return drawn
+
+
+def lower_hairline(label: Image) -> Image:
+    """A label whose hair begins lower above the brows, by an eighth of the face's height."""
+    rows = np.flatnonzero((label == 1).any(axis=1))
+    low = max(3, int(0.125 * (rows[-1] - rows[0])))
+    moved = np.zeros(label.shape, np.bool_)
+    moved[low:] = (label == HAIR)[:-low]
+    moved[np.flatnonzero(np.isin(label, BROWS).any(axis=1))[0] :] = False
+    drawn = label.copy()
+    drawn[moved & (label == 1)] = HAIR
+    return drawn
+
+
+def hair(editor: PortraitEditor, people: list[Image], made_up: list[Image]) -> dict[str, Any]:
+    """How near the hair comes to that of references."""
+    ratios, refused = [], 0
+    for image in people:
+        for reference in made_up[::5]:
+            try:
+                result = editor.edit(image, {"hair": reference})
+            except InvalidInputError:
+                refused += 1
+                continue
+            wanted, own, got = (hair_color(editor, one) for one in (reference, image, result))
+            before, after = np.linalg.norm(own - wanted), np.linalg.norm(got - wanted)
+            if before > 15:
+                ratios.append(float(after / before))
+    return {
+        "left": round(median(ratios), 3) if ratios else None,
+        "pairs": len(ratios),
+        "refused": refused,
+    }
+
+
+def hair_color(editor: PortraitEditor, image: Image) -> Any:
+    """Mean CIELAB colour of the hair in the face's crop."""
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2LAB)
+    return lab[editor.label(image) == HAIR].mean(axis=0)
+
+
+def hair_sheet(editor: PortraitEditor, data: Path) -> Image:
+    """Hair of held-back AI-generated portraits on others."""
+    folder = data / "train" / "images"
+    faces, worn = (
+        [read_image(folder / f"{name}.jpg") for name in names] for names in (WEARERS, WORN)
+    )
+    return sheet(editor, faces, worn, "hair")
 
 
 def overlap(one: Image, other: Image, classes: tuple[int, ...]) -> float:

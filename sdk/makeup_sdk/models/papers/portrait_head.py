@@ -35,6 +35,8 @@ _RADIUS, _EDGE = 7, 3e-4
 _TRUST, _INSET = 0.75, 16
 """Weight of the face parser's hair where it is sure, and pixels of its crop's border that do not
 count."""
+_HOLE = 900
+"""Pixels of a hole in the hair, below which it is an error of the parsers."""
 _DOUBT = 0.25
 """Probability of hair that counts as none; and of anything else, as hair."""
 _CLEAR, _FULL = 0.12, 0.88
@@ -149,9 +151,19 @@ def _with_hair_of_face(shares: FloatArray, portrait: Portrait) -> FloatArray:
     of_face[y : y + side, x : x + side] = portrait.hair
     own, trust = shares[..., HAIR], trust * np.abs(2 * of_face - 1)
     hair = smoothstep(_DOUBT, 1 - _DOUBT, own + trust * (of_face - own))
+    hair = np.maximum(hair, softened(_holes(hair > 0.5), 1.5))
     result = shares * ((1 - hair) / np.maximum(1 - own, 1e-3))[..., None]
     result[..., HAIR] = hair
     return np.asarray(result, np.float32)
+
+
+def _holes(hair: NDArray[np.bool_]) -> FloatArray:
+    """float32 (512, 512): 1 in small holes of the hair, and one pixel around."""
+    outside = 1 - hair.astype(np.uint8)
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(outside)
+    small = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] < _HOLE]
+    holes = np.isin(parts, small).astype(np.float32)
+    return np.asarray(cv2.dilate(holes, np.ones((3, 3), np.uint8)), np.float32)
 
 
 def _guided(image: Image, values: FloatArray) -> FloatArray:
