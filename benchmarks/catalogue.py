@@ -1,8 +1,7 @@
-"""Cost of a catalogue compared with a plain loop; with more looks, workers, Ray, and kills.
+"""Cost of a catalogue compared with a plain loop; with more looks, workers and Ray.
 
-    python benchmarks/catalogue.py                 # writes results/catalogue.json, about 8 minutes
+    python benchmarks/catalogue.py                 # writes results/catalogue.json, about 15 minutes
     python benchmarks/catalogue.py --photos 8 --rounds 1         # a quick look
-    python benchmarks/catalogue.py --kills 10      # only kills: of workers, actors and nodes
 
 Photos of 1280x720 with one face each and some noise, one thread per worker, JPEG output. Ours and
 the plain loop alternate: in one process, and with as many loops in their own processes as there are
@@ -22,7 +21,6 @@ import logging
 import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -35,16 +33,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pyarrow import parquet
 
 from makeup_sdk import Look, MakeupEngine
 from makeup_sdk.bench.machine import machine_info
 from makeup_sdk.bench.options import Scenario
 from makeup_sdk.bench.scene import scene
-from makeup_sdk.catalogue import CatalogueOptions, CatalogueProgress, run_catalogue
+from makeup_sdk.catalogue import CatalogueOptions, run_catalogue
 from makeup_sdk.catalogue.job import Job
 from makeup_sdk.catalogue.pool import ProcessPool
-from makeup_sdk.catalogue.report import TIMES
 from makeup_sdk.catalogue.run import prepare
 from makeup_sdk.catalogue.storage import Place
 from makeup_sdk.catalogue.worker import PhotoWorker
@@ -295,12 +291,14 @@ def loop(folder: str, share: str) -> None:
 def beside_loops(
     folder: Path, workers: int, rounds: int, ray: str | None = None
 ) -> dict[str, float]:
-    """The catalogue's workers and as many plain loops, by turns."""
+    """The catalogue's workers, and as many plain loops before and after them."""
     rows = []
+    plain = loops(folder, workers)
     for _ in range(rounds):
+        before, row = plain, further_images(folder, workers, ray)
         plain = loops(folder, workers)
-        row = {"loop_cpu_ms": plain, **further_images(folder, workers, ray)}
-        rows.append({**row, "overhead_cpu": row["cpu_ms"] / plain - 1})
+        loop_ms = (before + plain) / 2
+        rows.append({"loop_cpu_ms": loop_ms, **row, "overhead_cpu": row["cpu_ms"] / loop_ms - 1})
     return {name: median(row[name] for row in rows) for name in rows[0]}
 
 
@@ -335,115 +333,10 @@ def on_ray(folder: Path, rounds: int) -> dict[str, Any]:
     return found
 
 
-def killed_nodes(folder: Path, kills: int, cluster: Any, node: dict[str, int]) -> dict[str, int]:
-    """Take a node away without warning, one a run; count rows that do not come out alike."""
-    differing = 0
-    for number in range(kills):
-        output = fresh(folder / "killed")
-        here: list[Any] = [cluster.add_node(**node)]
-        cluster.wait_for_nodes()
-
-        def kill(state: CatalogueProgress, here: list[Any] = here) -> None:
-            if here and 4 * state.done >= state.photos:
-                cluster.remove_node(here.pop(), allow_graceful=False)
-
-        options = CatalogueOptions(workers=4, threads=1)
-        arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(output)
-        run_catalogue(*arguments, options, ray="auto", progress=kill)
-        if here:
-            raise SystemExit("the run has ended before its node was killed")
-        differing += differences(folder, output)
-        print(f"{number + 1} of {kills} nodes killed, {differing} rows differ", flush=True)
-    return {"kills": kills, "starts": kills, "rows_that_differ": differing}
-
-
-def killed_on_ray(folder: Path, kills: int) -> dict[str, int]:
-    """Kill actors in the middle; count kills and pairs that do not come out as undisturbed."""
-    done = 0
-
-    def kill(_: Any) -> None:
-        nonlocal done
-        for pid in ray_workers()[:1] if done < kills else []:
-            os.kill(pid, signal.SIGKILL)
-            done += 1
-
-    starts = differing = 0
-    while done < kills and starts < kills + 5:
-        starts += 1
-        output = fresh(folder / "killed")
-        options = CatalogueOptions(workers=2, threads=1)
-        arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(output)
-        run_catalogue(*arguments, options, ray="auto", progress=kill)
-        differing += differences(folder, output)
-    return {"kills": done, "starts": starts, "rows_that_differ": differing}
-
-
-def ray_workers() -> list[int]:
-    """Process ids of our actors, below this process."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                mine = b"RayWorker" in (entry / "cmdline").read_bytes()[:200] and below_us(entry)
-            except OSError:
-                continue
-            if mine:
-                found.append(int(entry.name))
-    return found
-
-
-def below_us(entry: Path) -> bool:
-    """Whether a process of /proc descends from this one."""
-    while entry.name not in ("0", "1"):
-        if int(entry.name) == os.getpid():
-            return True
-        parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-        entry = entry.parent / parent
-    return False
-
-
-def killed_here(folder: Path, kills: int) -> dict[str, int]:
-    """Kill worker processes that hold a photo; count pairs that do not come out as undisturbed."""
-    done = starts = differing = 0
-    while done < kills and starts < kills + 5:
-        starts += 1
-        output = fresh(folder / "killed")
-        options = CatalogueOptions(workers=2, threads=1)
-        arguments = str(folder / "twice"), str(folder / "lipstick.csv")
-        job, photos = prepare(*arguments, Place(str(output)), options)
-        spared: set[str] = set()
-        with ProcessPool(job, 2) as pool:
-            for _ in pool.run(photos):
-                held = [pid for pid, photo in pool.at_work.items() if photo not in spared]
-                if held and done < kills:
-                    spared.add(pool.at_work[held[0]])
-                    os.kill(held[0], signal.SIGKILL)
-                    done += 1
-        run_catalogue(*arguments, str(output), options)
-        differing += differences(folder, output)
-    return {"kills": done, "starts": starts, "rows_that_differ": differing}
-
-
 def fresh(path: Path) -> Path:
     """A place with nothing at it."""
     shutil.rmtree(path, ignore_errors=True)
     return path
-
-
-def differences(folder: Path, output: Path) -> int:
-    """Rows of a report that differ from an undisturbed run's, times aside."""
-    whole = folder / "undisturbed"
-    if not whole.exists():
-        arguments = str(folder / "twice"), str(folder / "lipstick.csv"), str(whole)
-        run_catalogue(*arguments, HERE)
-    times = list(TIMES)
-    one, other = (
-        parquet.read_table(place / "report.parquet").drop_columns(times).to_pylist()
-        for place in (whole, output)
-    )
-    if len(one) != len(other):
-        return max(len(one), len(other))
-    return sum(a != b for a, b in zip(one, other, strict=True))
 
 
 def memory(folder: Path) -> dict[str, float]:
@@ -459,7 +352,7 @@ def memory(folder: Path) -> dict[str, float]:
 
 
 def measure(photos: int, rounds: int) -> dict[str, Any]:
-    """Everything but kills."""
+    """Measure everything."""
     found: dict[str, Any] = {
         "machine": machine_info(1),
         "photos": photos,
@@ -482,19 +375,6 @@ def measure(photos: int, rounds: int) -> dict[str, Any]:
     return found
 
 
-def measure_kills(photos: int, kills: int) -> dict[str, Any]:
-    """Workers here, actors and nodes on Ray, killed in the middle."""
-    found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_inputs(folder, photos)
-        found["workers"] = note(killed_here(folder, kills))
-        with cluster_of(1) as (cluster, node):
-            found["actors"] = note(killed_on_ray(folder, kills))
-            found["nodes"] = note(killed_nodes(folder, kills, cluster, node))
-    return found
-
-
 def note(value: Any) -> Any:
     """Print a part as soon as it is there, rounded as it is kept."""
     value = json.loads(json.dumps(value), parse_float=lambda text: round(float(text), 3))
@@ -509,15 +389,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--photos", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--kills", type=int, help="Kill so many of each instead.")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
+    found = measure(options.photos, options.rounds)
     target = options.output / "catalogue.json"
-    found = json.loads(target.read_text()) if target.exists() else {}
-    if options.kills:
-        found["kills"] = measure_kills(options.photos, options.kills)
-    else:
-        found = measure(options.photos, options.rounds) | {"kills": found.get("kills", {})}
     target.write_text(json.dumps(found, indent=1) + "\n")
     print(f"wrote {target}")
 

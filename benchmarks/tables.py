@@ -267,14 +267,19 @@ def catalogue_section(data: Mapping[str, Any]) -> list[str]:
         "",
         f"A worker holds {early} MiB after a quarter of {count} photos, {late} after all.",
     ]
+    return [*parts, ""]
+
+
+def kills_section(data: Mapping[str, Any]) -> list[str]:
+    """What kills do to a catalogue."""
+    parts = []
     kinds = {"workers": "worker processes", "actors": "Ray's actors", "nodes": "Ray's nodes"}
     for kind, name in kinds.items():
-        kills = data["kills"].get(kind)
-        if kills:
-            parts.append(
-                f"{kills['kills']} kills of {name} in the middle of their work: "
-                f"{kills['rows_that_differ']} rows of the reports differ from an undisturbed run's."
-            )
+        kills = data[kind]
+        parts.append(
+            f"{kills['kills']} kills of {name} in the middle of their work: "
+            f"{kills['rows_that_differ']} rows of the reports differ from an undisturbed run's."
+        )
     return [*parts, ""]
 
 
@@ -345,6 +350,7 @@ def write_readme(results: Path = RESULTS) -> Path:
     for file, section in (
         ("parallel.json", parallel_section),
         ("catalogue.json", catalogue_section),
+        ("catalogue-kills.json", kills_section),
         ("scaling.json", scaling_section),
         ("instructions.json", instructions_section),
     ):

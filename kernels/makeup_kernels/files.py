@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import glob
 import hashlib
 import itertools
 import os
@@ -185,7 +184,7 @@ def aside(target: Path, *, make_parents: bool = True, keep_access: bool = True) 
     """
     target = Path(os.path.realpath(target))
     with _explained(target):
-        if make_parents:
+        if make_parents and not target.parent.is_dir():
             target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -225,10 +224,12 @@ def _partial_prefix(target: Path) -> str:
 
 
 def _remove_stale(folder: Path, start: str) -> None:
-    for stale in folder.glob(f"{glob.escape(start)}*"):
-        owner = stale.name.removeprefix(start).partition("-")[0]
+    with os.scandir(folder) as entries:
+        found = [entry.name for entry in entries if entry.name.startswith(start)]
+    for name in found:
+        owner = name.removeprefix(start).partition("-")[0]
         if not (owner.isdigit() and _alive(int(owner))):
-            remove(stale)
+            remove(folder / name)
 
 
 def _keep_access(old: os.stat_result, place: Path) -> None:

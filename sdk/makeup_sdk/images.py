@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
@@ -186,4 +187,6 @@ def check_color(color: str) -> str:
 
 def to_bgr(frame: Image, color: str) -> Image:
     """A frame as BGR: unchanged for "bgr", a contiguous copy for "rgb"."""
-    return np.ascontiguousarray(frame[..., ::-1]) if color == "rgb" else frame
+    if color == "bgr":
+        return frame
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), np.uint8)

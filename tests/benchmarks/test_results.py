@@ -184,10 +184,11 @@ def test_catalogues_are_told(tmp_path: Path) -> None:
         "looks": {"lipsticks": {"1": 40.0, "4": 64.9, "20": 204.0, "ratio_20": 5.1}},
         "memory": {"photos": 48, "early_mib": 224.4, "late_mib": 226.0},
         "processes": {"1": {**rate, "overhead_cpu": 0.066}},
-        "kills": {"workers": kills, "nodes": kills},
         "on_ray": {"ray": "2.60.0", "2 workers, 2 nodes": rate},
     }
     (tmp_path / "catalogue.json").write_text(json.dumps(data))
+    killed = dict.fromkeys(("workers", "actors", "nodes"), kills)
+    (tmp_path / "catalogue-kills.json").write_text(json.dumps(killed))
     text = write_readme(tmp_path).read_text()
     assert "| a plain loop | 40.0 | 20.0 |" in text
     assert "in one process: +4 % CPU | 41.6 | 16.0 |" in text

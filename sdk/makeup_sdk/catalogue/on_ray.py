@@ -15,7 +15,7 @@ from typing import Any
 
 from makeup_kernels import BackendUnavailableError, MakeupError
 from makeup_sdk.catalogue.job import Job, PhotoRef
-from makeup_sdk.catalogue.worker import Outcome, PhotoWorker
+from makeup_sdk.catalogue.worker import Outcome, PhotoWorker, keep_memory
 
 _BLOCK, _PAIRS = 16, 64
 """Minimum number of photos and of pairs per block, the unit that an actor gets."""
@@ -53,6 +53,7 @@ class RayWorker:
     def __init__(self, job: Any, tries: Any) -> None:
         import ray
 
+        keep_memory()
         self._get, self._tries = ray.get, tries
         self._work = PhotoWorker(Job.from_json(ray.get(job)))
 
@@ -155,7 +156,7 @@ def run_on_ray(
             RayWorker,
             batch_size=None,
             batch_format="numpy",
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers or fitting),
+            compute=ray.data.ActorPoolStrategy(size=workers or fitting),
             fn_constructor_args=(ray.put(job.to_json()), tries),
             num_cpus=job.threads,
         )

@@ -20,7 +20,7 @@ from typing import IO
 
 from makeup_kernels import MakeupError
 from makeup_sdk.catalogue.job import Job, PhotoRef
-from makeup_sdk.catalogue.worker import Outcome, PhotoWorker
+from makeup_sdk.catalogue.worker import Outcome, PhotoWorker, keep_memory
 
 _TRIES = 3
 _COMMAND = (sys.executable, "-c", "from makeup_sdk.catalogue.pool import work; work()")
@@ -161,6 +161,7 @@ def work() -> None:
     """Run as a worker: the first line of stdin is the job file's path, the others are photos."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when to end
     with os.fdopen(os.dup(1), "w") as replies:
+        keep_memory()
         os.dup2(2, 1)  # keeps prints of libraries out of the replies
         job = Path(sys.stdin.readline().rstrip("\n")).read_text(encoding="ascii")
         worker = PhotoWorker(Job.from_json(job))

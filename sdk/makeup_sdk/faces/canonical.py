@@ -64,8 +64,8 @@ def places_on_face(window: Window, landmarks: FloatArray) -> FloatArray:
     Returns:
         float32 (rows, columns, 2): x, y in crop pixels.
     """
-    places = _landmark_shares(window) @ landmarks.astype(np.float64)
-    return places.reshape(window.rows, window.columns, 2).astype(np.float32)
+    places: FloatArray = _landmark_shares(window) @ landmarks
+    return places.reshape(window.rows, window.columns, 2)
 
 
 class CanonicalPlaces:
@@ -124,10 +124,10 @@ def _system(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @cache
-def _landmark_shares(window: Window) -> NDArray[np.float64]:
-    """(cells, 68): weight of each landmark of a face in the position of each cell of a window."""
+def _landmark_shares(window: Window) -> FloatArray:
+    """float32 (cells, 68): weight of each landmark of a face in the position of each cell of a window."""
     points = canonical_landmarks()
     y, x = np.mgrid[: window.rows, : window.columns] * float(window.cell)
     cells = np.stack([x.ravel() + window.left, y.ravel() + window.top], axis=1)
-    shares: NDArray[np.float64] = (_basis(cells, points) @ np.linalg.inv(_system(points)))[:, :68]
-    return shares
+    shares = (_basis(cells, points) @ np.linalg.inv(_system(points)))[:, :68]
+    return np.ascontiguousarray(shares, np.float32)

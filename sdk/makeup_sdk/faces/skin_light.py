@@ -7,7 +7,7 @@ process(light(x)) = light(process(x)).
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import cv2
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from makeup_kernels import Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.light import LUMINANCE, decode_srgb, encode_srgb
+from makeup_sdk.faces.types import FaceAnalysis
 
 STANDARD_LUMINANCE = 0.2
 """Linear luminance, in [0, 1], of cheeks in standard light."""
@@ -103,6 +104,11 @@ class CheekLight:
     def relative(self, lab: NDArray[Any]) -> FloatArray:
         """float32 (..., 3): CIELAB relative to the cheeks, from 8-bit values or their means."""
         return np.asarray(lab * _LAB_STEP - (_LAB_ZERO + self.skin_lab), np.float32)
+
+
+def cheek_light(face: FaceAnalysis) -> CheekLight:
+    """A face's light, measured once."""
+    return face.once("cheek light", partial(CheekLight.measure, face.crop, face.regions))
 
 
 def _linear_median(values: NDArray[np.uint8]) -> float:

@@ -12,7 +12,7 @@ from makeup_kernels import Region, apply_color_map
 from makeup_kernels.geometry import to_fixed_point
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.memory import Memory
-from makeup_sdk.faces.skin_light import CheekLight
+from makeup_sdk.faces.skin_light import cheek_light
 from makeup_sdk.faces.smoothing import MovingAverage, SmoothingOptions, Step
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.makeup.base import DETAIL, TONE, Part
@@ -238,7 +238,7 @@ def _detail_coverage(face: FaceAnalysis) -> FloatArray:
 def _tone_coverage(face: FaceAnalysis) -> FloatArray:
     grid = GRIDS[TONE]
     size = (grid.columns, grid.rows)
-    light = CheekLight.measure(face.crop, face.regions)
+    light = cheek_light(face)
     colors = light.relative(cv2.resize(light.lab(face.crop), size, interpolation=cv2.INTER_AREA))
     colors[..., 0] *= np.float32(0.5)  # necks are in the chin's shadow
     skin_like = np.exp(-np.square(colors).sum(axis=2) / np.float32(_LIKE_SKIN**2))

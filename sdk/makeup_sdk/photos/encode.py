@@ -112,8 +112,8 @@ def _mode(photo: Photo, samples: Samples) -> str:
 def _encode(suffix: str, samples: Samples) -> bytes:
     """Encode with OpenCV, which is faster at PNG and supports 16 bits."""
     if samples.ndim == 3:
-        order = {3: (2, 1, 0), 4: (2, 1, 0, 3)}[samples.shape[2]]
-        samples = np.ascontiguousarray(samples[..., order])
+        swap = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}[samples.shape[2]]
+        samples = cv2.cvtColor(samples, swap)
     done, data = cv2.imencode(suffix, samples)
     if not done:
         raise ValueError("OpenCV gives no reason")

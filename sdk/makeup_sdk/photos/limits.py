@@ -20,7 +20,7 @@ _PNG_RATIO = 1032
 _SLACK = 1 << 16
 """Bytes that a small file may claim beyond these ratios, for pictures of one colour."""
 
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # neither stuffing nor a restart
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _ALONE = (0x01, _SOI)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,7 +81,7 @@ def on_paper(space: ColorSpace, samples: Samples, alpha: Samples | None) -> Imag
         share = to_bytes(alpha)[..., None].astype(np.uint16)
         mixed = (shown * share + PAPER * (255 - share) + 127) // 255
         shown = mixed.astype(np.uint8)
-    return np.ascontiguousarray(shown[..., ::-1])
+    return np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def to_bytes(samples: Samples) -> Image:

@@ -9,8 +9,6 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from makeup_kernels import InvalidInputError
 from makeup_kernels.types import Image
 from makeup_sdk.frame import Result
@@ -219,8 +217,8 @@ class Stream:
                     self._results.wait_for_room()
                 frame, index, at = self._frames.get()
                 before = self._clock()
-                if not self.source.native_color and self._color == "rgb":
-                    frame = np.ascontiguousarray(frame[..., ::-1])
+                if not self.source.native_color:
+                    frame = to_bgr(frame, self._color)  # which is its own inverse
                 self._places.append((index, at))
                 made = self._process(frame, at)
                 spent = (self._clock() - before) * 1e3

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from av.stream import Disposition
 from PIL import Image as Pillow
@@ -246,7 +247,7 @@ class AnimationSource:
                 continue
             paper = Pillow.new("RGBA", shown.size, "white")
             image = np.asarray(Pillow.alpha_composite(paper, shown).convert("RGB"))
-            return np.ascontiguousarray(image[..., ::-1]), at
+            return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8), at
         return None
 
     def close(self) -> None:

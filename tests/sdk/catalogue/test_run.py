@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -466,3 +467,25 @@ def test_tone_of_looks_that_have_none(catalogue_inputs: Path, tmp_path: Path) ->
     with pytest.raises(InvalidInputError, match="tone: look 'red' has no shade of skin"):
         run(catalogue_inputs, tmp_path, options)
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="an option of glibc")
+def test_workers_keep_the_memory_of_freed_pictures() -> None:
+    """Pictures as large as these go back to the system otherwise, thousands of pages a photo."""
+
+    def faults(first: str) -> int:
+        code = (
+            f"{first}; import resource, numpy as np\n"
+            "for turn in range(12):\n"
+            "    if turn == 2: start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+            "    made = [np.full(20 << 20, 1, np.uint8) for _ in range(3)]\n"
+            "    del made\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - start)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        return int(done.stdout)
+
+    worker = "from makeup_sdk.catalogue.worker import keep_memory"
+    kept, by_default = faults(f"{worker}; keep_memory()"), faults(worker)
+    assert kept < 1000
+    assert by_default > 10_000

@@ -26,7 +26,7 @@ class Plan:
 
 PLANS: Mapping[str, Plan] = {
     "psgan": Plan(4000, 6e-4),
-    "psgan-pose": Plan(4000, 6e-4),
+    "psgan-pose": Plan(1500, 4e-4),
     "psgan-sr": Plan(3000, 1.2e-3, sources=3, references=2, size=128),
     "region-gan": Plan(4000, references=4),
     "portrait-edit": Plan(1500, 1.5e-3, references=4, size=128),

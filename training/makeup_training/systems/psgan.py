@@ -21,8 +21,8 @@ MAPS = 3
 """Channels of gamma and of beta."""
 
 GAINS = {"transfer": {"skin": 1.2}}
-"""See `ssat.GAINS`: faint changes of skin come out too small. Least is left with 1.33, but pale
-faces turn red."""
+"""Times the shipped network's change: faint changes of skin come out too small. Least is left with
+1.33, but pale faces turn red."""
 
 _TOLD = 0.3
 """Weight of what beta is told to be."""

@@ -30,9 +30,9 @@ _PARTS = ((12, 13), (2, 3), (4, 5, 11), (0, 17))
 """Lips, brows, what is open, and what is no face, as classes of face-parsing.PyTorch."""
 
 
-GAINS = {"removal": {"eyes": 1.7}}
-"""Times the shipped network's change: with it least is left on faces that were held back
-(`benchmarks/system_gains.py`). Transfer has none: more of strong looks is no longer natural."""
+GAINS = {"transfer": {"skin": 1.2}, "removal": {"eyes": 1.7}}
+"""Times the shipped network's change: faint changes come out too small (`psgan.GAINS`), and with
+that of removal least is left on faces that were held back (`benchmarks/system_gains.py`)."""
 
 
 class SSATLearner(Learner):

@@ -9,7 +9,7 @@ import numpy as np
 from makeup_kernels import Region
 from makeup_kernels.types import FloatArray
 from makeup_sdk.faces.canonical import CanonicalPlaces
-from makeup_sdk.faces.skin_light import CheekLight, log_factors
+from makeup_sdk.faces.skin_light import CheekLight, cheek_light, log_factors
 from makeup_sdk.faces.smoothing import SmoothingOptions
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, WINDOWS, Appearance
@@ -122,7 +122,7 @@ def _own_colors(
     face: FaceAnalysis,
 ) -> tuple[CheekLight, Mapping[Region, RegionColors], Mapping[Region, FloatArray]]:
     """A face's light, its regions' colours, and these colours without side light."""
-    light = CheekLight.measure(face.crop, face.regions)
+    light = cheek_light(face)
     own = read_regions(face, light)
     even = {region: without_side_light(own[region], region, shadows=False) for region in own}
     return light, own, even

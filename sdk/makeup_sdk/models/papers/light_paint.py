@@ -32,6 +32,8 @@ from makeup_sdk.models.papers.views import View
 
 _BLUR = {Region.LIPS: 1.0, Region.SKIN: 3.0, Region.EYES: 1.0, Region.BROWS: 1.0}
 """Standard deviation of the smoothing of each region's change, in 128ths of the network's crop."""
+_REACH = 12.0
+"""Standard deviations beyond which `_spread` gives 0: its wide filter has three of them."""
 _ALL: Strength = dict.fromkeys(MAKEUP_REGIONS, 1.0)
 
 
@@ -89,8 +91,7 @@ class LightPainter(Painter):
     ) -> dict[Part, FloatArray]:
         """The two passes' difference, smoothed inside each region: factors by region."""
         view, size = self._view, self._size
-        found = (made_up - bare).transpose(1, 2, 0)
-        seen = np.asarray(source.image, np.float32)
+        both = np.dstack([*(made_up - bare), np.asarray(source.image, np.float32)])
         factors: dict[Part, FloatArray] = {}
         for region in MAKEUP_REGIONS:
             here = (source.regions == region).astype(np.float32)
@@ -99,9 +100,11 @@ class LightPainter(Painter):
             if not here.any():
                 continue
             sigma = _BLUR[region] * size / 128
-            change, own = (_spread(values, here, sigma) for values in (found, seen))
-            change *= np.float32(self._gains.get(region, 1.0))
-            logs = np.clip(view.factors(face, own, change, region), *LARGEST)
+            box = _around(here, _REACH * sigma)
+            smooth = _spread(both[box], here[box], sigma)
+            change = smooth[..., :3] * np.float32(self._gains.get(region, 1.0))
+            logs = np.zeros((size, size, 3), np.float32)
+            logs[box] = np.clip(view.factors(face, smooth[..., 3:], change, region), *LARGEST)
             factors[region] = view.on_grid(logs, GRIDS[region])
         return factors
 
@@ -114,8 +117,16 @@ def _far_from_lips(regions: Image) -> FloatArray:
     return np.asarray(1 - near, np.float32)
 
 
+def _around(here: FloatArray, margin: float) -> tuple[slice, slice]:
+    """Rows and columns that hold a region and a margin around it."""
+    left, top, width, height = cv2.boundingRect((here > 0).astype(np.uint8))
+    more = int(margin) + 1
+    rows = slice(max(top - more, 0), top + height + more)
+    return rows, slice(max(left - more, 0), left + width + more)
+
+
 def _spread(change: FloatArray, here: FloatArray, sigma: float) -> FloatArray:
-    """The change averaged inside a region and extrapolated beyond its edge."""
+    """A change (H, W, C), averaged inside a region and extrapolated beyond its edge."""
     values, weight = change * here[..., None], here
     near = cv2.GaussianBlur(weight, (0, 0), sigma)
     far = cv2.GaussianBlur(weight, (0, 0), 3 * sigma)

@@ -4,6 +4,7 @@ The warp is a smoothing thin-plate spline through the landmarks (Bookstein, "Pri
 1989). Makeup is applied where the face and the warped reference show the same region.
 """
 
+from functools import cache
 from typing import ClassVar
 
 import cv2
@@ -23,9 +24,13 @@ _SMOOTHING = 1e-3
 """Weight of the bending energy in units of the crop, as in training."""
 _SMALLEST_AREA = 0.15
 """Minimum reference pixels per pixel of the face; below, the warp is stretched too far."""
-_PARTS = 16
-"""A crop's pixels are processed in this many parts, so that distances to the points stay in cache.
-"""
+_NODES = 48
+"""About as many evaluations of the spline along a side of large crops; cubic interpolation between
+them."""
+_CATMULL_ROM = np.array(
+    [(0, 1, 0, 0), (-0.5, 0, 0.5, 0), (1, -2.5, 2, -0.5), (-0.5, 1.5, -1.5, 0.5)]
+)
+"""Shares of four nodes as polynomials of the place between the middle two, lowest power first."""
 _BORDER = np.array(
     [(0, 0), (0.5, 0), (1, 0), (0, 0.5), (1, 0.5), (0, 1), (0.5, 1), (1, 1)], np.float32
 )
@@ -166,6 +171,9 @@ def pose_correction(source: NetworkFace, reference: NetworkFace) -> tuple[FloatA
 def thin_plate_places(source: FloatArray, reference: FloatArray, size: int) -> FloatArray:
     """For each pixel of the source, the corresponding position in the reference.
 
+    In crops of at least 96 pixels the spline is evaluated at every second pixel or more rarely;
+    between them the error is less than a tenth of a pixel.
+
     Args:
         source: float32 (K, 2), landmarks x then y, crop pixels.
         reference: float32 (K, 2), the reference's landmarks.
@@ -184,12 +192,27 @@ def thin_plate_places(source: FloatArray, reference: FloatArray, size: int) -> F
     system[:count, count:], system[count:, :count] = affine, affine.T
     right = np.concatenate([targets, np.zeros((3, 2))])
     coefficients = np.linalg.solve(system, right).astype(np.float32)
-    steps = np.linspace(0, 1, size, dtype=np.float32)
-    pixels = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-    knots = points.astype(np.float32)
-    bent = [_bending(part, knots) @ coefficients[:count] for part in np.array_split(pixels, _PARTS)]
-    places = np.concatenate(bent) + coefficients[count] + pixels @ coefficients[count + 1 :]
-    return np.asarray(places * scale, np.float32).reshape(size, size, 2)
+    step = max(size // _NODES, 1)
+    shares = _node_shares(size, step)
+    steps = (np.arange(shares.shape[1], dtype=np.float32) - 1) * (step / scale)
+    nodes = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    bent = _bending(nodes, points.astype(np.float32)) @ coefficients[:count]
+    bent += coefficients[count] + nodes @ coefficients[count + 1 :]
+    across, down = (bent * scale).T.reshape(2, len(steps), len(steps))
+    return np.dstack([shares @ across @ shares.T, shares @ down @ shares.T])
+
+
+@cache
+def _node_shares(size: int, step: int) -> FloatArray:
+    """float32 (size, nodes): share of each node in each pixel of a line, by Catmull and Rom."""
+    at = np.arange(size) / step + 1
+    first = at.astype(int)
+    t = (at - first)[:, None]
+    shares = np.zeros((size, first[-1] + 3))
+    curve = np.concatenate([t**0, t, t**2, t**3], axis=1) @ _CATMULL_ROM
+    for offset in range(4):
+        shares[np.arange(size), first - 1 + offset] = curve[:, offset]
+    return shares.astype(np.float32)
 
 
 def _bending(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -7,10 +7,10 @@ from functools import cache
 import cv2
 import numpy as np
 
-from makeup_kernels import CROP_SIZE, NoFaceError, Region
+from makeup_kernels import NoFaceError, Region
 from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.faces.light import to_log
-from makeup_sdk.faces.skin_light import CheekLight, log_factors
+from makeup_sdk.faces.skin_light import CheekLight, cheek_light, log_factors
 from makeup_sdk.faces.tone import SkinTone
 from makeup_sdk.faces.types import CropGrid, FaceAnalysis
 from makeup_sdk.makeup.appearance import EXPOSURE_SHARE
@@ -68,13 +68,14 @@ class View(ABC):
 
     def on_grid(self, change: FloatArray, grid: CropGrid) -> FloatArray:
         """A change in the window, (S, S, 3), on a grid: (3, rows, columns), 0 beyond the window."""
-        crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
-        crop[self.pixels] = cv2.resize(change, (self.side, self.side)) * _fade(self.side)
-        cells = crop[grid.pixels]
+        wide = cv2.resize(change, (self.side, self.side))
+        there, here = zip(*map(_common, grid.pixels, self.pixels), strict=True)
+        cells = np.zeros((grid.rows * grid.cell, grid.columns * grid.cell, 3), np.float32)
+        cells[there] = wide[here] * _fade(self.side)[here]
         if grid.cell > 1:
             size = (grid.columns, grid.rows)
             cells = cv2.resize(cells, size, interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(cells.transpose(2, 0, 1))
+        return np.stack(cv2.split(cells)).astype(np.float32, copy=False)
 
     @property
     def pixels(self) -> tuple[slice, slice]:
@@ -164,20 +165,20 @@ class LabView(View):
 
     def frame(self, face: FaceAnalysis, size: int) -> NetworkFace | None:
         """See `View.frame`."""
-        return self._view(face, size, 1.0)
+        return self._view(face, size, cheek_light(face)) if _shows_skin(face) else None
 
     def reference(self, face: FaceAnalysis, size: int) -> NetworkFace:
         """See `View.reference`."""
-        seen = self._view(face, size, EXPOSURE_SHARE)
-        if seen is None:
+        if not _shows_skin(face):
             raise _too_little_skin()
-        return _regions_alone(seen, 0.0)
+        light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
+        return _regions_alone(self._view(face, size, light), 0.0)
 
     def factors(
         self, face: FaceAnalysis, own: FloatArray, change: FloatArray, region: Region
     ) -> FloatArray:
         """See `View.factors`."""
-        light = CheekLight.measure(face.crop, face.regions)
+        light = cheek_light(face)
         scale = np.float32(self.lab / PIXEL_MIDDLE)
         colors = (own[..., ::-1] - np.float32(PIXEL_MIDDLE)) * scale + light.skin_lab
         step = change[..., ::-1] * scale
@@ -185,13 +186,24 @@ class LabView(View):
             step[..., 0] *= np.float32(SKIN_LIGHTNESS)
         return log_factors(colors, step)
 
-    def _view(self, face: FaceAnalysis, size: int, exposure_share: float) -> NetworkFace | None:
-        if np.count_nonzero(face.regions == Region.SKIN) < _MIN_SKIN:
-            return None
-        light = CheekLight.measure(face.crop, face.regions, exposure_share)
+    def _view(self, face: FaceAnalysis, size: int, light: CheekLight) -> NetworkFace:
         colors = light.relative(light.lab(np.asarray(self._shrunk(face.crop, size), np.uint8)))
         scaled = colors[..., ::-1] / np.float32(self.lab)
         return self._seen(face, scaled, size, np.log(light.skin).astype(np.float32))
+
+
+def _common(grid: slice, window: slice) -> tuple[slice, slice]:
+    """The pixels that two ranges share, counted from the start of each."""
+    start, stop = max(grid.start, window.start), min(grid.stop, window.stop)
+    stop = max(start, stop)
+    return (
+        slice(start - grid.start, stop - grid.start),
+        slice(start - window.start, stop - window.start),
+    )
+
+
+def _shows_skin(face: FaceAnalysis) -> bool:
+    return int(np.count_nonzero(face.regions == Region.SKIN)) >= _MIN_SKIN
 
 
 def _regions_alone(seen: NetworkFace, skin: float) -> NetworkFace:
