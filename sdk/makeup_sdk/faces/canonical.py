@@ -125,7 +125,7 @@ def _system(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @cache
 def _landmark_shares(window: Window) -> FloatArray:
-    """float32 (cells, 68): weight of each landmark of a face in the position of each cell of a window."""
+    """float32 (cells, 68): weight of each landmark in the position of each cell of a window."""
     points = canonical_landmarks()
     y, x = np.mgrid[: window.rows, : window.columns] * float(window.cell)
     cells = np.stack([x.ravel() + window.left, y.ravel() + window.top], axis=1)
