@@ -177,7 +177,8 @@ class PortraitEditor:
         share = _soft(cv2.dilate(moved.astype(np.uint8), np.ones((5, 5), np.uint8)))
         zero = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
         ones = np.ones((CROP_SIZE, CROP_SIZE), np.float32)
-        return WarpedPart(source, own, ones, zero, share).put(picture, canvas)
+        itself = WarpedReference(source, own, source.label, ones, zero)
+        return WarpedPart(itself, share).put(picture, canvas)
 
     def _references(self, parts: Mapping[str, Image | str | Path]) -> dict[str, Portrait]:
         known = (*EDIT_PARTS, WHOLE_FACE)

@@ -7,6 +7,7 @@ source's complexion, so that no edge is visible.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from makeup_kernels.types import FloatArray, Image
 from makeup_sdk.cosmetics.light import SkinLight
 from makeup_sdk.faces.light import from_log, luminance, to_log
 from makeup_sdk.faces.tone import SkinTone
-from makeup_sdk.faces.types import FaceAnalysis
+from makeup_sdk.faces.types import FaceAnalysis, WorkedOut
 from makeup_sdk.models.papers.portrait_label import PARTS
 from makeup_sdk.models.papers.psgan_pose import thin_plate_places
 
@@ -82,7 +83,7 @@ class Portrait:
         return cls(image, face, label, hair, tone, np.log(light.color).astype(np.float32))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Canvas:
     """The image area of a collage: a box of the photo, or the crop.
 
@@ -133,49 +134,16 @@ class Canvas:
 
 
 @dataclass(frozen=True)
-class WarpedPart:
-    """A part of a reference, prepared on the source's crop.
+class WarpedReference(WorkedOut):
+    """A reference warped onto a source's crop, in the source's light; shared by all parts.
 
     Attributes:
         reference: the reference.
         places: float32 (256, 256, 2): for each pixel of the source's crop, the pixel of the
             reference's crop.
+        shown: uint8 (256, 256): classes of the reference at the places.
         contrast: float32 (256, 256): factor on the log light of the copied pixels.
         light: float32 (256, 256, 3): then added to the log light.
-        share: float32 (256, 256) in [0, 1]: opacity.
-    """
-
-    reference: Portrait
-    places: FloatArray
-    contrast: FloatArray
-    light: FloatArray
-    share: FloatArray
-
-    def put(self, image: Image, canvas: Canvas) -> Image:
-        """Blend the part into a picture of the canvas."""
-        copied = canvas.sampled(self.reference, self.places)
-        contrast = canvas.spread(self.contrast)[..., None]
-        shown = contrast * to_log(copied) + canvas.spread(self.light)
-        share = canvas.spread(self.share, border=cv2.BORDER_CONSTANT)[..., None]
-        mixed = image + share * (from_log(shown).astype(np.float32) - image)
-        return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
-
-
-def places_of(source: Portrait, reference: Portrait) -> FloatArray:
-    """float32 (256, 256, 2): for each pixel of the source's crop, the reference's crop pixel."""
-    own, other = source.face.crop_landmarks, reference.face.crop_landmarks
-    return thin_plate_places(own, other, CROP_SIZE)
-
-
-@dataclass(frozen=True)
-class WarpedReference:
-    """A reference warped onto a source's crop, in the source's light; shared by all parts.
-
-    Attributes:
-        reference: the reference.
-        places: float32 (256, 256, 2); see `WarpedPart`.
-        shown: uint8 (256, 256): classes of the reference at the places.
-        contrast, light: see `WarpedPart`.
     """
 
     reference: Portrait
@@ -199,6 +167,40 @@ class WarpedReference:
         contrast, light = _matched_light(source, reference, to_log(crop), shown)
         return cls(reference, places, shown, contrast, light)
 
+    def lit(self, canvas: Canvas) -> FloatArray:
+        """float32 (h, w, 3): its pixels on a canvas, BGR, in the source's light."""
+        return self.once(canvas, partial(self._lit, canvas))
+
+    def _lit(self, canvas: Canvas) -> FloatArray:
+        copied = to_log(canvas.sampled(self.reference, self.places))
+        shown = canvas.spread(self.contrast)[..., None] * copied + canvas.spread(self.light)
+        return from_log(shown).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class WarpedPart:
+    """A part of a reference, prepared on the source's crop.
+
+    Attributes:
+        warped: the reference.
+        share: float32 (256, 256) in [0, 1]: opacity.
+    """
+
+    warped: WarpedReference
+    share: FloatArray
+
+    def put(self, image: Image, canvas: Canvas) -> Image:
+        """Blend the part into a picture of the canvas."""
+        share = canvas.spread(self.share, border=cv2.BORDER_CONSTANT)[..., None]
+        mixed = image + share * (self.warped.lit(canvas) - image)
+        return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
+
+
+def places_of(source: Portrait, reference: Portrait) -> FloatArray:
+    """float32 (256, 256, 2): for each pixel of the source's crop, the reference's crop pixel."""
+    own, other = source.face.crop_landmarks, reference.face.crop_landmarks
+    return thin_plate_places(own, other, CROP_SIZE)
+
 
 def warped_part(
     part: str, source: Portrait, warped: WarpedReference, label: NDArray[np.uint8]
@@ -217,7 +219,7 @@ def warped_part(
         share = _eye_share(source, label, warped.shown)
     else:
         share = _skin_share(label, warped.shown)
-    return WarpedPart(warped.reference, warped.places, warped.contrast, warped.light, share)
+    return WarpedPart(warped, share)
 
 
 def _matched_light(
@@ -234,7 +236,7 @@ def _matched_light(
     own_skin, copied_skin = source.label == _SKIN, shown == _SKIN
     own_mean, copied_mean = _around(own, own_skin), _around(copied, copied_skin)
     rough = [
-        float(np.std(luminance((light - mean)[here]))) if here.any() else 1.0
+        _spread_of(luminance(light - mean), here) if here.any() else 1.0
         for light, mean, here in ((own, own_mean, own_skin), (copied, copied_mean, copied_skin))
     ]
     contrast = float(np.clip(rough[0] / max(rough[1], 1e-3), _LEAST_CONTRAST, 1.0))
@@ -255,7 +257,7 @@ def _around(light: FloatArray, skin: NDArray[np.bool_]) -> FloatArray:
     side = (CROP_SIZE // _COARSE, CROP_SIZE // _COARSE)
     weight = cv2.resize(skin.astype(np.float32), side, interpolation=cv2.INTER_AREA)
     lit = cv2.resize(light * skin[..., None], side, interpolation=cv2.INTER_AREA)
-    mean = light[skin].mean(axis=0) if skin.any() else light.mean(axis=(0, 1))
+    mean = cv2.mean(light, skin.astype(np.uint8) if skin.any() else None)[:3]
     result = np.broadcast_to(mean, lit.shape).astype(np.float32)
     for reach in _REACH:
         near = _soft(weight, reach / _COARSE)[..., None]
@@ -263,6 +265,12 @@ def _around(light: FloatArray, skin: NDArray[np.bool_]) -> FloatArray:
         found = _soft(lit, reach / _COARSE) / np.maximum(near, 1e-3)
         result = known * found + (1 - known) * result
     return np.asarray(cv2.resize(result, (CROP_SIZE, CROP_SIZE)), np.float32)
+
+
+def _spread_of(values: FloatArray, here: NDArray[np.bool_]) -> float:
+    """Standard deviation of the values at some pixels."""
+    _, deviation = cv2.meanStdDev(values, mask=here.astype(np.uint8))
+    return float(deviation[0, 0])
 
 
 def _mouth_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:

@@ -60,8 +60,11 @@ class PortraitNetwork:
         small = self._graphs.pixels(shrunk(face.crop, self._graphs.size))
         classes = self._graphs.run("parser", {"image": small})["classes"][0]
         side = (CROP_SIZE, CROP_SIZE)
-        classes = np.stack([cv2.resize(plane, side) for plane in classes])
-        found = classes.argmax(axis=0).astype(np.uint8)
+        classes = [cv2.resize(plane, side) for plane in classes]
+        found, highest = np.zeros(side, np.uint8), classes[0].copy()
+        for number, plane in enumerate(classes[1:], 1):
+            found[plane > highest] = number
+            np.maximum(highest, plane, out=highest)
         label = face_classes(face.crop_landmarks, face.regions)
         outside = np.isin(label, (0, _HAIR))
         label[outside] = np.where(np.isin(found, (_SKIN, _HAIR)), found, 0)[outside]
