@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import CROP_SIZE, BundleError, InvalidInputError, NoFaceError
 from makeup_kernels.types import FloatArray, Image
-from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer
+from makeup_sdk.faces import BundledFaceAnalyzer, FaceAnalyzer, yaw_degrees
 from makeup_sdk.images import check_frame, read_image
 from makeup_sdk.models.base import ModelOptions
 from makeup_sdk.models.papers.graphs import Graphs
@@ -19,6 +19,7 @@ from makeup_sdk.models.papers.portrait_collage import (
     WarpedPart,
     WarpedReference,
     places_of,
+    softened,
     warped_part,
 )
 from makeup_sdk.models.papers.portrait_hair import HairSwap
@@ -163,18 +164,19 @@ class PortraitEditor:
                 "hair: the bundle has no graph 'head', which finds hair; use the shipped "
                 "portrait-edit, or train your own with `makeup-train portrait-edit-mobile`"
             )
-        own, other = Head.of(source, self._heads), Head.of(reference, self._heads)
-        if abs(own.yaw - other.yaw) > abs(own.yaw + other.yaw) + _TURNED:
+        own, other = (yaw_degrees(one.face.landmarks) for one in (source, reference))
+        if abs(own - other) > abs(own + other) + _TURNED:
             mirrored = np.ascontiguousarray(reference.image[:, ::-1])
-            other = Head.of(self._portrait(mirrored, "hair"), self._heads)
-        return HairSwap.of(own, other)
+            reference = self._portrait(mirrored, "hair")
+        return HairSwap.of(Head.of(source, self._heads), Head.of(reference, self._heads))
 
     def _bent(self, picture: Image, source: Portrait, canvas: Canvas, own: FloatArray) -> Image:
         """The photo's box with the face's own pixels moved."""
         moved = np.square(own - _own_places()).sum(axis=2) > _MOVED**2
         if not moved.any():
             return picture
-        share = _soft(cv2.dilate(moved.astype(np.uint8), np.ones((5, 5), np.uint8)))
+        wide = cv2.dilate(moved.astype(np.float32), np.ones((5, 5), np.uint8))
+        share = softened(np.asarray(wide, np.float32), _SEAM)
         zero = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
         ones = np.ones((CROP_SIZE, CROP_SIZE), np.float32)
         itself = WarpedReference(source, own, source.label, ones, zero)
@@ -254,7 +256,3 @@ def _onto_crop(label: NDArray[np.uint8], portrait: Portrait) -> NDArray[np.uint8
     return np.asarray(
         cv2.warpAffine(label, portrait.face.matrix, side, flags=cv2.INTER_NEAREST), np.uint8
     )
-
-
-def _soft(mask: NDArray[np.uint8]) -> FloatArray:
-    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SEAM), np.float32)

@@ -80,16 +80,12 @@ def test_other_parts_are_put_on_under_the_hair(
 def test_a_face_turned_the_other_way_lends_its_hair_mirrored(
     editor: PortraitEditor, demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from makeup_sdk.models.papers.portrait_head import Head
-
     source, reference = demo("light.jpg"), demo("coral-natural.jpg")
     mirrored = np.ascontiguousarray(reference[:, ::-1])
     expected = editor.edit(source, {"hair": mirrored})
     assert (expected != editor.edit(source, {"hair": reference})).any()
-    yaws = iter((20.0, -20.0) * 2)  # of the source, then of the reference
-    turns: dict[int, float] = {}
-    turn = property(lambda head: turns.setdefault(id(head), next(yaws)))
-    monkeypatch.setattr(Head, "yaw", turn)
+    yaws = iter((20.0, -20.0))  # of the source, then of the reference
+    monkeypatch.setattr("makeup_sdk.editor.yaw_degrees", lambda _: next(yaws))
     np.testing.assert_array_equal(editor.edit(source, {"hair": reference}), expected)
 
 

@@ -6,7 +6,7 @@ The brightness and colour of the light cancel out, and a change becomes a factor
 process(light(x)) = light(process(x)).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -106,9 +106,10 @@ class CheekLight:
         return np.asarray(lab * _LAB_STEP - (_LAB_ZERO + self.skin_lab), np.float32)
 
 
-def cheek_light(face: FaceAnalysis) -> CheekLight:
-    """A face's light, measured once."""
-    return face.once("cheek light", partial(CheekLight.measure, face.crop, face.regions))
+def cheek_light(face: FaceAnalysis, exposure_share: float = 1.0) -> CheekLight:
+    """A face's light, measured once; `exposure_share`: see `CheekLight`."""
+    light = face.once("cheek light", partial(CheekLight.measure, face.crop, face.regions))
+    return replace(light, exposure_share=exposure_share) if exposure_share != 1.0 else light
 
 
 def _linear_median(values: NDArray[np.uint8]) -> float:

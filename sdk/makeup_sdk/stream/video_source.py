@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.stream import Disposition
 from PIL import Image as Pillow
 
 from makeup_kernels import InvalidInputError
 from makeup_kernels.types import Image
+from makeup_sdk.images import to_bgr
 from makeup_sdk.stream.source import SourceInfo
 from makeup_sdk.stream.tone import HLG, PQ, DeepFrames, Tone
 from makeup_sdk.stream.video_format import format_of, orientation_of, to_array
@@ -247,7 +247,7 @@ class AnimationSource:
                 continue
             paper = Pillow.new("RGBA", shown.size, "white")
             image = np.asarray(Pillow.alpha_composite(paper, shown).convert("RGB"))
-            return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8), at
+            return to_bgr(image, "rgb"), at
         return None
 
     def close(self) -> None:

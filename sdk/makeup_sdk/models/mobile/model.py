@@ -4,7 +4,7 @@ import numpy as np
 
 from makeup_kernels import InvalidInputError, NoFaceError, Region
 from makeup_kernels.types import FloatArray
-from makeup_sdk.faces.skin_light import CheekLight
+from makeup_sdk.faces.skin_light import cheek_light
 from makeup_sdk.faces.types import FaceAnalysis
 from makeup_sdk.makeup.appearance import EXPOSURE_SHARE, Appearance, RegionAppearance
 from makeup_sdk.makeup.base import MAKEUP_REGIONS
@@ -39,7 +39,7 @@ class MobileModel:
             InvalidInputError: the photo has no colour.
             NoFaceError: the cheeks, or all parts with makeup, are covered.
         """
-        light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
+        light = cheek_light(face, EXPOSURE_SHARE)
         found = read_regions(face, light)
         if Region.SKIN not in found or len(found) == 1:
             raise NoFaceError(

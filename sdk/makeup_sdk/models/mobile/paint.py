@@ -103,7 +103,7 @@ class MobilePainter(Painter):
 
     def _tone(self, face: FaceAnalysis) -> FloatArray:
         """Factors that give the cheeks the shade of the reference's cheeks."""
-        light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
+        light = cheek_light(face, EXPOSURE_SHARE)
         change = self._makeup.skin - light.skin_lab
         change = _TONE_LIMIT * np.tanh(change / _TONE_LIMIT)
         factors = log_factors(light.skin_lab.reshape(1, 1, 3), change.reshape(1, 1, 3))

@@ -240,7 +240,7 @@ def _matched_light(
         for light, mean, here in ((own, own_mean, own_skin), (copied, copied_mean, copied_skin))
     ]
     contrast = float(np.clip(rough[0] / max(rough[1], 1e-3), _LEAST_CONTRAST, 1.0))
-    is_skin = _soft(np.isin(shown, PARTS["skin"]).astype(np.float32), _SKIN_AROUND)[..., None]
+    is_skin = softened(np.isin(shown, PARTS["skin"]).astype(np.float32), _SKIN_AROUND)[..., None]
     contrast = is_skin * np.float32(contrast) + (1 - is_skin)
     of_skin = own_mean - contrast * copied_mean
     lamps = source.lamp - reference.lamp
@@ -260,9 +260,9 @@ def _around(light: FloatArray, skin: NDArray[np.bool_]) -> FloatArray:
     mean = cv2.mean(light, skin.astype(np.uint8) if skin.any() else None)[:3]
     result = np.broadcast_to(mean, lit.shape).astype(np.float32)
     for reach in _REACH:
-        near = _soft(weight, reach / _COARSE)[..., None]
+        near = softened(weight, reach / _COARSE)[..., None]
         known = np.clip(3 * near, 0, 1)
-        found = _soft(lit, reach / _COARSE) / np.maximum(near, 1e-3)
+        found = softened(lit, reach / _COARSE) / np.maximum(near, 1e-3)
         result = known * found + (1 - known) * result
     return np.asarray(cv2.resize(result, (CROP_SIZE, CROP_SIZE)), np.float32)
 
@@ -280,7 +280,7 @@ def _mouth_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArr
     closed = inside & (shown != _INSIDE) if open_too else inside
     there = (mouth & ~closed).astype(np.uint8)
     there = cv2.dilate(there, np.ones((5, 5), np.uint8)) * ~closed
-    return _soft(there.astype(np.float32), _MOUTH_EDGE)
+    return softened(there.astype(np.float32), _MOUTH_EDGE)
 
 
 def _eye_share(source: Portrait, label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
@@ -290,17 +290,18 @@ def _eye_share(source: Portrait, label: NDArray[np.uint8], shown: NDArray[np.uin
     lids = source.face.regions == Region.EYES
     near = cv2.dilate(eyes.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     there = (lids | near) & ~np.isin(label, (2, 3, _HAIR))
-    soft = _soft(there.astype(np.float32), _EYE_EDGE)
-    return soft * (1 - _soft(closed.astype(np.float32), 1.0))
+    soft = softened(there.astype(np.float32), _EYE_EDGE)
+    return soft * (1 - softened(closed.astype(np.float32), 1.0))
 
 
 def _skin_share(label: NDArray[np.uint8], shown: NDArray[np.uint8]) -> FloatArray:
     """Opacity of skin, nose and brows, fading inwards at the border."""
     there = np.isin(label, PARTS["skin"]) & np.isin(shown, PARTS["skin"])
     core = cv2.erode(there.astype(np.uint8), np.ones((5, 5), np.uint8))
-    soft = _soft(core.astype(np.float32), _SKIN_EDGE)
+    soft = softened(core.astype(np.float32), _SKIN_EDGE)
     return np.asarray(soft * np.isin(label, PARTS["skin"]), np.float32)
 
 
-def _soft(mask: FloatArray, sigma: float) -> FloatArray:
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32)
+def softened(values: FloatArray, sigma: float) -> FloatArray:
+    """Gaussian blur of a map (H, W) or (H, W, C); `sigma` in pixels."""
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)

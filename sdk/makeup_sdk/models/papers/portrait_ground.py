@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from makeup_kernels import CROP_SIZE
 from makeup_kernels.head import head_matrix
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.cosmetics.maps import smoothstep
 from makeup_sdk.faces.light import from_log, to_log
-from makeup_sdk.models.papers.portrait_collage import Canvas
+from makeup_sdk.models.papers.portrait_collage import Canvas, softened
 from makeup_sdk.models.papers.portrait_fill import filled
 from makeup_sdk.models.papers.portrait_head import (
     BACKGROUND,
@@ -21,8 +22,6 @@ from makeup_sdk.models.papers.portrait_head import (
     SHIFT,
     Head,
     diffused,
-    smoothstep,
-    softened,
 )
 
 BROWS_TO_MOUTH, EYES_TO_MOUTH = range(17, 60), range(27, 60)

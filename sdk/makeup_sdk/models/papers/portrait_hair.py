@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from makeup_kernels import InvalidInputError
 from makeup_kernels.head import HEAD_CELL, HEAD_SIZE
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.cosmetics.maps import smoothstep
 from makeup_sdk.faces.light import from_log, to_log
-from makeup_sdk.models.papers.portrait_collage import Canvas
+from makeup_sdk.models.papers.portrait_collage import Canvas, softened
 from makeup_sdk.models.papers.portrait_ground import (
     BROWS_TO_MOUTH,
     EYES_TO_MOUTH,
@@ -36,8 +37,6 @@ from makeup_sdk.models.papers.portrait_head import (
     diffused,
     frame_canvas,
     opacity,
-    smoothstep,
-    softened,
 )
 from makeup_sdk.models.papers.psgan_pose import thin_plate_places
 

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
+from makeup_sdk.models.papers.portrait_collage import softened
 from makeup_sdk.models.papers.portrait_ground import Worn, down_from_chin, like_skin
 from makeup_sdk.models.papers.portrait_head import (
     BACKGROUND,
@@ -12,7 +13,6 @@ from makeup_sdk.models.papers.portrait_head import (
     HAIR,
     IN_FRAME,
     Head,
-    softened,
 )
 
 _LEAST_HAIR = 0.15

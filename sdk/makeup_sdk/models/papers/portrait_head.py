@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from makeup_kernels import crop_face
 from makeup_kernels.head import HEAD_CELL, HEAD_SIZE, head_matrix
 from makeup_kernels.types import FloatArray, Image
-from makeup_sdk.faces.geometry import yaw_degrees
+from makeup_sdk.cosmetics.maps import smoothstep
 from makeup_sdk.models.papers.graphs import Graphs, Signature
-from makeup_sdk.models.papers.portrait_collage import Canvas, Portrait
+from makeup_sdk.models.papers.portrait_collage import Canvas, Portrait, softened
 
 FRAME = int(HEAD_SIZE * HEAD_CELL)
 """Side of the frame: 512 pixels."""
@@ -85,23 +85,12 @@ class Head:
         hair = opacity(matte, image)
         return cls(portrait, image, shares, inside, matte, hair)
 
-    @property
-    def yaw(self) -> float:
-        """The face's turn in degrees."""
-        return yaw_degrees(self.portrait.face.landmarks)
-
 
 def opacity(matte: FloatArray, image: Image | FloatArray) -> FloatArray:
     """Opacity (H, W) of hair, from a matte (H, W, 4) and pixels (H, W, 3), BGR, 0 to 255."""
     light = image.astype(np.float32) * np.float32(1 / 255)
     share = np.einsum("hwc,hwc->hw", matte[..., :3], light) + matte[..., 3]
     return smoothstep(_CLEAR, _FULL, np.asarray(share, np.float32))
-
-
-def smoothstep(low: float, high: float, values: FloatArray) -> FloatArray:
-    """0 below `low`, 1 above `high`, smooth between."""
-    x = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
-    return np.asarray(x * x * (3 - 2 * x), np.float32)
 
 
 def diffused(values: FloatArray, weight: FloatArray) -> FloatArray:
@@ -189,8 +178,3 @@ def _guided(image: Image, values: FloatArray) -> FloatArray:
 def _box(values: NDArray[np.floating]) -> FloatArray:
     side = 2 * _RADIUS + 1
     return np.asarray(cv2.blur(values, (side, side)), np.float32)
-
-
-def softened(values: FloatArray, sigma: float) -> FloatArray:
-    """Gaussian blur of a map (H, W) or (H, W, C); `sigma` in pixels."""
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from makeup_kernels import InvalidInputError
 from makeup_kernels.types import FloatArray, Image
+from makeup_sdk.cosmetics.maps import smoothstep
 from makeup_sdk.models.papers.psgan_pose import thin_plate_places
 
 CLASSES = (
@@ -147,9 +148,9 @@ def redrawn_places(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Float
             raise _cannot_follow()
         ring = max(_RING, _HAIR_RING * farthest)
         inset = np.minimum(own, before.shape[0] - 1 - own).min(axis=2)
-        room = _smooth(inset / max(1.0, 1.6 * farthest))
+        room = smoothstep(0, 1, inset / max(1.0, 1.6 * farthest))
     away = cv2.distanceTransform(1 - changed, cv2.DIST_L2, 3)
-    moving = _smooth(1 - away / ring) * room
+    moving = smoothstep(0, 1, 1 - away / ring) * room
     places = thin_plate_places(np.concatenate(new), np.concatenate(old), before.shape[0])
     places = np.asarray(own + moving[..., None] * (places - own), np.float32)
     _check_hair(before, after, places)
@@ -212,11 +213,6 @@ def _cannot_follow() -> InvalidInputError:
         "label: hair was drawn or erased where the editor cannot follow; move the edge of the hair "
         "that is there, or take another person's hair"
     )
-
-
-def _smooth(values: FloatArray) -> FloatArray:
-    x = np.clip(values, 0, 1)
-    return np.asarray(x * x * (3 - 2 * x), np.float32)
 
 
 def _matched(now: Image, was: Image) -> tuple[FloatArray, FloatArray]:

@@ -171,7 +171,7 @@ class LabView(View):
         """See `View.reference`."""
         if not _shows_skin(face):
             raise _too_little_skin()
-        light = CheekLight.measure(face.crop, face.regions, EXPOSURE_SHARE)
+        light = cheek_light(face, EXPOSURE_SHARE)
         return _regions_alone(self._view(face, size, light), 0.0)
 
     def factors(
